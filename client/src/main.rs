@@ -1,0 +1,2 @@
+//! archctl
+fn main(){}

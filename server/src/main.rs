@@ -1,0 +1,2 @@
+//! archd
+fn main(){}
