@@ -1,1 +1,2 @@
 //! archd
+pub mod domain;

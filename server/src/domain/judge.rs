@@ -1,0 +1,430 @@
+//! Judge: decides from a bundle what is to become of its order, and which fields the archive will miss.
+
+use super::{
+    order::{Bundle, NUMERO, Reference, STATUS},
+    raw::{Value, ValueRef},
+};
+
+/// The eight fields that make an archived order complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// "Prénom Nom" of the client.
+    NomClient,
+    /// The client's e-mail address.
+    EmailClient,
+    /// "Prénom Nom" of the courier.
+    NomLivreur,
+    /// The restaurant's name.
+    NomRestaurant,
+    /// The menu's name.
+    NomMenu,
+    /// The menu's price.
+    PrixMenu,
+    /// What the order cost, carried by the order itself.
+    CoutCommande,
+    /// When it was ordered, carried by the order itself.
+    DateCommande,
+}
+
+impl Field {
+    /// The fields that enrichment adds, in the order in which the archive holds them.
+    pub const ENRICHED: [Field; 6] = [
+        Field::NomClient,
+        Field::EmailClient,
+        Field::NomLivreur,
+        Field::NomRestaurant,
+        Field::NomMenu,
+        Field::PrixMenu,
+    ];
+
+    /// The field's name in the archive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::NomClient => "nom_client",
+            Field::EmailClient => "email_client",
+            Field::NomLivreur => "nom_livreur",
+            Field::NomRestaurant => "nom_restaurant",
+            Field::NomMenu => "nom_menu",
+            Field::PrixMenu => "prix_menu",
+            Field::CoutCommande => "coût_commande",
+            Field::DateCommande => "date_commande",
+        }
+    }
+
+    /// What the field is to hold in the archive, null when nothing is known.
+    fn of(self, bundle: &Bundle) -> Value {
+        let referred = |reference, field| {
+            bundle
+                .referred(reference, field)
+                .unwrap_or(ValueRef::NULL)
+                .to_owned()
+        };
+        let carried = || {
+            bundle
+                .order
+                .get(self.name())
+                .unwrap_or(ValueRef::NULL)
+                .to_owned()
+        };
+        match self {
+            Field::NomClient => full_name(bundle, Reference::Client).unwrap_or_else(carried),
+            Field::NomLivreur => full_name(bundle, Reference::Livreur).unwrap_or_else(carried),
+            Field::EmailClient => referred(Reference::Client, "Email"),
+            Field::NomRestaurant => referred(Reference::Restaurant, "name"),
+            Field::NomMenu => referred(Reference::Menu, "name"),
+            Field::PrixMenu => referred(Reference::Menu, "price"),
+            Field::CoutCommande | Field::DateCommande => carried(),
+        }
+    }
+}
+
+/// "Prénom Nom", or the one of them that there is. A part that is blank or no string counts as absent.
+fn full_name(bundle: &Bundle, reference: Reference) -> Option<Value> {
+    let part = |field| {
+        let text = bundle.referred(reference, field)?.as_str()?;
+        (!text.trim().is_empty()).then_some(text)
+    };
+    match (part("Prénom"), part("Nom")) {
+        (Some(first), Some(last)) => Some(Value::string(&format!("{first} {last}"))),
+        (one, other) => one.or(other).map(Value::string),
+    }
+}
+
+/// The values that enrichment adds to an order, and what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// The values, in the order of [`Field::ENRICHED`].
+    pub values: [Value; 6],
+    /// Which of the eight fields are null or absent.
+    pub missing: Vec<Field>,
+}
+
+/// Why an order can't be archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// `numero_commande` is not a string that is not empty.
+    NoUsableNumber,
+    /// Another order is archived under this number, or this one under another.
+    NumberConflict,
+    /// The enriched document would be over the database's limit.
+    TooLarge,
+    /// The database refused the document.
+    Refused,
+}
+
+impl Reason {
+    /// All reasons there are.
+    pub const ALL: [Reason; 4] = [
+        Reason::NoUsableNumber,
+        Reason::NumberConflict,
+        Reason::TooLarge,
+        Reason::Refused,
+    ];
+
+    /// The reason's name in the quarantine collection.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::NoUsableNumber => "no_usable_number",
+            Reason::NumberConflict => "number_conflict",
+            Reason::TooLarge => "too_large",
+            Reason::Refused => "refused",
+        }
+    }
+}
+
+/// Why one order can't be archived, for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For programs.
+    pub reason: Reason,
+    /// For people: the fault and its mend.
+    pub detail: String,
+}
+
+/// What is to become of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its status is not the delivered one: it is left alone.
+    NotDelivered,
+    /// The archive holds it already, with these fields missing.
+    Duplicate(Vec<String>),
+    /// It can't be archived and goes to quarantine.
+    Quarantine(Refusal),
+    /// It goes to the archive, with these fields added.
+    Archive(Fields),
+}
+
+/// Decides what is to become of an order. `delivered` is the exact status of a delivered order.
+pub fn judge(bundle: &Bundle, delivered: &str) -> Verdict {
+    let order = &bundle.order;
+    if order.get(STATUS).and_then(ValueRef::as_str) != Some(delivered) {
+        return Verdict::NotDelivered;
+    }
+    let Some(numero) = order.numero() else {
+        return Verdict::Quarantine(Refusal {
+            reason: Reason::NoUsableNumber,
+            detail: format!(
+                "`{NUMERO}` must be a string that is not empty; correct it in the order, then retry"
+            ),
+        });
+    };
+    match &bundle.archived {
+        Some(archived) if archived.numero.as_deref() == Some(numero) => {
+            Verdict::Duplicate(archived.missing.clone())
+        }
+        Some(archived) => Verdict::Quarantine(Refusal {
+            reason: Reason::NumberConflict,
+            detail: format!(
+                "this order is archived as {} and its number has been changed to {numero:?} since; restore the number, or correct the archive",
+                archived
+                    .numero
+                    .as_deref()
+                    .map_or("an order without number".to_owned(), |archived| format!(
+                        "{archived:?}"
+                    )),
+            ),
+        }),
+        None => Verdict::Archive(fields(bundle)),
+    }
+}
+
+fn fields(bundle: &Bundle) -> Fields {
+    let values = Field::ENRICHED.map(|field| field.of(bundle));
+    let carried = [Field::CoutCommande, Field::DateCommande];
+    let enriched = Field::ENRICHED
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.as_ref().is_null())
+        .map(|(field, _)| *field);
+    let missing = enriched
+        .chain(
+            carried
+                .into_iter()
+                .filter(|field| field.of(bundle).as_ref().is_null()),
+        )
+        .collect();
+    Fields { values, missing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::{AlreadyArchived, Order};
+    use bson::{Bson, Document, RawDocumentBuf, doc};
+
+    fn bundle(order: Document, references: [Option<Document>; 4]) -> Bundle {
+        let raw = |document: &Document| RawDocumentBuf::try_from(document).unwrap();
+        Bundle {
+            order: Order::new(raw(&order)),
+            references: references
+                .map(|document| document.as_ref().map(|document| raw(document).into())),
+            archived: None,
+        }
+    }
+
+    fn delivered() -> Document {
+        doc! { "_id": 1, "numero_commande": "CMD-1", "status": "livrée", "coût_commande": 9.5, "date_commande": bson::DateTime::MIN }
+    }
+
+    fn everyone() -> [Option<Document>; 4] {
+        [
+            Some(doc! { "Prénom": "Zoé", "Nom": "Martin", "Email": "zoe@example.fr" }),
+            Some(doc! { "Prénom": "Ali", "Nom": "Benali" }),
+            Some(doc! { "name": "Le Bistrot" }),
+            Some(doc! { "name": "Menu du jour", "price": 12.5 }),
+        ]
+    }
+
+    fn judged(
+        order: Document,
+        references: [Option<Document>; 4],
+    ) -> (Vec<Bson>, Vec<&'static str>) {
+        match judge(&bundle(order, references), "livrée") {
+            Verdict::Archive(fields) => (
+                fields
+                    .values
+                    .iter()
+                    .map(|value| {
+                        let mut writer = crate::domain::raw::Writer::default();
+                        writer.value("v", value.as_ref());
+                        Document::try_from(writer.finish().as_ref())
+                            .unwrap()
+                            .remove("v")
+                            .unwrap()
+                    })
+                    .collect(),
+                fields.missing.into_iter().map(Field::name).collect(),
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_complete_order_misses_nothing() {
+        let values: Vec<Bson> = vec![
+            "Zoé Martin".into(),
+            "zoe@example.fr".into(),
+            "Ali Benali".into(),
+            "Le Bistrot".into(),
+            "Menu du jour".into(),
+            12.5.into(),
+        ];
+        assert_eq!(judged(delivered(), everyone()), (values, vec![]));
+    }
+
+    #[test]
+    fn an_order_without_references_misses_what_it_does_not_carry() {
+        let order = doc! { "_id": 1, "numero_commande": "CMD-1", "status": "livrée", "nom_client": "Carried", "email_client": "own@example.fr", "coût_commande": Bson::Null };
+        let (values, missing) = judged(order, [None, None, None, None]);
+        assert_eq!(
+            values,
+            [
+                "Carried".into(),
+                Bson::Null,
+                Bson::Null,
+                Bson::Null,
+                Bson::Null,
+                Bson::Null
+            ]
+        );
+        assert_eq!(
+            missing,
+            [
+                "email_client",
+                "nom_livreur",
+                "nom_restaurant",
+                "nom_menu",
+                "prix_menu",
+                "coût_commande",
+                "date_commande"
+            ]
+        );
+    }
+
+    #[test]
+    fn names_are_put_together_from_the_parts_there_are() {
+        let table: &[(Document, Bson)] = &[
+            (
+                doc! { "Prénom": "Zoé", "Nom": "Martin" },
+                "Zoé Martin".into(),
+            ),
+            (doc! { "Prénom": "Zoé" }, "Zoé".into()),
+            (doc! { "Nom": "Martin" }, "Martin".into()),
+            (doc! { "Prénom": " \t", "Nom": "Martin" }, "Martin".into()),
+            (doc! { "Prénom": 5, "Nom": "Martin" }, "Martin".into()),
+            (doc! { "Prénom": ["Zoé"], "Nom": Bson::Null }, Bson::Null),
+            (doc! { "Prénom": "", "Nom": "" }, Bson::Null),
+            (doc! {}, Bson::Null),
+        ];
+        for (client, name) in table {
+            let (values, missing) = judged(delivered(), [Some(client.clone()), None, None, None]);
+            assert_eq!(values[0], *name, "{client}");
+            assert_eq!(
+                missing.contains(&"nom_client"),
+                *name == Bson::Null,
+                "{client}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_of_any_type_are_taken_as_they_are() {
+        let [client, livreur, ..] = everyone();
+        let (values, missing) = judged(
+            delivered(),
+            [
+                client,
+                livreur,
+                Some(doc! { "name": ["x"] }),
+                Some(doc! { "name": 7, "price": "12,50" }),
+            ],
+        );
+        assert_eq!(
+            values[3..],
+            [Bson::from(vec!["x"]), 7.into(), "12,50".into()]
+        );
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn only_exactly_the_delivered_status_is_delivered() {
+        let statuses: &[Bson] = &[
+            "livre\u{301}e".into(),
+            "Livrée".into(),
+            "LIVRÉE".into(),
+            " livrée".into(),
+            "livrée ".into(),
+            "livree".into(),
+            vec!["livrée"].into(),
+            doc! { "v": "livrée" }.into(),
+            Bson::Null,
+            1.into(),
+            "livrée\u{0}".into(),
+            Bson::Symbol("livrée".into()),
+        ];
+        for status in statuses {
+            let mut order = delivered();
+            order.insert("status", status.clone());
+            assert_eq!(
+                judge(&bundle(order, everyone()), "livrée"),
+                Verdict::NotDelivered,
+                "{status:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_order_without_usable_number_is_quarantined() {
+        let numbers: &[Option<Bson>] = &[
+            None,
+            Some(Bson::Null),
+            Some("".into()),
+            Some(12.into()),
+            Some(vec!["CMD-1"].into()),
+            Some(doc! { "$ne": Bson::Null }.into()),
+        ];
+        for number in numbers {
+            let mut order = delivered();
+            match number {
+                Some(number) => order.insert("numero_commande", number.clone()),
+                None => order.remove("numero_commande"),
+            };
+            assert!(
+                matches!(
+                    judge(&bundle(order, everyone()), "livrée"),
+                    Verdict::Quarantine(Refusal {
+                        reason: Reason::NoUsableNumber,
+                        ..
+                    })
+                ),
+                "{number:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_archived_order_is_a_duplicate_unless_its_number_has_changed() {
+        let mut bundle = bundle(delivered(), everyone());
+        bundle.archived = Some(AlreadyArchived {
+            numero: Some("CMD-1".into()),
+            missing: vec!["nom_client".into()],
+        });
+        assert_eq!(
+            judge(&bundle, "livrée"),
+            Verdict::Duplicate(vec!["nom_client".into()])
+        );
+        for numero in [Some("CMD-2".into()), None] {
+            bundle.archived = Some(AlreadyArchived {
+                numero,
+                missing: vec![],
+            });
+            assert!(matches!(
+                judge(&bundle, "livrée"),
+                Verdict::Quarantine(Refusal {
+                    reason: Reason::NumberConflict,
+                    ..
+                })
+            ));
+        }
+    }
+}

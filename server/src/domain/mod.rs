@@ -1,0 +1,15 @@
+//! The meaning: what an order is, what becomes of it and what its archive looks like. Pure: no I/O, no clock, no runtime.
+
+pub mod raw;
+
+pub mod order;
+
+pub mod join_key;
+
+pub mod judge;
+
+pub mod enrich;
+
+pub mod counts;
+
+pub mod near_miss;
