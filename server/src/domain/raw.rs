@@ -23,7 +23,7 @@ pub mod kind {
 }
 
 /// The type and the bytes of a value inside a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ValueRef<'a> {
     /// The type, one byte of the specification.
     pub kind: u8,

@@ -1,0 +1,208 @@
+//! The corridor: the one way into the archive, whichever door an order came through.
+//!
+//! [`Corridor::archive`] is the table of contents of this server: gather, judge, enrich, write, announce.
+
+use std::time::SystemTime;
+
+use bson::DateTime;
+use tracing::{debug, info_span, Instrument};
+
+use crate::{
+    domain::{
+        counts::Counts,
+        enrich::{enrich, ArchiveDocument, Stamp},
+        judge::{judge, Field, Reason, Refusal, Verdict},
+        order::{Bundle, STATUS},
+        raw::{Value, ValueRef},
+    },
+    store::{gather::Selection, json, quarantine::entry_id, write::Written, Error, Store},
+};
+
+/// Where an order came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Somebody asked for it by its number.
+    Rpc,
+    /// A batch met it.
+    Batch,
+}
+
+impl Door {
+    /// The door's name in counters and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Door::Rpc => "rpc",
+            Door::Batch => "batch",
+        }
+    }
+}
+
+/// What became of one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was written to the archive, with these fields missing.
+    Archived(Vec<String>),
+    /// The archive held it already, with these fields missing.
+    Duplicate(Vec<String>),
+    /// Its status is this one, so it was left alone.
+    NotDelivered(String),
+    /// It can't be archived and is in quarantine.
+    Quarantined {
+        /// Name of the entry.
+        entry: String,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// An order that came through the corridor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Its `_id`.
+    pub id: Value,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a chunk of orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Every order that was there, delivered or not.
+    pub passed: Vec<Passed>,
+    /// The delivered ones, counted.
+    pub counts: Counts,
+    /// The `_id` of the last order that was gathered; none when there was no order.
+    pub last: Option<Value>,
+}
+
+/// The way into the archive.
+#[derive(Clone, Debug)]
+pub struct Corridor {
+    store: Store,
+    archived_by: String,
+}
+
+impl Corridor {
+    /// A corridor to the archive of this database, which signs with this name.
+    pub fn new(store: Store, archived_by: String) -> Corridor {
+        Corridor { store, archived_by }
+    }
+
+    /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
+    pub async fn archive(&self, selection: Selection, door: Door) -> Result<Report, Error> {
+        let span = info_span!("chunk", door = door.name());
+        async {
+            let mut report = Report::default();
+            let mut next = Some(selection);
+            while let Some(selection) = next {
+                let gathered = self.store.gather(&selection).await?;
+                let last = gathered.bundles.last().map(|bundle| bundle.order.id().to_owned());
+                let judged = gathered.bundles.into_iter().map(|bundle| (judge(&bundle, self.store.delivered()), bundle)).collect();
+                let prepared = self.enrich(judged);
+                let passed = self.write(prepared).await?;
+                let counts = self.announce(&passed, door).await?;
+                report.add(Report { passed, counts, last });
+                next = gathered.rest;
+            }
+            Ok(report)
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Turns what is to be archived into documents, and refuses those that the database could not hold.
+    fn enrich(&self, judged: Vec<(Verdict, Bundle)>) -> Prepared {
+        let stamp = Stamp { date_archivage: DateTime::from_system_time(SystemTime::now()), archived_by: self.archived_by.clone() };
+        let mut prepared = Prepared::default();
+        for (verdict, bundle) in judged {
+            match verdict {
+                Verdict::Archive(fields) => {
+                    let document = enrich(&bundle.order, &fields, &stamp);
+                    match too_large(&document) {
+                        Some(refusal) => prepared.refused.push((bundle, refusal)),
+                        None => prepared.documents.push((bundle, document)),
+                    }
+                }
+                Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
+                Verdict::Duplicate(missing) => prepared.settled.push(pass(&bundle, Outcome::Duplicate(missing))),
+                Verdict::NotDelivered => prepared.settled.push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
+            }
+        }
+        prepared
+    }
+
+    /// Writes documents to the archive and refused orders to quarantine.
+    async fn write(&self, prepared: Prepared) -> Result<Vec<Passed>, Error> {
+        let Prepared { documents, mut refused, mut settled } = prepared;
+        let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) = documents.into_iter().unzip();
+        let written = self.store.write(&documents).await?;
+        for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
+            let missing = || document.missing.iter().copied().map(Field::name).map(str::to_owned).collect();
+            match written {
+                Written::Archived => settled.push(pass(&bundle, Outcome::Archived(missing()))),
+                Written::Duplicate => settled.push(pass(&bundle, Outcome::Duplicate(missing()))),
+                Written::Refused(refusal) => refused.push((bundle, refusal)),
+            }
+        }
+        let orders: Vec<_> = refused.iter().map(|(bundle, refusal)| (&bundle.order, refusal)).collect();
+        self.store.quarantine(&orders).await?;
+        settled.extend(refused.into_iter().map(|(bundle, refusal)| {
+            let entry = entry_id(bundle.order.id());
+            pass(&bundle, Outcome::Quarantined { entry, refusal })
+        }));
+        Ok(settled)
+    }
+
+    /// Counts what happened. Everyone else hears of it from the database: see [`crate::events`].
+    async fn announce(&self, passed: &[Passed], door: Door) -> Result<Counts, Error> {
+        let mut counts = Counts::default();
+        for order in passed {
+            counts += counted(&order.outcome);
+        }
+        self.store.count(door.name(), &counts).await?;
+        let Counts { found, archived, duplicates, incomplete, errors } = counts;
+        debug!(found, archived, duplicates, incomplete, errors, "announced");
+        Ok(counts)
+    }
+}
+
+impl Report {
+    fn add(&mut self, other: Report) {
+        self.passed.extend(other.passed);
+        self.counts += other.counts;
+        self.last = other.last.or(self.last.take());
+    }
+}
+
+/// A chunk on its way through the corridor.
+#[derive(Default)]
+struct Prepared {
+    documents: Vec<(Bundle, ArchiveDocument)>,
+    refused: Vec<(Bundle, Refusal)>,
+    settled: Vec<Passed>,
+}
+
+fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
+    Passed { id: bundle.order.id().to_owned(), outcome }
+}
+
+fn status_of(bundle: &Bundle) -> String {
+    json::shown(bundle.order.get(STATUS).unwrap_or(ValueRef::NULL), 64)
+}
+
+fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
+    (!document.fits()).then(|| Refusal {
+        reason: Reason::TooLarge,
+        detail: format!("with its names added the order takes {} bytes, over the database's limit of 16 MiB; shorten the order, then retry", document.document.as_bytes().len()),
+    })
+}
+
+fn counted(outcome: &Outcome) -> Counts {
+    let none = Counts::default();
+    match outcome {
+        Outcome::Archived(missing) => Counts { found: 1, archived: 1, incomplete: i64::from(!missing.is_empty()), ..none },
+        Outcome::Duplicate(_) => Counts { found: 1, duplicates: 1, ..none },
+        Outcome::Quarantined { .. } => Counts { found: 1, errors: 1, ..none },
+        Outcome::NotDelivered(_) => none,
+    }
+}

@@ -1,0 +1,212 @@
+//! Between the server's own values and the messages of the contract.
+
+use std::time::Duration;
+
+use bson::{DateTime, RawDocument};
+use order_archiver_api::v1 as pb;
+use prost_types::Timestamp;
+
+use crate::{
+    domain::{
+        counts::Counts,
+        enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
+        judge::Reason,
+        order::NUMERO,
+        raw::{self, ValueRef, kind},
+    },
+    store::{
+        batches::{Batch, Options, State, StopReason},
+        json,
+        orders::NearMiss,
+        quarantine::Entry,
+    },
+};
+
+/// The most Extended JSON that a message carries, in bytes: callers take 4 MiB in all unless they say otherwise.
+pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
+
+/// A moment of BSON as one of protobuf.
+pub(crate) fn timestamp(date: DateTime) -> Timestamp {
+    let millis = date.timestamp_millis();
+    Timestamp { seconds: millis.div_euclid(1000), nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0) }
+}
+
+/// A moment of protobuf as one of BSON, if the latter can hold it.
+pub(crate) fn date(timestamp: &Timestamp) -> Option<DateTime> {
+    let valid = (0..1_000_000_000).contains(&timestamp.nanos);
+    let millis = timestamp.seconds.checked_mul(1000)?.checked_add(i64::from(timestamp.nanos) / 1_000_000)?;
+    valid.then_some(DateTime::from_millis(millis))
+}
+
+/// A length of time in protobuf's form.
+pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration { seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0) }
+}
+
+pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
+    let Counts { found, archived, duplicates, incomplete, errors } = counts;
+    pb::OrderCounts { found, archived, duplicates, incomplete, errors }
+}
+
+pub(crate) fn near_miss(miss: NearMiss) -> pb::NearMiss {
+    pb::NearMiss { status_json: miss.status, orders: miss.orders, examples: miss.examples }
+}
+
+/// The options of a request, once its violations have been checked.
+pub(crate) fn options(options: &pb::BatchOptions) -> Options {
+    Options { limit: options.limit, before: options.before.as_ref().and_then(date), create_indexes: options.create_indexes }
+}
+
+pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
+    let until = batch.ended.unwrap_or(now);
+    let millis = batch.started.map_or(0, |started| until.timestamp_millis() - started.timestamp_millis());
+    let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let orders_per_second = if took.is_zero() { 0.0 } else { batch.counts.found as f64 / took.as_secs_f64() };
+    pb::Batch {
+        id: batch.id,
+        state: batch_state(batch.state).into(),
+        stop_reason: batch.stop_reason.map_or(pb::BatchStopReason::Unspecified, stop_reason).into(),
+        message: batch.message,
+        options: Some(pb::BatchOptions {
+            limit: batch.options.limit,
+            before: batch.options.before.map(timestamp),
+            create_indexes: batch.options.create_indexes,
+            ..pb::BatchOptions::default()
+        }),
+        counts: Some(counts(batch.counts)),
+        estimated_total: batch.estimated_total,
+        create_time: Some(timestamp(batch.created)),
+        start_time: batch.started.map(timestamp),
+        end_time: batch.ended.map(timestamp),
+        update_time: Some(timestamp(batch.updated)),
+        instance: batch.instance,
+        request_id: batch.request_id.unwrap_or_default(),
+        warnings: batch.warnings,
+        near_misses: batch.near_misses.into_iter().map(near_miss).collect(),
+        duration: Some(duration(took)),
+        orders_per_second,
+        throttle: String::new(),
+    }
+}
+
+fn batch_state(state: State) -> pb::BatchState {
+    match state {
+        State::Pending => pb::BatchState::Pending,
+        State::Running => pb::BatchState::Running,
+        State::Cancelling => pb::BatchState::Cancelling,
+        State::Succeeded => pb::BatchState::Succeeded,
+        State::Failed => pb::BatchState::Failed,
+        State::Cancelled => pb::BatchState::Cancelled,
+    }
+}
+
+/// The state of the contract as our own; none for the one that is not used.
+pub(crate) fn state(state: pb::BatchState) -> Option<State> {
+    [State::Pending, State::Running, State::Cancelling, State::Succeeded, State::Failed, State::Cancelled].into_iter().find(|own| batch_state(*own) == state)
+}
+
+fn stop_reason(reason: StopReason) -> pb::BatchStopReason {
+    match reason {
+        StopReason::Exhausted => pb::BatchStopReason::Exhausted,
+        StopReason::Limit => pb::BatchStopReason::Limit,
+        StopReason::Cancelled => pb::BatchStopReason::Cancelled,
+        StopReason::Database => pb::BatchStopReason::Database,
+        StopReason::Unbalanced => pb::BatchStopReason::Unbalanced,
+        StopReason::Interrupted => pb::BatchStopReason::Interrupted,
+    }
+}
+
+fn quarantine_reason(reason: Reason) -> pb::QuarantineReason {
+    match reason {
+        Reason::NoUsableNumber => pb::QuarantineReason::NoUsableNumber,
+        Reason::NumberConflict => pb::QuarantineReason::NumberConflict,
+        Reason::TooLarge => pb::QuarantineReason::TooLarge,
+        Reason::Refused => pb::QuarantineReason::Refused,
+    }
+}
+
+/// The reason of the contract as our own; none for the one that is not used.
+pub(crate) fn reason(reason: pb::QuarantineReason) -> Option<Reason> {
+    Reason::ALL.into_iter().find(|own| quarantine_reason(*own) == reason)
+}
+
+pub(crate) fn quarantine_entry(entry: Entry, document: Option<&RawDocument>) -> pb::QuarantineEntry {
+    pb::QuarantineEntry {
+        id: entry.id,
+        order_id_json: json::shown(entry.order_id.as_ref(), 1024),
+        numero_commande: entry.numero,
+        reason: quarantine_reason(entry.refusal.reason).into(),
+        detail: entry.refusal.detail,
+        attempts: i32::try_from(entry.attempts).unwrap_or(i32::MAX),
+        first_seen_time: Some(timestamp(entry.first_seen)),
+        last_seen_time: Some(timestamp(entry.last_seen)),
+        document_bytes: entry.bytes,
+        document_json: document.map(document_json).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn archived_order(document: &RawDocument, with_document: bool) -> pb::ArchivedOrder {
+    let value = |field| raw::find(document, field);
+    let text = |field| value(field).and_then(ValueRef::as_str).map(str::to_owned);
+    let time = |field| value(field).and_then(ValueRef::as_date).map(timestamp);
+    let missing = value(MISSING_FIELDS).unwrap_or(ValueRef::NULL);
+    pb::ArchivedOrder {
+        numero_commande: text(NUMERO).unwrap_or_default(),
+        nom_client: text("nom_client"),
+        email_client: text("email_client"),
+        nom_livreur: text("nom_livreur"),
+        nom_restaurant: text("nom_restaurant"),
+        nom_menu: text("nom_menu"),
+        prix_menu: value("prix_menu").and_then(amount),
+        cout_commande: value("coût_commande").and_then(amount),
+        date_commande: time("date_commande"),
+        incomplete: value(INCOMPLETE).and_then(ValueRef::as_bool).unwrap_or_default(),
+        missing_fields: missing.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect(),
+        date_archivage: time(DATE_ARCHIVAGE),
+        archived_by: text(ARCHIVED_BY).unwrap_or_default(),
+        document_json: if with_document { document_json(document) } else { String::new() },
+        document_bytes: i64::try_from(document.as_bytes().len()).unwrap_or(i64::MAX),
+    }
+}
+
+/// A number as exact decimal text.
+fn amount(value: ValueRef<'_>) -> Option<String> {
+    Some(match value.kind {
+        kind::INT32 => i32::from_le_bytes(value.fixed()?).to_string(),
+        kind::INT64 => i64::from_le_bytes(value.fixed()?).to_string(),
+        kind::DOUBLE => f64::from_le_bytes(value.fixed()?).to_string(),
+        kind::DECIMAL => bson::Decimal128::from_bytes(value.fixed()?).to_string(),
+        _ => return None,
+    })
+}
+
+/// Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
+fn document_json(document: &RawDocument) -> String {
+    if document.as_bytes().len() > MOST_JSON {
+        return String::new();
+    }
+    let text = json::canonical(document);
+    if text.len() > MOST_JSON { String::new() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_before_1970_convert_both_ways() {
+        for millis in [-1, 0, 1, -1_000, 1_767_225_600_123, i64::MIN / 1000] {
+            let moment = DateTime::from_millis(millis);
+            assert_eq!(date(&timestamp(moment)), Some(moment));
+        }
+        assert_eq!(date(&Timestamp { seconds: i64::MAX, nanos: 0 }), None);
+        assert_eq!(date(&Timestamp { seconds: 0, nanos: -1 }), None);
+    }
+
+    #[test]
+    fn amounts_are_exact_text() {
+        let document = bson::rawdoc! { "a": 12.5, "b": 12_i64, "c": "12,5", "d": -3 };
+        let amounts = ["a", "b", "c", "d"].map(|field| raw::find(&document, field).and_then(amount));
+        assert_eq!(amounts, [Some("12.5".to_owned()), Some("12".to_owned()), None, Some("-3".to_owned())]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Where every failure meets its gRPC code, and nowhere else. Each status carries what a program needs to react.
+
+use std::{collections::HashMap, time::Duration};
+
+use order_archiver_api::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::{
+    corridor::Outcome,
+    domain::judge::Refusal,
+    store::Error,
+};
+
+/// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
+const DOMAIN: &str = "orderarchiver.v1";
+/// When a caller should try again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The status of a failure of the database.
+pub(crate) fn of_error(error: &Error) -> Status {
+    match error {
+        Error::Unavailable(_) | Error::Timeout(_) => retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, format!("{error}; try again in a moment")),
+        Error::Denied { command } => {
+            let details = info(ErrorReason::DatabasePrivilege, [("action", command.as_str())]);
+            Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
+        }
+        Error::ReplicaSetRequired => precondition(ErrorReason::ReplicaSetRequired, "database", error.to_string(), []),
+        Error::Unauthenticated | Error::Unusable(_) | Error::Refused { .. } => {
+            tracing::error!(%error, "a call failed");
+            retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, error.to_string())
+        }
+    }
+}
+
+/// The database did not answer within the caller's deadline, or the server's own limit for a call.
+pub(crate) fn too_slow(limit: Duration) -> Status {
+    retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, format!("the database did not answer within {limit:.1?}; asking again is safe"))
+}
+
+/// The server is stopping.
+pub(crate) fn stopping() -> Status {
+    retry(Code::Unavailable, ErrorReason::Stopping, "the server is stopping; ask again, another instance or this one will answer".to_owned())
+}
+
+/// Too many at once.
+pub(crate) fn limit_reached(what: String) -> Status {
+    retry(Code::ResourceExhausted, ErrorReason::LimitReached, what)
+}
+
+/// Something that this release does not have.
+pub(crate) fn not_yet(what: &str) -> Status {
+    Status::with_error_details(Code::Unimplemented, format!("{what} is not available in this release yet"), info(ErrorReason::NotYetAvailable, []))
+}
+
+/// Nothing has that name.
+pub(crate) fn not_found(kind: &str, name: &str, message: String) -> Status {
+    let mut details = info(ErrorReason::NotFound, []);
+    details.set_resource_info(kind, name, "", message.clone());
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
+/// What was asked is not possible as things are.
+pub(crate) fn precondition<const N: usize>(reason: ErrorReason, subject: &str, message: String, metadata: [(&str, &str); N]) -> Status {
+    let mut details = info(reason, metadata);
+    details.add_precondition_failure_violation(name(reason), subject, message.clone());
+    Status::with_error_details(Code::FailedPrecondition, message, details)
+}
+
+/// The request id belongs to another request.
+pub(crate) fn request_id_reused(request_id: &str) -> Status {
+    let message = format!("request_id {request_id:?} was used with other options; choose a new one");
+    Status::with_error_details(Code::AlreadyExists, message, info(ErrorReason::RequestIdReused, [("request_id", request_id)]))
+}
+
+/// A batch that has ended can't be cancelled.
+pub(crate) fn batch_ended(id: &str) -> Status {
+    precondition(ErrorReason::BatchEnded, id, format!("batch {id} has ended already"), [])
+}
+
+/// An order that was met and is not in the archive under its number.
+pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
+    match outcome {
+        Outcome::Archived(_) | Outcome::Duplicate(_) => None,
+        Outcome::NotDelivered(status) => Some(precondition(
+            ErrorReason::NotDelivered,
+            numero,
+            format!("order {numero} is not delivered: its status is {status}; it will be archived once it is"),
+            [("status", status)],
+        )),
+        Outcome::Quarantined { entry, refusal: Refusal { reason, detail } } => Some(precondition(
+            ErrorReason::Quarantined,
+            numero,
+            format!("order {numero} is in quarantine as {entry}: {detail}"),
+            [("quarantine_id", entry), ("quarantine_reason", reason.name())],
+        )),
+    }
+}
+
+/// The reason that a status gives, without its prefix.
+pub(crate) fn reason_of(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// Everything that is wrong with the fields of a request, to be told at once.
+#[derive(Default)]
+pub(crate) struct Violations {
+    found: Vec<FieldViolation>,
+    reason: Option<ErrorReason>,
+}
+
+impl Violations {
+    /// Notes what is wrong with a field, and how to mend it, unless it is all right.
+    pub(crate) fn check(&mut self, all_right: bool, field: &str, mend: impl Into<String>) -> &mut Self {
+        if !all_right {
+            self.found.push(FieldViolation::new(field, mend));
+        }
+        self
+    }
+
+    /// The same, for a fault that has a reason of its own.
+    pub(crate) fn check_for(&mut self, reason: ErrorReason, all_right: bool, field: &str, mend: impl Into<String>) -> &mut Self {
+        if !all_right {
+            self.reason = Some(reason);
+        }
+        self.check(all_right, field, mend)
+    }
+
+    /// An error that names every field with a fault.
+    pub(crate) fn into_result(self) -> Result<(), Status> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        let faults: Vec<String> = self.found.iter().map(|fault| format!("{} {}", fault.field, fault.description)).collect();
+        let mut details = info(self.reason.unwrap_or(ErrorReason::InvalidField), []);
+        details.set_bad_request(self.found);
+        Err(Status::with_error_details(Code::InvalidArgument, faults.join("; "), details))
+    }
+}
+
+fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
+    let mut details = info(reason, []);
+    details.set_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(code, message, details)
+}
+
+fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, &str); N]) -> ErrorDetails {
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    ErrorDetails::with_error_info(name(reason), DOMAIN, metadata)
+}
+
+fn name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}

@@ -1,0 +1,109 @@
+//! The monitor: knows at any moment whether the database can be worked with, and prepares it when it comes.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+
+use crate::store::{Error, Store};
+
+/// How often the database is asked for a sign of life, and how long it may take to answer.
+const PULSE: Duration = Duration::from_secs(2);
+/// The first pause before a database that is away is asked again; it doubles up to [`PULSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the database can be worked with.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// It is there and prepared.
+    Ready,
+    /// Not yet, or not any more, because of this.
+    Away(Error),
+}
+
+/// Watches the database. Clones share what they know.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    condition: watch::Receiver<Condition>,
+}
+
+impl Monitor {
+    /// Begins to watch, until `stop` is cancelled.
+    pub fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Monitor {
+        let (sender, condition) = watch::channel(Condition::Away(Error::Unavailable("the server has just started".to_owned())));
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watch_over(&store, &sender) => {}
+            }
+        });
+        Monitor { condition }
+    }
+
+    /// An error while the database can't be worked with.
+    pub fn check(&self) -> Result<(), Error> {
+        match &*self.condition.borrow() {
+            Condition::Ready => Ok(()),
+            Condition::Away(error) => Err(error.clone()),
+        }
+    }
+
+    /// Waits until the database can be worked with.
+    pub async fn ready(&mut self) {
+        // The sender lives as long as the server, so an error means that it is stopping.
+        let _ = self.condition.wait_for(|condition| matches!(condition, Condition::Ready)).await;
+    }
+
+    /// Waits for the next change, and says whether the database can be worked with now; none once the server stops.
+    pub async fn changed(&mut self) -> Option<bool> {
+        self.condition.changed().await.ok()?;
+        Some(self.check().is_ok())
+    }
+}
+
+async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
+    let mut pause = FIRST_PAUSE;
+    let mut prepared = false;
+    loop {
+        let outcome = match timeout(PULSE, store.hello()).await {
+            Err(_) => Err(Error::Timeout(PULSE)),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) if prepared => Ok(()),
+            Ok(Ok(_)) => store.prepare().await,
+        };
+        prepared = outcome.is_ok();
+        let news = differs(&sender.borrow(), &outcome);
+        match outcome {
+            Ok(()) => {
+                if news {
+                    info!(database = store.database_name(), "the database is ready");
+                }
+                pause = PULSE;
+                sender.send_replace(Condition::Ready);
+            }
+            Err(error) => {
+                match (news, error.is_transient()) {
+                    (true, true) => warn!(%error, "the database is away; trying again until it is back"),
+                    (true, false) => error!(%error, "the database can't be used as it is; trying again until that is mended"),
+                    (false, _) => {}
+                }
+                pause = if matches!(&*sender.borrow(), Condition::Ready) { FIRST_PAUSE } else { (pause * 2).min(PULSE) };
+                sender.send_replace(Condition::Away(error));
+            }
+        }
+        sleep(pause).await;
+    }
+}
+
+/// Whether people should hear of the outcome: not of every try of the same failure.
+fn differs(known: &Condition, outcome: &Result<(), Error>) -> bool {
+    match (known, outcome) {
+        (Condition::Ready, Ok(())) => false,
+        (Condition::Away(known), Err(error)) => known.to_string() != error.to_string(),
+        _ => true,
+    }
+}

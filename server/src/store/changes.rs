@@ -1,0 +1,75 @@
+//! The change reader: the database's history as replies, each with the place where the next one begins.
+//!
+//! It reads raw replies and leaves resuming to its caller. The driver's own change stream resumes by itself and can lose its
+//! place while it does: when its first attempt to resume fails, the second one starts from now, without an error.
+
+use std::time::Duration;
+
+use bson::{Document, RawDocumentBuf, doc};
+use futures::StreamExt;
+use mongodb::raw_batch_cursor::RawBatchCursor;
+
+use super::{Error, Store, command::document};
+use crate::domain::raw::{self, ValueRef, kind};
+
+/// How long the database waits for a change before it answers that there was none.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where to begin reading.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// At the next change.
+    Now,
+    /// After the place that a reply ended at.
+    After(RawDocumentBuf),
+}
+
+/// What one reply of the database brought.
+#[derive(Debug)]
+pub struct Reply {
+    /// The changes, in their order; none when nothing happened for a while.
+    pub changes: Vec<RawDocumentBuf>,
+    /// The place after these changes.
+    pub position: RawDocumentBuf,
+}
+
+/// Reads the history from a place on.
+pub struct Changes {
+    store: Store,
+    cursor: RawBatchCursor,
+}
+
+impl Store {
+    /// Opens the history of the whole database. `stages` filter and thin it; they must keep `_id`, the place of each change.
+    pub async fn changes(&self, start: &Start, stages: Vec<Document>) -> Result<Changes, Error> {
+        let mut options = Document::new();
+        if let Start::After(position) = start {
+            let position = Document::try_from(position.as_ref()).map_err(|_| Error::Unusable("the position in the history can't be read".to_owned()))?;
+            options.insert("startAfter", position);
+        }
+        let mut pipeline = vec![doc! { "$changeStream": options }];
+        pipeline.extend(stages);
+        let opening = self.database.aggregate(pipeline).max_await_time(PATIENCE).batch();
+        let cursor = self.within(opening).await?.map_err(|error| Error::from_driver("aggregate", &error))?;
+        Ok(Changes { store: self.clone(), cursor })
+    }
+}
+
+impl Changes {
+    /// The next reply. After an error this reader is of no more use: open another one after the last position.
+    pub async fn next(&mut self) -> Result<Reply, Error> {
+        let reply = self.store.within(self.cursor.next()).await?;
+        let reply = match reply {
+            Some(reply) => reply.map_err(|error| Error::from_driver("getMore", &error))?,
+            None => return Err(Error::Unavailable("the database ended the change stream".to_owned())),
+        };
+        let cursor = raw::find(reply.as_raw_document(), "cursor").unwrap_or(ValueRef::NULL);
+        let field = |name: &str| cursor.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
+        let changes = field("firstBatch").or_else(|| field("nextBatch")).unwrap_or(ValueRef::NULL);
+        let position = field("postBatchResumeToken").filter(|value| value.kind == kind::DOCUMENT);
+        Ok(Reply {
+            changes: changes.elements().map(|element| document(element.value)).collect::<Result<_, _>>()?,
+            position: document(position.ok_or_else(|| Error::Unusable("the database answered without a position in its history".to_owned()))?)?,
+        })
+    }
+}

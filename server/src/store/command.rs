@@ -1,0 +1,181 @@
+//! Sending commands to MongoDB as raw BSON: each with a deadline on both sides, reads with bounded retries.
+//!
+//! Commands are built here rather than by the driver's helpers because orders may hold strings that are not UTF-8, in their
+//! ids too, and because one insert must be one wire message whose every per-document outcome is in one reply.
+
+use std::{future::Future, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::{Error, Store};
+use crate::domain::raw::{Value, ValueRef, Writer, elements, kind};
+
+/// How long a majority may take to confirm a write before the database answers that it did not yet.
+const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB and 16 KiB in all.
+const COMMAND_OVERHEAD: usize = 8 * 1024;
+const LARGEST_COMMAND: usize = 16 * 1024 * 1024 + COMMAND_OVERHEAD;
+
+impl Store {
+    /// Runs a command that answers with one document.
+    pub(super) async fn run(&self, command: RawDocumentBuf) -> Result<Document, Error> {
+        let name = name_of(&command);
+        self.within(self.database.run_raw_command(command)).await?.map_err(|error| Error::from_driver(&name, &error))
+    }
+
+    /// Runs a reading command and returns all rows, trying again while the database is away.
+    pub(super) async fn rows(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
+        (|| async { self.pages(command, usize::MAX).await.map(|(rows, _)| rows) }).retry(self.backoff()).when(Error::is_transient).await
+    }
+
+    /// Like [`Store::rows`], but stops reading once `bytes` have come; the flag says whether rows are left.
+    pub(super) async fn rows_up_to(&self, command: &RawDocument, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+        (|| self.pages(command, bytes)).retry(self.backoff()).when(Error::is_transient).await
+    }
+
+    async fn pages(&self, command: &RawDocument, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+        let name = name_of(command);
+        let fault = |error| Error::from_driver(&name, &error);
+        let cursor = self.database.run_raw_cursor_command(command.to_owned()).batch();
+        let mut cursor = self.within(cursor).await?.map_err(fault)?;
+        let (mut rows, mut size) = (Vec::new(), 0);
+        while let Some(reply) = self.within(cursor.next()).await? {
+            let reply = reply.map_err(fault)?;
+            for element in elements(reply.doc_slices().map_err(fault)?.as_bytes()) {
+                if size > bytes {
+                    return Ok((rows, true));
+                }
+                size += element.value.bytes.len();
+                rows.push(document(element.value)?);
+            }
+        }
+        Ok((rows, false))
+    }
+
+    /// Sends the statements of a write command in as few messages as its limits allow. All statements are upserts or
+    /// deletes that may be repeated, so an unknown outcome is simply tried again.
+    pub(super) async fn write_all(&self, head: RawDocumentBuf, list: &str, statements: &[RawDocumentBuf]) -> Result<(), Error> {
+        for chunk in split(statements) {
+            let command = self.write_command(&head, list, chunk);
+            (|| async { self.checked(self.run(command.clone()).await?) }).retry(self.backoff()).when(Error::is_transient).await?;
+        }
+        Ok(())
+    }
+
+    /// A write command with its documents or statements, unordered and confirmed by a majority.
+    pub(super) fn write_command(&self, head: &RawDocument, list: &str, members: &[RawDocumentBuf]) -> RawDocumentBuf {
+        let size: usize = members.iter().map(|member| member.as_bytes().len() + 16).sum();
+        let mut command = Writer::with_capacity(size + COMMAND_OVERHEAD);
+        for element in elements(head.as_bytes()) {
+            command.value(element.key, element.value);
+        }
+        command.array(list, members.iter().map(|member| ValueRef { kind: kind::DOCUMENT, bytes: member.as_bytes() }));
+        command.bool("ordered", false).document("writeConcern", &write_concern());
+        command.finish()
+    }
+
+    /// The reply of a write command, an error if any part of it failed.
+    fn checked(&self, reply: Document) -> Result<(), Error> {
+        let failure = reply.get_document("writeConcernError").ok().cloned().or_else(|| {
+            reply.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(|error| error.as_document()).cloned()
+        });
+        match failure {
+            Some(failure) => Err(Error::from_code("write", code_of(&failure), failure.get_str("codeName").unwrap_or("WriteError"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a call to the database, but not for ever: the driver itself sets no limit.
+    pub(super) async fn within<T>(&self, call: impl IntoFuture<Output = T, IntoFuture: Send>) -> Result<T, Error> {
+        let limit = self.policy.operation_timeout;
+        timeout(limit, call.into_future()).await.map_err(|_| Error::Timeout(limit))
+    }
+
+    /// The pauses between tries: doubling from 100 ms to 5 s, with jitter, as many as the settings allow.
+    pub(super) fn backoff(&self) -> ExponentialBuilder {
+        ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(5))
+            .with_max_times(self.policy.retry_attempts)
+            .with_jitter()
+    }
+
+    /// Tries a call again while the database is away.
+    pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(&self, call: impl FnMut() -> F) -> Result<T, Error> {
+        call.retry(self.backoff()).when(Error::is_transient).await
+    }
+
+    /// The limit that the database itself puts on a command, so that no abandoned one goes on working.
+    pub(super) fn max_time(&self) -> i64 {
+        i64::try_from(self.policy.operation_timeout.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The end of every reading command: only what a majority holds, and not longer than we wait.
+    pub(super) fn read_options(&self) -> RawDocumentBuf {
+        rawdoc! { "readConcern": { "level": "majority" }, "maxTimeMS": self.max_time() }
+    }
+}
+
+fn write_concern() -> RawDocumentBuf {
+    rawdoc! { "w": "majority", "wtimeout": i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX) }
+}
+
+/// Cuts a list into parts that each fit one command.
+pub(super) fn split(members: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
+    const MOST: usize = 1_000;
+    let mut parts = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (index, member) in members.iter().enumerate() {
+        let length = member.as_bytes().len() + 16;
+        if index > start && (size + length > LARGEST_COMMAND - COMMAND_OVERHEAD || index - start == MOST) {
+            parts.push(&members[start..index]);
+            (start, size) = (index, 0);
+        }
+        size += length;
+    }
+    if start < members.len() {
+        parts.push(&members[start..]);
+    }
+    parts
+}
+
+/// The code of an error document in a reply.
+pub(super) fn code_of(failure: &Document) -> i32 {
+    failure.get_i32("code").unwrap_or_default()
+}
+
+/// A value that must be a document, as one of its own.
+pub(super) fn document(value: ValueRef<'_>) -> Result<RawDocumentBuf, Error> {
+    RawDocumentBuf::from_bytes(value.bytes.to_vec()).map_err(|_| Error::Unusable("the database answered with a row that is no document".to_owned()))
+}
+
+/// A document with one field that holds a value as it lies in the database.
+pub(super) fn field(key: &str, value: ValueRef<'_>) -> RawDocumentBuf {
+    let mut writer = Writer::with_capacity(value.bytes.len() + key.len() + 16);
+    writer.value(key, value);
+    writer.finish()
+}
+
+/// `{ $in: [values] }`.
+pub(super) fn any_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> RawDocumentBuf {
+    let mut writer = Writer::default();
+    writer.array("$in", values.into_iter().map(Value::as_ref));
+    writer.finish()
+}
+
+/// One document after the other: the parts of a command that are built separately.
+pub(super) fn joined(parts: &[&RawDocument]) -> RawDocumentBuf {
+    let mut writer = Writer::with_capacity(parts.iter().map(|part| part.as_bytes().len()).sum());
+    for element in parts.iter().flat_map(|part| elements(part.as_bytes())) {
+        writer.value(element.key, element.value);
+    }
+    writer.finish()
+}
+
+fn name_of(command: &RawDocument) -> String {
+    elements(command.as_bytes()).next().map(|element| String::from_utf8_lossy(element.key).into_owned()).unwrap_or_default()
+}

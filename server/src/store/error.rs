@@ -1,0 +1,88 @@
+//! What can go wrong between this server and MongoDB, without a word of what the driver says.
+//!
+//! The driver's texts can hold whole commands and key values, that is personal data, so none of them leaves this file:
+//! an error keeps the server's number and name for it and nothing else.
+
+use std::time::Duration;
+
+use mongodb::error::{Error as DriverError, ErrorKind};
+
+/// The outcome of a call to the database that did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answered, or somebody who can't serve right now. Worth a retry; whether a write happened is unknown.
+    #[error("the database can't be reached: {0}")]
+    Unavailable(String),
+    /// No answer in time. Worth a retry; whether a write happened is unknown.
+    #[error("the database did not answer within {0:?}")]
+    Timeout(Duration),
+    /// The database user lacks a privilege.
+    #[error("the database user may not run `{command}`: grant it the privilege, or set MONGODB_URI to a user that has it")]
+    Denied {
+        /// The command that was refused.
+        command: String,
+    },
+    /// The user or the password is wrong.
+    #[error("the database refused the user or the password in MONGODB_URI")]
+    Unauthenticated,
+    /// The database understood and refused.
+    #[error("the database refused `{command}`: {name} (code {code})")]
+    Refused {
+        /// The command that was refused.
+        command: String,
+        /// The database's number for the reason.
+        code: i32,
+        /// The database's name for the reason.
+        name: String,
+    },
+    /// A change stream was asked of a mongod that is no member of a replica set.
+    #[error("the database is a standalone mongod: change streams need a replica set (start mongod with --replSet and run rs.initiate())")]
+    ReplicaSetRequired,
+    /// The database answered something that the protocol does not know, or its data can't be used as it is.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// Server codes that mean "not now": the set is electing, stopping, overloaded, or its majority is away.
+/// (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>)
+const NOT_NOW: [i32; 28] = [
+    6, 7, 43, 46, 50, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 9001, 10107, 11600,
+    11601, 11602, 13435, 13436,
+];
+const UNAUTHORIZED: i32 = 13;
+const AUTHENTICATION_FAILED: i32 = 18;
+const CHANGE_STREAM_ON_STANDALONE: i32 = 40573;
+
+impl Error {
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Unavailable(_) | Error::Timeout(_))
+    }
+
+    /// The error behind a driver's error; `command` is the name of what was asked.
+    pub(super) fn from_driver(command: &str, error: &DriverError) -> Error {
+        match error.kind.as_ref() {
+            ErrorKind::Command(failure) => Error::from_code(command, failure.code, &failure.code_name),
+            ErrorKind::Io(io) => Error::Unavailable(io.kind().to_string()),
+            ErrorKind::ServerSelection { .. } => Error::Unavailable("no server of the set can take the call".to_owned()),
+            ErrorKind::ConnectionPoolCleared { .. } => Error::Unavailable("the connection was interrupted".to_owned()),
+            ErrorKind::DnsResolve { .. } => Error::Unavailable("its host name can't be resolved".to_owned()),
+            ErrorKind::Authentication { .. } => Error::Unauthenticated,
+            ErrorKind::InvalidTlsConfig { .. } => Error::Unusable("the TLS options in MONGODB_URI can't be used".to_owned()),
+            ErrorKind::InvalidArgument { .. } => Error::Unusable(format!("the driver can't send `{command}` as it is")),
+            ErrorKind::IncompatibleServer { .. } => Error::Unusable("this version of MongoDB is not supported; it must be 4.4 or newer".to_owned()),
+            _ => Error::Unavailable(format!("its answer to `{command}` could not be read")),
+        }
+    }
+
+    /// The error behind a code that the database answered.
+    pub(super) fn from_code(command: &str, code: i32, name: &str) -> Error {
+        match code {
+            UNAUTHORIZED => Error::Denied { command: command.to_owned() },
+            AUTHENTICATION_FAILED => Error::Unauthenticated,
+            CHANGE_STREAM_ON_STANDALONE => Error::ReplicaSetRequired,
+            _ if NOT_NOW.contains(&code) => Error::Unavailable(format!("{name} (code {code})")),
+            _ => Error::Refused { command: command.to_owned(), code, name: name.to_owned() },
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Gather: reads orders and everything that hangs off them, as majority-committed bundles.
+//!
+//! There are two ways with one result. A few orders come with all their references in one `$lookup` aggregation, one round
+//! trip. Many come with one `find` for each kind of reference, joined here: that costs the database a third of the CPU.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use futures::future::try_join_all;
+
+use super::{
+    Error, Store,
+    command::{any_of, document, field, joined},
+};
+use crate::domain::{
+    enrich::MISSING_FIELDS,
+    join_key::JoinKey,
+    order::{AlreadyArchived, Bundle, NUMERO, Order, Reference, STATUS},
+    raw::{self, Value, ValueRef, Writer, kind},
+};
+
+/// Up to this many orders are gathered by `$lookup`.
+const FEW: usize = 16;
+/// A chunk is cut once its orders hold this many bytes, so that memory stays bounded however large they are.
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+/// The types that can be ids: see [`JoinKey`].
+const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "objectId"];
+
+/// Which orders to gather.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// These orders, by their `_id`.
+    Ids(Vec<Value>),
+    /// The next delivered orders, by `_id`.
+    Page {
+        /// The last `_id` of the page before.
+        after: Option<Value>,
+        /// At most this many.
+        limit: usize,
+        /// Only orders with an earlier `date_commande`.
+        before: Option<bson::DateTime>,
+    },
+}
+
+/// What was gathered.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The bundles, by `_id` where a page was asked for.
+    pub bundles: Vec<Bundle>,
+    /// What was left out because the orders are large; gather it next.
+    pub rest: Option<Selection>,
+}
+
+impl Store {
+    /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
+    pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
+        match selection {
+            Selection::Ids(ids) if ids.len() <= FEW => match self.gather_by_lookup(ids).await {
+                Ok(bundles) => Ok(Gathered { bundles, rest: None }),
+                // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
+                Err(Error::Refused { .. }) => self.gather_by_find(selection).await,
+                Err(error) => Err(error),
+            },
+            _ => self.gather_by_find(selection).await,
+        }
+    }
+
+    /// Gathers with one aggregation.
+    pub async fn gather_by_lookup(&self, ids: &[Value]) -> Result<Vec<Bundle>, Error> {
+        let mut pipeline = vec![field("$match", document_value(&field("_id", document_value(&any_of(ids)))))];
+        let stages = lookup_stages(self);
+        pipeline.extend(stages.iter().map(raw_document));
+        let mut command = Writer::default();
+        command.string("aggregate", &self.names.orders);
+        command.array("pipeline", pipeline.iter().map(|stage| document_value(stage)));
+        command.document("cursor", &rawdoc! {});
+        let command = joined(&[&command.finish(), &self.read_options()]);
+        self.rows(&command).await?.iter().map(|row| bundle_of_row(row)).collect()
+    }
+
+    /// Gathers with one `find` for the orders and one for each kind of reference.
+    pub async fn gather_by_find(&self, selection: &Selection) -> Result<Gathered, Error> {
+        let (documents, cut) = self.rows_up_to(&self.orders_command(selection), CHUNK_BYTES).await?;
+        let orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
+        let (references, archived) =
+            futures::try_join!(try_join_all(Reference::ALL.map(|reference| self.references(reference, &orders))), self.already_archived(&orders))?;
+        let rest = if cut { rest_of(selection, &orders) } else { None };
+        let bundles = orders
+            .into_iter()
+            .map(|order| Bundle {
+                references: Reference::ALL.map(|reference| references[reference as usize].get(&JoinKey::of(order.get(reference.id_field())?)?).cloned()),
+                archived: archived.get(&order.id().to_owned()).cloned(),
+                order,
+            })
+            .collect();
+        Ok(Gathered { bundles, rest })
+    }
+
+    fn orders_command(&self, selection: &Selection) -> RawDocumentBuf {
+        let mut command = Writer::default();
+        command.string("find", &self.names.orders);
+        match selection {
+            Selection::Ids(ids) => {
+                command.document("filter", &field("_id", document_value(&any_of(ids))));
+            }
+            Selection::Page { after, limit, before } => {
+                let mut filter = rawdoc! { STATUS_KEY: self.delivered.as_str() };
+                if let Some(before) = before {
+                    filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": *before } }]);
+                }
+                // `min` walks on over all types of `_id`, where a `$gt` would end with the type that it compares with.
+                // It is inclusive, so the filter leaves out the order that ended the last page.
+                if let Some(after) = after {
+                    filter = joined(&[&filter, &field("_id", document_value(&field("$ne", after.as_ref())))]);
+                    command.document("min", &field("_id", after.as_ref()));
+                }
+                command.document("filter", &filter).document("sort", &rawdoc! { "_id": 1 }).document("hint", &rawdoc! { "_id": 1 });
+                command.int32("limit", i32::try_from(*limit).unwrap_or(i32::MAX));
+            }
+        }
+        joined(&[&command.finish(), &self.read_options()])
+    }
+
+    /// The documents of one kind that the orders refer to, by their ids.
+    async fn references(&self, reference: Reference, orders: &[Order]) -> Result<HashMap<JoinKey, Arc<RawDocumentBuf>>, Error> {
+        let mut wanted: HashMap<JoinKey, Value> = HashMap::new();
+        for id in orders.iter().filter_map(|order| order.get(reference.id_field())) {
+            if let Some(key) = JoinKey::of(id) {
+                wanted.entry(key).or_insert_with(|| id.to_owned());
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.rows(&self.reference_command(reference, &any_of(wanted.values()), None)).await?;
+        let (mut found, mut ambiguous) = (HashMap::with_capacity(rows.len()), HashSet::new());
+        for row in rows {
+            // A document whose id is a list matches each of its members; it is nobody's id.
+            let Some(key) = raw::find(&row, reference.id_field()).and_then(JoinKey::of) else { continue };
+            if found.insert(key.clone(), Arc::new(row)).is_some() {
+                ambiguous.insert(key);
+            }
+        }
+        for key in ambiguous {
+            let first = rawdoc! { "sort": { "_id": 1 } };
+            let rows = self.rows(&self.reference_command(reference, &any_of(wanted.get(&key)), Some(&first))).await?;
+            let is_it = |row: &RawDocumentBuf| raw::find(row, reference.id_field()).and_then(JoinKey::of).as_ref() == Some(&key);
+            if let Some(row) = rows.into_iter().find(is_it) {
+                found.insert(key, Arc::new(row));
+            }
+        }
+        Ok(found)
+    }
+
+    fn reference_command(&self, reference: Reference, ids: &RawDocument, more: Option<&RawDocument>) -> RawDocumentBuf {
+        let mut command = Writer::default();
+        command.string("find", self.names.of(reference));
+        command.document("filter", &field(reference.id_field(), document_value(ids)));
+        command.document("projection", &raw_document(&projection(reference)));
+        joined(&[&command.finish(), more.unwrap_or(&rawdoc! {}), &self.read_options()])
+    }
+
+    /// What the archive holds under the orders' `_id`s.
+    async fn already_archived(&self, orders: &[Order]) -> Result<HashMap<Value, AlreadyArchived>, Error> {
+        if orders.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<Value> = orders.iter().map(|order| order.id().to_owned()).collect();
+        let mut command = Writer::default();
+        command.string("find", &self.names.archive);
+        command.document("filter", &field("_id", document_value(&any_of(&ids))));
+        command.document("projection", &raw_document(&archived_projection()));
+        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
+        Ok(rows.iter().filter_map(|row| Some((raw::find(row, "_id")?.to_owned(), already_archived(row)))).collect())
+    }
+}
+
+const STATUS_KEY: &bson::raw::CStr = bson::raw::cstr!("status");
+
+fn document_value(document: &RawDocument) -> ValueRef<'_> {
+    ValueRef { kind: kind::DOCUMENT, bytes: document.as_bytes() }
+}
+
+fn raw_document(document: &Document) -> RawDocumentBuf {
+    RawDocumentBuf::try_from(document).expect("commands are built of values that BSON can hold")
+}
+
+/// What is left to gather after the orders of a cut chunk.
+fn rest_of(selection: &Selection, gathered: &[Order]) -> Option<Selection> {
+    match selection {
+        Selection::Ids(ids) => {
+            let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
+            Some(Selection::Ids(ids.iter().filter(|id| !done.contains(&id.as_ref())).cloned().collect()))
+        }
+        Selection::Page { limit, before, .. } => {
+            let last = gathered.last()?;
+            Some(Selection::Page { after: Some(last.id().to_owned()), limit: limit - gathered.len(), before: *before })
+        }
+    }
+}
+
+fn projection(reference: Reference) -> Document {
+    let fields = [reference.id_field()].into_iter().chain(reference.fields().iter().copied());
+    [("_id".to_owned(), Bson::from(0))].into_iter().chain(fields.map(|name| (name.to_owned(), Bson::from(1)))).collect()
+}
+
+fn archived_projection() -> Document {
+    doc! { NUMERO: 1, MISSING_FIELDS: 1 }
+}
+
+fn already_archived(archived: &RawDocument) -> AlreadyArchived {
+    let missing = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
+    AlreadyArchived {
+        numero: raw::find(archived, NUMERO).and_then(ValueRef::as_str).map(str::to_owned),
+        missing: missing.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect(),
+    }
+}
+
+/// The stages after the `$match`: they wrap each order, so that no field of it can be mistaken for one of the joins, and look
+/// up what hangs off it. An id that is none is replaced by one that nobody has: `$lookup` joins a missing id with every document
+/// whose id is missing too, and a list with each of its members.
+fn lookup_stages(store: &Store) -> Vec<Document> {
+    let is_id = |path: &str| doc! { "$in": [{ "$type": path }, &ID_TYPES[..]] };
+    let nobody = bson::Uuid::new();
+    let mut wrap = doc! { "_id": 0, "order": "$$ROOT" };
+    for reference in Reference::ALL {
+        let path = format!("${}", reference.id_field());
+        wrap.insert(key_name(reference), doc! { "$cond": [is_id(&path), &path, nobody] });
+    }
+    let mut stages = vec![doc! { "$project": wrap }];
+    for reference in Reference::ALL {
+        let id = reference.id_field();
+        stages.push(doc! { "$lookup": {
+            "from": store.names.of(reference), "localField": key_name(reference), "foreignField": id, "as": joined_name(reference),
+            "pipeline": [
+                { "$match": { "$expr": is_id(&format!("${id}")) } },
+                { "$sort": { "_id": 1 } }, { "$limit": 1 }, { "$project": projection(reference) },
+            ],
+        } });
+    }
+    stages.push(doc! { "$lookup": {
+        "from": &store.names.archive, "localField": "order._id", "foreignField": "_id", "as": "archived",
+        "pipeline": [{ "$project": archived_projection() }],
+    } });
+    stages
+}
+
+fn key_name(reference: Reference) -> String {
+    format!("key{}", reference as usize)
+}
+
+fn joined_name(reference: Reference) -> String {
+    format!("joined{}", reference as usize)
+}
+
+fn bundle_of_row(row: &RawDocument) -> Result<Bundle, Error> {
+    let first = |name: &str| raw::find(row, name).and_then(|list| list.elements().next()).map(|element| document(element.value)).transpose();
+    let order = raw::find(row, "order").ok_or_else(|| Error::Unusable("the database answered without the order".to_owned()))?;
+    let [client, livreur, restaurant, menu] = Reference::ALL.map(|reference| first(&joined_name(reference)));
+    Ok(Bundle {
+        order: Order::new(document(order)?),
+        references: [client?.map(Arc::new), livreur?.map(Arc::new), restaurant?.map(Arc::new), menu?.map(Arc::new)],
+        archived: first("archived")?.map(|archived| already_archived(&archived)),
+    })
+}

@@ -1,0 +1,79 @@
+//! Documents as MongoDB Extended JSON, for people and for callers without BSON.
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+
+use crate::domain::raw::{Elements, ValueRef, Writer, elements, kind};
+
+/// A document as canonical Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
+pub fn canonical(document: &RawDocument) -> String {
+    match Document::try_from(document) {
+        Ok(document) => Bson::Document(document).into_canonical_extjson().to_string(),
+        Err(_) => match Document::try_from(readable(elements(document.as_bytes())).as_ref()) {
+            Ok(document) => Bson::Document(document).into_canonical_extjson().to_string(),
+            Err(_) => String::new(),
+        },
+    }
+}
+
+/// A value as relaxed Extended JSON, cut to `most` bytes.
+pub fn shown(value: ValueRef<'_>, most: usize) -> String {
+    let mut wrapped = Writer::with_capacity(value.bytes.len() + 16);
+    wrapped.value("v", value);
+    let wrapped = readable(elements(wrapped.finish().as_bytes()));
+    let text = match Document::try_from(wrapped.as_ref()).map(|mut document| document.remove("v")) {
+        Ok(Some(value)) => value.into_relaxed_extjson().to_string(),
+        _ => "?".to_owned(),
+    };
+    cut(&text, most)
+}
+
+/// A text cut to at most `most` bytes, between characters.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most.saturating_sub('…'.len_utf8())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", &text[..end])
+}
+
+/// A copy in which every name and string is UTF-8.
+fn readable(fields: Elements<'_>) -> RawDocumentBuf {
+    let mut writer = Writer::default();
+    for element in fields {
+        let key = String::from_utf8_lossy(element.key);
+        match element.value.kind {
+            kind::STRING => {
+                writer.string(&key, &String::from_utf8_lossy(element.value.string_bytes().unwrap_or_default()));
+            }
+            kind @ (kind::DOCUMENT | kind::ARRAY) => {
+                let inner = readable(element.value.elements());
+                writer.value(key.as_bytes(), ValueRef { kind, bytes: inner.as_bytes() });
+            }
+            _ => {
+                writer.value(key.as_bytes(), element.value);
+            }
+        }
+    }
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::doc;
+
+    #[test]
+    fn every_type_survives_and_broken_text_is_shown() {
+        let document = RawDocumentBuf::try_from(&doc! { "n": 1_i64, "s": "é" }).unwrap();
+        assert_eq!(canonical(&document), r#"{"n":{"$numberLong":"1"},"s":"é"}"#);
+        let mut broken = Writer::default();
+        broken.value(b"\xff", ValueRef { kind: kind::STRING, bytes: b"\x02\0\0\0\xfe\0" });
+        assert_eq!(canonical(&broken.finish()), r#"{"�":"�"}"#);
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("livrée", 100), "livrée");
+        assert_eq!(cut("éééé", 6), "é…");
+    }
+}

@@ -1,0 +1,139 @@
+//! The world: the only code that knows MongoDB. It speaks of orders, batches and events outward, and commands inward.
+
+use std::time::Duration;
+
+use mongodb::{
+    Client, Database,
+    options::{ClientOptions, ReadConcern, SelectionCriteria, ServerAddress, WriteConcern},
+};
+
+use crate::{config::{Collections, Config}, domain::order::Reference};
+
+mod command;
+mod error;
+pub mod json;
+
+pub mod setup;
+
+pub mod gather;
+
+pub mod write;
+
+pub mod counters;
+
+pub mod quarantine;
+
+pub mod archive;
+
+pub mod orders;
+
+pub mod batches;
+
+pub mod changes;
+
+pub mod seeds;
+
+pub use error::Error;
+
+/// Names of the collections.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The live orders.
+    pub orders: String,
+    /// The archive.
+    pub archive: String,
+    references: [String; 4],
+    /// Orders that can't be archived.
+    pub quarantine: String,
+    /// The bytes of these orders.
+    pub quarantine_bytes: String,
+    /// The batches.
+    pub batches: String,
+    /// The counters behind the statistics.
+    pub counters: String,
+}
+
+impl Names {
+    fn new(collections: &Collections) -> Names {
+        let own = |name: &str| format!("{}{name}", collections.prefix);
+        Names {
+            orders: collections.orders.clone(),
+            archive: collections.archive.clone(),
+            references: [&collections.clients, &collections.couriers, &collections.restaurants, &collections.menus].map(String::clone),
+            quarantine: own("quarantine"),
+            quarantine_bytes: own("quarantine_bytes"),
+            batches: own("batches"),
+            counters: own("counters"),
+        }
+    }
+
+    /// The collection of a kind of reference.
+    pub fn of(&self, reference: Reference) -> &str {
+        &self.references[reference as usize]
+    }
+}
+
+/// How patient calls to the database are.
+#[derive(Clone, Debug)]
+struct Policy {
+    operation_timeout: Duration,
+    retry_attempts: usize,
+}
+
+/// The database. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    database: Database,
+    names: Names,
+    delivered: String,
+    policy: Policy,
+}
+
+impl Store {
+    /// Prepares to talk to the database of the settings. Nothing is sent yet, so the database need not be there.
+    ///
+    /// Fails when the URI can't be understood; the error never shows it.
+    pub async fn new(config: &Config) -> Result<Store, Error> {
+        let parsed = ClientOptions::parse(config.mongodb_uri.expose()).await;
+        let mut options = parsed.map_err(|_| Error::Unusable("MONGODB_URI can't be understood; it must look like mongodb://user:password@host:27017/?replicaSet=name".to_owned()))?;
+        options.app_name.get_or_insert_with(|| "archd".to_owned());
+        // The driver waits 30 s for a server and has 10 connections by default: too long for a caller, too few for chunks in flight.
+        options.server_selection_timeout.get_or_insert(Duration::from_secs(3));
+        options.connect_timeout.get_or_insert(Duration::from_secs(3));
+        options.max_pool_size.get_or_insert(64);
+        options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
+        // What the archive promises does not depend on a deployment's defaults.
+        options.read_concern = Some(ReadConcern::majority());
+        options.write_concern = Some(WriteConcern::majority());
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
+        let client = Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
+        Ok(Store {
+            database: client.database(&config.database),
+            client,
+            names: Names::new(&config.collections),
+            delivered: config.delivered_status.clone(),
+            policy: Policy { operation_timeout: config.operation_timeout, retry_attempts: config.retry_attempts as usize },
+        })
+    }
+
+    /// Names of the collections.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The exact status of a delivered order.
+    pub fn delivered(&self) -> &str {
+        &self.delivered
+    }
+
+    /// Name of the database.
+    pub fn database_name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) {
+        self.client.shutdown().await;
+    }
+}

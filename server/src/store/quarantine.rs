@@ -1,0 +1,210 @@
+//! Quarantine: where orders wait that can't be archived, each with the reason and its bytes.
+
+use bson::{DateTime, Document, RawDocumentBuf, doc, rawdoc};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Error, Store,
+    command::{any_of, field, joined},
+    setup::whole,
+};
+use crate::domain::{
+    judge::{Reason, Refusal},
+    order::{NUMERO, Order},
+    raw::{self, Value, ValueRef, Writer, kind},
+};
+
+/// An order's bytes are kept in parts, because an order can be as large as a document may be.
+const PART: usize = 8 * 1024 * 1024;
+
+/// An order in quarantine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Names the entry.
+    pub id: String,
+    /// The order's `_id`.
+    pub order_id: Value,
+    /// Its number, if that is a string.
+    pub numero: Option<String>,
+    /// Why it is here.
+    pub refusal: Refusal,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it was first put here.
+    pub first_seen: DateTime,
+    /// When it was last tried.
+    pub last_seen: DateTime,
+    /// Its size, in bytes.
+    pub bytes: i64,
+}
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only these reasons; empty means all.
+    pub reasons: Vec<Reason>,
+    /// Only these ids; empty means all.
+    pub ids: Vec<String>,
+    /// Only ids after this one.
+    pub after: Option<String>,
+}
+
+/// The name of the entry of an order: the same however often it is quarantined.
+pub fn entry_id(order_id: ValueRef<'_>) -> String {
+    let hash = Sha256::new().chain_update([order_id.kind]).chain_update(order_id.bytes).finalize();
+    format!("q{}", hex::encode(&hash[..12]))
+}
+
+impl Store {
+    /// Puts orders into quarantine, or notes one more attempt for those that are there.
+    pub async fn quarantine(&self, refused: &[(&Order, &Refusal)]) -> Result<(), Error> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        // The bytes first: an entry is never without them.
+        let parts: Vec<RawDocumentBuf> = refused.iter().flat_map(|(order, _)| bytes_statements(order)).collect();
+        self.write_all(rawdoc! { "update": self.names.quarantine_bytes.as_str() }, "updates", &parts).await?;
+        let entries: Vec<RawDocumentBuf> = refused.iter().map(|(order, refusal)| entry_statement(order, refusal)).collect();
+        self.write_all(rawdoc! { "update": self.names.quarantine.as_str() }, "updates", &entries).await
+    }
+
+    /// Entries by id, at most `limit`.
+    pub async fn quarantined(&self, filter: &Filter, limit: usize) -> Result<Vec<Entry>, Error> {
+        let mut query = doc! {};
+        if !filter.reasons.is_empty() {
+            query.insert("reason", doc! { "$in": filter.reasons.iter().map(|reason| reason.name()).collect::<Vec<_>>() });
+        }
+        let mut id = doc! {};
+        if !filter.ids.is_empty() {
+            id.insert("$in", filter.ids.clone());
+        }
+        if let Some(after) = &filter.after {
+            id.insert("$gt", after);
+        }
+        if !id.is_empty() {
+            query.insert("_id", id);
+        }
+        let head = doc! { "find": &self.names.quarantine, "filter": query, "sort": { "_id": 1 }, "limit": i64::try_from(limit).unwrap_or(i64::MAX) };
+        let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
+        self.rows(&joined(&[&head, &self.read_options()])).await?.iter().map(entry).collect()
+    }
+
+    /// The bytes of a quarantined order.
+    pub async fn quarantined_bytes(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
+        let command = rawdoc! { "find": self.names.quarantine_bytes.as_str(), "filter": parts_of(id), "sort": { "_id": 1 } };
+        let rows = self.rows(&joined(&[&command, &self.read_options()])).await?;
+        let parts = rows.iter().filter_map(|row| raw::find(row, "bytes").filter(|value| value.kind == kind::BINARY));
+        // A binary value is its length, its subtype, then the bytes.
+        let bytes: Vec<u8> = parts.flat_map(|value| value.bytes[5..].to_vec()).collect();
+        Ok(RawDocumentBuf::from_bytes(bytes).ok())
+    }
+
+    /// Lets entries go, and the bytes kept with them. Says how many there were.
+    pub async fn release(&self, ids: &[String]) -> Result<usize, Error> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let there = self.quarantined(&Filter { ids: ids.to_vec(), ..Filter::default() }, ids.len()).await?.len();
+        let statements: Vec<RawDocumentBuf> = ids.iter().map(|id| rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 }).collect();
+        self.write_all(rawdoc! { "delete": self.names.quarantine.as_str() }, "deletes", &statements).await?;
+        let statements: Vec<RawDocumentBuf> = ids.iter().map(|id| rawdoc! { "q": parts_of(id), "limit": 0 }).collect();
+        self.write_all(rawdoc! { "delete": self.names.quarantine_bytes.as_str() }, "deletes", &statements).await?;
+        Ok(there)
+    }
+
+    /// Lets go every entry whose order has been archived since, under its own number. Says how many there were.
+    pub async fn release_archived(&self) -> Result<usize, Error> {
+        let mut released = 0;
+        let mut filter = Filter::default();
+        loop {
+            let entries = self.quarantined(&filter, 500).await?;
+            let Some(last) = entries.last() else { return Ok(released) };
+            filter.after = Some(last.id.clone());
+            let archived = self.archived_ids(entries.iter().map(|entry| &entry.order_id)).await?;
+            // An order whose number was changed after archiving is in both places, and stays here until that is mended.
+            let gone = entries.iter().filter(|entry| entry.refusal.reason != Reason::NumberConflict && archived.contains(&entry.order_id));
+            released += self.release(&gone.map(|entry| entry.id.clone()).collect::<Vec<_>>()).await?;
+        }
+    }
+
+    async fn archived_ids(&self, ids: impl Iterator<Item = &Value>) -> Result<Vec<Value>, Error> {
+        let mut command = Writer::default();
+        let any = any_of(ids);
+        command.string("find", &self.names.archive);
+        command.document("filter", &field("_id", ValueRef { kind: kind::DOCUMENT, bytes: any.as_bytes() }));
+        command.document("projection", &rawdoc! { "_id": 1 });
+        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
+        Ok(rows.iter().filter_map(|row| raw::find(row, "_id").map(ValueRef::to_owned)).collect())
+    }
+}
+
+/// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows `/`.
+fn parts_of(id: &str) -> RawDocumentBuf {
+    rawdoc! { "_id": { "$gte": format!("{id}/"), "$lt": format!("{id}0") } }
+}
+
+fn bytes_statements(order: &Order) -> Vec<RawDocumentBuf> {
+    let id = entry_id(order.id());
+    let parts = order.document().as_bytes().chunks(PART).enumerate();
+    parts
+        .map(|(part, bytes)| {
+            let mut binary = Vec::with_capacity(bytes.len() + 5);
+            binary.extend(i32::try_from(bytes.len()).expect("a part is small").to_le_bytes());
+            binary.push(0);
+            binary.extend(bytes);
+            let id = rawdoc! { "_id": format!("{id}/{part:04}") };
+            let set = field("bytes", ValueRef { kind: kind::BINARY, bytes: &binary });
+            let mut statement = Writer::with_capacity(bytes.len() + 128);
+            statement.document("q", &id).document("u", &joined(&[&id, &set])).bool("upsert", true);
+            statement.finish()
+        })
+        .collect()
+}
+
+fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
+    let literal = |value: ValueRef<'_>| field("$literal", value);
+    let text = |text: &str| literal(Value::string(text).as_ref());
+    let mut set = Writer::default();
+    set.document("order_id", &literal(order.id()));
+    set.document(NUMERO, &order.numero().map_or_else(|| literal(ValueRef::NULL), |numero| text(&super::json::cut(numero, 256))));
+    set.document("reason", &text(refusal.reason.name())).document("detail", &text(&refusal.detail));
+    set.int32("bytes", i32::try_from(order.size()).unwrap_or(i32::MAX));
+    // A pipeline, because only there the database's own clock can be written.
+    let times = rawdoc! {
+        "first_seen": { "$ifNull": ["$first_seen", "$$NOW"] }, "last_seen": "$$NOW",
+        "attempts": { "$add": [{ "$ifNull": ["$attempts", 0] }, 1] },
+    };
+    let stage = field("$set", ValueRef { kind: kind::DOCUMENT, bytes: joined(&[&set.finish(), &times]).as_bytes() });
+    let mut statement = Writer::default();
+    statement.document("q", &rawdoc! { "_id": entry_id(order.id()) });
+    statement.array("u", [ValueRef { kind: kind::DOCUMENT, bytes: stage.as_bytes() }]).bool("upsert", true);
+    statement.finish()
+}
+
+/// Reads an entry from its document.
+pub(super) fn entry(row: &RawDocumentBuf) -> Result<Entry, Error> {
+    let order_id = raw::find(row, "order_id").unwrap_or(ValueRef::NULL).to_owned();
+    // The order's `_id` may be text that is not UTF-8; everything else here was written by us.
+    let rest = raw::elements(row.as_bytes()).filter(|element| element.key != b"order_id");
+    let mut plain = Writer::default();
+    rest.for_each(|element| {
+        plain.value(element.key, element.value);
+    });
+    let row = Document::try_from(plain.finish().as_ref()).map_err(|_| Error::Unusable("a quarantine entry can't be read".to_owned()))?;
+    let text = |field| row.get_str(field).unwrap_or_default().to_owned();
+    let date = |field| row.get_datetime(field).copied().unwrap_or(DateTime::from_millis(0));
+    let reason = text("reason");
+    Ok(Entry {
+        id: text("_id"),
+        order_id,
+        numero: row.get_str(NUMERO).ok().map(str::to_owned),
+        refusal: Refusal {
+            reason: Reason::ALL.into_iter().find(|known| known.name() == reason).unwrap_or(Reason::Refused),
+            detail: text("detail"),
+        },
+        attempts: whole(row.get("attempts")),
+        first_seen: date("first_seen"),
+        last_seen: date("last_seen"),
+        bytes: whole(row.get("bytes")),
+    })
+}

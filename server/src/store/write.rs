@@ -1,0 +1,200 @@
+//! Write: puts documents into the archive, each exactly once, and knows of every single one what became of it.
+
+use std::collections::{HashMap, VecDeque};
+
+use bson::{Document, RawDocumentBuf, rawdoc};
+use tokio::time::sleep;
+
+use super::{
+    Error, Store,
+    command::{any_of, code_of, field, joined, split},
+};
+use crate::domain::{
+    enrich::{ArchiveDocument, DATE_ARCHIVAGE},
+    judge::{Reason, Refusal},
+    order::NUMERO,
+    raw::{self, Value, ValueRef, Writer, kind},
+};
+
+const DUPLICATE_KEY: i32 = 11000;
+/// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
+const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
+
+/// What became of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is in the archive, and this call put it there.
+    Archived,
+    /// The archive held this very order already.
+    Duplicate,
+    /// The archive can't hold it.
+    Refused(Refusal),
+}
+
+/// What the archive holds for an `_id` or a number.
+struct Present {
+    id: Value,
+    numero: Value,
+    date_archivage: Option<Value>,
+}
+
+impl Store {
+    /// Inserts documents, unordered, confirmed by a majority. One outcome comes back for each document, in their order.
+    ///
+    /// A duplicate key is looked up: the same order is a duplicate, another one under the same number a conflict. After an answer
+    /// that did not come, the archive is read to see what it holds, and only the rest is sent again.
+    pub async fn write(&self, documents: &[ArchiveDocument]) -> Result<Vec<Written>, Error> {
+        let mut outcomes: Vec<Option<Written>> = vec![None; documents.len()];
+        let mut pauses = backon::BackoffBuilder::build(self.backoff());
+        let mut uncertain = false;
+        loop {
+            let open: Vec<usize> = (0..documents.len()).filter(|index| outcomes[*index].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let fault = match self.attempt(documents, &open, uncertain, &mut outcomes).await {
+                // Everything was answered; what is still open was not confirmed by a majority yet.
+                Ok(()) if outcomes.iter().all(Option::is_some) => break,
+                Ok(()) => Error::Unavailable("a majority has not confirmed the write".to_owned()),
+                Err(error) if error.is_transient() => error,
+                Err(error) => return Err(error),
+            };
+            uncertain = true;
+            match pauses.next() {
+                Some(pause) => sleep(pause).await,
+                None => return Err(fault),
+            }
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.expect("the loop ends once every outcome is known")).collect())
+    }
+
+    /// One round: first see what an earlier round has written after all, then insert the rest.
+    async fn attempt(&self, documents: &[ArchiveDocument], open: &[usize], uncertain: bool, outcomes: &mut [Option<Written>]) -> Result<(), Error> {
+        if uncertain {
+            self.read_back(documents, open, true, outcomes).await?;
+        }
+        let open: Vec<usize> = open.iter().copied().filter(|index| outcomes[*index].is_none()).collect();
+        let bytes: Vec<RawDocumentBuf> = open.iter().map(|index| documents[*index].document.clone()).collect();
+        let mut collided = Vec::new();
+        let mut parts: VecDeque<(&[usize], &[RawDocumentBuf])> = VecDeque::new();
+        let mut start = 0;
+        for part in split(&bytes) {
+            parts.push_back((&open[start..start + part.len()], part));
+            start += part.len();
+        }
+        while let Some((indexes, part)) = parts.pop_front() {
+            let command = self.write_command(&rawdoc! { "insert": self.names.archive.as_str() }, "documents", part);
+            let reply = match self.run(command).await {
+                // One document is at fault and the whole call pays for it: halve until it stands alone.
+                Err(Error::Refused { code, .. }) if BAD_DOCUMENT.contains(&code) && part.len() > 1 => {
+                    let half = part.len() / 2;
+                    parts.push_back((&indexes[..half], &part[..half]));
+                    parts.push_back((&indexes[half..], &part[half..]));
+                    continue;
+                }
+                Err(Error::Refused { code, name, .. }) if BAD_DOCUMENT.contains(&code) => {
+                    outcomes[indexes[0]] = Some(Written::Refused(refused_by_database(code, &name)));
+                    continue;
+                }
+                reply => reply?,
+            };
+            if let Ok(failure) = reply.get_document("writeConcernError") {
+                // The documents may be there or not, and a majority has not confirmed those that are: read back next round.
+                return Err(Error::from_code("insert", code_of(failure), failure.get_str("codeName").unwrap_or("WriteConcernError")));
+            }
+            let refused = refusals(&reply);
+            for (position, index) in indexes.iter().enumerate() {
+                match refused.get(&position) {
+                    None => outcomes[*index] = Some(Written::Archived),
+                    Some((DUPLICATE_KEY, _)) => collided.push(*index),
+                    Some((code, name)) => match Error::from_code("insert", *code, name) {
+                        Error::Refused { code, name, .. } => outcomes[*index] = Some(Written::Refused(refused_by_database(code, &name))),
+                        error => return Err(error),
+                    },
+                }
+            }
+        }
+        if !collided.is_empty() {
+            self.read_back(documents, &collided, uncertain, outcomes).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what the archive holds for these documents, and settles those that it holds something for.
+    async fn read_back(&self, documents: &[ArchiveDocument], open: &[usize], uncertain: bool, outcomes: &mut [Option<Written>]) -> Result<(), Error> {
+        let present = self.present(open.iter().map(|index| &documents[*index])).await?;
+        let by_id: HashMap<&Value, &Present> = present.iter().map(|present| (&present.id, present)).collect();
+        let by_numero: HashMap<&Value, &Present> = present.iter().map(|present| (&present.numero, present)).collect();
+        for index in open {
+            let document = &documents[*index].document;
+            let own = |name| raw::find(document, name).unwrap_or(ValueRef::NULL).to_owned();
+            let (id, numero) = (own("_id"), own(NUMERO));
+            outcomes[*index] = match (by_id.get(&id), by_numero.get(&numero)) {
+                // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
+                (Some(present), _) if uncertain && present.numero == numero && present.date_archivage == Some(own(DATE_ARCHIVAGE)) => Some(Written::Archived),
+                (Some(present), _) if present.numero == numero => Some(Written::Duplicate),
+                (Some(_), _) => Some(Written::Refused(Refusal {
+                    reason: Reason::NumberConflict,
+                    detail: "this order is archived under another number; restore its number, or correct the archive".to_owned(),
+                })),
+                (None, Some(present)) => Some(Written::Refused(Refusal {
+                    reason: Reason::NumberConflict,
+                    detail: format!(
+                        "another order, with `_id` {}, is archived under {}; give this one a number of its own, then retry",
+                        super::json::shown(present.id.as_ref(), 64),
+                        super::json::shown(numero.as_ref(), 256),
+                    ),
+                })),
+                (None, None) => None,
+            };
+        }
+        Ok(())
+    }
+
+    async fn present<'d>(&self, documents: impl Iterator<Item = &'d ArchiveDocument>) -> Result<Vec<Present>, Error> {
+        let (mut ids, mut numeros) = (Vec::new(), Vec::new());
+        for document in documents {
+            ids.extend(raw::find(&document.document, "_id").map(ValueRef::to_owned));
+            numeros.extend(raw::find(&document.document, NUMERO).map(ValueRef::to_owned));
+        }
+        let mut filter = Writer::default();
+        let choices = [field("_id", document_value(&any_of(&ids))), field(NUMERO, document_value(&any_of(&numeros)))];
+        filter.array("$or", choices.iter().map(|choice| document_value(choice)));
+        let mut command = Writer::default();
+        command.string("find", &self.names.archive).document("filter", &filter.finish());
+        command.document("projection", &rawdoc! { "numero_commande": 1, "date_archivage": 1 });
+        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
+        let own = |row: &RawDocumentBuf, name| raw::find(row, name).map(ValueRef::to_owned);
+        Ok(rows
+            .iter()
+            .map(|row| Present {
+                id: own(row, "_id").unwrap_or_else(|| ValueRef::NULL.to_owned()),
+                numero: own(row, NUMERO).unwrap_or_else(|| ValueRef::NULL.to_owned()),
+                date_archivage: own(row, DATE_ARCHIVAGE),
+            })
+            .collect())
+    }
+}
+
+fn document_value(document: &RawDocumentBuf) -> ValueRef<'_> {
+    ValueRef { kind: kind::DOCUMENT, bytes: document.as_bytes() }
+}
+
+/// Code and name of each document that was refused, by its position in the command.
+fn refusals(reply: &Document) -> HashMap<usize, (i32, String)> {
+    let Ok(errors) = reply.get_array("writeErrors") else { return HashMap::new() };
+    let errors = errors.iter().filter_map(bson::Bson::as_document);
+    errors
+        .filter_map(|error| {
+            let position = usize::try_from(error.get_i32("index").ok()?).ok()?;
+            Some((position, (code_of(error), error.get_str("codeName").unwrap_or("WriteError").to_owned())))
+        })
+        .collect()
+}
+
+fn refused_by_database(code: i32, name: &str) -> Refusal {
+    Refusal {
+        reason: Reason::Refused,
+        detail: format!("the database refuses the archived document: {name} (code {code}); look for a validator on the archive, or a nesting too deep"),
+    }
+}
