@@ -4,7 +4,10 @@
 ///
 /// The documentation of every item is the comment beside it in the `.proto` files.
 pub mod v1 {
-    #![allow(missing_docs, reason = "oneofs and modules are generated without comments")]
+    #![allow(
+        missing_docs,
+        reason = "oneofs and modules are generated without comments"
+    )]
     #![allow(clippy::all, clippy::unwrap_used, reason = "generated code")]
     tonic::include_proto!("orderarchiver.v1");
 }

@@ -1,2 +1,2 @@
 //! archctl
-fn main(){}
+fn main() {}

@@ -1,1 +1,3 @@
 //! archd
+
+pub mod seeder;

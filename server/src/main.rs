@@ -1,2 +1,2 @@
 //! archd
-fn main(){}
+fn main() {}
