@@ -1,3 +1,3 @@
-//! archd
+//! Everything `archd` is made of.
 
 pub mod seeder;

@@ -31,7 +31,7 @@ const STREETS: &[&str] = &[
     "avenue du Maréchal-Foch",
     "rue de la Fontaine",
     "impasse des Jardins",
-    "quai de la Marne",
+    "place Carnot",
     "rue Molière",
     "rue George-Sand",
     "rue des Acacias",

@@ -63,10 +63,6 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// The longest life, in milliseconds: older orders have come to their end.
-    #[cfg(test)]
-    pub(super) const LONGEST: i64 = 60 * MINUTE as i64;
-
     /// A life of 20 to 60 minutes, most of them to a good end.
     pub(super) fn draw(dice: &mut Dice) -> Self {
         let millis = dice.between(20 * MINUTE, 60 * MINUTE);
@@ -112,7 +108,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seeder::dice::Stream;
+    use crate::seeder::{dice::Stream, paris::HOUR};
 
     fn lives(count: usize) -> Vec<Life> {
         let mut dice = Dice::new(3, Stream::Orders, 1);
@@ -184,7 +180,7 @@ mod tests {
         let start = DateTime::from_millis(1_000);
         for life in lives(100) {
             assert!(life.taken(start, start).is_empty());
-            let end = start.saturating_add_millis(Life::LONGEST);
+            let end = start.saturating_add_millis(HOUR);
             assert_eq!(life.taken(start, end).len(), life.steps.len());
             for (rank, (_, date)) in life.taken(start, end).into_iter().enumerate() {
                 assert_eq!(life.taken(start, date).len(), rank + 1);

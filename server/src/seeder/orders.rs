@@ -137,3 +137,111 @@ fn neighbour(plan: &Plan, dice: &mut Dice, restaurant: u32, count: u32) -> u32 {
         dice.below(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeder::paris::HOUR;
+    use bson::raw::RawDocument;
+    use std::collections::{HashMap, HashSet};
+
+    fn status(order: &RawDocument) -> &str {
+        order.get_str("status").unwrap()
+    }
+
+    #[test]
+    fn shares_are_believable_and_no_status_is_missing() {
+        let expected = [
+            ("en_attente", 0.005..0.02),
+            ("en_preparation", 0.005..0.04),
+            ("en_cours", 0.005..0.05),
+            ("livrée", 0.84..0.92),
+            ("annulée", 0.045..0.105),
+        ];
+        let one_thousand = (1..=40).map(|seed| (seed, 1_000));
+        for (seed, orders) in one_thousand.chain([(1, 50_000)]) {
+            let generator = Generator::new(Plan {
+                seed,
+                ..Plan::for_orders(orders)
+            });
+            let mut counts = HashMap::new();
+            for order in generator.orders() {
+                *counts.entry(status(&order).to_owned()).or_insert(0.0) += 1.0;
+            }
+            for (status, range) in &expected {
+                let share = counts.remove(*status).unwrap_or(0.0) / f64::from(orders);
+                assert!(
+                    range.contains(&share),
+                    "seed {seed}, {orders} orders: {status} {share}"
+                );
+            }
+            assert!(counts.is_empty(), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn dates_and_couriers_fit_the_status() {
+        let generator = Generator::new(Plan::for_orders(5_000));
+        let until = generator.plan().until;
+        let steps = [
+            "date_acceptation",
+            "date_prise_en_charge",
+            "date_livraison",
+            "date_annulation",
+        ];
+        for order in generator.orders() {
+            let made = order.get_datetime("date_commande").unwrap();
+            let date = |field| {
+                order
+                    .get(field)
+                    .unwrap()
+                    .map(|value| value.as_datetime().unwrap())
+            };
+            let [accepted, picked_up, delivered, cancelled] =
+                steps.map(|field| date(field).is_some());
+            let fits = match status(&order) {
+                "en_attente" => !accepted && !picked_up && !delivered && !cancelled,
+                "en_preparation" => accepted && !picked_up && !delivered && !cancelled,
+                "en_cours" => accepted && picked_up && !delivered && !cancelled,
+                "livrée" => accepted && picked_up && delivered && !cancelled,
+                _ => !picked_up && !delivered && cancelled,
+            };
+            assert!(fits, "{order:?}");
+            assert_eq!(
+                order.get("id_livreur").unwrap().is_some(),
+                picked_up,
+                "{order:?}"
+            );
+
+            let told: Vec<DateTime> = steps.iter().filter_map(|field| date(field)).collect();
+            assert!(
+                told.iter().all(|date| (made..=until).contains(date)),
+                "{order:?}"
+            );
+            assert!(told.is_sorted(), "{order:?}");
+            let age = until.timestamp_millis() - made.timestamp_millis();
+            let live = status(&order).starts_with("en_");
+            assert!(!live || age <= HOUR, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_unique_and_ids_sort_with_them() {
+        let generator = Generator::new(Plan {
+            months: 24,
+            ..Plan::for_orders(5_000)
+        });
+        let orders: Vec<_> = generator.orders().collect();
+        let numeros: HashSet<_> = orders
+            .iter()
+            .map(|order| order.get_str("numero_commande").unwrap())
+            .collect();
+        assert_eq!(numeros.len(), orders.len());
+        assert!(orders.is_sorted_by_key(|order| order.get_object_id("_id").unwrap()));
+        for order in &orders {
+            let date = order.get_datetime("date_commande").unwrap().to_string();
+            let numero = order.get_str("numero_commande").unwrap();
+            assert_eq!(numero[4..8], date[..4], "the year of the date");
+        }
+    }
+}

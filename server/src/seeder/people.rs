@@ -37,7 +37,7 @@ pub(super) fn clients(plan: &Plan) -> impl Iterator<Item = RawDocumentBuf> {
     (0..plan.clients).map(move |index| {
         let id = plan.offset.clients + index;
         let (first, last) = name(&mut dice);
-        let joined = plan.before_start(dice.below(1_000));
+        let joined = plan.before_start(dice.fraction() * 1_000.0);
         rawdoc! {
             "_id": object_id(joined, *b"clie", id),
             "id_client": id as i32,
@@ -68,7 +68,7 @@ pub(super) fn livreurs(plan: &Plan) -> impl Iterator<Item = RawDocumentBuf> {
     (0..plan.livreurs).map(move |index| {
         let id = plan.offset.livreurs + index;
         let (first, last) = name(&mut dice);
-        let hired = plan.before_start(dice.below(700));
+        let hired = plan.before_start(dice.fraction() * 700.0);
         rawdoc! {
             "_id": object_id(hired, *b"livr", id),
             "id_livreur": id as i32,

@@ -99,9 +99,10 @@ impl Plan {
             .saturating_add_millis(-month * i64::from(self.months))
     }
 
-    /// A day before the orders begin.
-    pub(super) fn before_start(&self, days: u32) -> DateTime {
-        self.start().saturating_add_millis(-DAY * i64::from(days))
+    /// An instant so many days, or parts of one, before the orders begin.
+    pub(super) fn before_start(&self, days: f64) -> DateTime {
+        self.start()
+            .saturating_add_millis((days * -(DAY as f64)) as i64)
     }
 
     /// The number of towns in which there is a restaurant.

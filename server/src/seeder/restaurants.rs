@@ -68,7 +68,7 @@ impl Restaurant {
             name: *dice.pick(cuisine.names),
             cuisine,
             standing,
-            opened: plan.before_start(dice.between(30, 3_000)),
+            opened: plan.before_start(dice.fraction() * 3_000.0),
             address: Address::of(plan.seed, Stream::Restaurants, id, plan.town(index)),
         }
     }
