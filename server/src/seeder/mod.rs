@@ -7,7 +7,6 @@
 //!
 //! The same plan gives the same bytes. Each collection has a stream of chance of its own: more clients change no
 //! restaurant, and of an order nothing but which neighbour made it.
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod plan;
 

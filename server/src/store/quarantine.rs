@@ -89,6 +89,11 @@ impl Store {
         self.rows(&joined(&[&head, &self.read_options()])).await?.iter().map(entry).collect()
     }
 
+    /// One entry.
+    pub async fn quarantine_entry(&self, id: &str) -> Result<Option<Entry>, Error> {
+        Ok(self.quarantined(&Filter { ids: vec![id.to_owned()], ..Filter::default() }, 1).await?.pop())
+    }
+
     /// The bytes of a quarantined order.
     pub async fn quarantined_bytes(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
         let command = rawdoc! { "find": self.names.quarantine_bytes.as_str(), "filter": parts_of(id), "sort": { "_id": 1 } };

@@ -1,0 +1,75 @@
+//! How every call is answered: only while the database is there, and never later than the caller waits.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+use super::status;
+use crate::monitor::Monitor;
+
+/// What all services need to answer a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls {
+    pub(crate) monitor: Monitor,
+    pub(crate) request_timeout: Duration,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Calls {
+    /// Answers a unary call: at once while the database is away, and before the caller's deadline in any case.
+    pub(crate) async fn answer<Q, A>(&self, request: Request<Q>, work: impl AsyncFnOnce(Q) -> Result<A, Status>) -> Result<Response<A>, Status> {
+        let limit = deadline(request.metadata()).map_or(self.request_timeout, |deadline| deadline.min(self.request_timeout));
+        self.within(limit, work(request.into_inner())).await.map(Response::new)
+    }
+
+    /// Does something for a caller within a limit.
+    pub(crate) async fn within<A>(&self, limit: Duration, work: impl Future<Output = Result<A, Status>>) -> Result<A, Status> {
+        self.check()?;
+        tokio::select! {
+            () = self.stop.cancelled() => Err(status::stopping()),
+            answer = timeout(limit, work) => answer.unwrap_or_else(|_| Err(status::too_slow(limit))),
+        }
+    }
+
+    /// An error while the server can't do anything for anybody.
+    pub(crate) fn check(&self) -> Result<(), Status> {
+        if self.stop.is_cancelled() {
+            return Err(status::stopping());
+        }
+        self.monitor.check().map_err(|error| status::of_error(&error))
+    }
+}
+
+/// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the answer still arrives.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (amount, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = amount.parse().ok()?;
+    let whole = match unit {
+        "H" => Duration::from_secs(amount.saturating_mul(3600)),
+        "M" => Duration::from_secs(amount.saturating_mul(60)),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    };
+    Some(whole - whole / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_in_every_unit() {
+        let table = [("1S", Some(900)), ("2000m", Some(1_800)), ("1M", Some(54_000)), ("1H", Some(3_240_000)), ("x", None), ("", None), ("5", None)];
+        for (text, millis) in table {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().unwrap());
+            assert_eq!(deadline(&metadata), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+}
