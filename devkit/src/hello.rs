@@ -18,7 +18,13 @@ impl Hello {
     /// Asks the node at the other end of a direct connection; `None` if it does not answer.
     pub(crate) async fn ask(client: &Client) -> Option<Self> {
         let admin = client.database("admin");
-        timeout(PATIENCE, async { admin.run_command(doc! { "hello": 1 }).await }).await.ok()?.ok().map(Self)
+        timeout(PATIENCE, async {
+            admin.run_command(doc! { "hello": 1 }).await
+        })
+        .await
+        .ok()?
+        .ok()
+        .map(Self)
     }
 
     /// Whether the node takes writes.

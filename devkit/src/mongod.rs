@@ -30,7 +30,9 @@ impl Sources {
     pub fn from_env() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         // The XDG specification says that a relative path is to be ignored.
-        let caches = set("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let caches = set("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
         let caches = caches.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")));
         Self {
             named: set("MONGOD").map(PathBuf::from),
@@ -67,13 +69,18 @@ impl Sources {
 
     fn on_the_path(&self) -> Option<PathBuf> {
         let candidates = env::split_paths(self.path.as_ref()?).map(|folder| folder.join("mongod"));
-        candidates.filter(|candidate| candidate.is_file()).find(|candidate| match check(candidate) {
-            Ok(()) => true,
-            Err(error) => {
-                install::say(&format!("passing over `{}`: {error:#}", candidate.display()));
-                false
-            }
-        })
+        candidates
+            .filter(|candidate| candidate.is_file())
+            .find(|candidate| match check(candidate) {
+                Ok(()) => true,
+                Err(error) => {
+                    install::say(&format!(
+                        "passing over `{}`: {error:#}",
+                        candidate.display()
+                    ));
+                    false
+                }
+            })
     }
 }
 
@@ -84,7 +91,10 @@ pub fn locate() -> Result<PathBuf> {
 
 /// Runs the program to see that it is a mongod, that this machine can execute it, and that it is recent enough.
 pub(crate) fn check(program: &Path) -> Result<()> {
-    let output = Command::new(program).arg("--version").output().context("it does not run")?;
+    let output = Command::new(program)
+        .arg("--version")
+        .output()
+        .context("it does not run")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),
@@ -92,10 +102,19 @@ pub(crate) fn check(program: &Path) -> Result<()> {
         output.status,
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    let Some(version) = said.lines().find_map(|line| line.strip_prefix("db version v")) else {
+    let Some(version) = said
+        .lines()
+        .find_map(|line| line.strip_prefix("db version v"))
+    else {
         bail!("it is not a mongod: `--version` does not name a database version");
     };
-    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    ensure!(major >= Some(OLDEST_MAJOR), "it is mongod {version}, and {OLDEST_MAJOR}.0 is the oldest that will do");
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    ensure!(
+        major >= Some(OLDEST_MAJOR),
+        "it is mongod {version}, and {OLDEST_MAJOR}.0 is the oldest that will do"
+    );
     Ok(())
 }

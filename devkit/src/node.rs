@@ -21,6 +21,8 @@ use crate::watchdog::Watchdog;
 const PORTS: usize = 10;
 /// How long a signalled mongod may take to end; a clean end writes everything to disk first.
 const END_LIMIT: Duration = Duration::from_secs(60);
+/// How long a node may take over a command of a test.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a restarted node may take to be back in its place, elections included.
 const RETURN_LIMIT: Duration = Duration::from_secs(60);
 
@@ -45,7 +47,14 @@ impl Node {
             match launch.listening(&watchdog.life(), &log).await {
                 Ok(()) => {
                     let (starts, frozen) = (AtomicU32::new(1), AtomicBool::new(false));
-                    return Ok(Self { launch, port, alone, starts, frozen, watchdog: Mutex::new(watchdog) });
+                    return Ok(Self {
+                        launch,
+                        port,
+                        alone,
+                        starts,
+                        frozen,
+                        watchdog: Mutex::new(watchdog),
+                    });
                 }
                 Err(Failure::PortTaken) => watchdog.dismiss(),
                 Err(Failure::Other(error)) => return Err(error),
@@ -118,25 +127,41 @@ impl Node {
     /// is the member it was: primary if it is alone, else primary or secondary.
     pub async fn restart(&self) -> Result<()> {
         self.terminate().await?;
-        until(RETURN_LIMIT, "the port of the node to be free again", async || {
-            let log = self.log_of(self.starts.fetch_add(1, Ordering::SeqCst) + 1);
-            let fresh = self.launch.spawn(self.port, &log)?;
-            // The node owns the process before the first wait, so that giving up the wait loses nothing.
-            mem::replace(&mut *self.watchdog(), fresh).dismiss();
-            self.frozen.store(false, Ordering::SeqCst);
-            let life = self.watchdog().life();
-            match self.launch.listening(&life, &log).await {
-                Ok(()) => Ok(Some(())),
-                Err(Failure::PortTaken) => Ok(None),
-                Err(Failure::Other(error)) => Err(error),
-            }
-        })
+        until(
+            RETURN_LIMIT,
+            "the port of the node to be free again",
+            async || {
+                let log = self.log_of(self.starts.fetch_add(1, Ordering::SeqCst) + 1);
+                let fresh = self.launch.spawn(self.port, &log)?;
+                // The node owns the process before the first wait, so that giving up the wait loses nothing.
+                mem::replace(&mut *self.watchdog(), fresh).dismiss();
+                self.frozen.store(false, Ordering::SeqCst);
+                let life = self.watchdog().life();
+                match self.launch.listening(&life, &log).await {
+                    Ok(()) => Ok(Some(())),
+                    Err(Failure::PortTaken) => Ok(None),
+                    Err(Failure::Other(error)) => Err(error),
+                }
+            },
+        )
         .await?;
         let client = self.client().await?;
-        until(RETURN_LIMIT, "the restarted node to be back in its place", async || {
-            let hello = Hello::ask(&client).await;
-            Ok(hello.filter(|hello| if self.alone { hello.is_primary() } else { hello.is_up() }).map(drop))
-        })
+        until(
+            RETURN_LIMIT,
+            "the restarted node to be back in its place",
+            async || {
+                let hello = Hello::ask(&client).await;
+                Ok(hello
+                    .filter(|hello| {
+                        if self.alone {
+                            hello.is_primary()
+                        } else {
+                            hello.is_up()
+                        }
+                    })
+                    .map(drop))
+            },
+        )
         .await
     }
 
@@ -147,14 +172,20 @@ impl Node {
 
     /// Switches the fail point off on this node.
     pub async fn clear_fail_point(&self, name: &str) -> Result<()> {
-        self.configure_fail_point(doc! { "configureFailPoint": name, "mode": "off" }).await
+        self.configure_fail_point(doc! { "configureFailPoint": name, "mode": "off" })
+            .await
     }
 
     /// Runs a command on the `admin` database of this node.
     pub async fn admin(&self, command: Document) -> Result<Document> {
         let client = self.client().await?;
-        let answer = timeout(END_LIMIT, async { client.database("admin").run_command(command).await }).await;
-        answer.with_context(|| format!("{} does not answer", self.address()))?.context("the command was refused")
+        let answer = timeout(ANSWER_LIMIT, async {
+            client.database("admin").run_command(command).await
+        })
+        .await;
+        answer
+            .with_context(|| format!("{} does not answer", self.address()))?
+            .context("the command was refused")
     }
 
     /// Whether it is of any use to ask the node something.
@@ -170,7 +201,9 @@ impl Node {
     async fn end(&self, signals: &[&str]) -> Result<()> {
         let mut life = {
             let watchdog = self.watchdog();
-            signals.iter().try_for_each(|signal| watchdog.signal(signal))?;
+            signals
+                .iter()
+                .try_for_each(|signal| watchdog.signal(signal))?;
             watchdog.life()
         };
         let over = timeout(END_LIMIT, life.over()).await;
@@ -190,7 +223,9 @@ impl Node {
 
 /// A client that gives up looking for a server in time for a test to say what is wrong.
 pub(crate) async fn client(uri: &str) -> Result<Client> {
-    let mut options = ClientOptions::parse(uri).await.context("the connection string is not understood")?;
+    let mut options = ClientOptions::parse(uri)
+        .await
+        .context("the connection string is not understood")?;
     options.server_selection_timeout = Some(Duration::from_secs(10));
     Client::with_options(options).context("the client cannot be made")
 }

@@ -15,7 +15,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, cache_gb: 0.5, oplog_mb: 256, args: Vec::new() }
+        Self {
+            nodes: 1,
+            cache_gb: 0.5,
+            oplog_mb: 256,
+            args: Vec::new(),
+        }
     }
 }
 

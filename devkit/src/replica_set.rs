@@ -56,7 +56,9 @@ impl ReplicaSet {
         ensure!(options.nodes > 0, "a replica set has one node at least");
         let (folder, nodes) = launch(options, Some(NAME)).await?;
         let set = Self { nodes, folder };
-        set.initiate().await.context("the replica set could not be initiated")?;
+        set.initiate()
+            .await
+            .context("the replica set could not be initiated")?;
         Ok(set)
     }
 
@@ -101,8 +103,12 @@ impl ReplicaSet {
         let clients = self.clients().await?;
         until(ELECTION_LIMIT, "a primary", async || {
             let hellos = self.hellos(&clients).await.into_iter().zip(&self.nodes);
-            let primaries = hellos.filter_map(|(hello, node)| Some((hello?, node))).filter(|(hello, _)| hello.is_primary());
-            Ok(primaries.max_by_key(|(hello, _)| hello.election()).map(|(_, node)| node))
+            let primaries = hellos
+                .filter_map(|(hello, node)| Some((hello?, node)))
+                .filter(|(hello, _)| hello.is_primary());
+            Ok(primaries
+                .max_by_key(|(hello, _)| hello.election())
+                .map(|(_, node)| node))
         })
         .await
     }
@@ -115,11 +121,17 @@ impl ReplicaSet {
     /// Switches the fail point off on every node that answers.
     pub async fn clear_fail_point(&self, name: &str) -> Result<()> {
         let nodes = self.nodes.iter().filter(|node| node.answers());
-        try_join_all(nodes.map(|node| node.clear_fail_point(name))).await.map(drop)
+        try_join_all(nodes.map(|node| node.clear_fail_point(name)))
+            .await
+            .map(drop)
     }
 
     async fn initiate(&self) -> Result<()> {
-        let members = self.nodes.iter().zip(0..).map(|(node, id): (_, i32)| doc! { "_id": id, "host": node.address() });
+        let members = self
+            .nodes
+            .iter()
+            .zip(0..)
+            .map(|(node, id): (_, i32)| doc! { "_id": id, "host": node.address() });
         let config = doc! {
             "_id": NAME,
             "members": members.collect::<Vec<_>>(),
@@ -128,22 +140,33 @@ impl ReplicaSet {
         };
         let clients = self.clients().await?;
         let first = clients[0].database("admin");
-        match first.run_command(doc! { "replSetInitiate": config }).await.map_err(|error| *error.kind) {
+        match first
+            .run_command(doc! { "replSetInitiate": config })
+            .await
+            .map_err(|error| *error.kind)
+        {
             Err(ErrorKind::Command(error)) if error.code == ALREADY_INITIALIZED => {}
             outcome => drop(outcome?),
         }
-        until(ELECTION_LIMIT, "the first primary and every other member", async || {
-            let hellos = self.hellos(&clients).await;
-            if !hellos.iter().all(|hello| hello.as_ref().is_some_and(Hello::is_up)) {
-                return Ok(None);
-            }
-            if hellos.iter().flatten().any(Hello::is_primary) {
-                return Ok(Some(()));
-            }
-            // Sooner than the election timeout would. A refusal only means that it has to be asked again, or elects itself.
-            let _ = first.run_command(doc! { "replSetStepUp": 1 }).await;
-            Ok(None)
-        })
+        until(
+            ELECTION_LIMIT,
+            "the first primary and every other member",
+            async || {
+                let hellos = self.hellos(&clients).await;
+                if !hellos
+                    .iter()
+                    .all(|hello| hello.as_ref().is_some_and(Hello::is_up))
+                {
+                    return Ok(None);
+                }
+                if hellos.iter().flatten().any(Hello::is_primary) {
+                    return Ok(Some(()));
+                }
+                // Sooner than the election timeout would. A refusal only means that it has to be asked again, or elects itself.
+                let _ = first.run_command(doc! { "replSetStepUp": 1 }).await;
+                Ok(None)
+            },
+        )
         .await
     }
 
@@ -153,7 +176,14 @@ impl ReplicaSet {
 
     async fn hellos(&self, clients: &[Client]) -> Vec<Option<Hello>> {
         let asked = self.nodes.iter().zip(clients);
-        join_all(asked.map(async |(node, client)| if node.answers() { Hello::ask(client).await } else { None })).await
+        join_all(asked.map(async |(node, client)| {
+            if node.answers() {
+                Hello::ask(client).await
+            } else {
+                None
+            }
+        }))
+        .await
     }
 }
 
@@ -165,14 +195,32 @@ impl Drop for ReplicaSet {
 }
 
 /// Starts the mongods of a deployment side by side, in a folder of their own.
-pub(crate) async fn launch(options: Options, set: Option<&'static str>) -> Result<(TempDir, Vec<Node>)> {
-    let program = tokio::task::spawn_blocking(mongod::locate).await.context("the search for a mongod broke off")??;
-    let folder = tempfile::Builder::new().prefix("order-archiver-mongod-").tempdir().context("there is no temporary folder")?;
+pub(crate) async fn launch(
+    options: Options,
+    set: Option<&'static str>,
+) -> Result<(TempDir, Vec<Node>)> {
+    let program = tokio::task::spawn_blocking(mongod::locate)
+        .await
+        .context("the search for a mongod broke off")??;
+    let folder = tempfile::Builder::new()
+        .prefix("order-archiver-mongod-")
+        .tempdir()
+        .context("there is no temporary folder")?;
     let alone = options.nodes == 1;
     let nodes = (1..=options.nodes).map(|number| {
         let home = folder.path().join(format!("node-{number}"));
-        let (program, folder, options) = (program.clone(), folder.path().to_owned(), options.clone());
-        Node::start(Launch { program, folder, home, set, options }, alone)
+        let (program, folder, options) =
+            (program.clone(), folder.path().to_owned(), options.clone());
+        Node::start(
+            Launch {
+                program,
+                folder,
+                home,
+                set,
+                options,
+            },
+            alone,
+        )
     });
     let nodes = try_join_all(nodes).await?;
     Ok((folder, nodes))

@@ -6,7 +6,11 @@ use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
 /// The first `Some` that `ask` comes up with; an error that says what was waited for if that takes longer than `limit`.
-pub(crate) async fn until<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) async fn until<T>(
+    limit: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_millis(10);
     loop {

@@ -45,7 +45,10 @@ impl Life {
 
     /// What mongod has said instead of logging it; complete once it has ended.
     pub(crate) fn output(&self) -> String {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -53,8 +56,15 @@ impl Watchdog {
     /// Starts the program with its arguments; `folder` is what goes when it goes.
     pub(crate) fn spawn(folder: &Path, program: &Path, args: &[OsString]) -> Result<Self> {
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "watchdog"]).arg(folder).arg(program).args(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["-c", SCRIPT, "watchdog"])
+            .arg(folder)
+            .arg(program)
+            .args(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         // Ctrl-C is for the owner, which may still need the database for an orderly end.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -65,11 +75,20 @@ impl Watchdog {
         let mut before = String::new();
         let pid = loop {
             let mut line = String::new();
-            if lines.read_line(&mut line).context("the watchdog's output cannot be read")? == 0 {
+            if lines
+                .read_line(&mut line)
+                .context("the watchdog's output cannot be read")?
+                == 0
+            {
                 bail!("the watchdog ended at once: {before}");
             }
             match line.strip_prefix("watchdog: ") {
-                Some(pid) => break pid.trim().parse().context("the watchdog names no process")?,
+                Some(pid) => {
+                    break pid
+                        .trim()
+                        .parse()
+                        .context("the watchdog names no process")?;
+                }
                 None => before.push_str(&line),
             }
         };
@@ -80,10 +99,17 @@ impl Watchdog {
             let mut rest = Vec::new();
             // An unreadable pipe tells as much as a closed one: that nothing more is to be learnt from it.
             let _ = lines.read_to_end(&mut rest);
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&rest));
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&String::from_utf8_lossy(&rest));
             end.send_replace(true);
         });
-        Ok(Self { script, leash, pid, life: Life { ended, output } })
+        Ok(Self {
+            script,
+            leash,
+            pid,
+            life: Life { ended, output },
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -101,7 +127,13 @@ impl Watchdog {
         }
         // The shell's own `kill`, because not every system has one as a program.
         let status = Command::new("sh")
-            .args(["-c", r#"kill -s "$1" "$2" 2>/dev/null"#, "signal", name, &self.pid.to_string()])
+            .args([
+                "-c",
+                r#"kill -s "$1" "$2" 2>/dev/null"#,
+                "signal",
+                name,
+                &self.pid.to_string(),
+            ])
             .status()
             .context("`sh` cannot be started")?;
         if !status.success() && !self.life.is_over() {
