@@ -162,8 +162,11 @@ impl ReplicaSet {
                 if hellos.iter().flatten().any(Hello::is_primary) {
                     return Ok(Some(()));
                 }
-                // Sooner than the election timeout would. A refusal only means that it has to be asked again, or elects itself.
-                let _ = first.run_command(doc! { "replSetStepUp": 1 }).await;
+                // A node that is alone elects itself at once, and two elections at a time would be in each other's way.
+                if self.nodes.len() > 1 {
+                    // Sooner than the election timeout would. After a refusal it is asked again.
+                    let _ = first.run_command(doc! { "replSetStepUp": 1 }).await;
+                }
                 Ok(None)
             },
         )

@@ -48,7 +48,7 @@ fn say(what: impl Display) -> Result<()> {
     writeln!(stdout(), "{SAYS}{what}").context("nobody listens")
 }
 
-/// Owns a frozen mongod, a killed one and two ordinary ones, and waits to be killed.
+/// Owns a frozen mongod in a set and one by itself, a killed one and an ordinary one, and waits to be killed.
 #[tokio::test]
 #[ignore = "a part in another test"]
 async fn owner() -> Result<()> {
@@ -58,6 +58,7 @@ async fn owner() -> Result<()> {
     let set = ReplicaSet::start_nodes(3).await?;
     let alone = Options::new().start_standalone().await?;
     set.nodes()[1].freeze()?;
+    alone.node().freeze()?;
     set.nodes()[2].kill().await?;
     for node in set.nodes() {
         say(format!("{} {}", node.port(), set.folder().display()))?;

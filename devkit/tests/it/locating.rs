@@ -34,6 +34,7 @@ fn a_named_program_that_is_none_is_an_error() -> Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_program_on_the_path_comes_before_the_cache() -> Result<()> {
     // There is one for certain once a set has been started.

@@ -1,6 +1,5 @@
 //! A set of one node is ready when it is returned: it takes writes, streams changes, fails on demand and comes back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -75,7 +74,7 @@ async fn fails_on_demand() -> Result<()> {
 
 #[tokio::test]
 async fn comes_back_after_every_kind_of_end() -> Result<()> {
-    let set = Arc::new(ReplicaSet::start().await?);
+    let set = ReplicaSet::start().await?;
     let node = &set.nodes()[0];
     let orders = set.fresh_database().await?.collection::<Document>("orders");
     orders.insert_one(doc! { "_id": 0 }).await?;
