@@ -97,3 +97,21 @@ async fn starter() -> Result<()> {
         Err(error) => say(format!("{error:#}")),
     }
 }
+
+/// Takes Ctrl-C as the wish for an orderly end, which includes a last write.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "a part in another test"]
+async fn interrupted() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    if env::var_os(CACHE).is_none() {
+        return Ok(());
+    }
+    let set = ReplicaSet::start().await?;
+    let orders = set.fresh_database().await?.collection("orders");
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    say("ready")?;
+    interrupt.recv().await;
+    orders.insert_one(bson::doc! { "last": true }).await?;
+    say("the last write is done")
+}

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -70,5 +71,30 @@ async fn after_the_owner_is_killed() -> Result<()> {
         assert!(Instant::now() < deadline, "still there: {mongods:?}");
         sleep(Duration::from_millis(50)).await;
     }
+    Ok(())
+}
+
+/// A terminal sends Ctrl-C to the whole process group: the owner has to be the only one to take notice.
+#[cfg(unix)]
+#[test]
+fn not_before_the_owner_has_dealt_with_an_interruption() -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let mut owner = child::play("interrupted")?.process_group(0).spawn()?;
+    let lines = BufReader::new(owner.stdout.take().context("it is piped")?).lines();
+    let mut said = Vec::new();
+    for line in lines {
+        let line = line?;
+        let Some(what) = child::said(&line) else {
+            continue;
+        };
+        said.push(what.to_owned());
+        if what == "ready" {
+            let group = format!("-{}", owner.id());
+            let kill = ["-c", r#"kill -s INT -- "$1""#, "interrupt", &group];
+            ensure!(Command::new("sh").args(kill).status()?.success());
+        }
+    }
+    assert!(owner.wait()?.success());
+    assert_eq!(said, ["ready", "the last write is done"]);
     Ok(())
 }
