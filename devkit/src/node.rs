@@ -1,0 +1,231 @@
+//! One mongod of a deployment, to be used and to be ill-treated.
+
+use std::mem;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bson::{Document, doc};
+use mongodb::Client;
+use mongodb::options::ClientOptions;
+use tokio::time::timeout;
+
+use crate::hello::Hello;
+use crate::launch::{Failure, Launch, free_port};
+use crate::wait::until;
+use crate::watchdog::Watchdog;
+
+/// How many ports are tried before it is not bad luck any more.
+const PORTS: usize = 10;
+/// How long a signalled mongod may take to end; a clean end writes everything to disk first.
+const END_LIMIT: Duration = Duration::from_secs(60);
+/// How long a node may take over a command of a test.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// How long a restarted node may take to be back in its place, elections included.
+const RETURN_LIMIT: Duration = Duration::from_secs(60);
+
+/// One mongod. It keeps its port and its data from start to start.
+#[derive(Debug)]
+pub struct Node {
+    launch: Launch,
+    port: u16,
+    /// Whether it is primary by itself, having no one to be elected by.
+    alone: bool,
+    starts: AtomicU32,
+    frozen: AtomicBool,
+    watchdog: Mutex<Watchdog>,
+}
+
+impl Node {
+    pub(crate) async fn start(launch: Launch, alone: bool) -> Result<Self> {
+        let log = launch.home.join("mongod-1.log");
+        for _ in 0..PORTS {
+            let port = free_port()?;
+            let watchdog = launch.spawn(port, &log)?;
+            match launch.listening(&watchdog.life(), &log).await {
+                Ok(()) => {
+                    let (starts, frozen) = (AtomicU32::new(1), AtomicBool::new(false));
+                    return Ok(Self {
+                        launch,
+                        port,
+                        alone,
+                        starts,
+                        frozen,
+                        watchdog: Mutex::new(watchdog),
+                    });
+                }
+                Err(Failure::PortTaken) => watchdog.dismiss(),
+                Err(Failure::Other(error)) => return Err(error),
+            }
+        }
+        bail!("{PORTS} ports were free and were taken before mongod could listen on them")
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `127.0.0.1:port`, the name the node has among the members.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The connection string for this node alone, whatever its state.
+    pub fn uri(&self) -> String {
+        format!("mongodb://{}/?directConnection=true", self.address())
+    }
+
+    /// The id of the mongod process, or of the last one if it has ended.
+    pub fn pid(&self) -> u32 {
+        self.watchdog().pid()
+    }
+
+    /// Whether the process exists; a frozen one does.
+    pub fn is_running(&self) -> bool {
+        !self.watchdog().life().is_over()
+    }
+
+    /// The log of the latest start.
+    pub fn log(&self) -> PathBuf {
+        self.log_of(self.starts.load(Ordering::SeqCst))
+    }
+
+    /// A new client for this node alone. It belongs to the runtime it is made on, so every test needs its own.
+    pub async fn client(&self) -> Result<Client> {
+        client(&self.uri()).await
+    }
+
+    /// Kills the process (SIGKILL) and waits until it has ended.
+    pub async fn kill(&self) -> Result<()> {
+        self.end(&["KILL"]).await
+    }
+
+    /// Asks the process to end in good order (SIGTERM) and waits until it has.
+    pub async fn terminate(&self) -> Result<()> {
+        // A frozen one has to be thawed to take notice.
+        self.end(&["TERM", "CONT"]).await
+    }
+
+    /// Stops the process where it stands (SIGSTOP): connections stay open and nothing answers.
+    pub fn freeze(&self) -> Result<()> {
+        self.watchdog().signal("STOP")?;
+        self.frozen.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Lets a frozen process go on (SIGCONT).
+    pub fn thaw(&self) -> Result<()> {
+        self.watchdog().signal("CONT")?;
+        self.frozen.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Starts mongod again on the same port and data, after [`terminate`](Self::terminate) if it still runs, and waits until it
+    /// is the member it was: primary if it is alone, else primary or secondary.
+    pub async fn restart(&self) -> Result<()> {
+        self.terminate().await?;
+        until(
+            RETURN_LIMIT,
+            "the port of the node to be free again",
+            async || {
+                let log = self.log_of(self.starts.fetch_add(1, Ordering::SeqCst) + 1);
+                let fresh = self.launch.spawn(self.port, &log)?;
+                // The node owns the process before the first wait, so that giving up the wait loses nothing.
+                mem::replace(&mut *self.watchdog(), fresh).dismiss();
+                self.frozen.store(false, Ordering::SeqCst);
+                let life = self.watchdog().life();
+                match self.launch.listening(&life, &log).await {
+                    Ok(()) => Ok(Some(())),
+                    Err(Failure::PortTaken) => Ok(None),
+                    Err(Failure::Other(error)) => Err(error),
+                }
+            },
+        )
+        .await?;
+        let client = self.client().await?;
+        until(
+            RETURN_LIMIT,
+            "the restarted node to be back in its place",
+            async || {
+                let hello = Hello::ask(&client).await;
+                Ok(hello
+                    .filter(|hello| {
+                        if self.alone {
+                            hello.is_primary()
+                        } else {
+                            hello.is_up()
+                        }
+                    })
+                    .map(drop))
+            },
+        )
+        .await
+    }
+
+    /// Runs `configureFailPoint` on this node: `doc! { "configureFailPoint": "failCommand", "mode": …, "data": … }`.
+    pub async fn configure_fail_point(&self, command: Document) -> Result<()> {
+        self.admin(command).await.map(drop)
+    }
+
+    /// Switches the fail point off on this node.
+    pub async fn clear_fail_point(&self, name: &str) -> Result<()> {
+        self.configure_fail_point(doc! { "configureFailPoint": name, "mode": "off" })
+            .await
+    }
+
+    /// Runs a command on the `admin` database of this node.
+    pub async fn admin(&self, command: Document) -> Result<Document> {
+        let client = self.client().await?;
+        let answer = timeout(ANSWER_LIMIT, async {
+            client.database("admin").run_command(command).await
+        })
+        .await;
+        answer
+            .with_context(|| format!("{} does not answer", self.address()))?
+            .context("the command was refused")
+    }
+
+    /// Whether it is of any use to ask the node something.
+    pub(crate) fn answers(&self) -> bool {
+        self.is_running() && !self.frozen.load(Ordering::SeqCst)
+    }
+
+    /// Lets the process be killed without waiting for it: the drop that follows waits.
+    pub(crate) fn release(&self) {
+        self.watchdog().release();
+    }
+
+    async fn end(&self, signals: &[&str]) -> Result<()> {
+        let mut life = {
+            let watchdog = self.watchdog();
+            signals
+                .iter()
+                .try_for_each(|signal| watchdog.signal(signal))?;
+            watchdog.life()
+        };
+        let over = timeout(END_LIMIT, life.over()).await;
+        over.with_context(|| format!("mongod (process {}) does not end", self.pid()))?;
+        self.frozen.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn log_of(&self, start: u32) -> PathBuf {
+        self.launch.home.join(format!("mongod-{start}.log"))
+    }
+
+    fn watchdog(&self) -> MutexGuard<'_, Watchdog> {
+        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that gives up looking for a server in time for a test to say what is wrong.
+pub(crate) async fn client(uri: &str) -> Result<Client> {
+    let mut options = ClientOptions::parse(uri)
+        .await
+        .context("the connection string is not understood")?;
+    options.server_selection_timeout = Some(Duration::from_secs(10));
+    Client::with_options(options).context("the client cannot be made")
+}

@@ -1,0 +1,8 @@
+//! The promises of the devkit, each kept in front of a real mongod.
+
+mod child;
+mod gone;
+mod locating;
+mod single;
+mod standalone;
+mod three;
