@@ -44,3 +44,55 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{env, process::Command};
+
+    use super::*;
+
+    const CHILD: &str = "ARCHD_TEST_TELEMETRY_CHILD";
+
+    /// The process that writes a log: this very test, started again by the one below. Without its variable it has nothing to do.
+    #[test]
+    fn child() {
+        let Ok(format) = env::var(CHILD) else { return };
+        let format = if format == "text" {
+            LogFormat::Text
+        } else {
+            LogFormat::Auto
+        };
+        init("info,noisy=warn", format).unwrap();
+        tracing::info!(orders = 3, "archived");
+        tracing::info!(target: "noisy", "hidden");
+        assert!(matches!(init("info", format), Err(Error::Open(_))));
+    }
+
+    #[test]
+    fn the_log_is_on_standard_error_and_has_no_colours_there() {
+        let log = |format: &str| {
+            let output = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "telemetry::tests::child", "--nocapture"])
+                .env(CHILD, format)
+                .output()
+                .unwrap();
+            let stdout = String::from_utf8(output.stdout).unwrap();
+            assert!(
+                output.status.success() && !stdout.contains("archived"),
+                "{stdout}"
+            );
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let text = log("text");
+        assert!(text.ends_with(": archived orders=3\n"), "{text:?}");
+        assert!(
+            !text.contains('\u{1b}') && text.lines().count() == 1,
+            "{text:?}"
+        );
+
+        let line: serde_json::Value = serde_json::from_str(&log("auto")).unwrap();
+        assert_eq!(line["message"], "archived");
+        assert_eq!(line["orders"], 3);
+    }
+}
