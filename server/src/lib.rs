@@ -1,2 +1,5 @@
 //! archd
+pub mod config;
 pub mod domain;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,167 @@
+//! The command line of `archd`: what it is asked to do, and the flags of its settings.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, ValueEnum};
+
+use super::{SETTINGS, Values};
+
+/// What `archd` is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve,
+    /// Run one batch.
+    Batch(BatchArgs),
+}
+
+/// What a batch is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct BatchArgs {
+    /// Stop after this many orders have been met
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    pub limit: Option<u64>,
+
+    /// Only orders whose date_commande is before this moment: RFC 3339, or YYYY-MM-DD for midnight UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub before: Option<DateTime<Utc>>,
+
+    /// Create the indexes on the foreign keys that are missing, instead of only warning about them
+    #[arg(long)]
+    pub create_indexes: bool,
+
+    /// How the statistics are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For machines: one JSON object.
+    Json,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub(super) struct CommandLine {
+    pub(super) command: Command,
+    pub(super) flags: Values,
+    pub(super) env_file: Option<PathBuf>,
+}
+
+/// The grammar of the command line.
+pub fn cli() -> clap::Command {
+    clap::Command::new("archd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Archives delivered orders from MongoDB")
+        .long_about(
+            "Archives delivered orders from MongoDB: each is copied, with the names behind its ids, into a history \
+             collection. Without a command, archd serves.",
+        )
+        .after_help(after_help())
+        .max_term_width(100)
+        .subcommand(
+            clap::Command::new("serve")
+                .about("Serve gRPC until told to stop (the default)")
+                .long_about(
+                    "Serves gRPC until told to stop. SIGINT (Ctrl-C) or SIGTERM lets work in flight end within \
+                     --shutdown-grace; a second one ends the process at once.",
+                ),
+        )
+        .subcommand(
+            BatchArgs::augment_args(clap::Command::new("batch"))
+                .about("Archive what is delivered, print the statistics and leave")
+                .long_about(
+                    "Archives the delivered orders that the archive does not hold yet, prints the statistics on \
+                     standard output and leaves: for cron, Kubernetes CronJobs and serverless timers.",
+                ),
+        )
+        .arg(
+            Arg::new(ENV_FILE)
+                .long("env-file")
+                .value_name("PATH")
+                .value_parser(clap::value_parser!(PathBuf))
+                .global(true)
+                .help_heading(HEADING)
+                .help("The file of settings to read in place of .env in the working directory."),
+        )
+        .args(SETTINGS.iter().filter_map(|setting| {
+            let mut help = format!("{} [env: {}]", setting.sentence(), setting.name);
+            if !setting.default.is_empty() {
+                help.push_str(&format!(" [default: {}]", setting.default));
+            }
+            Some(
+                Arg::new(setting.name)
+                    .long(setting.flag?)
+                    .value_name(setting.form.placeholder())
+                    .global(true)
+                    .help_heading(HEADING)
+                    .help(help),
+            )
+        }))
+}
+
+/// Reads the command line, its first item the name of the program.
+pub(super) fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<CommandLine, clap::Error> {
+    let matches = cli().try_get_matches_from(arguments)?;
+    let (command, matches) = match matches.subcommand() {
+        Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
+        Some((_, serve)) => (Command::Serve, serve),
+        None => (Command::Serve, &matches),
+    };
+    Ok(CommandLine {
+        command,
+        flags: flags(matches),
+        env_file: matches.get_one::<PathBuf>(ENV_FILE).cloned(),
+    })
+}
+
+/// Settings are taken as they are typed: they are checked together with those of the other sources.
+fn flags(matches: &ArgMatches) -> Values {
+    SETTINGS
+        .iter()
+        .filter(|setting| setting.flag.is_some())
+        .filter_map(|setting| {
+            let value = matches.get_one::<String>(setting.name)?;
+            Some((setting.name.to_owned(), value.clone()))
+        })
+        .collect()
+}
+
+fn moment(value: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(date) = value.parse::<NaiveDate>() {
+        return Ok(date.and_time(NaiveTime::MIN).and_utc());
+    }
+    DateTime::parse_from_rfc3339(value)
+        .map(|moment| moment.to_utc())
+        .map_err(|_| "give 2025-10-16 or 2025-10-16T02:00:00Z".to_owned())
+}
+
+fn after_help() -> String {
+    let mut text = String::from(
+        "A flag wins over the environment, the environment over the .env file, and that over the default. An empty value \
+         counts as none.\n\nSettings without a flag, because everyone on a machine can read the arguments of its processes:\n",
+    );
+    for setting in SETTINGS.iter().filter(|setting| setting.flag.is_none()) {
+        text.push_str(&format!(
+            "  {}\n          {}\n          Or {0}_FILE, the path of a file that holds it.\n          [default: {}]\n",
+            setting.name,
+            setting.sentence(),
+            setting.default,
+        ));
+    }
+    text.push_str(
+        "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch ended FAILED\n  \
+         4    the database is unavailable\n  130  interrupted",
+    );
+    text
+}
+
+const ENV_FILE: &str = "env-file";
+const HEADING: &str = "Settings";

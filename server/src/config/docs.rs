@@ -1,0 +1,62 @@
+//! Writes the documents about the settings from their table, so that neither can be wrong.
+
+use super::{SETTINGS, Setting};
+
+/// The table of settings for the README.
+pub fn markdown_table() -> String {
+    let mut text = String::from("| setting | flag | default | |\n|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let flag = code(
+            &setting
+                .flag
+                .map(|flag| format!("--{flag}"))
+                .unwrap_or_default(),
+        );
+        let name = code(setting.name);
+        let file = match setting.file_name() {
+            Some(file) => format!(" or {}", code(&file)),
+            None => String::new(),
+        };
+        let default = code(setting.default);
+        // A bar ends a cell, even inside code.
+        let sentence = setting.sentence().replace('|', "\\|");
+        text.push_str(&format!(
+            "| {name}{file} | {flag} | {default} | {sentence} |\n"
+        ));
+    }
+    text
+}
+
+/// The example of a `.env` file: every setting with its default, as a comment.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Settings of archd: copy this file to .env and uncomment what you change.\n\
+         # Flags and the environment win over it. Put a value that has a blank, a # or a $ into 'single quotes'.\n",
+    );
+    for setting in SETTINGS {
+        text.push_str(&format!("\n# {}\n", setting.sentence()));
+        if let Some(file) = setting.file_name() {
+            text.push_str(&format!(
+                "# Or {file}, the path of a file that holds it; it has no flag.\n"
+            ));
+        }
+        text.push_str(&format!("#{}={}\n", setting.name, quoted(setting)));
+    }
+    text
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("`{text}`")
+    }
+}
+
+fn quoted(setting: &Setting) -> String {
+    if setting.default.contains(char::is_whitespace) {
+        format!("'{}'", setting.default)
+    } else {
+        setting.default.to_owned()
+    }
+}

@@ -1,0 +1,262 @@
+//! What `archd` is told before it starts: every setting, typed and checked, from flags, environment, `.env` and defaults.
+
+use std::{net::SocketAddr, time::Duration};
+
+use uuid::Uuid;
+
+pub mod setting;
+
+pub mod table;
+
+pub mod sources;
+
+pub mod problem;
+
+pub mod uri;
+
+pub mod cli;
+
+pub mod docs;
+
+mod misspelt;
+
+mod start;
+
+pub use self::{
+    cli::{BatchArgs, Command, Output},
+    problem::Problem,
+    setting::Setting,
+    sources::Values,
+    start::{Refusal, from_process},
+    table::SETTINGS,
+    uri::MongodbUri,
+};
+use self::{
+    sources::{Chosen, Sources},
+    table::*,
+};
+
+/// Every setting of the server. Its `Debug` form may be logged: the only secret hides itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where MongoDB is, with the credentials.
+    pub mongodb_uri: MongodbUri,
+    /// The database of the orders and of their archive.
+    pub database: String,
+    /// What the server is for.
+    pub profile: Profile,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// The names of the collections.
+    pub collections: Collections,
+    /// The status that makes an order ready for the archive, compared byte by byte.
+    pub delivered_status: String,
+    /// What the archive notes as its author.
+    pub archived_by: String,
+    /// The most orders that are read, enriched and written together.
+    pub chunk_size: usize,
+    /// How many times a failed call to the database is tried again.
+    pub retry_attempts: u32,
+    /// The most that one call to the database may take.
+    pub operation_timeout: Duration,
+    /// The most that one unary RPC may take.
+    pub request_timeout: Duration,
+    /// How long work in flight may go on after the signal to stop.
+    pub shutdown_grace: Duration,
+    /// The most readers that may tail the events at one time.
+    pub max_tail_readers: usize,
+    /// Whether clients may ask the server for its contract.
+    pub reflection: bool,
+    /// The name of this process among the servers of one database.
+    pub instance: String,
+    /// Which log lines are written, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log_filter: String,
+    /// What the log lines look like.
+    pub log_format: LogFormat,
+    /// What is allowed and yet worth a look, a sentence each, to be logged once the log is open.
+    pub warnings: Vec<String>,
+}
+
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The platform's own data, which nothing may make up.
+    Production,
+    /// Made-up data: seeding is allowed, in a database of its own.
+    Simulation,
+}
+
+/// What log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON anywhere else.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The names of the collections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collections {
+    /// The live orders.
+    pub orders: String,
+    /// The clients who ordered.
+    pub clients: String,
+    /// The couriers who delivered.
+    pub couriers: String,
+    /// The restaurants.
+    pub restaurants: String,
+    /// The menus.
+    pub menus: String,
+    /// The archived orders.
+    pub archive: String,
+    /// What the names of the server's own collections begin with.
+    pub prefix: String,
+}
+
+impl Config {
+    /// Chooses each setting from the flags, else the environment, else the `.env` file, else its default, and checks them all.
+    ///
+    /// It looks at nothing but its arguments, the files that `…_FILE` names and, for the default of `ARCHD_INSTANCE`, the name of the host.
+    ///
+    /// # Errors
+    ///
+    /// Every bad setting, not only the first.
+    pub fn load(
+        flags: &Values,
+        environment: &Values,
+        dotenv: &Values,
+    ) -> Result<Config, Vec<Problem>> {
+        let sources = Sources {
+            flags,
+            environment,
+            dotenv,
+        };
+        let (chosen, mut problems) = sources.choose();
+        problems.extend(clashes(&chosen, &problems));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+
+        let profile = match chosen.text(&PROFILE).as_str() {
+            "simulation" => Profile::Simulation,
+            _ => Profile::Production,
+        };
+        let listen = chosen.parsed(&LISTEN);
+        let mut warnings = misspelt::warnings(&sources);
+        warnings.extend(exposed(listen));
+        Ok(Config {
+            mongodb_uri: chosen.parsed(&MONGODB_URI),
+            database: match (chosen.is_given(&MONGODB_DATABASE), profile) {
+                (false, Profile::Simulation) => SIMULATION_DATABASE.to_owned(),
+                _ => chosen.text(&MONGODB_DATABASE),
+            },
+            profile,
+            listen,
+            collections: Collections {
+                orders: chosen.text(&COLLECTION_ORDERS),
+                clients: chosen.text(&COLLECTION_CLIENTS),
+                couriers: chosen.text(&COLLECTION_COURIERS),
+                restaurants: chosen.text(&COLLECTION_RESTAURANTS),
+                menus: chosen.text(&COLLECTION_MENUS),
+                archive: chosen.text(&COLLECTION_ARCHIVE),
+                prefix: chosen.text(&COLLECTION_PREFIX),
+            },
+            delivered_status: chosen.text(&DELIVERED_STATUS),
+            archived_by: chosen.text(&ARCHIVED_BY),
+            chunk_size: chosen.parsed(&CHUNK_SIZE),
+            retry_attempts: chosen.parsed(&RETRY_ATTEMPTS),
+            operation_timeout: chosen.time(&OPERATION_TIMEOUT),
+            request_timeout: chosen.time(&REQUEST_TIMEOUT),
+            shutdown_grace: chosen.time(&SHUTDOWN_GRACE),
+            max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
+            reflection: chosen.parsed(&REFLECTION),
+            instance: if chosen.is_given(&INSTANCE) {
+                chosen.text(&INSTANCE)
+            } else {
+                instance(environment)
+            },
+            log_filter: chosen.text(&LOG),
+            log_format: match chosen.text(&LOG_FORMAT).as_str() {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+            warnings,
+        })
+    }
+
+    /// The defaults under the simulation profile, with a random instance: what a test or a demonstration starts from.
+    ///
+    /// # Errors
+    ///
+    /// When the URI or the name of the database is bad.
+    pub fn simulation(uri: &str, database: &str) -> Result<Config, Vec<Problem>> {
+        let instance = format!("simulation-{}", Uuid::new_v4());
+        let values = [
+            (MONGODB_URI, uri),
+            (MONGODB_DATABASE, database),
+            (PROFILE, "simulation"),
+            (INSTANCE, &instance),
+        ]
+        .map(|(setting, value)| (setting.name.to_owned(), value.to_owned()));
+        Config::load(&Values::new(), &Values::from(values), &Values::new())
+    }
+}
+
+/// Names of collections that are the same, or that fall among the server's own. Names that are bad anyway are left alone.
+fn clashes(chosen: &Chosen, bad: &[Problem]) -> Vec<Problem> {
+    let good = |setting: &Setting| bad.iter().all(|problem| problem.name != setting.name);
+    let collections: Vec<Setting> = COLLECTIONS.into_iter().filter(good).collect();
+    let mut problems = Vec::new();
+    let prefix = chosen.text(&COLLECTION_PREFIX);
+    for (at, setting) in collections.iter().enumerate() {
+        let name = chosen.text(setting);
+        if let Some(other) = collections[..at]
+            .iter()
+            .find(|other| chosen.text(other) == name)
+        {
+            problems.push(chosen.problem(
+                setting,
+                format!("is the name in {} too", other.name),
+                "give each collection a name of its own",
+            ));
+        }
+        if good(&COLLECTION_PREFIX) && name.starts_with(&prefix) {
+            problems.push(chosen.problem(
+                setting,
+                format!("begins with {prefix:?}, as the server's own collections do"),
+                "change it, or ARCHD_COLLECTION_PREFIX",
+            ));
+        }
+    }
+    problems
+}
+
+/// A warning when others than this machine can reach the server.
+fn exposed(listen: SocketAddr) -> Option<String> {
+    (!listen.ip().to_canonical().is_loopback()).then(|| {
+        format!(
+            "ARCHD_LISTEN is {listen}, which other machines may reach: traffic there is plain text, and callers are not asked who they are"
+        )
+    })
+}
+
+/// A name for this process: its host and its number there.
+fn instance(environment: &Values) -> String {
+    let host = ["HOSTNAME", "COMPUTERNAME"]
+        .iter()
+        .find_map(|name| environment.get(*name).cloned())
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
+        .unwrap_or_default();
+    // No host name in use is longer than 64 characters; whatever stands in the environment may be.
+    let host: String = host
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(64)
+        .collect();
+    let host = if host.is_empty() { "archd" } else { &host };
+    format!("{host}-{}", std::process::id())
+}

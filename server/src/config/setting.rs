@@ -1,0 +1,199 @@
+//! One setting: its names, its default, and which values it takes.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use tracing_subscriber::EnvFilter;
+
+use super::MongodbUri;
+
+/// A row of the table from which flags, lookup, help and documents derive.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the environment and in `.env`.
+    pub name: &'static str,
+    /// Its flag, without the dashes. A secret has none: everyone on a machine can read the arguments of its processes.
+    pub flag: Option<&'static str>,
+    /// Which values it takes.
+    pub form: Form,
+    /// Its value when nobody gives one. Empty when it is made up at the start.
+    pub default: &'static str,
+    /// One sentence about it.
+    pub help: &'static str,
+    /// Never shown, and also read from the file that `…_FILE` names.
+    pub secret: bool,
+}
+
+/// Which values a setting takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// Where MongoDB is.
+    Uri,
+    /// The name of a database.
+    Database,
+    /// The name of a collection, or its beginning.
+    Collection {
+        /// In bytes.
+        most: usize,
+    },
+    /// Text that is not blank.
+    Text {
+        /// In bytes.
+        most: usize,
+    },
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// An IP address and a port.
+    Address,
+    /// A whole number.
+    Whole {
+        /// The smallest.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
+    /// A length of time with its unit.
+    Time {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
+    /// Which log lines are written.
+    Filter,
+}
+
+impl Setting {
+    /// The name under which a secret's file is given.
+    pub fn file_name(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+
+    /// The help, with the values that it takes.
+    pub fn sentence(&self) -> String {
+        format!("{} Takes {}.", self.help, self.form)
+    }
+}
+
+impl Form {
+    /// The placeholder of the flag's value.
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Form::Uri => "URI",
+            Form::Database | Form::Collection { .. } => "NAME",
+            Form::Text { .. } => "TEXT",
+            Form::Choice(_) => "WORD",
+            Form::Address => "ADDRESS",
+            Form::Whole { .. } => "N",
+            Form::Time { .. } => "TIME",
+            Form::Filter => "FILTER",
+        }
+    }
+
+    /// What is wrong with a value, if anything is. The answer never repeats the value, which may be a secret.
+    pub fn wrong(&self, value: &str) -> Option<&'static str> {
+        match *self {
+            Form::Uri => value.parse::<MongodbUri>().err().map(|error| error.0),
+            Form::Database => wrong_database(value),
+            Form::Collection { most } => wrong_collection(value, most),
+            Form::Text { most } => wrong_text(value, most),
+            Form::Choice(words) => {
+                (!words.contains(&value)).then_some("is not one of the words that it takes")
+            }
+            Form::Address => value
+                .parse::<SocketAddr>()
+                .is_err()
+                .then_some("is not an IP address with a port"),
+            Form::Whole { least, most } => match value.parse::<u32>() {
+                Ok(number) => out_of_range(number, least, most),
+                Err(_) if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => {
+                    Some("is out of range")
+                }
+                Err(_) => Some("is not a whole number"),
+            },
+            Form::Time { least, most } => match humantime::parse_duration(value) {
+                Ok(time) => out_of_range(time, least, most),
+                Err(_) => Some("is not a length of time with its unit"),
+            },
+            Form::Filter => EnvFilter::try_new(value)
+                .is_err()
+                .then_some("is not a filter of log lines"),
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Form::Uri => f.write_str("a URI that begins with mongodb:// or mongodb+srv://"),
+            Form::Database => write!(
+                f,
+                r#"a name of at most {MOST_DATABASE} bytes without blanks and / \ . " $ * < > : | ?, other than admin, config and local"#
+            ),
+            Form::Collection { most } => write!(f, "a name of at most {most} bytes without $"),
+            Form::Text { most } => write!(f, "text of at most {most} bytes"),
+            Form::Choice(words) => f.write_str(&words.join(" or ")),
+            Form::Address => {
+                f.write_str("an IP address and a port, such as 127.0.0.1:50051 or [::]:50051")
+            }
+            Form::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Form::Time { least, most } => write!(
+                f,
+                "a time from {} to {}, such as 1500ms, 10s or 2m",
+                humantime::format_duration(least),
+                humantime::format_duration(most)
+            ),
+            Form::Filter => f.write_str(
+                "levels by module, such as info,mongodb=warn (the syntax of tracing's EnvFilter)",
+            ),
+        }
+    }
+}
+
+/// The longest name that MongoDB gives a database, in bytes (<https://www.mongodb.com/docs/manual/reference/limits/>).
+const MOST_DATABASE: usize = 63;
+
+fn wrong_database(value: &str) -> Option<&'static str> {
+    // MongoDB on Windows refuses all of these, on Linux some of them; a name has to work on both.
+    let forbidden = |c: char| r#"/\."$*<>:|?"#.contains(c) || c.is_whitespace() || c.is_control();
+    if value.len() > MOST_DATABASE {
+        Some("is too long")
+    } else if value.contains(forbidden) {
+        Some("has a character that a database's name cannot have")
+    } else if ["admin", "config", "local"].contains(&value) {
+        // No change stream can be opened on their collections.
+        Some("is a database of MongoDB's own")
+    } else {
+        None
+    }
+}
+
+fn wrong_collection(value: &str, most: usize) -> Option<&'static str> {
+    let edge = |c: char| c == '.' || c.is_whitespace();
+    if value.len() > most {
+        Some("is too long")
+    } else if value.contains(|c: char| c == '$' || c.is_control()) {
+        Some("has a character that a collection's name cannot have")
+    } else if value.starts_with("system.") {
+        Some("is a name of MongoDB's own")
+    } else if value.starts_with(edge) || value.ends_with(edge) {
+        Some("begins or ends with a dot or a blank")
+    } else {
+        None
+    }
+}
+
+fn wrong_text(value: &str, most: usize) -> Option<&'static str> {
+    if value.trim().is_empty() {
+        Some("is blank")
+    } else if value.len() > most {
+        Some("is too long")
+    } else if value.contains(char::is_control) {
+        Some("has a control character")
+    } else {
+        None
+    }
+}
+
+fn out_of_range<T: PartialOrd>(value: T, least: T, most: T) -> Option<&'static str> {
+    (value < least || value > most).then_some("is out of range")
+}

@@ -1,0 +1,158 @@
+//! Where settings come from, and which source wins.
+
+use std::{collections::BTreeMap, fmt::Debug, fs, str::FromStr, time::Duration};
+
+use super::{Problem, SETTINGS, Setting};
+
+/// What one source gives: values by the name of their setting.
+pub type Values = BTreeMap<String, String>;
+
+/// The places where settings are looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sources<'a> {
+    pub(super) flags: &'a Values,
+    pub(super) environment: &'a Values,
+    pub(super) dotenv: &'a Values,
+}
+
+/// A value, and where it was given.
+struct Given<'a> {
+    value: &'a str,
+    origin: String,
+}
+
+impl<'a> Sources<'a> {
+    /// The value of every setting that was given and is good, and the problems of the others.
+    pub(super) fn choose(&self) -> (Chosen, Vec<Problem>) {
+        let mut chosen = Chosen::default();
+        let mut problems = Vec::new();
+        for setting in SETTINGS {
+            match self.value(setting) {
+                Ok(Some((value, origin))) => {
+                    chosen.0.insert(setting.name, (value, origin));
+                }
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        (chosen, problems)
+    }
+
+    fn value(&self, setting: &Setting) -> Result<Option<(String, String)>, Problem> {
+        let direct = self.given(setting.name, setting.flag);
+        let file_name = setting.file_name();
+        let file = file_name.as_deref().and_then(|name| self.given(name, None));
+        let problem = |origin: &str, value: &str, wrong: &str| Problem {
+            name: setting.name.to_owned(),
+            origin: origin.to_owned(),
+            value: (!setting.secret).then(|| Problem::shown(value)).flatten(),
+            wrong: wrong.to_owned(),
+            mend: format!("give {}", setting.form),
+        };
+
+        let (value, origin) = match (direct, file) {
+            (None, None) => return Ok(None),
+            (Some(direct), None) => (direct.value.to_owned(), direct.origin),
+            (None, Some(file)) => {
+                let origin = format!("{}_FILE, {}", setting.name, file.origin);
+                let value = fs::read_to_string(file.value).map_err(|error| Problem {
+                    name: format!("{}_FILE", setting.name),
+                    origin: file.origin,
+                    value: Problem::shown(file.value),
+                    wrong: format!("cannot be read: {error}"),
+                    mend: format!("give the path of a file that holds {}", setting.form),
+                })?;
+                let value = value.trim_end_matches(['\n', '\r']).to_owned();
+                // An empty value counts as none, but an empty file is a secret that failed to arrive.
+                if value.is_empty() {
+                    return Err(problem(&origin, "", "is an empty file"));
+                }
+                (value, origin)
+            }
+            (Some(direct), Some(file)) => {
+                return Err(Problem {
+                    mend: "give only one of them".to_owned(),
+                    ..problem(
+                        &direct.origin,
+                        direct.value,
+                        &format!(
+                            "is given twice, also as {}_FILE ({})",
+                            setting.name, file.origin
+                        ),
+                    )
+                });
+            }
+        };
+        // What is not UTF-8 was replaced by this character on its way here.
+        let wrong = if value.contains(char::REPLACEMENT_CHARACTER) {
+            Some("is not UTF-8")
+        } else {
+            setting.form.wrong(&value)
+        };
+        match wrong {
+            Some(wrong) => Err(problem(&origin, &value, wrong)),
+            None => Ok(Some((value, origin))),
+        }
+    }
+
+    /// The first source that has a value of this name. An empty one counts as none: `NAME=` is how many tools unset a variable.
+    fn given(&self, name: &str, flag: Option<&str>) -> Option<Given<'a>> {
+        let flag = flag.map(|flag| format!("--{flag}")).unwrap_or_default();
+        [
+            (self.flags, flag.as_str()),
+            (self.environment, "environment"),
+            (self.dotenv, ".env file"),
+        ]
+        .into_iter()
+        .find_map(|(values, origin)| {
+            let value = values.get(name).filter(|value| !value.is_empty())?;
+            Some(Given {
+                value,
+                origin: origin.to_owned(),
+            })
+        })
+    }
+}
+
+/// The settings that were given, each checked against its form, with where it was given.
+#[derive(Default)]
+pub(super) struct Chosen(BTreeMap<&'static str, (String, String)>);
+
+impl Chosen {
+    pub(super) fn is_given(&self, setting: &Setting) -> bool {
+        self.0.contains_key(setting.name)
+    }
+
+    pub(super) fn text(&self, setting: &Setting) -> String {
+        match self.0.get(setting.name) {
+            Some((value, _)) => value.clone(),
+            None => setting.default.to_owned(),
+        }
+    }
+
+    pub(super) fn parsed<T: FromStr<Err: Debug>>(&self, setting: &Setting) -> T {
+        self.text(setting)
+            .parse()
+            .expect("the form was checked when the value was chosen")
+    }
+
+    pub(super) fn time(&self, setting: &Setting) -> Duration {
+        humantime::parse_duration(&self.text(setting))
+            .expect("the form was checked when the value was chosen")
+    }
+
+    /// A problem with a value that is good by itself, but not beside the others.
+    pub(super) fn problem(&self, setting: &Setting, wrong: String, mend: &str) -> Problem {
+        let origin = match self.0.get(setting.name) {
+            Some((_, origin)) => origin,
+            None => "default",
+        };
+        Problem {
+            name: setting.name.to_owned(),
+            origin: origin.to_owned(),
+            value: Problem::shown(&self.text(setting)),
+            wrong,
+            mend: mend.to_owned(),
+        }
+    }
+}

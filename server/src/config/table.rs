@@ -1,0 +1,290 @@
+//! The table of settings. A new one is a row here and a field of `Config`; flags, help and documents follow by themselves.
+
+use std::time::Duration;
+
+use super::setting::{Form, Setting};
+
+/// The database of the simulation profile, so that made-up orders never meet real ones by default.
+pub const SIMULATION_DATABASE: &str = "livraison_simulation";
+
+/// Every setting, in the order in which help and documents list them.
+pub const SETTINGS: &[Setting] = &[
+    MONGODB_URI,
+    MONGODB_DATABASE,
+    PROFILE,
+    LISTEN,
+    COLLECTION_ORDERS,
+    COLLECTION_CLIENTS,
+    COLLECTION_COURIERS,
+    COLLECTION_RESTAURANTS,
+    COLLECTION_MENUS,
+    COLLECTION_ARCHIVE,
+    COLLECTION_PREFIX,
+    DELIVERED_STATUS,
+    ARCHIVED_BY,
+    CHUNK_SIZE,
+    RETRY_ATTEMPTS,
+    OPERATION_TIMEOUT,
+    REQUEST_TIMEOUT,
+    SHUTDOWN_GRACE,
+    MAX_TAIL_READERS,
+    REFLECTION,
+    INSTANCE,
+    LOG,
+    LOG_FORMAT,
+];
+
+/// The settings that name a collection of the platform: no two of them may name the same.
+pub const COLLECTIONS: [Setting; 6] = [
+    COLLECTION_ORDERS,
+    COLLECTION_CLIENTS,
+    COLLECTION_COURIERS,
+    COLLECTION_RESTAURANTS,
+    COLLECTION_MENUS,
+    COLLECTION_ARCHIVE,
+];
+
+/// Where MongoDB is.
+pub const MONGODB_URI: Setting = Setting {
+    name: "MONGODB_URI",
+    flag: None,
+    form: Form::Uri,
+    default: "mongodb://127.0.0.1:27017",
+    help: "Where MongoDB is, with the credentials.",
+    secret: true,
+};
+
+/// The database.
+pub const MONGODB_DATABASE: Setting = Setting {
+    name: "MONGODB_DATABASE",
+    flag: Some("database"),
+    form: Form::Database,
+    default: "livraison",
+    help: "The database of the orders and of their archive; by default livraison_simulation under the simulation profile.",
+    secret: false,
+};
+
+/// What the server is for.
+pub const PROFILE: Setting = Setting {
+    name: "ARCHD_PROFILE",
+    flag: Some("profile"),
+    form: Form::Choice(&["production", "simulation"]),
+    default: "production",
+    help: "What the server is for: only the simulation profile may seed made-up data.",
+    secret: false,
+};
+
+/// Where gRPC is served.
+pub const LISTEN: Setting = Setting {
+    name: "ARCHD_LISTEN",
+    flag: Some("listen"),
+    form: Form::Address,
+    default: "127.0.0.1:50051",
+    help: "Where gRPC is served, in plain text.",
+    secret: false,
+};
+
+/// The collection of the live orders.
+pub const COLLECTION_ORDERS: Setting = Setting {
+    name: "ARCHD_COLLECTION_ORDERS",
+    flag: Some("collection-orders"),
+    form: Form::Collection { most: 150 },
+    default: "Commande",
+    help: "The collection of the live orders, unlike every other collection.",
+    secret: false,
+};
+
+/// The collection of the clients.
+pub const COLLECTION_CLIENTS: Setting = Setting {
+    name: "ARCHD_COLLECTION_CLIENTS",
+    flag: Some("collection-clients"),
+    form: Form::Collection { most: 150 },
+    default: "Client",
+    help: "The collection of the clients, unlike every other collection.",
+    secret: false,
+};
+
+/// The collection of the couriers.
+pub const COLLECTION_COURIERS: Setting = Setting {
+    name: "ARCHD_COLLECTION_COURIERS",
+    flag: Some("collection-couriers"),
+    form: Form::Collection { most: 150 },
+    default: "Livreur",
+    help: "The collection of the couriers, unlike every other collection.",
+    secret: false,
+};
+
+/// The collection of the restaurants.
+pub const COLLECTION_RESTAURANTS: Setting = Setting {
+    name: "ARCHD_COLLECTION_RESTAURANTS",
+    flag: Some("collection-restaurants"),
+    form: Form::Collection { most: 150 },
+    default: "Restaurants",
+    help: "The collection of the restaurants, unlike every other collection.",
+    secret: false,
+};
+
+/// The collection of the menus.
+pub const COLLECTION_MENUS: Setting = Setting {
+    name: "ARCHD_COLLECTION_MENUS",
+    flag: Some("collection-menus"),
+    form: Form::Collection { most: 150 },
+    default: "Menu",
+    help: "The collection of the menus, unlike every other collection.",
+    secret: false,
+};
+
+/// The collection of the archived orders.
+pub const COLLECTION_ARCHIVE: Setting = Setting {
+    name: "ARCHD_COLLECTION_ARCHIVE",
+    flag: Some("collection-archive"),
+    form: Form::Collection { most: 150 },
+    default: "Historique",
+    help: "The collection of the archived orders, unlike every other collection.",
+    secret: false,
+};
+
+/// What the names of the server's own collections begin with.
+pub const COLLECTION_PREFIX: Setting = Setting {
+    name: "ARCHD_COLLECTION_PREFIX",
+    flag: Some("collection-prefix"),
+    form: Form::Collection { most: 60 },
+    default: "archd_",
+    help: "What the names of the server's own collections begin with, and no other collection's.",
+    secret: false,
+};
+
+/// The status of the orders to archive.
+pub const DELIVERED_STATUS: Setting = Setting {
+    name: "ARCHD_DELIVERED_STATUS",
+    flag: Some("delivered-status"),
+    form: Form::Text { most: 256 },
+    default: "livrée",
+    help: "The status of the orders to archive, compared byte by byte.",
+    secret: false,
+};
+
+/// What the archive notes as its author.
+pub const ARCHIVED_BY: Setting = Setting {
+    name: "ARCHD_ARCHIVED_BY",
+    flag: Some("archived-by"),
+    form: Form::Text { most: 256 },
+    default: "script v2.0",
+    help: "What the archive notes as its author.",
+    secret: false,
+};
+
+/// The most orders in a chunk.
+pub const CHUNK_SIZE: Setting = Setting {
+    name: "ARCHD_CHUNK_SIZE",
+    flag: Some("chunk-size"),
+    form: Form::Whole {
+        least: 1,
+        most: 1000,
+    },
+    default: "1000",
+    help: "The most orders that are read, enriched and written together.",
+    secret: false,
+};
+
+/// How many times a failed call is tried again.
+pub const RETRY_ATTEMPTS: Setting = Setting {
+    name: "ARCHD_RETRY_ATTEMPTS",
+    flag: Some("retry-attempts"),
+    form: Form::Whole { least: 0, most: 20 },
+    default: "5",
+    help: "How many times a failed call to the database is tried again.",
+    secret: false,
+};
+
+/// The most that one call to the database may take.
+pub const OPERATION_TIMEOUT: Setting = Setting {
+    name: "ARCHD_OPERATION_TIMEOUT",
+    flag: Some("operation-timeout"),
+    form: Form::Time {
+        least: Duration::from_millis(100),
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "10s",
+    help: "The most that one call to the database may take.",
+    secret: false,
+};
+
+/// The most that one unary RPC may take.
+pub const REQUEST_TIMEOUT: Setting = Setting {
+    name: "ARCHD_REQUEST_TIMEOUT",
+    flag: Some("request-timeout"),
+    form: Form::Time {
+        least: Duration::from_millis(100),
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "10s",
+    help: "The most that one unary RPC may take.",
+    secret: false,
+};
+
+/// How long work in flight may go on after the signal to stop.
+pub const SHUTDOWN_GRACE: Setting = Setting {
+    name: "ARCHD_SHUTDOWN_GRACE",
+    flag: Some("shutdown-grace"),
+    form: Form::Time {
+        least: Duration::ZERO,
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "20s",
+    help: "How long work in flight may go on after the signal to stop.",
+    secret: false,
+};
+
+/// The most readers that may tail the events at one time.
+pub const MAX_TAIL_READERS: Setting = Setting {
+    name: "ARCHD_MAX_TAIL_READERS",
+    flag: Some("max-tail-readers"),
+    form: Form::Whole {
+        least: 1,
+        most: 10_000,
+    },
+    default: "64",
+    help: "The most readers that may tail the events at one time.",
+    secret: false,
+};
+
+/// Whether clients may ask the server for its contract.
+pub const REFLECTION: Setting = Setting {
+    name: "ARCHD_REFLECTION",
+    flag: Some("reflection"),
+    form: Form::Choice(&["true", "false"]),
+    default: "true",
+    help: "Whether clients such as grpcurl may ask the server for its contract.",
+    secret: false,
+};
+
+/// The name of this process.
+pub const INSTANCE: Setting = Setting {
+    name: "ARCHD_INSTANCE",
+    flag: Some("instance"),
+    form: Form::Text { most: 128 },
+    default: "",
+    help: "The name of this process, unlike that of every other server on the database; by default the host's name, a dash and the process id.",
+    secret: false,
+};
+
+/// Which log lines are written.
+pub const LOG: Setting = Setting {
+    name: "ARCHD_LOG",
+    flag: Some("log"),
+    form: Form::Filter,
+    default: "info,mongodb=warn",
+    help: "Which log lines are written to standard error.",
+    secret: false,
+};
+
+/// What log lines look like.
+pub const LOG_FORMAT: Setting = Setting {
+    name: "ARCHD_LOG_FORMAT",
+    flag: Some("log-format"),
+    form: Form::Choice(&["auto", "text", "json"]),
+    default: "auto",
+    help: "What log lines look like; auto is text on a terminal and JSON anywhere else.",
+    secret: false,
+};

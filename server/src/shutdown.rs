@@ -1,0 +1,128 @@
+//! Listens for the signal to stop.
+
+use std::{io, process, thread};
+
+use tokio::runtime;
+use tokio_util::sync::CancellationToken;
+
+/// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
+pub const INTERRUPTED: u8 = 130;
+
+/// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels. A second one ends the process at once, whatever it is doing.
+///
+/// # Errors
+///
+/// When the system refuses to tell us about signals.
+pub fn signal() -> io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let first = token.clone();
+    // A runtime of its own hears the second signal even when the server's is busy or is being shut down.
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _context = runtime.enter();
+        Signals::listen()?
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                signals.next().await;
+                first.cancel();
+                signals.next().await;
+            });
+            process::exit(INTERRUPTED.into());
+        })?;
+    Ok(token)
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals(tokio::signal::windows::ctrl_c()?))
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{
+        env,
+        io::{BufRead, BufReader, Write},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    const CHILD: &str = "ARCHD_TEST_SHUTDOWN_CHILD";
+
+    /// The process that is signalled: this very test, started again by the one below. Without its variable it has nothing to do.
+    #[test]
+    fn child() {
+        if env::var_os(CHILD).is_none() {
+            return;
+        }
+        let token = signal().unwrap();
+        writeln!(io::stderr(), "listening").unwrap();
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(token.cancelled());
+        writeln!(io::stderr(), "cancelled").unwrap();
+        // Busy for ever, as a server is that hangs while it stops.
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn the_first_signal_cancels_and_the_second_ends_the_process() {
+        for names in [["INT", "INT"], ["TERM", "TERM"], ["TERM", "INT"]] {
+            let mut child = Command::new(env::current_exe().unwrap())
+                .args(["--exact", "shutdown::tests::child", "--nocapture"])
+                .env(CHILD, "1")
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+            for (line, name) in ["listening", "cancelled"].into_iter().zip(names) {
+                assert_eq!(said.next().unwrap().unwrap(), line);
+                let kill = Command::new("kill")
+                    .args([format!("-{name}"), child.id().to_string()])
+                    .status()
+                    .unwrap();
+                assert!(kill.success());
+            }
+            assert_eq!(child.wait().unwrap().code(), Some(INTERRUPTED.into()));
+        }
+    }
+}
