@@ -48,21 +48,50 @@ struct End {
 
 impl Archiver {
     /// An archiver whose batches run among `tasks` and end when `stop` is cancelled.
-    pub fn new(store: Store, corridor: Corridor, chunk_size: usize, instance: String, tasks: TaskTracker, stop: CancellationToken) -> Archiver {
-        Archiver { store, corridor, chunk_size, instance, tasks, stop }
+    pub fn new(
+        store: Store,
+        corridor: Corridor,
+        chunk_size: usize,
+        instance: String,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Archiver {
+        Archiver {
+            store,
+            corridor,
+            chunk_size,
+            instance,
+            tasks,
+            stop,
+        }
     }
 
     /// Starts a batch and answers at once, or answers with the one that is active or that the request id belongs to.
-    pub async fn start(&self, options: &Options, request_id: Option<&str>) -> Result<Started, Error> {
-        match self.store.claim_batch(options, request_id, &self.instance).await? {
+    pub async fn start(
+        &self,
+        options: &Options,
+        request_id: Option<&str>,
+    ) -> Result<Started, Error> {
+        match self
+            .store
+            .claim_batch(options, request_id, &self.instance)
+            .await?
+        {
             Claim::New(batch) => {
                 let archiver = self.clone();
                 let span = info_span!("batch", id = batch.id);
                 let task = batch.clone();
-                self.tasks.spawn(async move { archiver.run(task).await }.instrument(span));
-                Ok(Started { batch, already: false })
+                self.tasks
+                    .spawn(async move { archiver.run(task).await }.instrument(span));
+                Ok(Started {
+                    batch,
+                    already: false,
+                })
             }
-            Claim::Active(batch) | Claim::Known(batch) => Ok(Started { batch, already: true }),
+            Claim::Active(batch) | Claim::Known(batch) => Ok(Started {
+                batch,
+                already: true,
+            }),
         }
     }
 
@@ -80,8 +109,17 @@ impl Archiver {
                 return;
             }
         };
-        let Counts { found, archived, duplicates, incomplete, errors } = counts;
-        info!(state = end.state.name(), found, archived, duplicates, incomplete, errors, "batch ended");
+        let Counts {
+            found,
+            archived,
+            duplicates,
+            incomplete,
+            errors,
+        } = counts;
+        info!(
+            state = end.state.name(),
+            found, archived, duplicates, incomplete, errors, "batch ended"
+        );
         if let Err(error) = self.finish(&batch.id, &end, &counts).await {
             warn!(%error, "the end of the batch could not be saved; it will be noted as interrupted");
         }
@@ -104,39 +142,79 @@ impl Archiver {
         loop {
             let limit = match options.limit {
                 0 => self.chunk_size,
-                limit => self.chunk_size.min(usize::try_from(limit - counts.found).unwrap_or(0)),
+                limit => self
+                    .chunk_size
+                    .min(usize::try_from(limit - counts.found).unwrap_or(0)),
             };
             if limit == 0 {
-                return Ok(End { state: State::Succeeded, reason: StopReason::Limit, message: String::new() });
+                return Ok(End {
+                    state: State::Succeeded,
+                    reason: StopReason::Limit,
+                    message: String::new(),
+                });
             }
             let report = self.page(after.clone(), limit, options).await?;
             *counts += report.counts;
             if !counts.balance() {
                 let message = "found is not archived + duplicates + errors; this is a fault of the server, please report it".to_owned();
-                return Ok(End { state: State::Failed, reason: StopReason::Unbalanced, message });
+                return Ok(End {
+                    state: State::Failed,
+                    reason: StopReason::Unbalanced,
+                    message,
+                });
             }
             let Some(last) = report.last else {
-                return Ok(End { state: State::Succeeded, reason: StopReason::Exhausted, message: String::new() });
+                return Ok(End {
+                    state: State::Succeeded,
+                    reason: StopReason::Exhausted,
+                    message: String::new(),
+                });
             };
             self.store.save_batch(&batch.id, counts, &last).await?;
             if self.stop.is_cancelled() {
                 let message = "the server was stopped; what was archived is safe, and the next batch takes up the rest".to_owned();
-                return Ok(End { state: State::Failed, reason: StopReason::Interrupted, message });
+                return Ok(End {
+                    state: State::Failed,
+                    reason: StopReason::Interrupted,
+                    message,
+                });
             }
-            if self.store.batch(&batch.id).await?.is_some_and(|batch| batch.state == State::Cancelling) {
-                return Ok(End { state: State::Cancelled, reason: StopReason::Cancelled, message: String::new() });
+            if self
+                .store
+                .batch(&batch.id)
+                .await?
+                .is_some_and(|batch| batch.state == State::Cancelling)
+            {
+                return Ok(End {
+                    state: State::Cancelled,
+                    reason: StopReason::Cancelled,
+                    message: String::new(),
+                });
             }
             after = Some(last);
         }
     }
 
     /// Archives one page, waiting for a database that has gone away.
-    async fn page(&self, after: Option<Value>, limit: usize, options: &Options) -> Result<Report, Error> {
+    async fn page(
+        &self,
+        after: Option<Value>,
+        limit: usize,
+        options: &Options,
+    ) -> Result<Report, Error> {
         let since = Instant::now();
         loop {
-            let selection = Selection::Page { after: after.clone(), limit, before: options.before };
+            let selection = Selection::Page {
+                after: after.clone(),
+                limit,
+                before: options.before,
+            };
             match self.corridor.archive(selection, Door::Batch).await {
-                Err(error) if error.is_transient() && since.elapsed() < PATIENCE && !self.stop.is_cancelled() => {
+                Err(error)
+                    if error.is_transient()
+                        && since.elapsed() < PATIENCE
+                        && !self.stop.is_cancelled() =>
+                {
                     warn!(%error, "the database is away; trying this page again");
                     sleep(Duration::from_secs(1)).await;
                 }
@@ -160,7 +238,16 @@ impl Archiver {
     async fn finish(&self, id: &str, end: &End, counts: &Counts) -> Result<(), Error> {
         self.store.release_archived().await?;
         let near_misses = self.store.near_misses().await.unwrap_or_default();
-        self.store.end_batch(id, end.state, end.reason, &end.message, counts, &near_misses).await?;
+        self.store
+            .end_batch(
+                id,
+                end.state,
+                end.reason,
+                &end.message,
+                counts,
+                &near_misses,
+            )
+            .await?;
         Ok(())
     }
 }

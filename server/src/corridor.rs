@@ -5,17 +5,17 @@
 use std::time::SystemTime;
 
 use bson::DateTime;
-use tracing::{debug, info_span, Instrument};
+use tracing::{Instrument, debug, info_span};
 
 use crate::{
     domain::{
         counts::Counts,
-        enrich::{enrich, ArchiveDocument, Stamp},
-        judge::{judge, Field, Reason, Refusal, Verdict},
+        enrich::{ArchiveDocument, Stamp, enrich},
+        judge::{Field, Reason, Refusal, Verdict, judge},
         order::{Bundle, STATUS},
         raw::{Value, ValueRef},
     },
-    store::{gather::Selection, json, quarantine::entry_id, write::Written, Error, Store},
+    store::{Error, Store, gather::Selection, json, quarantine::entry_id, write::Written},
 };
 
 /// Where an order came in.
@@ -96,12 +96,23 @@ impl Corridor {
             let mut next = Some(selection);
             while let Some(selection) = next {
                 let gathered = self.store.gather(&selection).await?;
-                let last = gathered.bundles.last().map(|bundle| bundle.order.id().to_owned());
-                let judged = gathered.bundles.into_iter().map(|bundle| (judge(&bundle, self.store.delivered()), bundle)).collect();
+                let last = gathered
+                    .bundles
+                    .last()
+                    .map(|bundle| bundle.order.id().to_owned());
+                let judged = gathered
+                    .bundles
+                    .into_iter()
+                    .map(|bundle| (judge(&bundle, self.store.delivered()), bundle))
+                    .collect();
                 let prepared = self.enrich(judged);
                 let passed = self.write(prepared).await?;
                 let counts = self.announce(&passed, door).await?;
-                report.add(Report { passed, counts, last });
+                report.add(Report {
+                    passed,
+                    counts,
+                    last,
+                });
                 next = gathered.rest;
             }
             Ok(report)
@@ -112,7 +123,10 @@ impl Corridor {
 
     /// Turns what is to be archived into documents, and refuses those that the database could not hold.
     fn enrich(&self, judged: Vec<(Verdict, Bundle)>) -> Prepared {
-        let stamp = Stamp { date_archivage: DateTime::from_system_time(SystemTime::now()), archived_by: self.archived_by.clone() };
+        let stamp = Stamp {
+            date_archivage: DateTime::from_system_time(SystemTime::now()),
+            archived_by: self.archived_by.clone(),
+        };
         let mut prepared = Prepared::default();
         for (verdict, bundle) in judged {
             match verdict {
@@ -124,8 +138,12 @@ impl Corridor {
                     }
                 }
                 Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
-                Verdict::Duplicate(missing) => prepared.settled.push(pass(&bundle, Outcome::Duplicate(missing))),
-                Verdict::NotDelivered => prepared.settled.push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
+                Verdict::Duplicate(missing) => prepared
+                    .settled
+                    .push(pass(&bundle, Outcome::Duplicate(missing))),
+                Verdict::NotDelivered => prepared
+                    .settled
+                    .push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
             }
         }
         prepared
@@ -133,18 +151,34 @@ impl Corridor {
 
     /// Writes documents to the archive and refused orders to quarantine.
     async fn write(&self, prepared: Prepared) -> Result<Vec<Passed>, Error> {
-        let Prepared { documents, mut refused, mut settled } = prepared;
-        let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) = documents.into_iter().unzip();
+        let Prepared {
+            documents,
+            mut refused,
+            mut settled,
+        } = prepared;
+        let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
+            documents.into_iter().unzip();
         let written = self.store.write(&documents).await?;
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
-            let missing = || document.missing.iter().copied().map(Field::name).map(str::to_owned).collect();
+            let missing = || {
+                document
+                    .missing
+                    .iter()
+                    .copied()
+                    .map(Field::name)
+                    .map(str::to_owned)
+                    .collect()
+            };
             match written {
                 Written::Archived => settled.push(pass(&bundle, Outcome::Archived(missing()))),
                 Written::Duplicate => settled.push(pass(&bundle, Outcome::Duplicate(missing()))),
                 Written::Refused(refusal) => refused.push((bundle, refusal)),
             }
         }
-        let orders: Vec<_> = refused.iter().map(|(bundle, refusal)| (&bundle.order, refusal)).collect();
+        let orders: Vec<_> = refused
+            .iter()
+            .map(|(bundle, refusal)| (&bundle.order, refusal))
+            .collect();
         self.store.quarantine(&orders).await?;
         settled.extend(refused.into_iter().map(|(bundle, refusal)| {
             let entry = entry_id(bundle.order.id());
@@ -160,7 +194,13 @@ impl Corridor {
             counts += counted(&order.outcome);
         }
         self.store.count(door.name(), &counts).await?;
-        let Counts { found, archived, duplicates, incomplete, errors } = counts;
+        let Counts {
+            found,
+            archived,
+            duplicates,
+            incomplete,
+            errors,
+        } = counts;
         debug!(found, archived, duplicates, incomplete, errors, "announced");
         Ok(counts)
     }
@@ -183,7 +223,10 @@ struct Prepared {
 }
 
 fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
-    Passed { id: bundle.order.id().to_owned(), outcome }
+    Passed {
+        id: bundle.order.id().to_owned(),
+        outcome,
+    }
 }
 
 fn status_of(bundle: &Bundle) -> String {
@@ -200,9 +243,22 @@ fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
 fn counted(outcome: &Outcome) -> Counts {
     let none = Counts::default();
     match outcome {
-        Outcome::Archived(missing) => Counts { found: 1, archived: 1, incomplete: i64::from(!missing.is_empty()), ..none },
-        Outcome::Duplicate(_) => Counts { found: 1, duplicates: 1, ..none },
-        Outcome::Quarantined { .. } => Counts { found: 1, errors: 1, ..none },
+        Outcome::Archived(missing) => Counts {
+            found: 1,
+            archived: 1,
+            incomplete: i64::from(!missing.is_empty()),
+            ..none
+        },
+        Outcome::Duplicate(_) => Counts {
+            found: 1,
+            duplicates: 1,
+            ..none
+        },
+        Outcome::Quarantined { .. } => Counts {
+            found: 1,
+            errors: 1,
+            ..none
+        },
         Outcome::NotDelivered(_) => none,
     }
 }

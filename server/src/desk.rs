@@ -46,7 +46,12 @@ struct Caller {
 
 impl Desk {
     /// Opens a desk. It closes once `stop` is cancelled; chunks under way are finished.
-    pub fn open(store: Store, corridor: Corridor, tasks: &TaskTracker, stop: CancellationToken) -> Desk {
+    pub fn open(
+        store: Store,
+        corridor: Corridor,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Desk {
         let (line, callers) = mpsc::channel(LINE);
         let clerk = Arc::new(Clerk { store, corridor });
         tasks.spawn(serve(clerk, callers, tasks.clone(), stop));
@@ -57,15 +62,27 @@ impl Desk {
     pub async fn archive(&self, numero: String) -> Result<Answer, Error> {
         let closed = || Error::Unavailable("the server is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.line.send(Caller { numero, answer }).await.map_err(|_| closed())?;
+        self.line
+            .send(Caller { numero, answer })
+            .await
+            .map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }
 
-async fn serve(clerk: Arc<Clerk>, mut callers: mpsc::Receiver<Caller>, tasks: TaskTracker, stop: CancellationToken) {
+async fn serve(
+    clerk: Arc<Clerk>,
+    mut callers: mpsc::Receiver<Caller>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(CHUNKS));
     loop {
-        let place = places.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        let place = places
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("nobody closes the semaphore");
         let mut chunk = Vec::new();
         tokio::select! {
             () = stop.cancelled() => return,
@@ -91,7 +108,10 @@ impl Clerk {
         let mut served: HashSet<String> = HashSet::new();
         for caller in chunk {
             let answer = answers.as_ref().map_err(Clone::clone).map(|answers| {
-                let answer = answers.get(&caller.numero).cloned().unwrap_or(Answer::Unknown);
+                let answer = answers
+                    .get(&caller.numero)
+                    .cloned()
+                    .unwrap_or(Answer::Unknown);
                 let again = !served.insert(caller.numero);
                 if again { as_second(answer) } else { answer }
             });
@@ -103,19 +123,36 @@ impl Clerk {
     async fn archive(&self, numeros: &[String]) -> Result<HashMap<String, Answer>, Error> {
         let orders = self.store.ids_of(numeros).await?;
         let ids = orders.iter().map(|(_, id)| id.clone()).collect();
-        let report = self.corridor.archive(Selection::Ids(ids), Door::Rpc).await?;
-        let outcomes: HashMap<&Value, &Outcome> = report.passed.iter().map(|passed| (&passed.id, &passed.outcome)).collect();
+        let report = self
+            .corridor
+            .archive(Selection::Ids(ids), Door::Rpc)
+            .await?;
+        let outcomes: HashMap<&Value, &Outcome> = report
+            .passed
+            .iter()
+            .map(|passed| (&passed.id, &passed.outcome))
+            .collect();
         let mut answers: HashMap<String, Answer> = HashMap::new();
         for (numero, id) in &orders {
-            let Some(outcome) = outcomes.get(id) else { continue };
+            let Some(outcome) = outcomes.get(id) else {
+                continue;
+            };
             let worse = |known: &Answer| matches!(known, Answer::Met(known) if weight(known) >= weight(outcome));
             if !answers.get(numero).is_some_and(worse) {
                 answers.insert(numero.clone(), Answer::Met((*outcome).clone()));
             }
         }
-        for numero in numeros.iter().filter(|numero| !answers.contains_key(*numero)).cloned().collect::<Vec<_>>() {
+        for numero in numeros
+            .iter()
+            .filter(|numero| !answers.contains_key(*numero))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             if let Some(archived) = self.store.archived_order(&numero).await? {
-                answers.insert(numero, Answer::Met(Outcome::Duplicate(missing_of(&archived))));
+                answers.insert(
+                    numero,
+                    Answer::Met(Outcome::Duplicate(missing_of(&archived))),
+                );
             }
         }
         Ok(answers)
@@ -142,5 +179,8 @@ fn as_second(answer: Answer) -> Answer {
 
 fn missing_of(archived: &bson::RawDocument) -> Vec<String> {
     let list = raw::find(archived, crate::domain::enrich::MISSING_FIELDS).unwrap_or(ValueRef::NULL);
-    list.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect()
+    list.elements()
+        .filter_map(|element| element.value.as_str())
+        .map(str::to_owned)
+        .collect()
 }

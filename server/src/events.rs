@@ -70,7 +70,10 @@ pub struct News {
 impl News {
     /// Opens the news from a place on.
     pub async fn open(store: &Store, start: &Start) -> Result<News, Error> {
-        Ok(News { store: store.clone(), changes: store.changes(start, stages(store.names())).await? })
+        Ok(News {
+            store: store.clone(),
+            changes: store.changes(start, stages(store.names())).await?,
+        })
     }
 
     /// What happened next: at least one happening, the last of which carries the place that the reader has come to.
@@ -78,41 +81,62 @@ impl News {
         let reply = self.changes.next().await?;
         let mut happenings = Vec::new();
         for change in &reply.changes {
-            if let Some(happening) = self.happening(change).await? {
+            if let Some(happening) = happening(&self.store, change).await? {
                 happenings.push(happening);
             }
         }
-        happenings.push(Happening { position: reply.position, time: None, event: None });
+        happenings.push(Happening {
+            position: reply.position,
+            time: None,
+            event: None,
+        });
         Ok(happenings)
     }
+}
 
-    async fn happening(&self, change: &RawDocumentBuf) -> Result<Option<Happening>, Error> {
-        let Some(position) = raw::find(change, "_id").and_then(|token| RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok()) else { return Ok(None) };
-        let time = raw::find(change, "wallTime").and_then(ValueRef::as_date);
-        Ok(self.event(change).await?.map(|event| Happening { position, time, event: Some(event) }))
-    }
+async fn happening(store: &Store, change: &RawDocumentBuf) -> Result<Option<Happening>, Error> {
+    let Some(position) = raw::find(change, "_id")
+        .and_then(|token| RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok())
+    else {
+        return Ok(None);
+    };
+    let time = raw::find(change, "wallTime").and_then(ValueRef::as_date);
+    Ok(event(store, change).await?.map(|event| Happening {
+        position,
+        time,
+        event: Some(event),
+    }))
+}
 
-    async fn event(&self, change: &RawDocumentBuf) -> Result<Option<Event>, Error> {
-        let names = self.store.names();
-        let collection = within(change, &["ns", "coll"]).and_then(ValueRef::as_str).unwrap_or_default();
-        let inserted = raw::find(change, "fullDocument");
-        let key = within(change, &["documentKey", "_id"]);
-        if collection == names.archive {
-            return Ok(inserted.map(archived));
-        }
-        let Some(key) = key.and_then(ValueRef::as_str) else { return Ok(None) };
-        if collection == names.quarantine {
-            return Ok(self.store.quarantine_entry(key).await?.map(Event::Quarantined));
-        }
-        let Some(batch) = self.store.batch(key).await? else { return Ok(None) };
-        let state = within(change, &["updateDescription", "updatedFields", "state"]).and_then(ValueRef::as_str);
-        Ok(match state {
-            Some("running") => Some(Event::BatchStarted(batch)),
-            Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
-            _ if within(change, &["updateDescription", "updatedFields", "counts"]).is_some() => Some(Event::BatchProgress(batch)),
-            _ => None,
-        })
+async fn event(store: &Store, change: &RawDocumentBuf) -> Result<Option<Event>, Error> {
+    let names = store.names();
+    let collection = within(change, &["ns", "coll"])
+        .and_then(ValueRef::as_str)
+        .unwrap_or_default();
+    let inserted = raw::find(change, "fullDocument");
+    let key = within(change, &["documentKey", "_id"]);
+    if collection == names.archive {
+        return Ok(inserted.map(archived));
     }
+    let Some(key) = key.and_then(ValueRef::as_str) else {
+        return Ok(None);
+    };
+    if collection == names.quarantine {
+        return Ok(store.quarantine_entry(key).await?.map(Event::Quarantined));
+    }
+    let Some(batch) = store.batch(key).await? else {
+        return Ok(None);
+    };
+    let state =
+        within(change, &["updateDescription", "updatedFields", "state"]).and_then(ValueRef::as_str);
+    Ok(match state {
+        Some("running") => Some(Event::BatchStarted(batch)),
+        Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
+        _ if within(change, &["updateDescription", "updatedFields", "counts"]).is_some() => {
+            Some(Event::BatchProgress(batch))
+        }
+        _ => None,
+    })
 }
 
 /// Only the changes that are news, and of them only what the news need: an order of 16 MiB comes as a line.
@@ -123,16 +147,32 @@ fn stages(names: &Names) -> Vec<Document> {
         (format!("fullDocument.{NUMERO}")): 1, (format!("fullDocument.{MISSING_FIELDS}")): 1, (format!("fullDocument.{DATE_ARCHIVAGE}")): 1,
         "updateDescription.updatedFields.state": 1, "updateDescription.updatedFields.counts": 1,
     };
-    let batches = doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
-    vec![doc! { "$match": { "$or": [inserted(&names.archive), inserted(&names.quarantine), batches] } }, doc! { "$project": project }]
+    let batches =
+        doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
+    vec![
+        doc! { "$match": { "$or": [inserted(&names.archive), inserted(&names.quarantine), batches] } },
+        doc! { "$project": project },
+    ]
 }
 
 fn archived(document: ValueRef<'_>) -> Event {
-    let field = |name: &str| document.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
+    let field = |name: &str| {
+        document
+            .elements()
+            .find(|element| element.key == name.as_bytes())
+            .map(|element| element.value)
+    };
     let missing = field(MISSING_FIELDS).unwrap_or(ValueRef::NULL);
     Event::Archived {
-        numero: field(NUMERO).and_then(ValueRef::as_str).unwrap_or_default().to_owned(),
-        missing: missing.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect(),
+        numero: field(NUMERO)
+            .and_then(ValueRef::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        missing: missing
+            .elements()
+            .filter_map(|element| element.value.as_str())
+            .map(str::to_owned)
+            .collect(),
         date_archivage: field(DATE_ARCHIVAGE).and_then(ValueRef::as_date),
     }
 }
@@ -140,5 +180,11 @@ fn archived(document: ValueRef<'_>) -> Event {
 /// A field inside documents inside a document.
 fn within<'a>(document: &'a RawDocumentBuf, path: &[&str]) -> Option<ValueRef<'a>> {
     let (first, rest) = path.split_first()?;
-    rest.iter().try_fold(raw::find(document, first)?, |value, name| value.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value))
+    rest.iter()
+        .try_fold(raw::find(document, first)?, |value, name| {
+            value
+                .elements()
+                .find(|element| element.key == name.as_bytes())
+                .map(|element| element.value)
+        })
 }

@@ -1,2 +1,62 @@
-//! archd
-fn main() {}
+//! `archd`: reads its settings, then serves callers or runs one batch, and says by its exit code how that went.
+
+use std::{io::Write, process::ExitCode};
+
+use archd::{
+    config::{self, Command, Config},
+    once, run, shutdown, telemetry,
+};
+use tokio::net::TcpListener;
+use tracing::{error, info, warn};
+
+/// A failure that no other code describes.
+const FAILURE: u8 = 1;
+/// Settings that can't be used.
+const BAD_SETTINGS: u8 = 2;
+
+fn main() -> ExitCode {
+    let (command, config) = match config::from_process() {
+        Ok(start) => start,
+        Err(refusal) => return refusal.report(),
+    };
+    if let Err(error) = telemetry::init(&config.log_filter, config.log_format) {
+        // Without a log, standard error is the only place left.
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        return ExitCode::from(FAILURE);
+    }
+    work(command, config)
+}
+
+#[tokio::main]
+async fn work(command: Command, config: Config) -> ExitCode {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let stop = match shutdown::signal() {
+        Ok(stop) => stop,
+        Err(error) => {
+            error!(%error, "signals can't be heard");
+            return ExitCode::from(FAILURE);
+        }
+    };
+    match command {
+        Command::Batch(options) => once::batch(config, options, stop).await,
+        Command::Serve => {
+            let listener = match TcpListener::bind(config.listen).await {
+                Ok(listener) => listener,
+                Err(error) => {
+                    error!(%error, "can't listen on {}; is another archd running? Choose another address with --listen or ARCHD_LISTEN", config.listen);
+                    return ExitCode::from(BAD_SETTINGS);
+                }
+            };
+            info!(address = %config.listen, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
+            match run(listener, config, stop).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    error!(%error, "archd ends");
+                    ExitCode::from(FAILURE)
+                }
+            }
+        }
+    }
+}

@@ -34,7 +34,9 @@ pub struct Monitor {
 impl Monitor {
     /// Begins to watch, until `stop` is cancelled.
     pub fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Monitor {
-        let (sender, condition) = watch::channel(Condition::Away(Error::Unavailable("the server has just started".to_owned())));
+        let (sender, condition) = watch::channel(Condition::Away(Error::Unavailable(
+            "the server has just started".to_owned(),
+        )));
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -55,7 +57,10 @@ impl Monitor {
     /// Waits until the database can be worked with.
     pub async fn ready(&mut self) {
         // The sender lives as long as the server, so an error means that it is stopping.
-        let _ = self.condition.wait_for(|condition| matches!(condition, Condition::Ready)).await;
+        let _ = self
+            .condition
+            .wait_for(|condition| matches!(condition, Condition::Ready))
+            .await;
     }
 
     /// Waits for the next change, and says whether the database can be worked with now; none once the server stops.
@@ -87,11 +92,19 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
             }
             Err(error) => {
                 match (news, error.is_transient()) {
-                    (true, true) => warn!(%error, "the database is away; trying again until it is back"),
-                    (true, false) => error!(%error, "the database can't be used as it is; trying again until that is mended"),
+                    (true, true) => {
+                        warn!(%error, "the database is away; trying again until it is back")
+                    }
+                    (true, false) => {
+                        error!(%error, "the database can't be used as it is; trying again until that is mended")
+                    }
                     (false, _) => {}
                 }
-                pause = if matches!(&*sender.borrow(), Condition::Ready) { FIRST_PAUSE } else { (pause * 2).min(PULSE) };
+                pause = if matches!(&*sender.borrow(), Condition::Ready) {
+                    FIRST_PAUSE
+                } else {
+                    (pause * 2).min(PULSE)
+                };
                 sender.send_replace(Condition::Away(error));
             }
         }

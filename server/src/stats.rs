@@ -25,25 +25,50 @@ pub struct Stats {
 
 /// Reads the figures, with those of a window that ends now.
 pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
-    let read = store.hello().await?.now.unwrap_or_else(|| DateTime::from_millis(0));
+    let read = store
+        .hello()
+        .await?
+        .now
+        .unwrap_or_else(|| DateTime::from_millis(0));
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     let names = store.names();
-    let near_misses = async { if with_near_misses { store.near_misses().await } else { Ok(Vec::new()) } };
+    let near_misses = async {
+        if with_near_misses {
+            store.near_misses().await
+        } else {
+            Ok(Vec::new())
+        }
+    };
     let (sums, archive_size, quarantine_size, mut batches, near_misses) = futures::try_join!(
-        store.sums(DateTime::from_millis(read.timestamp_millis().saturating_sub(window))),
+        store.sums(DateTime::from_millis(
+            read.timestamp_millis().saturating_sub(window)
+        )),
         store.size_of(&names.archive),
         store.size_of(&names.quarantine),
         store.batches(&[], None, 1),
         near_misses,
     )?;
-    Ok(Stats { sums, archive_size, quarantine_size, last_batch: batches.pop(), near_misses, read })
+    Ok(Stats {
+        sums,
+        archive_size,
+        quarantine_size,
+        last_batch: batches.pop(),
+        near_misses,
+        read,
+    })
 }
 
 impl Stats {
     /// Orders archived an hour, over the window or since counting began, whichever is shorter.
     pub fn archived_per_hour(&self, window: Duration) -> f64 {
-        let counting = self.sums.since.map_or(0, |since| self.read.timestamp_millis() - since.timestamp_millis());
+        let counting = self.sums.since.map_or(0, |since| {
+            self.read.timestamp_millis() - since.timestamp_millis()
+        });
         let hours = (window.as_secs_f64() / 3_600.0).min(counting as f64 / 3_600_000.0);
-        if hours > 0.0 { self.sums.window.archived as f64 / hours } else { 0.0 }
+        if hours > 0.0 {
+            self.sums.window.archived as f64 / hours
+        } else {
+            0.0
+        }
     }
 }

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     corridor::Outcome,
     desk::{Answer, Desk},
-    store::{Store, archive::{self, Filter}},
+    store::{
+        Store,
+        archive::{self, Filter},
+    },
 };
 
 /// Longest number that is looked for, in bytes.
@@ -31,18 +34,27 @@ pub(crate) struct ArchiveService {
 
 #[tonic::async_trait]
 impl pb::archive_service_server::ArchiveService for ArchiveService {
-    async fn archive_order(&self, request: Request<pb::ArchiveOrderRequest>) -> Result<Response<pb::ArchiveOrderResponse>, Status> {
+    async fn archive_order(
+        &self,
+        request: Request<pb::ArchiveOrderRequest>,
+    ) -> Result<Response<pb::ArchiveOrderResponse>, Status> {
         self.calls
             .answer(request, async |request| {
                 let result = archive(&self.desk, request.numero_commande).await?;
-                Ok(pb::ArchiveOrderResponse { result: Some(result) })
+                Ok(pb::ArchiveOrderResponse {
+                    result: Some(result),
+                })
             })
             .await
     }
 
-    type ArchiveOrdersStream = std::pin::Pin<Box<dyn Stream<Item = Result<pb::ArchiveOrdersResponse, Status>> + Send>>;
+    type ArchiveOrdersStream =
+        std::pin::Pin<Box<dyn Stream<Item = Result<pb::ArchiveOrdersResponse, Status>> + Send>>;
 
-    async fn archive_orders(&self, request: Request<Streaming<pb::ArchiveOrdersRequest>>) -> Result<Response<Self::ArchiveOrdersStream>, Status> {
+    async fn archive_orders(
+        &self,
+        request: Request<Streaming<pb::ArchiveOrdersRequest>>,
+    ) -> Result<Response<Self::ArchiveOrdersStream>, Status> {
         self.calls.check()?;
         let (calls, desk) = (self.calls.clone(), self.desk.clone());
         let stop = self.calls.stop.clone();
@@ -55,28 +67,58 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
             .buffered(STREAM_WINDOW)
             .take_until(stop.clone().cancelled_owned());
         // A clean end would look as if every order had been answered.
-        let farewell = futures::stream::once(async move { stop.is_cancelled().then(|| Err(status::stopping())) }).filter_map(std::future::ready);
+        let farewell =
+            futures::stream::once(
+                async move { stop.is_cancelled().then(|| Err(status::stopping())) },
+            )
+            .filter_map(std::future::ready);
         Ok(Response::new(Box::pin(answers.chain(farewell))))
     }
 
-    async fn get_archived_order(&self, request: Request<pb::GetArchivedOrderRequest>) -> Result<Response<pb::GetArchivedOrderResponse>, Status> {
+    async fn get_archived_order(
+        &self,
+        request: Request<pb::GetArchivedOrderRequest>,
+    ) -> Result<Response<pb::GetArchivedOrderResponse>, Status> {
         self.calls
-            .answer(request, async |pb::GetArchivedOrderRequest { numero_commande }| {
-                check_numero(&numero_commande)?;
-                let document = self.store.archived_order(&numero_commande).await.map_err(|error| status::of_error(&error))?;
-                let document = document.ok_or_else(|| status::not_found("archived order", &numero_commande, format!("order {numero_commande} is not in the archive")))?;
-                Ok(pb::GetArchivedOrderResponse { order: Some(convert::archived_order(&document, true)) })
-            })
+            .answer(
+                request,
+                async |pb::GetArchivedOrderRequest { numero_commande }| {
+                    check_numero(&numero_commande)?;
+                    let document = self
+                        .store
+                        .archived_order(&numero_commande)
+                        .await
+                        .map_err(|error| status::of_error(&error))?;
+                    let document = document.ok_or_else(|| {
+                        status::not_found(
+                            "archived order",
+                            &numero_commande,
+                            format!("order {numero_commande} is not in the archive"),
+                        )
+                    })?;
+                    Ok(pb::GetArchivedOrderResponse {
+                        order: Some(convert::archived_order(&document, true)),
+                    })
+                },
+            )
             .await
     }
 
-    async fn list_archived_orders(&self, request: Request<pb::ListArchivedOrdersRequest>) -> Result<Response<pb::ListArchivedOrdersResponse>, Status> {
-        self.calls.answer(request, async |request| self.list(request).await).await
+    async fn list_archived_orders(
+        &self,
+        request: Request<pb::ListArchivedOrdersRequest>,
+    ) -> Result<Response<pb::ListArchivedOrdersResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.list(request).await)
+            .await
     }
 }
 
 impl ArchiveService {
-    async fn list(&self, mut request: pb::ListArchivedOrdersRequest) -> Result<pb::ListArchivedOrdersResponse, Status> {
+    async fn list(
+        &self,
+        mut request: pb::ListArchivedOrdersRequest,
+    ) -> Result<pb::ListArchivedOrdersResponse, Status> {
         let token = std::mem::take(&mut request.page_token);
         let below = (!token.is_empty()).then(|| page::position(&request, &token));
         let from = request.archived_from.as_ref().map(convert::date);
@@ -98,7 +140,11 @@ impl ArchiveService {
             numero_prefix: request.numero_prefix.clone(),
             below: below.flatten(),
         };
-        let (documents, more) = self.store.archived_orders(&filter, limit, MOST_JSON).await.map_err(|error| status::of_error(&error))?;
+        let (documents, more) = self
+            .store
+            .archived_orders(&filter, limit, MOST_JSON)
+            .await
+            .map_err(|error| status::of_error(&error))?;
         let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
         for document in &documents {
             let order = convert::archived_order(document, request.with_documents);
@@ -108,31 +154,63 @@ impl ArchiveService {
             }
             orders.push(order);
         }
-        let last = documents[..orders.len()].last().filter(|_| more || orders.len() < documents.len());
-        let next_page_token = last.map(|last| page::token(&request, archive::numero(last))).unwrap_or_default();
-        Ok(pb::ListArchivedOrdersResponse { orders, next_page_token })
+        let last = documents[..orders.len()]
+            .last()
+            .filter(|_| more || orders.len() < documents.len());
+        let next_page_token = last
+            .map(|last| page::token(&request, archive::numero(last)))
+            .unwrap_or_default();
+        Ok(pb::ListArchivedOrdersResponse {
+            orders,
+            next_page_token,
+        })
     }
 }
 
 /// The size of a page: what was asked, within bounds.
 pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
-    usize::try_from(if asked == 0 { default } else { asked.min(largest) }).unwrap_or(1)
+    usize::try_from(if asked == 0 {
+        default
+    } else {
+        asked.min(largest)
+    })
+    .unwrap_or(1)
 }
 
 async fn archive(desk: &Desk, numero: String) -> Result<pb::ArchiveResult, Status> {
     check_numero(&numero)?;
-    let (outcome, missing) = match desk.archive(numero.clone()).await.map_err(|error| status::of_error(&error))? {
-        Answer::Unknown => return Err(status::not_found("order", &numero, format!("neither the orders nor the archive know {numero}"))),
+    let (outcome, missing) = match desk
+        .archive(numero.clone())
+        .await
+        .map_err(|error| status::of_error(&error))?
+    {
+        Answer::Unknown => {
+            return Err(status::not_found(
+                "order",
+                &numero,
+                format!("neither the orders nor the archive know {numero}"),
+            ));
+        }
         Answer::Met(Outcome::Archived(missing)) => (pb::ArchiveOutcome::Archived, missing),
         Answer::Met(Outcome::Duplicate(missing)) => (pb::ArchiveOutcome::Duplicate, missing),
-        Answer::Met(outcome) => return Err(status::of_outcome(&numero, &outcome).unwrap_or_else(status::stopping)),
+        Answer::Met(outcome) => {
+            return Err(status::of_outcome(&numero, &outcome).unwrap_or_else(status::stopping));
+        }
     };
-    Ok(pb::ArchiveResult { numero_commande: numero, outcome: outcome.into(), incomplete: !missing.is_empty(), missing_fields: missing })
+    Ok(pb::ArchiveResult {
+        numero_commande: numero,
+        outcome: outcome.into(),
+        incomplete: !missing.is_empty(),
+        missing_fields: missing,
+    })
 }
 
 async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrdersResponse {
     use pb::archive_orders_response::Answer;
-    let answer = match calls.within(calls.request_timeout, archive(desk, numero.clone())).await {
+    let answer = match calls
+        .within(calls.request_timeout, archive(desk, numero.clone()))
+        .await
+    {
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {
             numero_commande: numero,
@@ -141,13 +219,26 @@ async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrders
             message: status.message().to_owned(),
         }),
     };
-    pb::ArchiveOrdersResponse { answer: Some(answer) }
+    pb::ArchiveOrdersResponse {
+        answer: Some(answer),
+    }
 }
 
 fn check_numero(numero: &str) -> Result<(), Status> {
     let mut violations = Violations::default();
     violations
-        .check(!numero.is_empty(), "numero_commande", "must not be empty; give a number like CMD-2025-000001")
-        .check(numero.len() <= LONGEST_NUMERO, "numero_commande", format!("must be at most {LONGEST_NUMERO} bytes, not {}", numero.len()));
+        .check(
+            !numero.is_empty(),
+            "numero_commande",
+            "must not be empty; give a number like CMD-2025-000001",
+        )
+        .check(
+            numero.len() <= LONGEST_NUMERO,
+            "numero_commande",
+            format!(
+                "must be at most {LONGEST_NUMERO} bytes, not {}",
+                numero.len()
+            ),
+        );
     violations.into_result()
 }

@@ -34,52 +34,93 @@ pub(crate) struct BatchService {
 
 #[tonic::async_trait]
 impl pb::batch_service_server::BatchService for BatchService {
-    async fn start_batch(&self, request: Request<pb::StartBatchRequest>) -> Result<Response<pb::StartBatchResponse>, Status> {
-        self.calls.answer(request, async |request| self.start(request).await).await
+    async fn start_batch(
+        &self,
+        request: Request<pb::StartBatchRequest>,
+    ) -> Result<Response<pb::StartBatchResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.start(request).await)
+            .await
     }
 
-    async fn get_batch(&self, request: Request<pb::GetBatchRequest>) -> Result<Response<pb::GetBatchResponse>, Status> {
+    async fn get_batch(
+        &self,
+        request: Request<pb::GetBatchRequest>,
+    ) -> Result<Response<pb::GetBatchResponse>, Status> {
         self.calls
             .answer(request, async |pb::GetBatchRequest { id }| {
                 let batch = self.find(&id).await?;
-                Ok(pb::GetBatchResponse { batch: Some(convert::batch(batch, self.now().await?)) })
+                Ok(pb::GetBatchResponse {
+                    batch: Some(convert::batch(batch, self.now().await?)),
+                })
             })
             .await
     }
 
-    async fn list_batches(&self, request: Request<pb::ListBatchesRequest>) -> Result<Response<pb::ListBatchesResponse>, Status> {
-        self.calls.answer(request, async |request| self.list(request).await).await
+    async fn list_batches(
+        &self,
+        request: Request<pb::ListBatchesRequest>,
+    ) -> Result<Response<pb::ListBatchesResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.list(request).await)
+            .await
     }
 
-    async fn cancel_batch(&self, request: Request<pb::CancelBatchRequest>) -> Result<Response<pb::CancelBatchResponse>, Status> {
+    async fn cancel_batch(
+        &self,
+        request: Request<pb::CancelBatchRequest>,
+    ) -> Result<Response<pb::CancelBatchResponse>, Status> {
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
                 self.find(&id).await?;
-                if !self.store.cancel_batch(&id).await.map_err(|error| status::of_error(&error))? {
+                if !self
+                    .store
+                    .cancel_batch(&id)
+                    .await
+                    .map_err(|error| status::of_error(&error))?
+                {
                     return Err(status::batch_ended(&id));
                 }
                 let batch = self.find(&id).await?;
-                Ok(pb::CancelBatchResponse { batch: Some(convert::batch(batch, self.now().await?)) })
+                Ok(pb::CancelBatchResponse {
+                    batch: Some(convert::batch(batch, self.now().await?)),
+                })
             })
             .await
     }
 
-    type WatchBatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchBatchResponse, Status>> + Send>>;
+    type WatchBatchStream =
+        Pin<Box<dyn Stream<Item = Result<pb::WatchBatchResponse, Status>> + Send>>;
 
-    async fn watch_batch(&self, request: Request<pb::WatchBatchRequest>) -> Result<Response<Self::WatchBatchStream>, Status> {
+    async fn watch_batch(
+        &self,
+        request: Request<pb::WatchBatchRequest>,
+    ) -> Result<Response<Self::WatchBatchStream>, Status> {
         let id = request.into_inner().id;
-        let batch = self.calls.within(self.calls.request_timeout, self.find(&id)).await?;
+        let batch = self
+            .calls
+            .within(self.calls.request_timeout, self.find(&id))
+            .await?;
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(follow(self.calls.clone(), self.store.clone(), batch, sender));
+        tokio::spawn(follow(
+            self.calls.clone(),
+            self.store.clone(),
+            batch,
+            sender,
+        ));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
 impl BatchService {
-    async fn start(&self, request: pb::StartBatchRequest) -> Result<pb::StartBatchResponse, Status> {
+    async fn start(
+        &self,
+        request: pb::StartBatchRequest,
+    ) -> Result<pb::StartBatchResponse, Status> {
         let asked = request.options.unwrap_or_default();
         let before = asked.before.as_ref().map(convert::date);
-        let negative = |duration: &prost_types::Duration| duration.seconds < 0 || duration.nanos < 0;
+        let negative =
+            |duration: &prost_types::Duration| duration.seconds < 0 || duration.nanos < 0;
         let mut violations = Violations::default();
         violations
             .check(asked.limit >= 0, "options.limit", "must not be negative; 0 means no limit")
@@ -91,49 +132,116 @@ impl BatchService {
         let later = [
             (asked.max_runtime.is_some(), "options.max_runtime"),
             (asked.validate_only, "options.validate_only"),
-            (asked.max_orders_per_second > 0, "options.max_orders_per_second"),
+            (
+                asked.max_orders_per_second > 0,
+                "options.max_orders_per_second",
+            ),
         ];
         if let Some((_, option)) = later.iter().find(|(set, _)| *set) {
             return Err(status::not_yet(option));
         }
         let options = convert::options(&asked);
         let request_id = (!request.request_id.is_empty()).then_some(request.request_id.as_str());
-        let started = self.archiver.start(&options, request_id).await.map_err(|error| status::of_error(&error))?;
-        let same_request = request_id.is_some() && started.batch.request_id.as_deref() == request_id;
+        let started = self
+            .archiver
+            .start(&options, request_id)
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        let same_request =
+            request_id.is_some() && started.batch.request_id.as_deref() == request_id;
         if started.already && same_request && started.batch.options != options {
             return Err(status::request_id_reused(&request.request_id));
         }
-        Ok(pb::StartBatchResponse { batch: Some(convert::batch(started.batch, self.now().await?)), already_running: started.already })
+        Ok(pb::StartBatchResponse {
+            batch: Some(convert::batch(started.batch, self.now().await?)),
+            already_running: started.already,
+        })
     }
 
-    async fn list(&self, mut request: pb::ListBatchesRequest) -> Result<pb::ListBatchesResponse, Status> {
+    async fn list(
+        &self,
+        mut request: pb::ListBatchesRequest,
+    ) -> Result<pb::ListBatchesResponse, Status> {
         let token = std::mem::take(&mut request.page_token);
         let below = (!token.is_empty()).then(|| page::position(&request, &token));
-        let states: Vec<_> = request.states.iter().map(|state| pb::BatchState::try_from(*state).ok().and_then(convert::state)).collect();
+        let states: Vec<_> = request
+            .states
+            .iter()
+            .map(|state| {
+                pb::BatchState::try_from(*state)
+                    .ok()
+                    .and_then(convert::state)
+            })
+            .collect();
         let mut violations = Violations::default();
         violations
-            .check(request.page_size >= 0, "page_size", "must not be negative; 0 means 20")
-            .check(states.iter().all(Option::is_some), "states", "holds a value that is no BatchState")
-            .check_for(pb::ErrorReason::InvalidPageToken, below != Some(None), "page_token", "is not the next_page_token of a list with these filters; begin without it");
+            .check(
+                request.page_size >= 0,
+                "page_size",
+                "must not be negative; 0 means 20",
+            )
+            .check(
+                states.iter().all(Option::is_some),
+                "states",
+                "holds a value that is no BatchState",
+            )
+            .check_for(
+                pb::ErrorReason::InvalidPageToken,
+                below != Some(None),
+                "page_token",
+                "is not the next_page_token of a list with these filters; begin without it",
+            );
         violations.into_result()?;
         let limit = page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();
-        let mut batches = self.store.batches(&states, below.flatten().as_deref(), limit + 1).await.map_err(|error| status::of_error(&error))?;
+        let mut batches = self
+            .store
+            .batches(&states, below.flatten().as_deref(), limit + 1)
+            .await
+            .map_err(|error| status::of_error(&error))?;
         let more = batches.len() > limit;
         batches.truncate(limit);
-        let next_page_token = batches.last().filter(|_| more).map(|last| page::token(&request, &last.id)).unwrap_or_default();
+        let next_page_token = batches
+            .last()
+            .filter(|_| more)
+            .map(|last| page::token(&request, &last.id))
+            .unwrap_or_default();
         let now = self.now().await?;
-        Ok(pb::ListBatchesResponse { batches: batches.into_iter().map(|batch| convert::batch(batch, now)).collect(), next_page_token })
+        Ok(pb::ListBatchesResponse {
+            batches: batches
+                .into_iter()
+                .map(|batch| convert::batch(batch, now))
+                .collect(),
+            next_page_token,
+        })
     }
 
     async fn find(&self, id: &str) -> Result<Batch, Status> {
         let mut violations = Violations::default();
         violations
-            .check(!id.is_empty(), "id", "must not be empty; ListBatches shows the ids")
-            .check(id.len() <= LONGEST_ID, "id", format!("must be at most {LONGEST_ID} bytes, not {}", id.len()));
+            .check(
+                !id.is_empty(),
+                "id",
+                "must not be empty; ListBatches shows the ids",
+            )
+            .check(
+                id.len() <= LONGEST_ID,
+                "id",
+                format!("must be at most {LONGEST_ID} bytes, not {}", id.len()),
+            );
         violations.into_result()?;
-        let batch = self.store.batch(id).await.map_err(|error| status::of_error(&error))?;
-        batch.ok_or_else(|| status::not_found("batch", id, format!("there is no batch {id}; ListBatches shows those that there are")))
+        let batch = self
+            .store
+            .batch(id)
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        batch.ok_or_else(|| {
+            status::not_found(
+                "batch",
+                id,
+                format!("there is no batch {id}; ListBatches shows those that there are"),
+            )
+        })
     }
 
     async fn now(&self) -> Result<DateTime, Status> {
@@ -142,25 +250,38 @@ impl BatchService {
 }
 
 async fn now(store: &Store) -> Result<DateTime, Status> {
-    let deployment = store.hello().await.map_err(|error| status::of_error(&error))?;
+    let deployment = store
+        .hello()
+        .await
+        .map_err(|error| status::of_error(&error))?;
     Ok(deployment.now.unwrap_or_else(|| DateTime::from_millis(0)))
 }
 
 /// Sends each state of a batch until it ends, the caller leaves, or the server stops.
-async fn follow(calls: Calls, store: Store, first: Batch, sender: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>) {
+async fn follow(
+    calls: Calls,
+    store: Store,
+    first: Batch,
+    sender: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
+) {
     let mut glance = interval(GLANCE);
     let mut known: Option<Batch> = None;
     let mut next = Some(first);
     while let Some(batch) = next.take() {
         if known.as_ref() != Some(&batch) {
-            let message = now(&store).await.map(|now| pb::WatchBatchResponse { batch: Some(convert::batch(batch.clone(), now)) });
+            let message = now(&store).await.map(|now| pb::WatchBatchResponse {
+                batch: Some(convert::batch(batch.clone(), now)),
+            });
             let failed = message.is_err();
             if sender.send(message).await.is_err() || failed || batch.state.is_final() {
                 return;
             }
             known = Some(batch);
         }
-        let id = known.as_ref().map(|batch| batch.id.clone()).unwrap_or_default();
+        let id = known
+            .as_ref()
+            .map(|batch| batch.id.clone())
+            .unwrap_or_default();
         tokio::select! {
             () = sender.closed() => return,
             () = calls.stop.cancelled() => {

@@ -19,13 +19,25 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Answers a unary call: at once while the database is away, and before the caller's deadline in any case.
-    pub(crate) async fn answer<Q, A>(&self, request: Request<Q>, work: impl AsyncFnOnce(Q) -> Result<A, Status>) -> Result<Response<A>, Status> {
-        let limit = deadline(request.metadata()).map_or(self.request_timeout, |deadline| deadline.min(self.request_timeout));
-        self.within(limit, work(request.into_inner())).await.map(Response::new)
+    pub(crate) async fn answer<Q, A>(
+        &self,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<A, Status>,
+    ) -> Result<Response<A>, Status> {
+        let limit = deadline(request.metadata()).map_or(self.request_timeout, |deadline| {
+            deadline.min(self.request_timeout)
+        });
+        self.within(limit, work(request.into_inner()))
+            .await
+            .map(Response::new)
     }
 
     /// Does something for a caller within a limit.
-    pub(crate) async fn within<A>(&self, limit: Duration, work: impl Future<Output = Result<A, Status>>) -> Result<A, Status> {
+    pub(crate) async fn within<A>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<A, Status>>,
+    ) -> Result<A, Status> {
         self.check()?;
         tokio::select! {
             () = self.stop.cancelled() => Err(status::stopping()),
@@ -38,7 +50,9 @@ impl Calls {
         if self.stop.is_cancelled() {
             return Err(status::stopping());
         }
-        self.monitor.check().map_err(|error| status::of_error(&error))
+        self.monitor
+            .check()
+            .map_err(|error| status::of_error(&error))
     }
 }
 
@@ -65,11 +79,23 @@ mod tests {
 
     #[test]
     fn deadlines_are_read_in_every_unit() {
-        let table = [("1S", Some(900)), ("2000m", Some(1_800)), ("1M", Some(54_000)), ("1H", Some(3_240_000)), ("x", None), ("", None), ("5", None)];
+        let table = [
+            ("1S", Some(900)),
+            ("2000m", Some(1_800)),
+            ("1M", Some(54_000)),
+            ("1H", Some(3_240_000)),
+            ("x", None),
+            ("", None),
+            ("5", None),
+        ];
         for (text, millis) in table {
             let mut metadata = MetadataMap::new();
             metadata.insert("grpc-timeout", text.parse().unwrap());
-            assert_eq!(deadline(&metadata), millis.map(Duration::from_millis), "{text}");
+            assert_eq!(
+                deadline(&metadata),
+                millis.map(Duration::from_millis),
+                "{text}"
+            );
         }
     }
 }

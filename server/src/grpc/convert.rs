@@ -28,44 +28,82 @@ pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
 /// A moment of BSON as one of protobuf.
 pub(crate) fn timestamp(date: DateTime) -> Timestamp {
     let millis = date.timestamp_millis();
-    Timestamp { seconds: millis.div_euclid(1000), nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0) }
+    Timestamp {
+        seconds: millis.div_euclid(1000),
+        nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0),
+    }
 }
 
 /// A moment of protobuf as one of BSON, if the latter can hold it.
 pub(crate) fn date(timestamp: &Timestamp) -> Option<DateTime> {
     let valid = (0..1_000_000_000).contains(&timestamp.nanos);
-    let millis = timestamp.seconds.checked_mul(1000)?.checked_add(i64::from(timestamp.nanos) / 1_000_000)?;
+    let millis = timestamp
+        .seconds
+        .checked_mul(1000)?
+        .checked_add(i64::from(timestamp.nanos) / 1_000_000)?;
     valid.then_some(DateTime::from_millis(millis))
 }
 
 /// A length of time in protobuf's form.
 pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration { seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0) }
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
 }
 
 pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
-    let Counts { found, archived, duplicates, incomplete, errors } = counts;
-    pb::OrderCounts { found, archived, duplicates, incomplete, errors }
+    let Counts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+    } = counts;
+    pb::OrderCounts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+    }
 }
 
 pub(crate) fn near_miss(miss: NearMiss) -> pb::NearMiss {
-    pb::NearMiss { status_json: miss.status, orders: miss.orders, examples: miss.examples }
+    pb::NearMiss {
+        status_json: miss.status,
+        orders: miss.orders,
+        examples: miss.examples,
+    }
 }
 
 /// The options of a request, once its violations have been checked.
 pub(crate) fn options(options: &pb::BatchOptions) -> Options {
-    Options { limit: options.limit, before: options.before.as_ref().and_then(date), create_indexes: options.create_indexes }
+    Options {
+        limit: options.limit,
+        before: options.before.as_ref().and_then(date),
+        create_indexes: options.create_indexes,
+    }
 }
 
 pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
     let until = batch.ended.unwrap_or(now);
-    let millis = batch.started.map_or(0, |started| until.timestamp_millis() - started.timestamp_millis());
+    let millis = batch.started.map_or(0, |started| {
+        until.timestamp_millis() - started.timestamp_millis()
+    });
     let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    let orders_per_second = if took.is_zero() { 0.0 } else { batch.counts.found as f64 / took.as_secs_f64() };
+    let orders_per_second = if took.is_zero() {
+        0.0
+    } else {
+        batch.counts.found as f64 / took.as_secs_f64()
+    };
     pb::Batch {
         id: batch.id,
         state: batch_state(batch.state).into(),
-        stop_reason: batch.stop_reason.map_or(pb::BatchStopReason::Unspecified, stop_reason).into(),
+        stop_reason: batch
+            .stop_reason
+            .map_or(pb::BatchStopReason::Unspecified, stop_reason)
+            .into(),
         message: batch.message,
         options: Some(pb::BatchOptions {
             limit: batch.options.limit,
@@ -102,7 +140,16 @@ fn batch_state(state: State) -> pb::BatchState {
 
 /// The state of the contract as our own; none for the one that is not used.
 pub(crate) fn state(state: pb::BatchState) -> Option<State> {
-    [State::Pending, State::Running, State::Cancelling, State::Succeeded, State::Failed, State::Cancelled].into_iter().find(|own| batch_state(*own) == state)
+    [
+        State::Pending,
+        State::Running,
+        State::Cancelling,
+        State::Succeeded,
+        State::Failed,
+        State::Cancelled,
+    ]
+    .into_iter()
+    .find(|own| batch_state(*own) == state)
 }
 
 fn stop_reason(reason: StopReason) -> pb::BatchStopReason {
@@ -127,10 +174,15 @@ fn quarantine_reason(reason: Reason) -> pb::QuarantineReason {
 
 /// The reason of the contract as our own; none for the one that is not used.
 pub(crate) fn reason(reason: pb::QuarantineReason) -> Option<Reason> {
-    Reason::ALL.into_iter().find(|own| quarantine_reason(*own) == reason)
+    Reason::ALL
+        .into_iter()
+        .find(|own| quarantine_reason(*own) == reason)
 }
 
-pub(crate) fn quarantine_entry(entry: Entry, document: Option<&RawDocument>) -> pb::QuarantineEntry {
+pub(crate) fn quarantine_entry(
+    entry: Entry,
+    document: Option<&RawDocument>,
+) -> pb::QuarantineEntry {
     pb::QuarantineEntry {
         id: entry.id,
         order_id_json: json::shown(entry.order_id.as_ref(), 1024),
@@ -160,11 +212,21 @@ pub(crate) fn archived_order(document: &RawDocument, with_document: bool) -> pb:
         prix_menu: value("prix_menu").and_then(amount),
         cout_commande: value("coût_commande").and_then(amount),
         date_commande: time("date_commande"),
-        incomplete: value(INCOMPLETE).and_then(ValueRef::as_bool).unwrap_or_default(),
-        missing_fields: missing.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect(),
+        incomplete: value(INCOMPLETE)
+            .and_then(ValueRef::as_bool)
+            .unwrap_or_default(),
+        missing_fields: missing
+            .elements()
+            .filter_map(|element| element.value.as_str())
+            .map(str::to_owned)
+            .collect(),
         date_archivage: time(DATE_ARCHIVAGE),
         archived_by: text(ARCHIVED_BY).unwrap_or_default(),
-        document_json: if with_document { document_json(document) } else { String::new() },
+        document_json: if with_document {
+            document_json(document)
+        } else {
+            String::new()
+        },
         document_bytes: i64::try_from(document.as_bytes().len()).unwrap_or(i64::MAX),
     }
 }
@@ -186,7 +248,11 @@ fn document_json(document: &RawDocument) -> String {
         return String::new();
     }
     let text = json::canonical(document);
-    if text.len() > MOST_JSON { String::new() } else { text }
+    if text.len() > MOST_JSON {
+        String::new()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -199,14 +265,35 @@ mod tests {
             let moment = DateTime::from_millis(millis);
             assert_eq!(date(&timestamp(moment)), Some(moment));
         }
-        assert_eq!(date(&Timestamp { seconds: i64::MAX, nanos: 0 }), None);
-        assert_eq!(date(&Timestamp { seconds: 0, nanos: -1 }), None);
+        assert_eq!(
+            date(&Timestamp {
+                seconds: i64::MAX,
+                nanos: 0
+            }),
+            None
+        );
+        assert_eq!(
+            date(&Timestamp {
+                seconds: 0,
+                nanos: -1
+            }),
+            None
+        );
     }
 
     #[test]
     fn amounts_are_exact_text() {
         let document = bson::rawdoc! { "a": 12.5, "b": 12_i64, "c": "12,5", "d": -3 };
-        let amounts = ["a", "b", "c", "d"].map(|field| raw::find(&document, field).and_then(amount));
-        assert_eq!(amounts, [Some("12.5".to_owned()), Some("12".to_owned()), None, Some("-3".to_owned())]);
+        let amounts =
+            ["a", "b", "c", "d"].map(|field| raw::find(&document, field).and_then(amount));
+        assert_eq!(
+            amounts,
+            [
+                Some("12.5".to_owned()),
+                Some("12".to_owned()),
+                None,
+                Some("-3".to_owned())
+            ]
+        );
     }
 }

@@ -39,43 +39,84 @@ pub(crate) struct EventService {
 
 impl EventService {
     pub(crate) fn new(calls: Calls, store: Store, most_readers: usize) -> EventService {
-        EventService { calls, store, readers: Arc::new(Semaphore::new(most_readers)), most_readers }
+        EventService {
+            calls,
+            store,
+            readers: Arc::new(Semaphore::new(most_readers)),
+            most_readers,
+        }
     }
 }
 
 #[tonic::async_trait]
 impl pb::event_service_server::EventService for EventService {
-    type TailEventsStream = Pin<Box<dyn Stream<Item = Result<pb::TailEventsResponse, Status>> + Send>>;
+    type TailEventsStream =
+        Pin<Box<dyn Stream<Item = Result<pb::TailEventsResponse, Status>> + Send>>;
 
-    async fn tail_events(&self, request: Request<pb::TailEventsRequest>) -> Result<Response<Self::TailEventsStream>, Status> {
+    async fn tail_events(
+        &self,
+        request: Request<pb::TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
         let request = request.into_inner();
         let (kinds, heartbeat) = checked(&request)?;
         if request.start.is_some() {
             return Err(status::not_yet("starting from a cursor or a time"));
         }
         let place = self.readers.clone().try_acquire_owned();
-        let place = place.map_err(|_| status::limit_reached(format!("{} readers tail already, as many as ARCHD_MAX_TAIL_READERS allows", self.most_readers)))?;
-        let open = async { News::open(&self.store, &Start::Now).await.map_err(|error| status::of_error(&error)) };
+        let place = place.map_err(|_| {
+            status::limit_reached(format!(
+                "{} readers tail already, as many as ARCHD_MAX_TAIL_READERS allows",
+                self.most_readers
+            ))
+        })?;
+        let open = async {
+            News::open(&self.store, &Start::Now)
+                .await
+                .map_err(|error| status::of_error(&error))
+        };
         let news = self.calls.within(self.calls.request_timeout, open).await?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
-        let tail = Tail { calls: self.calls.clone(), store: self.store.clone(), sender, kinds, heartbeat, _place: place };
+        let tail = Tail {
+            calls: self.calls.clone(),
+            store: self.store.clone(),
+            sender,
+            kinds,
+            heartbeat,
+            _place: place,
+        };
         tokio::spawn(tail.run(news));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
 fn checked(request: &pb::TailEventsRequest) -> Result<(HashSet<EventKind>, Duration), Status> {
-    let kinds: Vec<_> = request.kinds.iter().map(|kind| EventKind::try_from(*kind).ok().filter(|kind| *kind != EventKind::Unspecified)).collect();
+    let kinds: Vec<_> = request
+        .kinds
+        .iter()
+        .map(|kind| {
+            EventKind::try_from(*kind)
+                .ok()
+                .filter(|kind| *kind != EventKind::Unspecified)
+        })
+        .collect();
     let heartbeat = match &request.heartbeat_interval {
-        Some(interval) if *interval != prost_types::Duration::default() => Duration::try_from(*interval).unwrap_or(Duration::MAX),
+        Some(interval) if *interval != prost_types::Duration::default() => {
+            Duration::try_from(*interval).unwrap_or(Duration::MAX)
+        }
         _ => DEFAULT_HEARTBEAT,
     };
     let mut violations = Violations::default();
-    violations.check(kinds.iter().all(Option::is_some), "kinds", "holds a value that is no EventKind").check(
-        (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&heartbeat),
-        "heartbeat_interval",
-        "must be from 1 s to 1 h; absent means 15 s",
-    );
+    violations
+        .check(
+            kinds.iter().all(Option::is_some),
+            "kinds",
+            "holds a value that is no EventKind",
+        )
+        .check(
+            (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&heartbeat),
+            "heartbeat_interval",
+            "must be from 1 s to 1 h; absent means 15 s",
+        );
     violations.into_result()?;
     Ok((kinds.into_iter().flatten().collect(), heartbeat))
 }
@@ -130,31 +171,55 @@ impl Tail {
             };
             for happening in happenings {
                 position = Some(happening.position.clone());
-                let heartbeat_is_due = spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
-                let Some(message) = self.message(happening, heartbeat_is_due) else { continue };
+                let heartbeat_is_due =
+                    spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
+                let Some(message) = self.message(happening, heartbeat_is_due) else {
+                    continue;
+                };
                 match timeout(SLOWEST, self.sender.send(Ok(message))).await {
                     Ok(Ok(())) => spoken = Some(Instant::now()),
                     Ok(Err(_)) => return status::stopping(),
-                    Err(_) => return status::limit_reached(format!("nothing was read for {SLOWEST:?}; tail again")),
+                    Err(_) => {
+                        return status::limit_reached(format!(
+                            "nothing was read for {SLOWEST:?}; tail again"
+                        ));
+                    }
                 }
             }
         }
     }
 
-    async fn reopen(&self, position: Option<bson::RawDocumentBuf>) -> Result<News, crate::store::Error> {
+    async fn reopen(
+        &self,
+        position: Option<bson::RawDocumentBuf>,
+    ) -> Result<News, crate::store::Error> {
         News::open(&self.store, &position.map_or(Start::Now, Start::After)).await
     }
 
-    fn message(&self, happening: Happening, heartbeat_is_due: bool) -> Option<pb::TailEventsResponse> {
+    fn message(
+        &self,
+        happening: Happening,
+        heartbeat_is_due: bool,
+    ) -> Option<pb::TailEventsResponse> {
         let cursor = hex::encode(happening.position.as_bytes());
         let time = happening.time.map(convert::timestamp);
         let Some(event) = happening.event else {
-            let heartbeat = pb::TailEventsResponse { cursor, time, kind: EventKind::Heartbeat.into(), event: None };
+            let heartbeat = pb::TailEventsResponse {
+                cursor,
+                time,
+                kind: EventKind::Heartbeat.into(),
+                event: None,
+            };
             return heartbeat_is_due.then_some(heartbeat);
         };
         let kind = kind(&event);
         let wanted = self.kinds.is_empty() || self.kinds.contains(&kind);
-        wanted.then(|| pb::TailEventsResponse { cursor, time, kind: kind.into(), event: Some(body(event)) })
+        wanted.then(|| pb::TailEventsResponse {
+            cursor,
+            time,
+            kind: kind.into(),
+            event: Some(body(event)),
+        })
     }
 }
 
@@ -172,12 +237,18 @@ fn kind(event: &Event) -> EventKind {
 
 fn body(event: Event) -> response::Event {
     match event {
-        Event::Archived { numero, missing, date_archivage } => response::Event::Order(pb::OrderEvent {
+        Event::Archived {
+            numero,
+            missing,
+            date_archivage,
+        } => response::Event::Order(pb::OrderEvent {
             numero_commande: numero,
             missing_fields: missing,
             date_archivage: date_archivage.map(convert::timestamp),
         }),
-        Event::Quarantined(entry) => response::Event::Quarantine(convert::quarantine_entry(entry, None)),
+        Event::Quarantined(entry) => {
+            response::Event::Quarantine(convert::quarantine_entry(entry, None))
+        }
         Event::BatchStarted(batch) | Event::BatchProgress(batch) | Event::BatchFinished(batch) => {
             let updated = batch.updated;
             response::Event::Batch(convert::batch(batch, updated))

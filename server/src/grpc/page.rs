@@ -5,7 +5,11 @@ use sha2::{Digest, Sha256};
 
 /// Makes the token that goes on after `position` in the list that `request` began. The request's own token is no part of it.
 pub(crate) fn token(request: &impl Message, position: &str) -> String {
-    format!("{}.{}", hex::encode(position), hex::encode(&seal(request, position)[..8]))
+    format!(
+        "{}.{}",
+        hex::encode(position),
+        hex::encode(&seal(request, position)[..8])
+    )
 }
 
 /// The position in a token; none when it was altered or belongs to other filters.
@@ -16,7 +20,12 @@ pub(crate) fn position(request: &impl Message, token: &str) -> Option<String> {
 }
 
 fn seal(request: &impl Message, position: &str) -> [u8; 32] {
-    Sha256::new().chain_update(request.encode_to_vec()).chain_update([0]).chain_update(position).finalize().into()
+    Sha256::new()
+        .chain_update(request.encode_to_vec())
+        .chain_update([0])
+        .chain_update(position)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -26,11 +35,31 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_the_same_filters_only() {
-        let request = ListBatchesRequest { page_size: 0, page_token: String::new(), states: vec![1] };
+        let request = ListBatchesRequest {
+            page_size: 0,
+            page_token: String::new(),
+            states: vec![1],
+        };
         let token = token(&request, "CMD-é");
         assert_eq!(position(&request, &token).as_deref(), Some("CMD-é"));
-        assert_eq!(position(&ListBatchesRequest { states: vec![2], ..request.clone() }, &token), None);
-        for bad in ["", ".", "zz.00", &token[1..], &format!("{token}0"), &token.replacen('4', "5", 1)] {
+        assert_eq!(
+            position(
+                &ListBatchesRequest {
+                    states: vec![2],
+                    ..request.clone()
+                },
+                &token
+            ),
+            None
+        );
+        for bad in [
+            "",
+            ".",
+            "zz.00",
+            &token[1..],
+            &format!("{token}0"),
+            &token.replacen('4', "5", 1),
+        ] {
             assert_eq!(position(&request, bad), None, "{bad}");
         }
     }

@@ -36,45 +36,115 @@ pub(crate) struct QuarantineService {
 
 #[tonic::async_trait]
 impl pb::quarantine_service_server::QuarantineService for QuarantineService {
-    async fn list_quarantined(&self, request: Request<pb::ListQuarantinedRequest>) -> Result<Response<pb::ListQuarantinedResponse>, Status> {
-        self.calls.answer(request, async |request| self.list(request).await).await
+    async fn list_quarantined(
+        &self,
+        request: Request<pb::ListQuarantinedRequest>,
+    ) -> Result<Response<pb::ListQuarantinedResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.list(request).await)
+            .await
     }
 
-    async fn retry_quarantined(&self, request: Request<pb::RetryQuarantinedRequest>) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
-        self.calls.answer(request, async |pb::RetryQuarantinedRequest { ids }| self.retry(&ids).await).await
+    async fn retry_quarantined(
+        &self,
+        request: Request<pb::RetryQuarantinedRequest>,
+    ) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
+        self.calls
+            .answer(request, async |pb::RetryQuarantinedRequest { ids }| {
+                self.retry(&ids).await
+            })
+            .await
     }
 
-    async fn drop_quarantined(&self, request: Request<pb::DropQuarantinedRequest>) -> Result<Response<pb::DropQuarantinedResponse>, Status> {
+    async fn drop_quarantined(
+        &self,
+        request: Request<pb::DropQuarantinedRequest>,
+    ) -> Result<Response<pb::DropQuarantinedResponse>, Status> {
         self.calls
             .answer(request, async |pb::DropQuarantinedRequest { ids }| {
                 self.find(&ids).await?;
-                let dropped = self.store.release(&ids).await.map_err(|error| status::of_error(&error))?;
-                Ok(pb::DropQuarantinedResponse { dropped: i32::try_from(dropped).unwrap_or(i32::MAX) })
+                let dropped = self
+                    .store
+                    .release(&ids)
+                    .await
+                    .map_err(|error| status::of_error(&error))?;
+                Ok(pb::DropQuarantinedResponse {
+                    dropped: i32::try_from(dropped).unwrap_or(i32::MAX),
+                })
             })
             .await
     }
 }
 
 impl QuarantineService {
-    async fn list(&self, mut request: pb::ListQuarantinedRequest) -> Result<pb::ListQuarantinedResponse, Status> {
+    async fn list(
+        &self,
+        mut request: pb::ListQuarantinedRequest,
+    ) -> Result<pb::ListQuarantinedResponse, Status> {
         let token = std::mem::take(&mut request.page_token);
         let after = (!token.is_empty()).then(|| page::position(&request, &token));
-        let reasons: Vec<_> = request.reasons.iter().map(|reason| pb::QuarantineReason::try_from(*reason).ok().and_then(convert::reason)).collect();
+        let reasons: Vec<_> = request
+            .reasons
+            .iter()
+            .map(|reason| {
+                pb::QuarantineReason::try_from(*reason)
+                    .ok()
+                    .and_then(convert::reason)
+            })
+            .collect();
         let mut violations = Violations::default();
         violations
-            .check(request.page_size >= 0, "page_size", "must not be negative; 0 means 50")
-            .check(reasons.iter().all(Option::is_some), "reasons", "holds a value that is no QuarantineReason")
-            .check(request.id.len() <= LONGEST_ID, "id", format!("must be at most {LONGEST_ID} bytes, not {}", request.id.len()))
-            .check_for(pb::ErrorReason::InvalidPageToken, after != Some(None), "page_token", "is not the next_page_token of a list with these filters; begin without it");
+            .check(
+                request.page_size >= 0,
+                "page_size",
+                "must not be negative; 0 means 50",
+            )
+            .check(
+                reasons.iter().all(Option::is_some),
+                "reasons",
+                "holds a value that is no QuarantineReason",
+            )
+            .check(
+                request.id.len() <= LONGEST_ID,
+                "id",
+                format!(
+                    "must be at most {LONGEST_ID} bytes, not {}",
+                    request.id.len()
+                ),
+            )
+            .check_for(
+                pb::ErrorReason::InvalidPageToken,
+                after != Some(None),
+                "page_token",
+                "is not the next_page_token of a list with these filters; begin without it",
+            );
         violations.into_result()?;
         let limit = page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
-        let ids = (!request.id.is_empty()).then(|| request.id.clone()).into_iter().collect();
-        let filter = Filter { reasons: reasons.into_iter().flatten().collect(), ids, after: after.flatten() };
-        let found = self.store.quarantined(&filter, limit + 1).await.map_err(|error| status::of_error(&error))?;
+        let ids = (!request.id.is_empty())
+            .then(|| request.id.clone())
+            .into_iter()
+            .collect();
+        let filter = Filter {
+            reasons: reasons.into_iter().flatten().collect(),
+            ids,
+            after: after.flatten(),
+        };
+        let found = self
+            .store
+            .quarantined(&filter, limit + 1)
+            .await
+            .map_err(|error| status::of_error(&error))?;
         let more = found.len() > limit;
         let (mut entries, mut size, mut cut) = (Vec::new(), 0, false);
         for entry in found.into_iter().take(limit) {
-            let document = if request.with_documents { self.store.quarantined_bytes(&entry.id).await.map_err(|error| status::of_error(&error))? } else { None };
+            let document = if request.with_documents {
+                self.store
+                    .quarantined_bytes(&entry.id)
+                    .await
+                    .map_err(|error| status::of_error(&error))?
+            } else {
+                None
+            };
             let entry = convert::quarantine_entry(entry, document.as_deref());
             size += entry.encoded_len();
             cut = size > MOST_JSON && !entries.is_empty();
@@ -84,19 +154,43 @@ impl QuarantineService {
             entries.push(entry);
         }
         let last = entries.last().filter(|_| more || cut);
-        let next_page_token = last.map(|last| page::token(&request, &last.id)).unwrap_or_default();
-        Ok(pb::ListQuarantinedResponse { entries, next_page_token })
+        let next_page_token = last
+            .map(|last| page::token(&request, &last.id))
+            .unwrap_or_default();
+        Ok(pb::ListQuarantinedResponse {
+            entries,
+            next_page_token,
+        })
     }
 
     async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
-        let report = self.corridor.archive(Selection::Ids(orders), Door::Rpc).await.map_err(|error| status::of_error(&error))?;
-        let outcomes: HashMap<&Value, &Outcome> = report.passed.iter().map(|passed| (&passed.id, &passed.outcome)).collect();
-        let results: Vec<pb::RetryResult> = entries.iter().map(|entry| result(entry, outcomes.get(&entry.order_id).copied())).collect();
-        let left = results.iter().filter(|result| matches!(result.outcome(), pb::RetryOutcome::Archived | pb::RetryOutcome::Duplicate));
+        let report = self
+            .corridor
+            .archive(Selection::Ids(orders), Door::Rpc)
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        let outcomes: HashMap<&Value, &Outcome> = report
+            .passed
+            .iter()
+            .map(|passed| (&passed.id, &passed.outcome))
+            .collect();
+        let results: Vec<pb::RetryResult> = entries
+            .iter()
+            .map(|entry| result(entry, outcomes.get(&entry.order_id).copied()))
+            .collect();
+        let left = results.iter().filter(|result| {
+            matches!(
+                result.outcome(),
+                pb::RetryOutcome::Archived | pb::RetryOutcome::Duplicate
+            )
+        });
         let left: Vec<String> = left.map(|result| result.id.clone()).collect();
-        self.store.release(&left).await.map_err(|error| status::of_error(&error))?;
+        self.store
+            .release(&left)
+            .await
+            .map_err(|error| status::of_error(&error))?;
         Ok(pb::RetryQuarantinedResponse { results })
     }
 
@@ -104,12 +198,30 @@ impl QuarantineService {
     async fn find(&self, ids: &[String]) -> Result<Vec<Entry>, Status> {
         let mut violations = Violations::default();
         violations
-            .check((1..=MOST_IDS).contains(&ids.len()), "ids", format!("must hold from 1 to {MOST_IDS} ids, not {}", ids.len()))
-            .check(ids.iter().all(|id| (1..=LONGEST_ID).contains(&id.len())), "ids", format!("must each be from 1 to {LONGEST_ID} bytes; ListQuarantined shows them"));
+            .check(
+                (1..=MOST_IDS).contains(&ids.len()),
+                "ids",
+                format!("must hold from 1 to {MOST_IDS} ids, not {}", ids.len()),
+            )
+            .check(
+                ids.iter().all(|id| (1..=LONGEST_ID).contains(&id.len())),
+                "ids",
+                format!("must each be from 1 to {LONGEST_ID} bytes; ListQuarantined shows them"),
+            );
         violations.into_result()?;
-        let filter = Filter { ids: ids.to_vec(), ..Filter::default() };
-        let entries = self.store.quarantined(&filter, ids.len()).await.map_err(|error| status::of_error(&error))?;
-        let by_id: HashMap<&str, &Entry> = entries.iter().map(|entry| (entry.id.as_str(), entry)).collect();
+        let filter = Filter {
+            ids: ids.to_vec(),
+            ..Filter::default()
+        };
+        let entries = self
+            .store
+            .quarantined(&filter, ids.len())
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        let by_id: HashMap<&str, &Entry> = entries
+            .iter()
+            .map(|entry| (entry.id.as_str(), entry))
+            .collect();
         ids.iter()
             .map(|id| by_id.get(id.as_str()).map(|entry| (*entry).clone()))
             .zip(ids)
@@ -122,9 +234,21 @@ fn result(entry: &Entry, outcome: Option<&Outcome>) -> pb::RetryResult {
     let (outcome, detail) = match outcome {
         Some(Outcome::Archived(_)) => (pb::RetryOutcome::Archived, String::new()),
         Some(Outcome::Duplicate(_)) => (pb::RetryOutcome::Duplicate, String::new()),
-        Some(Outcome::Quarantined { refusal, .. }) => (pb::RetryOutcome::StillQuarantined, refusal.detail.clone()),
-        Some(Outcome::NotDelivered(status)) => (pb::RetryOutcome::NotDelivered, format!("the order's status is {status} now; drop the entry if that is right")),
-        None => (pb::RetryOutcome::NotDelivered, "the order is no longer among the orders; drop the entry if that is right".to_owned()),
+        Some(Outcome::Quarantined { refusal, .. }) => {
+            (pb::RetryOutcome::StillQuarantined, refusal.detail.clone())
+        }
+        Some(Outcome::NotDelivered(status)) => (
+            pb::RetryOutcome::NotDelivered,
+            format!("the order's status is {status} now; drop the entry if that is right"),
+        ),
+        None => (
+            pb::RetryOutcome::NotDelivered,
+            "the order is no longer among the orders; drop the entry if that is right".to_owned(),
+        ),
     };
-    pb::RetryResult { id: entry.id.clone(), outcome: outcome.into(), detail }
+    pb::RetryResult {
+        id: entry.id.clone(),
+        outcome: outcome.into(),
+        detail,
+    }
 }

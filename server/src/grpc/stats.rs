@@ -22,21 +22,34 @@ pub(crate) struct StatsService {
 
 #[tonic::async_trait]
 impl pb::stats_service_server::StatsService for StatsService {
-    async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Result<Response<pb::GetStatsResponse>, Status> {
-        self.calls.answer(request, async |request| self.read(request).await).await
+    async fn get_stats(
+        &self,
+        request: Request<pb::GetStatsRequest>,
+    ) -> Result<Response<pb::GetStatsResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.read(request).await)
+            .await
     }
 }
 
 impl StatsService {
     async fn read(&self, request: pb::GetStatsRequest) -> Result<pb::GetStatsResponse, Status> {
         let window = match request.window {
-            Some(window) if window != prost_types::Duration::default() => Duration::try_from(window).unwrap_or(Duration::MAX),
+            Some(window) if window != prost_types::Duration::default() => {
+                Duration::try_from(window).unwrap_or(Duration::MAX)
+            }
             _ => DEFAULT_WINDOW,
         };
         let mut violations = Violations::default();
-        violations.check((Duration::from_secs(60)..=LONGEST_WINDOW).contains(&window), "window", "must be from 1 min to 31 days; absent means 24 h");
+        violations.check(
+            (Duration::from_secs(60)..=LONGEST_WINDOW).contains(&window),
+            "window",
+            "must be from 1 min to 31 days; absent means 24 h",
+        );
         violations.into_result()?;
-        let stats = stats::read(&self.store, window, request.include_near_misses).await.map_err(|error| status::of_error(&error))?;
+        let stats = stats::read(&self.store, window, request.include_near_misses)
+            .await
+            .map_err(|error| status::of_error(&error))?;
         let archived_per_hour = stats.archived_per_hour(window);
         Ok(pb::GetStatsResponse {
             lifetime: Some(convert::counts(stats.sums.lifetime)),
@@ -46,9 +59,15 @@ impl StatsService {
             archived_per_hour,
             archive_size: stats.archive_size,
             quarantine_size: stats.quarantine_size,
-            last_batch: stats.last_batch.map(|batch| convert::batch(batch, stats.read)),
+            last_batch: stats
+                .last_batch
+                .map(|batch| convert::batch(batch, stats.read)),
             watcher_lag: None,
-            near_misses: stats.near_misses.into_iter().map(convert::near_miss).collect(),
+            near_misses: stats
+                .near_misses
+                .into_iter()
+                .map(convert::near_miss)
+                .collect(),
             database: self.store.database_name().to_owned(),
             read_time: Some(convert::timestamp(stats.read)),
             next_batch_time: None,

@@ -6,11 +6,7 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::{
-    corridor::Outcome,
-    domain::judge::Refusal,
-    store::Error,
-};
+use crate::{corridor::Outcome, domain::judge::Refusal, store::Error};
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
 const DOMAIN: &str = "orderarchiver.v1";
@@ -20,27 +16,51 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The status of a failure of the database.
 pub(crate) fn of_error(error: &Error) -> Status {
     match error {
-        Error::Unavailable(_) | Error::Timeout(_) => retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, format!("{error}; try again in a moment")),
+        Error::Unavailable(_) | Error::Timeout(_) => retry(
+            Code::Unavailable,
+            ErrorReason::DatabaseUnavailable,
+            format!("{error}; try again in a moment"),
+        ),
         Error::Denied { command } => {
-            let details = info(ErrorReason::DatabasePrivilege, [("action", command.as_str())]);
+            let details = info(
+                ErrorReason::DatabasePrivilege,
+                [("action", command.as_str())],
+            );
             Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
         }
-        Error::ReplicaSetRequired => precondition(ErrorReason::ReplicaSetRequired, "database", error.to_string(), []),
+        Error::ReplicaSetRequired => precondition(
+            ErrorReason::ReplicaSetRequired,
+            "database",
+            error.to_string(),
+            [],
+        ),
         Error::Unauthenticated | Error::Unusable(_) | Error::Refused { .. } => {
             tracing::error!(%error, "a call failed");
-            retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, error.to_string())
+            retry(
+                Code::Unavailable,
+                ErrorReason::DatabaseUnavailable,
+                error.to_string(),
+            )
         }
     }
 }
 
 /// The database did not answer within the caller's deadline, or the server's own limit for a call.
 pub(crate) fn too_slow(limit: Duration) -> Status {
-    retry(Code::Unavailable, ErrorReason::DatabaseUnavailable, format!("the database did not answer within {limit:.1?}; asking again is safe"))
+    retry(
+        Code::Unavailable,
+        ErrorReason::DatabaseUnavailable,
+        format!("the database did not answer within {limit:.1?}; asking again is safe"),
+    )
 }
 
 /// The server is stopping.
 pub(crate) fn stopping() -> Status {
-    retry(Code::Unavailable, ErrorReason::Stopping, "the server is stopping; ask again, another instance or this one will answer".to_owned())
+    retry(
+        Code::Unavailable,
+        ErrorReason::Stopping,
+        "the server is stopping; ask again, another instance or this one will answer".to_owned(),
+    )
 }
 
 /// Too many at once.
@@ -50,7 +70,11 @@ pub(crate) fn limit_reached(what: String) -> Status {
 
 /// Something that this release does not have.
 pub(crate) fn not_yet(what: &str) -> Status {
-    Status::with_error_details(Code::Unimplemented, format!("{what} is not available in this release yet"), info(ErrorReason::NotYetAvailable, []))
+    Status::with_error_details(
+        Code::Unimplemented,
+        format!("{what} is not available in this release yet"),
+        info(ErrorReason::NotYetAvailable, []),
+    )
 }
 
 /// Nothing has that name.
@@ -61,7 +85,12 @@ pub(crate) fn not_found(kind: &str, name: &str, message: String) -> Status {
 }
 
 /// What was asked is not possible as things are.
-pub(crate) fn precondition<const N: usize>(reason: ErrorReason, subject: &str, message: String, metadata: [(&str, &str); N]) -> Status {
+pub(crate) fn precondition<const N: usize>(
+    reason: ErrorReason,
+    subject: &str,
+    message: String,
+    metadata: [(&str, &str); N],
+) -> Status {
     let mut details = info(reason, metadata);
     details.add_precondition_failure_violation(name(reason), subject, message.clone());
     Status::with_error_details(Code::FailedPrecondition, message, details)
@@ -69,13 +98,23 @@ pub(crate) fn precondition<const N: usize>(reason: ErrorReason, subject: &str, m
 
 /// The request id belongs to another request.
 pub(crate) fn request_id_reused(request_id: &str) -> Status {
-    let message = format!("request_id {request_id:?} was used with other options; choose a new one");
-    Status::with_error_details(Code::AlreadyExists, message, info(ErrorReason::RequestIdReused, [("request_id", request_id)]))
+    let message =
+        format!("request_id {request_id:?} was used with other options; choose a new one");
+    Status::with_error_details(
+        Code::AlreadyExists,
+        message,
+        info(ErrorReason::RequestIdReused, [("request_id", request_id)]),
+    )
 }
 
 /// A batch that has ended can't be cancelled.
 pub(crate) fn batch_ended(id: &str) -> Status {
-    precondition(ErrorReason::BatchEnded, id, format!("batch {id} has ended already"), [])
+    precondition(
+        ErrorReason::BatchEnded,
+        id,
+        format!("batch {id} has ended already"),
+        [],
+    )
 }
 
 /// An order that was met and is not in the archive under its number.
@@ -85,21 +124,32 @@ pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
         Outcome::NotDelivered(status) => Some(precondition(
             ErrorReason::NotDelivered,
             numero,
-            format!("order {numero} is not delivered: its status is {status}; it will be archived once it is"),
+            format!(
+                "order {numero} is not delivered: its status is {status}; it will be archived once it is"
+            ),
             [("status", status)],
         )),
-        Outcome::Quarantined { entry, refusal: Refusal { reason, detail } } => Some(precondition(
+        Outcome::Quarantined {
+            entry,
+            refusal: Refusal { reason, detail },
+        } => Some(precondition(
             ErrorReason::Quarantined,
             numero,
             format!("order {numero} is in quarantine as {entry}: {detail}"),
-            [("quarantine_id", entry), ("quarantine_reason", reason.name())],
+            [
+                ("quarantine_id", entry),
+                ("quarantine_reason", reason.name()),
+            ],
         )),
     }
 }
 
 /// The reason that a status gives, without its prefix.
 pub(crate) fn reason_of(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }
 
 /// Everything that is wrong with the fields of a request, to be told at once.
@@ -111,7 +161,12 @@ pub(crate) struct Violations {
 
 impl Violations {
     /// Notes what is wrong with a field, and how to mend it, unless it is all right.
-    pub(crate) fn check(&mut self, all_right: bool, field: &str, mend: impl Into<String>) -> &mut Self {
+    pub(crate) fn check(
+        &mut self,
+        all_right: bool,
+        field: &str,
+        mend: impl Into<String>,
+    ) -> &mut Self {
         if !all_right {
             self.found.push(FieldViolation::new(field, mend));
         }
@@ -119,7 +174,13 @@ impl Violations {
     }
 
     /// The same, for a fault that has a reason of its own.
-    pub(crate) fn check_for(&mut self, reason: ErrorReason, all_right: bool, field: &str, mend: impl Into<String>) -> &mut Self {
+    pub(crate) fn check_for(
+        &mut self,
+        reason: ErrorReason,
+        all_right: bool,
+        field: &str,
+        mend: impl Into<String>,
+    ) -> &mut Self {
         if !all_right {
             self.reason = Some(reason);
         }
@@ -131,10 +192,18 @@ impl Violations {
         if self.found.is_empty() {
             return Ok(());
         }
-        let faults: Vec<String> = self.found.iter().map(|fault| format!("{} {}", fault.field, fault.description)).collect();
+        let faults: Vec<String> = self
+            .found
+            .iter()
+            .map(|fault| format!("{} {}", fault.field, fault.description))
+            .collect();
         let mut details = info(self.reason.unwrap_or(ErrorReason::InvalidField), []);
         details.set_bad_request(self.found);
-        Err(Status::with_error_details(Code::InvalidArgument, faults.join("; "), details))
+        Err(Status::with_error_details(
+            Code::InvalidArgument,
+            faults.join("; "),
+            details,
+        ))
     }
 }
 
@@ -145,7 +214,10 @@ fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, &str); N]) -> ErrorDetails {
-    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let metadata: HashMap<String, String> = metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     ErrorDetails::with_error_info(name(reason), DOMAIN, metadata)
 }
 

@@ -32,7 +32,12 @@ impl Store {
     }
 
     /// Archived orders by their number, the highest first: at most `limit`, and about `bytes` of them. The flag says whether more are left.
-    pub async fn archived_orders(&self, filter: &Filter, limit: usize, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    pub async fn archived_orders(
+        &self,
+        filter: &Filter,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
         let mut numero = doc! { "$gte": &filter.numero_prefix };
         if let Some(below) = &filter.below {
             numero.insert("$lt", below);
@@ -40,7 +45,10 @@ impl Store {
         let mut query = doc! { NUMERO: numero };
         if !filter.numero_prefix.is_empty() {
             // The highest character there is, so that the range is exactly the numbers that begin with the prefix.
-            query.insert("$and", [doc! { NUMERO: { "$lt": format!("{}\u{10ffff}", filter.numero_prefix) } }]);
+            query.insert(
+                "$and",
+                [doc! { NUMERO: { "$lt": format!("{}\u{10ffff}", filter.numero_prefix) } }],
+            );
         }
         let mut archived = doc! {};
         if let Some(from) = filter.archived_from {
@@ -63,13 +71,20 @@ impl Store {
         Ok((rows, more))
     }
 
-    async fn find(&self, head: bson::Document, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    async fn find(
+        &self,
+        head: bson::Document,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows_up_to(&joined(&[&head, &self.read_options()]), bytes).await
+        self.rows_up_to(&joined(&[&head, &self.read_options()]), bytes)
+            .await
     }
 }
 
 /// The number of an archived order.
 pub fn numero(archived: &RawDocumentBuf) -> &str {
-    raw::find(archived, NUMERO).and_then(ValueRef::as_str).unwrap_or_default()
+    raw::find(archived, NUMERO)
+        .and_then(ValueRef::as_str)
+        .unwrap_or_default()
 }

@@ -76,11 +76,17 @@ impl StopReason {
 }
 
 fn name_in<T: PartialEq>(names: &[(T, &'static str)], wanted: T) -> &'static str {
-    names.iter().find(|(value, _)| *value == wanted).map_or("", |(_, name)| name)
+    names
+        .iter()
+        .find(|(value, _)| *value == wanted)
+        .map_or("", |(_, name)| name)
 }
 
 fn value_in<T: Copy>(names: &[(T, &str)], wanted: &str) -> Option<T> {
-    names.iter().find(|(_, name)| *name == wanted).map(|(value, _)| *value)
+    names
+        .iter()
+        .find(|(_, name)| *name == wanted)
+        .map(|(value, _)| *value)
 }
 
 /// What a batch is asked to do.
@@ -142,7 +148,12 @@ pub enum Claim {
 
 impl Store {
     /// Asks for a batch: makes one, unless one is active or the request id is known.
-    pub async fn claim_batch(&self, options: &Options, request_id: Option<&str>, instance: &str) -> Result<Claim, Error> {
+    pub async fn claim_batch(
+        &self,
+        options: &Options,
+        request_id: Option<&str>,
+        instance: &str,
+    ) -> Result<Claim, Error> {
         const TRIES: usize = 10;
         for _ in 0..TRIES {
             if let Some(request_id) = request_id
@@ -155,17 +166,27 @@ impl Store {
                 return Ok(Claim::Active(batch));
             }
             let id = uuid::Uuid::now_v7().to_string();
-            if self.insert_batch(&id, options, request_id, instance).await?
+            if self
+                .insert_batch(&id, options, request_id, instance)
+                .await?
                 && let Some(batch) = self.batch(&id).await?
             {
                 return Ok(Claim::New(batch));
             }
         }
-        Err(Error::Unavailable("others keep starting and ending batches at the same moment".to_owned()))
+        Err(Error::Unavailable(
+            "others keep starting and ending batches at the same moment".to_owned(),
+        ))
     }
 
     /// Inserts a new batch; false when another one came first.
-    async fn insert_batch(&self, id: &str, options: &Options, request_id: Option<&str>, instance: &str) -> Result<bool, Error> {
+    async fn insert_batch(
+        &self,
+        id: &str,
+        options: &Options,
+        request_id: Option<&str>,
+        instance: &str,
+    ) -> Result<bool, Error> {
         let mut stage = doc! {
             "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
             "options": options_document(options), "counts": to_document(&Counts::default()),
@@ -180,11 +201,22 @@ impl Store {
             "updates": [{ "q": { "_id": id }, "u": [{ "$set": stage }], "upsert": true }],
             "writeConcern": { "w": "majority", "wtimeout": 5_000 },
         };
-        let reply = self.run(RawDocumentBuf::try_from(&command).expect("a plain command")).await?;
-        match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(|error| error.as_document()) {
+        let reply = self
+            .run(RawDocumentBuf::try_from(&command).expect("a plain command"))
+            .await?;
+        match reply
+            .get_array("writeErrors")
+            .ok()
+            .and_then(|errors| errors.first())
+            .and_then(|error| error.as_document())
+        {
             None => Ok(true),
             Some(error) if code_of(error) == 11000 => Ok(false),
-            Some(error) => Err(Error::from_code("update", code_of(error), error.get_str("codeName").unwrap_or("WriteError"))),
+            Some(error) => Err(Error::from_code(
+                "update",
+                code_of(error),
+                error.get_str("codeName").unwrap_or("WriteError"),
+            )),
         }
     }
 
@@ -195,7 +227,15 @@ impl Store {
             "state": State::Failed.name(), "stop_reason": name_in(&StopReason::NAMES, StopReason::Interrupted), "ended": "$$NOW", "updated": "$$NOW",
             "message": "the instance that ran it stopped without a word; what it archived is safe, and the next batch takes up the rest",
         };
-        self.update_batch(silent, vec![doc! { "$set": end }, doc! { "$unset": ["active", "alive_until"] }]).await.map(|_| ())
+        self.update_batch(
+            silent,
+            vec![
+                doc! { "$set": end },
+                doc! { "$unset": ["active", "alive_until"] },
+            ],
+        )
+        .await
+        .map(|_| ())
     }
 
     /// One batch.
@@ -204,15 +244,24 @@ impl Store {
     }
 
     /// The latest batches: those before `below`, at most `limit`, in one of these states, or in any.
-    pub async fn batches(&self, states: &[State], below: Option<&str>, limit: usize) -> Result<Vec<Batch>, Error> {
+    pub async fn batches(
+        &self,
+        states: &[State],
+        below: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Batch>, Error> {
         let mut query = doc! {};
         if !states.is_empty() {
-            query.insert("state", doc! { "$in": states.iter().map(|state| state.name()).collect::<Vec<_>>() });
+            query.insert(
+                "state",
+                doc! { "$in": states.iter().map(|state| state.name()).collect::<Vec<_>>() },
+            );
         }
         if let Some(below) = below {
             query.insert("_id", doc! { "$lt": below });
         }
-        self.find_batches(query, i64::try_from(limit).unwrap_or(i64::MAX)).await
+        self.find_batches(query, i64::try_from(limit).unwrap_or(i64::MAX))
+            .await
     }
 
     async fn find_batch(&self, query: Document) -> Result<Option<Batch>, Error> {
@@ -222,48 +271,96 @@ impl Store {
     async fn find_batches(&self, query: Document, limit: i64) -> Result<Vec<Batch>, Error> {
         let head = doc! { "find": &self.names.batches, "filter": query, "sort": { "_id": -1 }, "limit": limit };
         let head = RawDocumentBuf::try_from(&head).expect("a plain query");
-        self.rows(&joined(&[&head, &self.read_options()])).await?.iter().map(|row| batch_of(row)).collect()
+        self.rows(&joined(&[&head, &self.read_options()]))
+            .await?
+            .iter()
+            .map(|row| batch_of(row))
+            .collect()
     }
 
     /// Notes that a batch has begun.
-    pub async fn begin_batch(&self, id: &str, estimated_total: i64, warnings: &[String]) -> Result<bool, Error> {
+    pub async fn begin_batch(
+        &self,
+        id: &str,
+        estimated_total: i64,
+        warnings: &[String],
+    ) -> Result<bool, Error> {
         let set = doc! {
             "state": { "$cond": [{ "$eq": ["$state", State::Cancelling.name()] }, State::Cancelling.name(), State::Running.name()] },
             "started": "$$NOW", "updated": "$$NOW", "alive_until": alive_until(),
             "estimated_total": estimated_total, "warnings": { "$literal": warnings },
         };
-        self.update_batch(active(id), vec![doc! { "$set": set }]).await
+        self.update_batch(active(id), vec![doc! { "$set": set }])
+            .await
     }
 
     /// Saves the counters and the position of a batch together, after a chunk. False when it is not this instance's any more.
-    pub async fn save_batch(&self, id: &str, counts: &Counts, position: &Value) -> Result<bool, Error> {
+    pub async fn save_batch(
+        &self,
+        id: &str,
+        counts: &Counts,
+        position: &Value,
+    ) -> Result<bool, Error> {
         let mut set = Writer::default();
         set.document("counts", &plain(&to_document(counts)));
         set.document("position", &field("$literal", position.as_ref()));
         let times = plain(&doc! { "updated": "$$NOW", "alive_until": alive_until() });
         let stage = joined(&[&set.finish(), &times]);
-        self.update_batch_raw(plain(&active(id)), &[field("$set", ValueRef { kind: raw::kind::DOCUMENT, bytes: stage.as_bytes() })]).await
+        self.update_batch_raw(
+            plain(&active(id)),
+            &[field(
+                "$set",
+                ValueRef {
+                    kind: raw::kind::DOCUMENT,
+                    bytes: stage.as_bytes(),
+                },
+            )],
+        )
+        .await
     }
 
     /// Says that the instance that runs a batch is alive. False when the batch is not active any more.
     pub async fn keep_batch(&self, id: &str) -> Result<bool, Error> {
-        self.update_batch(active(id), vec![doc! { "$set": { "alive_until": alive_until() } }]).await
+        self.update_batch(
+            active(id),
+            vec![doc! { "$set": { "alive_until": alive_until() } }],
+        )
+        .await
     }
 
     /// Asks a batch to stop. False when it has ended.
     pub async fn cancel_batch(&self, id: &str) -> Result<bool, Error> {
-        self.update_batch(active(id), vec![doc! { "$set": { "state": State::Cancelling.name(), "updated": "$$NOW" } }]).await
+        self.update_batch(
+            active(id),
+            vec![doc! { "$set": { "state": State::Cancelling.name(), "updated": "$$NOW" } }],
+        )
+        .await
     }
 
     /// Notes that a batch has ended.
-    pub async fn end_batch(&self, id: &str, state: State, reason: StopReason, message: &str, counts: &Counts, near_misses: &[NearMiss]) -> Result<bool, Error> {
+    pub async fn end_batch(
+        &self,
+        id: &str,
+        state: State,
+        reason: StopReason,
+        message: &str,
+        counts: &Counts,
+        near_misses: &[NearMiss],
+    ) -> Result<bool, Error> {
         let misses: Vec<Document> =
             near_misses.iter().map(|miss| doc! { "status": &miss.status, "orders": miss.orders, "examples": &miss.examples }).collect();
         let set = doc! {
             "state": state.name(), "stop_reason": name_in(&StopReason::NAMES, reason), "message": { "$literal": message },
             "counts": to_document(counts), "near_misses": { "$literal": misses }, "ended": "$$NOW", "updated": "$$NOW",
         };
-        self.update_batch(active(id), vec![doc! { "$set": set }, doc! { "$unset": ["active", "alive_until"] }]).await
+        self.update_batch(
+            active(id),
+            vec![
+                doc! { "$set": set },
+                doc! { "$unset": ["active", "alive_until"] },
+            ],
+        )
+        .await
     }
 
     async fn update_batch(&self, query: Document, stages: Vec<Document>) -> Result<bool, Error> {
@@ -272,11 +369,27 @@ impl Store {
     }
 
     /// Updates the batches that match; says whether there was one. Repeating such an update does no harm.
-    async fn update_batch_raw(&self, query: RawDocumentBuf, stages: &[RawDocumentBuf]) -> Result<bool, Error> {
+    async fn update_batch_raw(
+        &self,
+        query: RawDocumentBuf,
+        stages: &[RawDocumentBuf],
+    ) -> Result<bool, Error> {
         let mut statement = Writer::default();
         statement.document("q", &query);
-        statement.array("u", stages.iter().map(|stage| ValueRef { kind: raw::kind::DOCUMENT, bytes: stage.as_bytes() })).bool("multi", true);
-        let command = self.write_command(&rawdoc! { "update": self.names.batches.as_str() }, "updates", &[statement.finish()]);
+        statement
+            .array(
+                "u",
+                stages.iter().map(|stage| ValueRef {
+                    kind: raw::kind::DOCUMENT,
+                    bytes: stage.as_bytes(),
+                }),
+            )
+            .bool("multi", true);
+        let command = self.write_command(
+            &rawdoc! { "update": self.names.batches.as_str() },
+            "updates",
+            &[statement.finish()],
+        );
         let reply = self.retry(|| self.run(command.clone())).await?;
         Ok(whole(reply.get("n")) > 0)
     }
@@ -309,7 +422,11 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
     for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"position") {
         known.value(element.key, element.value);
     }
-    let unusable = || Error::Unusable("a batch can't be read; it was written by another version of the server".to_owned());
+    let unusable = || {
+        Error::Unusable(
+            "a batch can't be read; it was written by another version of the server".to_owned(),
+        )
+    };
     let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
     let text = |field| row.get_str(field).unwrap_or_default().to_owned();
     let date = |field| row.get_datetime(field).ok().copied();
@@ -329,7 +446,10 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
             before: options.get_datetime("before").ok().copied(),
             create_indexes: options.get_bool("create_indexes").unwrap_or_default(),
         },
-        counts: row.get_document("counts").map(from_document).unwrap_or_default(),
+        counts: row
+            .get_document("counts")
+            .map(from_document)
+            .unwrap_or_default(),
         estimated_total: whole(row.get("estimated_total")),
         created: date("created").ok_or_else(unusable)?,
         started: date("started"),
@@ -338,10 +458,28 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
         instance: text("instance"),
         request_id: row.get_str("request_id").ok().map(str::to_owned),
         warnings: strings(&row, "warnings"),
-        near_misses: row.get_array("near_misses").map(|misses| misses.iter().filter_map(|member| member.as_document()).map(miss).collect()).unwrap_or_default(),
+        near_misses: row
+            .get_array("near_misses")
+            .map(|misses| {
+                misses
+                    .iter()
+                    .filter_map(|member| member.as_document())
+                    .map(miss)
+                    .collect()
+            })
+            .unwrap_or_default(),
     })
 }
 
 fn strings(document: &Document, field: &str) -> Vec<String> {
-    document.get_array(field).map(|members| members.iter().filter_map(|member| member.as_str()).map(str::to_owned).collect()).unwrap_or_default()
+    document
+        .get_array(field)
+        .map(|members| {
+            members
+                .iter()
+                .filter_map(|member| member.as_str())
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
 }

@@ -44,14 +44,26 @@ impl Store {
     pub async fn changes(&self, start: &Start, stages: Vec<Document>) -> Result<Changes, Error> {
         let mut options = Document::new();
         if let Start::After(position) = start {
-            let position = Document::try_from(position.as_ref()).map_err(|_| Error::Unusable("the position in the history can't be read".to_owned()))?;
+            let position = Document::try_from(position.as_ref()).map_err(|_| {
+                Error::Unusable("the position in the history can't be read".to_owned())
+            })?;
             options.insert("startAfter", position);
         }
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(stages);
-        let opening = self.database.aggregate(pipeline).max_await_time(PATIENCE).batch();
-        let cursor = self.within(opening).await?.map_err(|error| Error::from_driver("aggregate", &error))?;
-        Ok(Changes { store: self.clone(), cursor })
+        let opening = self
+            .database
+            .aggregate(pipeline)
+            .max_await_time(PATIENCE)
+            .batch();
+        let cursor = self
+            .within(opening)
+            .await?
+            .map_err(|error| Error::from_driver("aggregate", &error))?;
+        Ok(Changes {
+            store: self.clone(),
+            cursor,
+        })
     }
 }
 
@@ -61,15 +73,33 @@ impl Changes {
         let reply = self.store.within(self.cursor.next()).await?;
         let reply = match reply {
             Some(reply) => reply.map_err(|error| Error::from_driver("getMore", &error))?,
-            None => return Err(Error::Unavailable("the database ended the change stream".to_owned())),
+            None => {
+                return Err(Error::Unavailable(
+                    "the database ended the change stream".to_owned(),
+                ));
+            }
         };
         let cursor = raw::find(reply.as_raw_document(), "cursor").unwrap_or(ValueRef::NULL);
-        let field = |name: &str| cursor.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
-        let changes = field("firstBatch").or_else(|| field("nextBatch")).unwrap_or(ValueRef::NULL);
+        let field = |name: &str| {
+            cursor
+                .elements()
+                .find(|element| element.key == name.as_bytes())
+                .map(|element| element.value)
+        };
+        let changes = field("firstBatch")
+            .or_else(|| field("nextBatch"))
+            .unwrap_or(ValueRef::NULL);
         let position = field("postBatchResumeToken").filter(|value| value.kind == kind::DOCUMENT);
         Ok(Reply {
-            changes: changes.elements().map(|element| document(element.value)).collect::<Result<_, _>>()?,
-            position: document(position.ok_or_else(|| Error::Unusable("the database answered without a position in its history".to_owned()))?)?,
+            changes: changes
+                .elements()
+                .map(|element| document(element.value))
+                .collect::<Result<_, _>>()?,
+            position: document(position.ok_or_else(|| {
+                Error::Unusable(
+                    "the database answered without a position in its history".to_owned(),
+                )
+            })?)?,
         })
     }
 }

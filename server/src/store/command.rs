@@ -24,23 +24,42 @@ impl Store {
     /// Runs a command that answers with one document.
     pub(super) async fn run(&self, command: RawDocumentBuf) -> Result<Document, Error> {
         let name = name_of(&command);
-        self.within(self.database.run_raw_command(command)).await?.map_err(|error| Error::from_driver(&name, &error))
+        self.within(self.database.run_raw_command(command))
+            .await?
+            .map_err(|error| Error::from_driver(&name, &error))
     }
 
     /// Runs a reading command and returns all rows, trying again while the database is away.
     pub(super) async fn rows(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
-        (|| async { self.pages(command, usize::MAX).await.map(|(rows, _)| rows) }).retry(self.backoff()).when(Error::is_transient).await
+        (|| async { self.pages(command, usize::MAX).await.map(|(rows, _)| rows) })
+            .retry(self.backoff())
+            .when(Error::is_transient)
+            .await
     }
 
     /// Like [`Store::rows`], but stops reading once `bytes` have come; the flag says whether rows are left.
-    pub(super) async fn rows_up_to(&self, command: &RawDocument, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
-        (|| self.pages(command, bytes)).retry(self.backoff()).when(Error::is_transient).await
+    pub(super) async fn rows_up_to(
+        &self,
+        command: &RawDocument,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+        (|| self.pages(command, bytes))
+            .retry(self.backoff())
+            .when(Error::is_transient)
+            .await
     }
 
-    async fn pages(&self, command: &RawDocument, bytes: usize) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    async fn pages(
+        &self,
+        command: &RawDocument,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
         let name = name_of(command);
         let fault = |error| Error::from_driver(&name, &error);
-        let cursor = self.database.run_raw_cursor_command(command.to_owned()).batch();
+        let cursor = self
+            .database
+            .run_raw_cursor_command(command.to_owned())
+            .batch();
         let mut cursor = self.within(cursor).await?.map_err(fault)?;
         let (mut rows, mut size) = (Vec::new(), 0);
         while let Some(reply) = self.within(cursor.next()).await? {
@@ -58,41 +77,83 @@ impl Store {
 
     /// Sends the statements of a write command in as few messages as its limits allow. All statements are upserts or
     /// deletes that may be repeated, so an unknown outcome is simply tried again.
-    pub(super) async fn write_all(&self, head: RawDocumentBuf, list: &str, statements: &[RawDocumentBuf]) -> Result<(), Error> {
+    pub(super) async fn write_all(
+        &self,
+        head: RawDocumentBuf,
+        list: &str,
+        statements: &[RawDocumentBuf],
+    ) -> Result<(), Error> {
         for chunk in split(statements) {
             let command = self.write_command(&head, list, chunk);
-            (|| async { self.checked(self.run(command.clone()).await?) }).retry(self.backoff()).when(Error::is_transient).await?;
+            (|| async { self.checked(self.run(command.clone()).await?) })
+                .retry(self.backoff())
+                .when(Error::is_transient)
+                .await?;
         }
         Ok(())
     }
 
     /// A write command with its documents or statements, unordered and confirmed by a majority.
-    pub(super) fn write_command(&self, head: &RawDocument, list: &str, members: &[RawDocumentBuf]) -> RawDocumentBuf {
-        let size: usize = members.iter().map(|member| member.as_bytes().len() + 16).sum();
+    pub(super) fn write_command(
+        &self,
+        head: &RawDocument,
+        list: &str,
+        members: &[RawDocumentBuf],
+    ) -> RawDocumentBuf {
+        let size: usize = members
+            .iter()
+            .map(|member| member.as_bytes().len() + 16)
+            .sum();
         let mut command = Writer::with_capacity(size + COMMAND_OVERHEAD);
         for element in elements(head.as_bytes()) {
             command.value(element.key, element.value);
         }
-        command.array(list, members.iter().map(|member| ValueRef { kind: kind::DOCUMENT, bytes: member.as_bytes() }));
-        command.bool("ordered", false).document("writeConcern", &write_concern());
+        command.array(
+            list,
+            members.iter().map(|member| ValueRef {
+                kind: kind::DOCUMENT,
+                bytes: member.as_bytes(),
+            }),
+        );
+        command
+            .bool("ordered", false)
+            .document("writeConcern", &write_concern());
         command.finish()
     }
 
     /// The reply of a write command, an error if any part of it failed.
     fn checked(&self, reply: Document) -> Result<(), Error> {
-        let failure = reply.get_document("writeConcernError").ok().cloned().or_else(|| {
-            reply.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(|error| error.as_document()).cloned()
-        });
+        let failure = reply
+            .get_document("writeConcernError")
+            .ok()
+            .cloned()
+            .or_else(|| {
+                reply
+                    .get_array("writeErrors")
+                    .ok()
+                    .and_then(|errors| errors.first())
+                    .and_then(|error| error.as_document())
+                    .cloned()
+            });
         match failure {
-            Some(failure) => Err(Error::from_code("write", code_of(&failure), failure.get_str("codeName").unwrap_or("WriteError"))),
+            Some(failure) => Err(Error::from_code(
+                "write",
+                code_of(&failure),
+                failure.get_str("codeName").unwrap_or("WriteError"),
+            )),
             None => Ok(()),
         }
     }
 
     /// Waits for a call to the database, but not for ever: the driver itself sets no limit.
-    pub(super) async fn within<T>(&self, call: impl IntoFuture<Output = T, IntoFuture: Send>) -> Result<T, Error> {
+    pub(super) async fn within<T>(
+        &self,
+        call: impl IntoFuture<Output = T, IntoFuture: Send>,
+    ) -> Result<T, Error> {
         let limit = self.policy.operation_timeout;
-        timeout(limit, call.into_future()).await.map_err(|_| Error::Timeout(limit))
+        timeout(limit, call.into_future())
+            .await
+            .map_err(|_| Error::Timeout(limit))
     }
 
     /// The pauses between tries: doubling from 100 ms to 5 s, with jitter, as many as the settings allow.
@@ -105,7 +166,10 @@ impl Store {
     }
 
     /// Tries a call again while the database is away.
-    pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(&self, call: impl FnMut() -> F) -> Result<T, Error> {
+    pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        call: impl FnMut() -> F,
+    ) -> Result<T, Error> {
         call.retry(self.backoff()).when(Error::is_transient).await
     }
 
@@ -131,7 +195,9 @@ pub(super) fn split(members: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
     let (mut start, mut size) = (0, 0);
     for (index, member) in members.iter().enumerate() {
         let length = member.as_bytes().len() + 16;
-        if index > start && (size + length > LARGEST_COMMAND - COMMAND_OVERHEAD || index - start == MOST) {
+        if index > start
+            && (size + length > LARGEST_COMMAND - COMMAND_OVERHEAD || index - start == MOST)
+        {
             parts.push(&members[start..index]);
             (start, size) = (index, 0);
         }
@@ -150,7 +216,9 @@ pub(super) fn code_of(failure: &Document) -> i32 {
 
 /// A value that must be a document, as one of its own.
 pub(super) fn document(value: ValueRef<'_>) -> Result<RawDocumentBuf, Error> {
-    RawDocumentBuf::from_bytes(value.bytes.to_vec()).map_err(|_| Error::Unusable("the database answered with a row that is no document".to_owned()))
+    RawDocumentBuf::from_bytes(value.bytes.to_vec()).map_err(|_| {
+        Error::Unusable("the database answered with a row that is no document".to_owned())
+    })
 }
 
 /// A document with one field that holds a value as it lies in the database.
@@ -177,5 +245,8 @@ pub(super) fn joined(parts: &[&RawDocument]) -> RawDocumentBuf {
 }
 
 fn name_of(command: &RawDocument) -> String {
-    elements(command.as_bytes()).next().map(|element| String::from_utf8_lossy(element.key).into_owned()).unwrap_or_default()
+    elements(command.as_bytes())
+        .next()
+        .map(|element| String::from_utf8_lossy(element.key).into_owned())
+        .unwrap_or_default()
 }

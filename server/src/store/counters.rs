@@ -35,17 +35,28 @@ impl Store {
             doc! { "q": { "_id": { "door": door, "minute": minute } }, "u": { "$inc": add.clone(), "$setOnInsert": { "minute": minute } }, "upsert": true },
             doc! { "q": { "_id": { "door": door, "minute": "all" } }, "u": { "$inc": add, "$min": { "since": minute } }, "upsert": true },
         ];
-        let statements = statements.map(|statement| RawDocumentBuf::try_from(&statement).expect("counts are plain documents"));
-        self.write_all(rawdoc! { "update": self.names.counters.as_str() }, "updates", &statements).await
+        let statements = statements.map(|statement| {
+            RawDocumentBuf::try_from(&statement).expect("counts are plain documents")
+        });
+        self.write_all(
+            rawdoc! { "update": self.names.counters.as_str() },
+            "updates",
+            &statements,
+        )
+        .await
     }
 
     /// The sums for all time and since a moment.
     pub async fn sums(&self, window_from: DateTime) -> Result<Sums, Error> {
         let filter = rawdoc! { "$or": [{ "_id.minute": "all" }, { "minute": { "$gte": minute_of(window_from) } }] };
-        let command = joined(&[&rawdoc! { "find": self.names.counters.as_str(), "filter": filter }, &self.read_options()]);
+        let command = joined(&[
+            &rawdoc! { "find": self.names.counters.as_str(), "filter": filter },
+            &self.read_options(),
+        ]);
         let mut sums = Sums::default();
         for row in self.rows(&command).await? {
-            let row = Document::try_from(row.as_ref()).map_err(|_| Error::Unusable("a counter can't be read".to_owned()))?;
+            let row = Document::try_from(row.as_ref())
+                .map_err(|_| Error::Unusable("a counter can't be read".to_owned()))?;
             if row.contains_key("minute") {
                 sums.window += from_document(&row);
             } else {
@@ -59,21 +70,43 @@ impl Store {
 
     /// How many documents a collection holds, by its own count.
     pub async fn size_of(&self, collection: &str) -> Result<i64, Error> {
-        let command = joined(&[&rawdoc! { "count": collection }, &rawdoc! { "maxTimeMS": self.max_time() }]);
-        self.retry(|| self.run(command.clone())).await.map(|reply| whole(reply.get("n")))
+        let command = joined(&[
+            &rawdoc! { "count": collection },
+            &rawdoc! { "maxTimeMS": self.max_time() },
+        ]);
+        self.retry(|| self.run(command.clone()))
+            .await
+            .map(|reply| whole(reply.get("n")))
     }
 }
 
 /// Counts as fields of a document.
 pub(super) fn to_document(counts: &Counts) -> Document {
-    let values = [counts.found, counts.archived, counts.duplicates, counts.incomplete, counts.errors];
-    FIELDS.iter().zip(values).map(|(field, value)| ((*field).to_owned(), value.into())).collect()
+    let values = [
+        counts.found,
+        counts.archived,
+        counts.duplicates,
+        counts.incomplete,
+        counts.errors,
+    ];
+    FIELDS
+        .iter()
+        .zip(values)
+        .map(|(field, value)| ((*field).to_owned(), value.into()))
+        .collect()
 }
 
 /// Counts out of the fields of a document.
 pub(super) fn from_document(document: &Document) -> Counts {
-    let [found, archived, duplicates, incomplete, errors] = FIELDS.map(|field| whole(document.get(field)));
-    Counts { found, archived, duplicates, incomplete, errors }
+    let [found, archived, duplicates, incomplete, errors] =
+        FIELDS.map(|field| whole(document.get(field)));
+    Counts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+    }
 }
 
 fn minute_of(moment: DateTime) -> DateTime {

@@ -17,7 +17,9 @@ pub enum Error {
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
     /// The database user lacks a privilege.
-    #[error("the database user may not run `{command}`: grant it the privilege, or set MONGODB_URI to a user that has it")]
+    #[error(
+        "the database user may not run `{command}`: grant it the privilege, or set MONGODB_URI to a user that has it"
+    )]
     Denied {
         /// The command that was refused.
         command: String,
@@ -36,7 +38,9 @@ pub enum Error {
         name: String,
     },
     /// A change stream was asked of a mongod that is no member of a replica set.
-    #[error("the database is a standalone mongod: change streams need a replica set (start mongod with --replSet and run rs.initiate())")]
+    #[error(
+        "the database is a standalone mongod: change streams need a replica set (start mongod with --replSet and run rs.initiate())"
+    )]
     ReplicaSetRequired,
     /// The database answered something that the protocol does not know, or its data can't be used as it is.
     #[error("{0}")]
@@ -46,8 +50,8 @@ pub enum Error {
 /// Server codes that mean "not now": the set is electing, stopping, overloaded, or its majority is away.
 /// (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>)
 const NOT_NOW: [i32; 28] = [
-    6, 7, 43, 46, 50, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 9001, 10107, 11600,
-    11601, 11602, 13435, 13436,
+    6, 7, 43, 46, 50, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262,
+    9001, 10107, 11600, 11601, 11602, 13435, 13436,
 ];
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
@@ -62,15 +66,29 @@ impl Error {
     /// The error behind a driver's error; `command` is the name of what was asked.
     pub(super) fn from_driver(command: &str, error: &DriverError) -> Error {
         match error.kind.as_ref() {
-            ErrorKind::Command(failure) => Error::from_code(command, failure.code, &failure.code_name),
+            ErrorKind::Command(failure) => {
+                Error::from_code(command, failure.code, &failure.code_name)
+            }
             ErrorKind::Io(io) => Error::Unavailable(io.kind().to_string()),
-            ErrorKind::ServerSelection { .. } => Error::Unavailable("no server of the set can take the call".to_owned()),
-            ErrorKind::ConnectionPoolCleared { .. } => Error::Unavailable("the connection was interrupted".to_owned()),
-            ErrorKind::DnsResolve { .. } => Error::Unavailable("its host name can't be resolved".to_owned()),
+            ErrorKind::ServerSelection { .. } => {
+                Error::Unavailable("no server of the set can take the call".to_owned())
+            }
+            ErrorKind::ConnectionPoolCleared { .. } => {
+                Error::Unavailable("the connection was interrupted".to_owned())
+            }
+            ErrorKind::DnsResolve { .. } => {
+                Error::Unavailable("its host name can't be resolved".to_owned())
+            }
             ErrorKind::Authentication { .. } => Error::Unauthenticated,
-            ErrorKind::InvalidTlsConfig { .. } => Error::Unusable("the TLS options in MONGODB_URI can't be used".to_owned()),
-            ErrorKind::InvalidArgument { .. } => Error::Unusable(format!("the driver can't send `{command}` as it is")),
-            ErrorKind::IncompatibleServer { .. } => Error::Unusable("this version of MongoDB is not supported; it must be 4.4 or newer".to_owned()),
+            ErrorKind::InvalidTlsConfig { .. } => {
+                Error::Unusable("the TLS options in MONGODB_URI can't be used".to_owned())
+            }
+            ErrorKind::InvalidArgument { .. } => {
+                Error::Unusable(format!("the driver can't send `{command}` as it is"))
+            }
+            ErrorKind::IncompatibleServer { .. } => Error::Unusable(
+                "this version of MongoDB is not supported; it must be 4.4 or newer".to_owned(),
+            ),
             _ => Error::Unavailable(format!("its answer to `{command}` could not be read")),
         }
     }
@@ -78,11 +96,17 @@ impl Error {
     /// The error behind a code that the database answered.
     pub(super) fn from_code(command: &str, code: i32, name: &str) -> Error {
         match code {
-            UNAUTHORIZED => Error::Denied { command: command.to_owned() },
+            UNAUTHORIZED => Error::Denied {
+                command: command.to_owned(),
+            },
             AUTHENTICATION_FAILED => Error::Unauthenticated,
             CHANGE_STREAM_ON_STANDALONE => Error::ReplicaSetRequired,
             _ if NOT_NOW.contains(&code) => Error::Unavailable(format!("{name} (code {code})")),
-            _ => Error::Refused { command: command.to_owned(), code, name: name.to_owned() },
+            _ => Error::Refused {
+                command: command.to_owned(),
+                code,
+                name: name.to_owned(),
+            },
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::domain::{
     enrich::MISSING_FIELDS,
     join_key::JoinKey,
-    order::{AlreadyArchived, Bundle, NUMERO, Order, Reference, STATUS},
+    order::{AlreadyArchived, Bundle, NUMERO, Order, Reference},
     raw::{self, Value, ValueRef, Writer, kind},
 };
 
@@ -59,7 +59,10 @@ impl Store {
     pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
         match selection {
             Selection::Ids(ids) if ids.len() <= FEW => match self.gather_by_lookup(ids).await {
-                Ok(bundles) => Ok(Gathered { bundles, rest: None }),
+                Ok(bundles) => Ok(Gathered {
+                    bundles,
+                    rest: None,
+                }),
                 // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
                 Err(Error::Refused { .. }) => self.gather_by_find(selection).await,
                 Err(error) => Err(error),
@@ -70,28 +73,50 @@ impl Store {
 
     /// Gathers with one aggregation.
     pub async fn gather_by_lookup(&self, ids: &[Value]) -> Result<Vec<Bundle>, Error> {
-        let mut pipeline = vec![field("$match", document_value(&field("_id", document_value(&any_of(ids)))))];
+        let mut pipeline = vec![field(
+            "$match",
+            document_value(&field("_id", document_value(&any_of(ids)))),
+        )];
         let stages = lookup_stages(self);
         pipeline.extend(stages.iter().map(raw_document));
         let mut command = Writer::default();
         command.string("aggregate", &self.names.orders);
-        command.array("pipeline", pipeline.iter().map(|stage| document_value(stage)));
+        command.array(
+            "pipeline",
+            pipeline.iter().map(|stage| document_value(stage)),
+        );
         command.document("cursor", &rawdoc! {});
         let command = joined(&[&command.finish(), &self.read_options()]);
-        self.rows(&command).await?.iter().map(|row| bundle_of_row(row)).collect()
+        self.rows(&command)
+            .await?
+            .iter()
+            .map(|row| bundle_of_row(row))
+            .collect()
     }
 
     /// Gathers with one `find` for the orders and one for each kind of reference.
     pub async fn gather_by_find(&self, selection: &Selection) -> Result<Gathered, Error> {
-        let (documents, cut) = self.rows_up_to(&self.orders_command(selection), CHUNK_BYTES).await?;
+        let (documents, cut) = self
+            .rows_up_to(&self.orders_command(selection), CHUNK_BYTES)
+            .await?;
         let orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
-        let (references, archived) =
-            futures::try_join!(try_join_all(Reference::ALL.map(|reference| self.references(reference, &orders))), self.already_archived(&orders))?;
-        let rest = if cut { rest_of(selection, &orders) } else { None };
+        let (references, archived) = futures::try_join!(
+            try_join_all(Reference::ALL.map(|reference| self.references(reference, &orders))),
+            self.already_archived(&orders)
+        )?;
+        let rest = if cut {
+            rest_of(selection, &orders)
+        } else {
+            None
+        };
         let bundles = orders
             .into_iter()
             .map(|order| Bundle {
-                references: Reference::ALL.map(|reference| references[reference as usize].get(&JoinKey::of(order.get(reference.id_field())?)?).cloned()),
+                references: Reference::ALL.map(|reference| {
+                    references[reference as usize]
+                        .get(&JoinKey::of(order.get(reference.id_field())?)?)
+                        .cloned()
+                }),
                 archived: archived.get(&order.id().to_owned()).cloned(),
                 order,
             })
@@ -106,7 +131,11 @@ impl Store {
             Selection::Ids(ids) => {
                 command.document("filter", &field("_id", document_value(&any_of(ids))));
             }
-            Selection::Page { after, limit, before } => {
+            Selection::Page {
+                after,
+                limit,
+                before,
+            } => {
                 let mut filter = rawdoc! { STATUS_KEY: self.delivered.as_str() };
                 if let Some(before) = before {
                     filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": *before } }]);
@@ -114,10 +143,16 @@ impl Store {
                 // `min` walks on over all types of `_id`, where a `$gt` would end with the type that it compares with.
                 // It is inclusive, so the filter leaves out the order that ended the last page.
                 if let Some(after) = after {
-                    filter = joined(&[&filter, &field("_id", document_value(&field("$ne", after.as_ref())))]);
+                    filter = joined(&[
+                        &filter,
+                        &field("_id", document_value(&field("$ne", after.as_ref()))),
+                    ]);
                     command.document("min", &field("_id", after.as_ref()));
                 }
-                command.document("filter", &filter).document("sort", &rawdoc! { "_id": 1 }).document("hint", &rawdoc! { "_id": 1 });
+                command
+                    .document("filter", &filter)
+                    .document("sort", &rawdoc! { "_id": 1 })
+                    .document("hint", &rawdoc! { "_id": 1 });
                 command.int32("limit", i32::try_from(*limit).unwrap_or(i32::MAX));
             }
         }
@@ -125,9 +160,16 @@ impl Store {
     }
 
     /// The documents of one kind that the orders refer to, by their ids.
-    async fn references(&self, reference: Reference, orders: &[Order]) -> Result<HashMap<JoinKey, Arc<RawDocumentBuf>>, Error> {
+    async fn references(
+        &self,
+        reference: Reference,
+        orders: &[Order],
+    ) -> Result<HashMap<JoinKey, Arc<RawDocumentBuf>>, Error> {
         let mut wanted: HashMap<JoinKey, Value> = HashMap::new();
-        for id in orders.iter().filter_map(|order| order.get(reference.id_field())) {
+        for id in orders
+            .iter()
+            .filter_map(|order| order.get(reference.id_field()))
+        {
             if let Some(key) = JoinKey::of(id) {
                 wanted.entry(key).or_insert_with(|| id.to_owned());
             }
@@ -135,19 +177,30 @@ impl Store {
         if wanted.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = self.rows(&self.reference_command(reference, &any_of(wanted.values()), None)).await?;
+        let rows = self
+            .rows(&self.reference_command(reference, &any_of(wanted.values()), None))
+            .await?;
         let (mut found, mut ambiguous) = (HashMap::with_capacity(rows.len()), HashSet::new());
         for row in rows {
             // A document whose id is a list matches each of its members; it is nobody's id.
-            let Some(key) = raw::find(&row, reference.id_field()).and_then(JoinKey::of) else { continue };
+            let Some(key) = raw::find(&row, reference.id_field()).and_then(JoinKey::of) else {
+                continue;
+            };
             if found.insert(key.clone(), Arc::new(row)).is_some() {
                 ambiguous.insert(key);
             }
         }
         for key in ambiguous {
             let first = rawdoc! { "sort": { "_id": 1 } };
-            let rows = self.rows(&self.reference_command(reference, &any_of(wanted.get(&key)), Some(&first))).await?;
-            let is_it = |row: &RawDocumentBuf| raw::find(row, reference.id_field()).and_then(JoinKey::of).as_ref() == Some(&key);
+            let rows = self
+                .rows(&self.reference_command(reference, &any_of(wanted.get(&key)), Some(&first)))
+                .await?;
+            let is_it = |row: &RawDocumentBuf| {
+                raw::find(row, reference.id_field())
+                    .and_then(JoinKey::of)
+                    .as_ref()
+                    == Some(&key)
+            };
             if let Some(row) = rows.into_iter().find(is_it) {
                 found.insert(key, Arc::new(row));
             }
@@ -155,16 +208,28 @@ impl Store {
         Ok(found)
     }
 
-    fn reference_command(&self, reference: Reference, ids: &RawDocument, more: Option<&RawDocument>) -> RawDocumentBuf {
+    fn reference_command(
+        &self,
+        reference: Reference,
+        ids: &RawDocument,
+        more: Option<&RawDocument>,
+    ) -> RawDocumentBuf {
         let mut command = Writer::default();
         command.string("find", self.names.of(reference));
         command.document("filter", &field(reference.id_field(), document_value(ids)));
         command.document("projection", &raw_document(&projection(reference)));
-        joined(&[&command.finish(), more.unwrap_or(&rawdoc! {}), &self.read_options()])
+        joined(&[
+            &command.finish(),
+            more.unwrap_or(&rawdoc! {}),
+            &self.read_options(),
+        ])
     }
 
     /// What the archive holds under the orders' `_id`s.
-    async fn already_archived(&self, orders: &[Order]) -> Result<HashMap<Value, AlreadyArchived>, Error> {
+    async fn already_archived(
+        &self,
+        orders: &[Order],
+    ) -> Result<HashMap<Value, AlreadyArchived>, Error> {
         if orders.is_empty() {
             return Ok(HashMap::new());
         }
@@ -173,15 +238,23 @@ impl Store {
         command.string("find", &self.names.archive);
         command.document("filter", &field("_id", document_value(&any_of(&ids))));
         command.document("projection", &raw_document(&archived_projection()));
-        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
-        Ok(rows.iter().filter_map(|row| Some((raw::find(row, "_id")?.to_owned(), already_archived(row)))).collect())
+        let rows = self
+            .rows(&joined(&[&command.finish(), &self.read_options()]))
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((raw::find(row, "_id")?.to_owned(), already_archived(row))))
+            .collect())
     }
 }
 
 const STATUS_KEY: &bson::raw::CStr = bson::raw::cstr!("status");
 
 fn document_value(document: &RawDocument) -> ValueRef<'_> {
-    ValueRef { kind: kind::DOCUMENT, bytes: document.as_bytes() }
+    ValueRef {
+        kind: kind::DOCUMENT,
+        bytes: document.as_bytes(),
+    }
 }
 
 fn raw_document(document: &Document) -> RawDocumentBuf {
@@ -193,18 +266,32 @@ fn rest_of(selection: &Selection, gathered: &[Order]) -> Option<Selection> {
     match selection {
         Selection::Ids(ids) => {
             let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
-            Some(Selection::Ids(ids.iter().filter(|id| !done.contains(&id.as_ref())).cloned().collect()))
+            Some(Selection::Ids(
+                ids.iter()
+                    .filter(|id| !done.contains(&id.as_ref()))
+                    .cloned()
+                    .collect(),
+            ))
         }
         Selection::Page { limit, before, .. } => {
             let last = gathered.last()?;
-            Some(Selection::Page { after: Some(last.id().to_owned()), limit: limit - gathered.len(), before: *before })
+            Some(Selection::Page {
+                after: Some(last.id().to_owned()),
+                limit: limit - gathered.len(),
+                before: *before,
+            })
         }
     }
 }
 
 fn projection(reference: Reference) -> Document {
-    let fields = [reference.id_field()].into_iter().chain(reference.fields().iter().copied());
-    [("_id".to_owned(), Bson::from(0))].into_iter().chain(fields.map(|name| (name.to_owned(), Bson::from(1)))).collect()
+    let fields = [reference.id_field()]
+        .into_iter()
+        .chain(reference.fields().iter().copied());
+    [("_id".to_owned(), Bson::from(0))]
+        .into_iter()
+        .chain(fields.map(|name| (name.to_owned(), Bson::from(1))))
+        .collect()
 }
 
 fn archived_projection() -> Document {
@@ -214,8 +301,14 @@ fn archived_projection() -> Document {
 fn already_archived(archived: &RawDocument) -> AlreadyArchived {
     let missing = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
     AlreadyArchived {
-        numero: raw::find(archived, NUMERO).and_then(ValueRef::as_str).map(str::to_owned),
-        missing: missing.elements().filter_map(|element| element.value.as_str()).map(str::to_owned).collect(),
+        numero: raw::find(archived, NUMERO)
+            .and_then(ValueRef::as_str)
+            .map(str::to_owned),
+        missing: missing
+            .elements()
+            .filter_map(|element| element.value.as_str())
+            .map(str::to_owned)
+            .collect(),
     }
 }
 
@@ -228,7 +321,10 @@ fn lookup_stages(store: &Store) -> Vec<Document> {
     let mut wrap = doc! { "_id": 0, "order": "$$ROOT" };
     for reference in Reference::ALL {
         let path = format!("${}", reference.id_field());
-        wrap.insert(key_name(reference), doc! { "$cond": [is_id(&path), &path, nobody] });
+        wrap.insert(
+            key_name(reference),
+            doc! { "$cond": [is_id(&path), &path, nobody] },
+        );
     }
     let mut stages = vec![doc! { "$project": wrap }];
     for reference in Reference::ALL {
@@ -257,12 +353,24 @@ fn joined_name(reference: Reference) -> String {
 }
 
 fn bundle_of_row(row: &RawDocument) -> Result<Bundle, Error> {
-    let first = |name: &str| raw::find(row, name).and_then(|list| list.elements().next()).map(|element| document(element.value)).transpose();
-    let order = raw::find(row, "order").ok_or_else(|| Error::Unusable("the database answered without the order".to_owned()))?;
-    let [client, livreur, restaurant, menu] = Reference::ALL.map(|reference| first(&joined_name(reference)));
+    let first = |name: &str| {
+        raw::find(row, name)
+            .and_then(|list| list.elements().next())
+            .map(|element| document(element.value))
+            .transpose()
+    };
+    let order = raw::find(row, "order")
+        .ok_or_else(|| Error::Unusable("the database answered without the order".to_owned()))?;
+    let [client, livreur, restaurant, menu] =
+        Reference::ALL.map(|reference| first(&joined_name(reference)));
     Ok(Bundle {
         order: Order::new(document(order)?),
-        references: [client?.map(Arc::new), livreur?.map(Arc::new), restaurant?.map(Arc::new), menu?.map(Arc::new)],
+        references: [
+            client?.map(Arc::new),
+            livreur?.map(Arc::new),
+            restaurant?.map(Arc::new),
+            menu?.map(Arc::new),
+        ],
         archived: first("archived")?.map(|archived| already_archived(&archived)),
     })
 }

@@ -7,9 +7,13 @@ use crate::domain::raw::{Elements, ValueRef, Writer, elements, kind};
 /// A document as canonical Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
 pub fn canonical(document: &RawDocument) -> String {
     match Document::try_from(document) {
-        Ok(document) => Bson::Document(document).into_canonical_extjson().to_string(),
+        Ok(document) => Bson::Document(document)
+            .into_canonical_extjson()
+            .to_string(),
         Err(_) => match Document::try_from(readable(elements(document.as_bytes())).as_ref()) {
-            Ok(document) => Bson::Document(document).into_canonical_extjson().to_string(),
+            Ok(document) => Bson::Document(document)
+                .into_canonical_extjson()
+                .to_string(),
             Err(_) => String::new(),
         },
     }
@@ -32,7 +36,10 @@ pub fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let end = (0..=most.saturating_sub('…'.len_utf8())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=most.saturating_sub('…'.len_utf8()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
     format!("{}…", &text[..end])
 }
 
@@ -43,11 +50,20 @@ fn readable(fields: Elements<'_>) -> RawDocumentBuf {
         let key = String::from_utf8_lossy(element.key);
         match element.value.kind {
             kind::STRING => {
-                writer.string(&key, &String::from_utf8_lossy(element.value.string_bytes().unwrap_or_default()));
+                writer.string(
+                    &key,
+                    &String::from_utf8_lossy(element.value.string_bytes().unwrap_or_default()),
+                );
             }
             kind @ (kind::DOCUMENT | kind::ARRAY) => {
                 let inner = readable(element.value.elements());
-                writer.value(key.as_bytes(), ValueRef { kind, bytes: inner.as_bytes() });
+                writer.value(
+                    key.as_bytes(),
+                    ValueRef {
+                        kind,
+                        bytes: inner.as_bytes(),
+                    },
+                );
             }
             _ => {
                 writer.value(key.as_bytes(), element.value);
@@ -67,7 +83,13 @@ mod tests {
         let document = RawDocumentBuf::try_from(&doc! { "n": 1_i64, "s": "é" }).unwrap();
         assert_eq!(canonical(&document), r#"{"n":{"$numberLong":"1"},"s":"é"}"#);
         let mut broken = Writer::default();
-        broken.value(b"\xff", ValueRef { kind: kind::STRING, bytes: b"\x02\0\0\0\xfe\0" });
+        broken.value(
+            b"\xff",
+            ValueRef {
+                kind: kind::STRING,
+                bytes: b"\x02\0\0\0\xfe\0",
+            },
+        );
         assert_eq!(canonical(&broken.finish()), r#"{"�":"�"}"#);
     }
 

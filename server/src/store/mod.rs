@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use mongodb::{
     Client, Database,
-    options::{ClientOptions, ReadConcern, SelectionCriteria, ServerAddress, WriteConcern},
+    options::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern},
 };
 
-use crate::{config::{Collections, Config}, domain::order::Reference};
+use crate::{
+    config::{Collections, Config},
+    domain::order::Reference,
+};
 
 mod command;
 mod error;
@@ -59,7 +62,13 @@ impl Names {
         Names {
             orders: collections.orders.clone(),
             archive: collections.archive.clone(),
-            references: [&collections.clients, &collections.couriers, &collections.restaurants, &collections.menus].map(String::clone),
+            references: [
+                &collections.clients,
+                &collections.couriers,
+                &collections.restaurants,
+                &collections.menus,
+            ]
+            .map(String::clone),
             quarantine: own("quarantine"),
             quarantine_bytes: own("quarantine_bytes"),
             batches: own("batches"),
@@ -99,21 +108,31 @@ impl Store {
         let mut options = parsed.map_err(|_| Error::Unusable("MONGODB_URI can't be understood; it must look like mongodb://user:password@host:27017/?replicaSet=name".to_owned()))?;
         options.app_name.get_or_insert_with(|| "archd".to_owned());
         // The driver waits 30 s for a server and has 10 connections by default: too long for a caller, too few for chunks in flight.
-        options.server_selection_timeout.get_or_insert(Duration::from_secs(3));
-        options.connect_timeout.get_or_insert(Duration::from_secs(3));
+        options
+            .server_selection_timeout
+            .get_or_insert(Duration::from_secs(3));
+        options
+            .connect_timeout
+            .get_or_insert(Duration::from_secs(3));
         options.max_pool_size.get_or_insert(64);
         options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
         // What the archive promises does not depend on a deployment's defaults.
         options.read_concern = Some(ReadConcern::majority());
         options.write_concern = Some(WriteConcern::majority());
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
-        let client = Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(
+            mongodb::options::ReadPreference::Primary,
+        ));
+        let client =
+            Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
         Ok(Store {
             database: client.database(&config.database),
             client,
             names: Names::new(&config.collections),
             delivered: config.delivered_status.clone(),
-            policy: Policy { operation_timeout: config.operation_timeout, retry_attempts: config.retry_attempts as usize },
+            policy: Policy {
+                operation_timeout: config.operation_timeout,
+                retry_attempts: config.retry_attempts as usize,
+            },
         })
     }
 

@@ -32,38 +32,70 @@ impl Store {
         let head = RawDocumentBuf::try_from(&head).expect("numbers are strings");
         let rows = self.rows(&joined(&[&head, &self.read_options()])).await?;
         // A list of numbers matches each of its members; it is nobody's number.
-        let pair = |row: &RawDocumentBuf| Some((raw::find(row, NUMERO)?.as_str()?.to_owned(), raw::find(row, "_id")?.to_owned()));
+        let pair = |row: &RawDocumentBuf| {
+            Some((
+                raw::find(row, NUMERO)?.as_str()?.to_owned(),
+                raw::find(row, "_id")?.to_owned(),
+            ))
+        };
         Ok(rows.iter().filter_map(pair).collect())
     }
 
     /// About how many orders are delivered now.
     pub async fn delivered_orders(&self) -> Result<i64, Error> {
         let command = rawdoc! { "count": self.names.orders.as_str(), "query": { "status": self.delivered.as_str() }, "maxTimeMS": self.max_time() };
-        self.retry(|| self.run(command.clone())).await.map(|reply| whole(reply.get("n")))
+        self.retry(|| self.run(command.clone()))
+            .await
+            .map(|reply| whole(reply.get("n")))
     }
 
     /// Orders whose status looks like the delivered one and is not, by status. Reads the status of every order.
     pub async fn near_misses(&self) -> Result<Vec<NearMiss>, Error> {
         // The known statuses are left out with an expression, because a plain `$nin` would take a list that holds one for it.
-        let known = [self.delivered.as_str(), "en_attente", "en_preparation", "en_cours", "annulée"];
+        let known = [
+            self.delivered.as_str(),
+            "en_attente",
+            "en_preparation",
+            "en_cours",
+            "annulée",
+        ];
         let pipeline = [
             doc! { "$match": { "$expr": { "$not": [{ "$in": [format!("${STATUS}"), &known[..]] }] } } },
             doc! { "$group": { "_id": format!("${STATUS}"), "orders": { "$sum": 1 }, "examples": { "$firstN": { "input": format!("${NUMERO}"), "n": EXAMPLES as i32 } } } },
             doc! { "$limit": 10_000 },
         ];
-        let head = RawDocumentBuf::try_from(&doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {} });
-        let rows = self.rows(&joined(&[&head.expect("a plain pipeline"), &self.read_options()])).await?;
+        let head = RawDocumentBuf::try_from(
+            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {} },
+        );
+        let rows = self
+            .rows(&joined(&[
+                &head.expect("a plain pipeline"),
+                &self.read_options(),
+            ]))
+            .await?;
         let mut misses: BTreeMap<String, NearMiss> = BTreeMap::new();
         for row in &rows {
-            let Some(status) = raw::find(row, "_id") else { continue };
+            let Some(status) = raw::find(row, "_id") else {
+                continue;
+            };
             if !is_near_miss(&bson_of(status), &self.delivered) {
                 continue;
             }
             let shown = super::json::shown(status, 256);
-            let miss = misses.entry(shown.clone()).or_insert(NearMiss { status: shown, orders: 0, examples: Vec::new() });
-            miss.orders += raw::find(row, "orders").map(|orders| whole(Some(&bson_of(orders)))).unwrap_or_default();
+            let miss = misses.entry(shown.clone()).or_insert(NearMiss {
+                status: shown,
+                orders: 0,
+                examples: Vec::new(),
+            });
+            miss.orders += raw::find(row, "orders")
+                .map(|orders| whole(Some(&bson_of(orders))))
+                .unwrap_or_default();
             let examples = raw::find(row, "examples").unwrap_or(ValueRef::NULL);
-            miss.examples.extend(examples.elements().map(|element| super::json::shown(element.value, 64).trim_matches('"').to_owned()));
+            miss.examples.extend(examples.elements().map(|element| {
+                super::json::shown(element.value, 64)
+                    .trim_matches('"')
+                    .to_owned()
+            }));
             miss.examples.truncate(EXAMPLES);
         }
         Ok(misses.into_values().collect())
@@ -74,5 +106,8 @@ impl Store {
 fn bson_of(value: ValueRef<'_>) -> Bson {
     let mut writer = raw::Writer::default();
     writer.value("v", value);
-    bson::Document::try_from(writer.finish().as_ref()).ok().and_then(|mut document| document.remove("v")).unwrap_or(Bson::Null)
+    bson::Document::try_from(writer.finish().as_ref())
+        .ok()
+        .and_then(|mut document| document.remove("v"))
+        .unwrap_or(Bson::Null)
 }

@@ -51,7 +51,10 @@ pub struct Filter {
 
 /// The name of the entry of an order: the same however often it is quarantined.
 pub fn entry_id(order_id: ValueRef<'_>) -> String {
-    let hash = Sha256::new().chain_update([order_id.kind]).chain_update(order_id.bytes).finalize();
+    let hash = Sha256::new()
+        .chain_update([order_id.kind])
+        .chain_update(order_id.bytes)
+        .finalize();
     format!("q{}", hex::encode(&hash[..12]))
 }
 
@@ -62,10 +65,26 @@ impl Store {
             return Ok(());
         }
         // The bytes first: an entry is never without them.
-        let parts: Vec<RawDocumentBuf> = refused.iter().flat_map(|(order, _)| bytes_statements(order)).collect();
-        self.write_all(rawdoc! { "update": self.names.quarantine_bytes.as_str() }, "updates", &parts).await?;
-        let entries: Vec<RawDocumentBuf> = refused.iter().map(|(order, refusal)| entry_statement(order, refusal)).collect();
-        self.write_all(rawdoc! { "update": self.names.quarantine.as_str() }, "updates", &entries).await
+        let parts: Vec<RawDocumentBuf> = refused
+            .iter()
+            .flat_map(|(order, _)| bytes_statements(order))
+            .collect();
+        self.write_all(
+            rawdoc! { "update": self.names.quarantine_bytes.as_str() },
+            "updates",
+            &parts,
+        )
+        .await?;
+        let entries: Vec<RawDocumentBuf> = refused
+            .iter()
+            .map(|(order, refusal)| entry_statement(order, refusal))
+            .collect();
+        self.write_all(
+            rawdoc! { "update": self.names.quarantine.as_str() },
+            "updates",
+            &entries,
+        )
+        .await
     }
 
     /// Entries by id, at most `limit`.
@@ -86,19 +105,36 @@ impl Store {
         }
         let head = doc! { "find": &self.names.quarantine, "filter": query, "sort": { "_id": 1 }, "limit": i64::try_from(limit).unwrap_or(i64::MAX) };
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows(&joined(&[&head, &self.read_options()])).await?.iter().map(entry).collect()
+        self.rows(&joined(&[&head, &self.read_options()]))
+            .await?
+            .iter()
+            .map(entry)
+            .collect()
     }
 
     /// One entry.
     pub async fn quarantine_entry(&self, id: &str) -> Result<Option<Entry>, Error> {
-        Ok(self.quarantined(&Filter { ids: vec![id.to_owned()], ..Filter::default() }, 1).await?.pop())
+        Ok(self
+            .quarantined(
+                &Filter {
+                    ids: vec![id.to_owned()],
+                    ..Filter::default()
+                },
+                1,
+            )
+            .await?
+            .pop())
     }
 
     /// The bytes of a quarantined order.
     pub async fn quarantined_bytes(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
         let command = rawdoc! { "find": self.names.quarantine_bytes.as_str(), "filter": parts_of(id), "sort": { "_id": 1 } };
-        let rows = self.rows(&joined(&[&command, &self.read_options()])).await?;
-        let parts = rows.iter().filter_map(|row| raw::find(row, "bytes").filter(|value| value.kind == kind::BINARY));
+        let rows = self
+            .rows(&joined(&[&command, &self.read_options()]))
+            .await?;
+        let parts = rows
+            .iter()
+            .filter_map(|row| raw::find(row, "bytes").filter(|value| value.kind == kind::BINARY));
         // A binary value is its length, its subtype, then the bytes.
         let bytes: Vec<u8> = parts.flat_map(|value| value.bytes[5..].to_vec()).collect();
         Ok(RawDocumentBuf::from_bytes(bytes).ok())
@@ -109,11 +145,36 @@ impl Store {
         if ids.is_empty() {
             return Ok(0);
         }
-        let there = self.quarantined(&Filter { ids: ids.to_vec(), ..Filter::default() }, ids.len()).await?.len();
-        let statements: Vec<RawDocumentBuf> = ids.iter().map(|id| rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 }).collect();
-        self.write_all(rawdoc! { "delete": self.names.quarantine.as_str() }, "deletes", &statements).await?;
-        let statements: Vec<RawDocumentBuf> = ids.iter().map(|id| rawdoc! { "q": parts_of(id), "limit": 0 }).collect();
-        self.write_all(rawdoc! { "delete": self.names.quarantine_bytes.as_str() }, "deletes", &statements).await?;
+        let there = self
+            .quarantined(
+                &Filter {
+                    ids: ids.to_vec(),
+                    ..Filter::default()
+                },
+                ids.len(),
+            )
+            .await?
+            .len();
+        let statements: Vec<RawDocumentBuf> = ids
+            .iter()
+            .map(|id| rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 })
+            .collect();
+        self.write_all(
+            rawdoc! { "delete": self.names.quarantine.as_str() },
+            "deletes",
+            &statements,
+        )
+        .await?;
+        let statements: Vec<RawDocumentBuf> = ids
+            .iter()
+            .map(|id| rawdoc! { "q": parts_of(id), "limit": 0 })
+            .collect();
+        self.write_all(
+            rawdoc! { "delete": self.names.quarantine_bytes.as_str() },
+            "deletes",
+            &statements,
+        )
+        .await?;
         Ok(there)
     }
 
@@ -123,12 +184,20 @@ impl Store {
         let mut filter = Filter::default();
         loop {
             let entries = self.quarantined(&filter, 500).await?;
-            let Some(last) = entries.last() else { return Ok(released) };
+            let Some(last) = entries.last() else {
+                return Ok(released);
+            };
             filter.after = Some(last.id.clone());
-            let archived = self.archived_ids(entries.iter().map(|entry| &entry.order_id)).await?;
+            let archived = self
+                .archived_ids(entries.iter().map(|entry| &entry.order_id))
+                .await?;
             // An order whose number was changed after archiving is in both places, and stays here until that is mended.
-            let gone = entries.iter().filter(|entry| entry.refusal.reason != Reason::NumberConflict && archived.contains(&entry.order_id));
-            released += self.release(&gone.map(|entry| entry.id.clone()).collect::<Vec<_>>()).await?;
+            let gone = entries.iter().filter(|entry| {
+                entry.refusal.reason != Reason::NumberConflict && archived.contains(&entry.order_id)
+            });
+            released += self
+                .release(&gone.map(|entry| entry.id.clone()).collect::<Vec<_>>())
+                .await?;
         }
     }
 
@@ -136,10 +205,24 @@ impl Store {
         let mut command = Writer::default();
         let any = any_of(ids);
         command.string("find", &self.names.archive);
-        command.document("filter", &field("_id", ValueRef { kind: kind::DOCUMENT, bytes: any.as_bytes() }));
+        command.document(
+            "filter",
+            &field(
+                "_id",
+                ValueRef {
+                    kind: kind::DOCUMENT,
+                    bytes: any.as_bytes(),
+                },
+            ),
+        );
         command.document("projection", &rawdoc! { "_id": 1 });
-        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
-        Ok(rows.iter().filter_map(|row| raw::find(row, "_id").map(ValueRef::to_owned)).collect())
+        let rows = self
+            .rows(&joined(&[&command.finish(), &self.read_options()]))
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| raw::find(row, "_id").map(ValueRef::to_owned))
+            .collect())
     }
 }
 
@@ -154,13 +237,26 @@ fn bytes_statements(order: &Order) -> Vec<RawDocumentBuf> {
     parts
         .map(|(part, bytes)| {
             let mut binary = Vec::with_capacity(bytes.len() + 5);
-            binary.extend(i32::try_from(bytes.len()).expect("a part is small").to_le_bytes());
+            binary.extend(
+                i32::try_from(bytes.len())
+                    .expect("a part is small")
+                    .to_le_bytes(),
+            );
             binary.push(0);
             binary.extend(bytes);
             let id = rawdoc! { "_id": format!("{id}/{part:04}") };
-            let set = field("bytes", ValueRef { kind: kind::BINARY, bytes: &binary });
+            let set = field(
+                "bytes",
+                ValueRef {
+                    kind: kind::BINARY,
+                    bytes: &binary,
+                },
+            );
             let mut statement = Writer::with_capacity(bytes.len() + 128);
-            statement.document("q", &id).document("u", &joined(&[&id, &set])).bool("upsert", true);
+            statement
+                .document("q", &id)
+                .document("u", &joined(&[&id, &set]))
+                .bool("upsert", true);
             statement.finish()
         })
         .collect()
@@ -171,40 +267,71 @@ fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
     let text = |text: &str| literal(Value::string(text).as_ref());
     let mut set = Writer::default();
     set.document("order_id", &literal(order.id()));
-    set.document(NUMERO, &order.numero().map_or_else(|| literal(ValueRef::NULL), |numero| text(&super::json::cut(numero, 256))));
-    set.document("reason", &text(refusal.reason.name())).document("detail", &text(&refusal.detail));
+    set.document(
+        NUMERO,
+        &order.numero().map_or_else(
+            || literal(ValueRef::NULL),
+            |numero| text(&super::json::cut(numero, 256)),
+        ),
+    );
+    set.document("reason", &text(refusal.reason.name()))
+        .document("detail", &text(&refusal.detail));
     set.int32("bytes", i32::try_from(order.size()).unwrap_or(i32::MAX));
     // A pipeline, because only there the database's own clock can be written.
     let times = rawdoc! {
         "first_seen": { "$ifNull": ["$first_seen", "$$NOW"] }, "last_seen": "$$NOW",
         "attempts": { "$add": [{ "$ifNull": ["$attempts", 0] }, 1] },
     };
-    let stage = field("$set", ValueRef { kind: kind::DOCUMENT, bytes: joined(&[&set.finish(), &times]).as_bytes() });
+    let stage = field(
+        "$set",
+        ValueRef {
+            kind: kind::DOCUMENT,
+            bytes: joined(&[&set.finish(), &times]).as_bytes(),
+        },
+    );
     let mut statement = Writer::default();
     statement.document("q", &rawdoc! { "_id": entry_id(order.id()) });
-    statement.array("u", [ValueRef { kind: kind::DOCUMENT, bytes: stage.as_bytes() }]).bool("upsert", true);
+    statement
+        .array(
+            "u",
+            [ValueRef {
+                kind: kind::DOCUMENT,
+                bytes: stage.as_bytes(),
+            }],
+        )
+        .bool("upsert", true);
     statement.finish()
 }
 
 /// Reads an entry from its document.
 pub(super) fn entry(row: &RawDocumentBuf) -> Result<Entry, Error> {
-    let order_id = raw::find(row, "order_id").unwrap_or(ValueRef::NULL).to_owned();
+    let order_id = raw::find(row, "order_id")
+        .unwrap_or(ValueRef::NULL)
+        .to_owned();
     // The order's `_id` may be text that is not UTF-8; everything else here was written by us.
     let rest = raw::elements(row.as_bytes()).filter(|element| element.key != b"order_id");
     let mut plain = Writer::default();
     rest.for_each(|element| {
         plain.value(element.key, element.value);
     });
-    let row = Document::try_from(plain.finish().as_ref()).map_err(|_| Error::Unusable("a quarantine entry can't be read".to_owned()))?;
+    let row = Document::try_from(plain.finish().as_ref())
+        .map_err(|_| Error::Unusable("a quarantine entry can't be read".to_owned()))?;
     let text = |field| row.get_str(field).unwrap_or_default().to_owned();
-    let date = |field| row.get_datetime(field).copied().unwrap_or(DateTime::from_millis(0));
+    let date = |field| {
+        row.get_datetime(field)
+            .copied()
+            .unwrap_or(DateTime::from_millis(0))
+    };
     let reason = text("reason");
     Ok(Entry {
         id: text("_id"),
         order_id,
         numero: row.get_str(NUMERO).ok().map(str::to_owned),
         refusal: Refusal {
-            reason: Reason::ALL.into_iter().find(|known| known.name() == reason).unwrap_or(Reason::Refused),
+            reason: Reason::ALL
+                .into_iter()
+                .find(|known| known.name() == reason)
+                .unwrap_or(Reason::Refused),
             detail: text("detail"),
         },
         attempts: whole(row.get("attempts")),

@@ -11,14 +11,26 @@ use crate::domain::raw;
 
 impl Store {
     /// Inserts documents into a collection, as many at a time as one message takes.
-    pub async fn insert(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Error> {
+    pub async fn insert(
+        &self,
+        collection: &str,
+        documents: &[RawDocumentBuf],
+    ) -> Result<(), Error> {
         for part in split(documents) {
             let command = self.write_command(&rawdoc! { "insert": collection }, "documents", part);
             let reply = self.run(command).await?;
-            let failure = reply.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(Bson::as_document);
+            let failure = reply
+                .get_array("writeErrors")
+                .ok()
+                .and_then(|errors| errors.first())
+                .and_then(Bson::as_document);
             if let Some(failure) = failure {
                 let code = failure.get_i32("code").unwrap_or_default();
-                return Err(Error::from_code("insert", code, failure.get_str("codeName").unwrap_or("WriteError")));
+                return Err(Error::from_code(
+                    "insert",
+                    code,
+                    failure.get_str("codeName").unwrap_or("WriteError"),
+                ));
             }
         }
         Ok(())
@@ -26,8 +38,15 @@ impl Store {
 
     /// Sets fields of one live order.
     pub async fn update_order(&self, id: &Bson, set: &Document) -> Result<(), Error> {
-        let statement = RawDocumentBuf::try_from(&doc! { "q": { "_id": id }, "u": { "$set": set } }).expect("seed data is plain");
-        self.write_all(rawdoc! { "update": self.names.orders.as_str() }, "updates", &[statement]).await
+        let statement =
+            RawDocumentBuf::try_from(&doc! { "q": { "_id": id }, "u": { "$set": set } })
+                .expect("seed data is plain");
+        self.write_all(
+            rawdoc! { "update": self.names.orders.as_str() },
+            "updates",
+            &[statement],
+        )
+        .await
     }
 
     /// The highest whole number in a field of a collection, 0 when there is none.
@@ -35,20 +54,25 @@ impl Store {
         let filter = doc! { field: { "$type": "number" } };
         let head = doc! { "find": collection, "filter": filter, "sort": { field: -1 }, "limit": 1, "projection": { field: 1 } };
         let rows = self.rows(&self.reading(&head)).await?;
-        let row = rows.first().and_then(|row| Document::try_from(row.as_ref()).ok());
+        let row = rows
+            .first()
+            .and_then(|row| Document::try_from(row.as_ref()).ok());
         Ok(whole(row.as_ref().and_then(|row| row.get(field))))
     }
 
     /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is none.
     pub async fn highest_sequence(&self) -> Result<i64, Error> {
         let text = doc! { "$arrayElemAt": [{ "$split": ["$numero_commande", "-"] }, -1] };
-        let sequence = doc! { "$convert": { "input": text, "to": "long", "onError": 0_i64, "onNull": 0_i64 } };
+        let sequence =
+            doc! { "$convert": { "input": text, "to": "long", "onError": 0_i64, "onNull": 0_i64 } };
         let head = doc! {
             "aggregate": &self.names.orders, "cursor": {},
             "pipeline": [{ "$match": { "numero_commande": { "$regex": "^CMD-" } } }, { "$group": { "_id": Bson::Null, "highest": { "$max": sequence } } }],
         };
         let rows = self.rows(&self.reading(&head)).await?;
-        let row = rows.first().and_then(|row| Document::try_from(row.as_ref()).ok());
+        let row = rows
+            .first()
+            .and_then(|row| Document::try_from(row.as_ref()).ok());
         Ok(whole(row.as_ref().and_then(|row| row.get("highest"))))
     }
 
@@ -59,11 +83,19 @@ impl Store {
             "pipeline": [{ "$group": { "_id": "$status", "n": { "$sum": 1 } } }, { "$sort": { "n": -1, "_id": 1 } }],
         };
         let rows = self.rows(&self.reading(&head)).await?;
-        let pair = |row: &RawDocumentBuf| Some((raw::find(row, "_id")?.as_str()?.to_owned(), whole(Document::try_from(row.as_ref()).ok()?.get("n"))));
+        let pair = |row: &RawDocumentBuf| {
+            Some((
+                raw::find(row, "_id")?.as_str()?.to_owned(),
+                whole(Document::try_from(row.as_ref()).ok()?.get("n")),
+            ))
+        };
         Ok(rows.iter().filter_map(pair).collect())
     }
 
     fn reading(&self, head: &Document) -> RawDocumentBuf {
-        joined(&[&RawDocumentBuf::try_from(head).expect("a plain query"), &self.read_options()])
+        joined(&[
+            &RawDocumentBuf::try_from(head).expect("a plain query"),
+            &self.read_options(),
+        ])
     }
 }

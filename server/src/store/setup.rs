@@ -19,9 +19,14 @@ impl Store {
     pub async fn hello(&self) -> Result<Deployment, Error> {
         let reply = self.run(rawdoc! { "hello": 1 }).await?;
         if !reply.get_bool("isWritablePrimary").unwrap_or(false) {
-            return Err(Error::Unavailable("it has no primary at the moment".to_owned()));
+            return Err(Error::Unavailable(
+                "it has no primary at the moment".to_owned(),
+            ));
         }
-        Ok(Deployment { replica_set: reply.get_str("setName").ok().map(str::to_owned), now: reply.get_datetime("localTime").ok().copied() })
+        Ok(Deployment {
+            replica_set: reply.get_str("setName").ok().map(str::to_owned),
+            now: reply.get_datetime("localTime").ok().copied(),
+        })
     }
 
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
@@ -35,20 +40,33 @@ impl Store {
         ])
         .await?;
         let month = 32 * 24 * 60 * 60;
-        self.create_indexes(&self.names.counters, vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }]).await
+        self.create_indexes(
+            &self.names.counters,
+            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
+        )
+        .await
     }
 
     async fn prepare_archive(&self) -> Result<(), Error> {
         let indexes = self.indexes(&self.names.archive).await?;
-        let on_numero = |index: &&Document| index.get_document("key").is_ok_and(|key| *key == doc! { NUMERO: 1 });
+        let on_numero = |index: &&Document| {
+            index
+                .get_document("key")
+                .is_ok_and(|key| *key == doc! { NUMERO: 1 })
+        };
         if let Some(index) = indexes.iter().find(on_numero) {
-            let plain = !index.contains_key("partialFilterExpression") && !index.contains_key("collation") && !index.contains_key("sparse");
+            let plain = !index.contains_key("partialFilterExpression")
+                && !index.contains_key("collation")
+                && !index.contains_key("sparse");
             if index.get_bool("unique").unwrap_or(false) && plain {
                 return Ok(());
             }
             return Err(Error::Unusable(format!(
                 "the index {:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({:?}), and the server makes the right one",
-                index.get_str("name").unwrap_or_default(), self.names.archive, self.names.archive, index.get_str("name").unwrap_or_default(),
+                index.get_str("name").unwrap_or_default(),
+                self.names.archive,
+                self.names.archive,
+                index.get_str("name").unwrap_or_default(),
             )));
         }
         let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
@@ -66,7 +84,11 @@ impl Store {
     pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
         for (collection, field) in self.wanted_indexes() {
-            let led_by = |index: &Document| index.get_document("key").is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field));
+            let led_by = |index: &Document| {
+                index
+                    .get_document("key")
+                    .is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field))
+            };
             if !self.indexes(collection).await?.iter().any(led_by) {
                 warnings.push(format!("{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"));
             }
@@ -77,18 +99,28 @@ impl Store {
     /// Makes the indexes that [`Store::missing_indexes`] misses.
     pub async fn create_missing_indexes(&self) -> Result<(), Error> {
         for (collection, field) in self.wanted_indexes() {
-            self.create_indexes(collection, vec![doc! { "key": { field: 1 }, "name": format!("{field}_1") }]).await?;
+            self.create_indexes(
+                collection,
+                vec![doc! { "key": { field: 1 }, "name": format!("{field}_1") }],
+            )
+            .await?;
         }
         Ok(())
     }
 
     fn wanted_indexes(&self) -> Vec<(&str, &'static str)> {
-        let references = Reference::ALL.map(|reference| (self.names.of(reference), reference.id_field()));
-        references.into_iter().chain([(self.names.orders.as_str(), NUMERO)]).collect()
+        let references =
+            Reference::ALL.map(|reference| (self.names.of(reference), reference.id_field()));
+        references
+            .into_iter()
+            .chain([(self.names.orders.as_str(), NUMERO)])
+            .collect()
     }
 
     async fn create_indexes(&self, collection: &str, indexes: Vec<Document>) -> Result<(), Error> {
-        let command = bson::RawDocumentBuf::try_from(&doc! { "createIndexes": collection, "indexes": indexes, "writeConcern": { "w": "majority" } });
+        let command = bson::RawDocumentBuf::try_from(
+            &doc! { "createIndexes": collection, "indexes": indexes, "writeConcern": { "w": "majority" } },
+        );
         let command = command.expect("index descriptions are plain documents");
         self.retry(|| self.run(command.clone())).await.map(|_| ())
     }
@@ -96,8 +128,14 @@ impl Store {
     async fn indexes(&self, collection: &str) -> Result<Vec<Document>, Error> {
         const NAMESPACE_NOT_FOUND: i32 = 26;
         match self.rows(&rawdoc! { "listIndexes": collection }).await {
-            Ok(rows) => Ok(rows.iter().filter_map(|row| Document::try_from(row.as_ref()).ok()).collect()),
-            Err(Error::Refused { code: NAMESPACE_NOT_FOUND, .. }) => Ok(Vec::new()),
+            Ok(rows) => Ok(rows
+                .iter()
+                .filter_map(|row| Document::try_from(row.as_ref()).ok())
+                .collect()),
+            Err(Error::Refused {
+                code: NAMESPACE_NOT_FOUND,
+                ..
+            }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -111,8 +149,12 @@ impl Store {
             ],
             "cursor": {}, "allowDiskUse": true,
         };
-        let rows = self.rows(&joined(&[&command, &self.read_options()])).await?;
-        let shown = |row: &bson::RawDocumentBuf| crate::domain::raw::find(row, "_id").map(|numero| super::json::shown(numero, 64));
+        let rows = self
+            .rows(&joined(&[&command, &self.read_options()]))
+            .await?;
+        let shown = |row: &bson::RawDocumentBuf| {
+            crate::domain::raw::find(row, "_id").map(|numero| super::json::shown(numero, 64))
+        };
         Ok(rows.iter().filter_map(shown).collect())
     }
 }

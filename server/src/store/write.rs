@@ -48,11 +48,16 @@ impl Store {
         let mut pauses = backon::BackoffBuilder::build(self.backoff());
         let mut uncertain = false;
         loop {
-            let open: Vec<usize> = (0..documents.len()).filter(|index| outcomes[*index].is_none()).collect();
+            let open: Vec<usize> = (0..documents.len())
+                .filter(|index| outcomes[*index].is_none())
+                .collect();
             if open.is_empty() {
                 break;
             }
-            let fault = match self.attempt(documents, &open, uncertain, &mut outcomes).await {
+            let fault = match self
+                .attempt(documents, &open, uncertain, &mut outcomes)
+                .await
+            {
                 // Everything was answered; what is still open was not confirmed by a majority yet.
                 Ok(()) if outcomes.iter().all(Option::is_some) => break,
                 Ok(()) => Error::Unavailable("a majority has not confirmed the write".to_owned()),
@@ -65,16 +70,32 @@ impl Store {
                 None => return Err(fault),
             }
         }
-        Ok(outcomes.into_iter().map(|outcome| outcome.expect("the loop ends once every outcome is known")).collect())
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.expect("the loop ends once every outcome is known"))
+            .collect())
     }
 
     /// One round: first see what an earlier round has written after all, then insert the rest.
-    async fn attempt(&self, documents: &[ArchiveDocument], open: &[usize], uncertain: bool, outcomes: &mut [Option<Written>]) -> Result<(), Error> {
+    async fn attempt(
+        &self,
+        documents: &[ArchiveDocument],
+        open: &[usize],
+        uncertain: bool,
+        outcomes: &mut [Option<Written>],
+    ) -> Result<(), Error> {
         if uncertain {
             self.read_back(documents, open, true, outcomes).await?;
         }
-        let open: Vec<usize> = open.iter().copied().filter(|index| outcomes[*index].is_none()).collect();
-        let bytes: Vec<RawDocumentBuf> = open.iter().map(|index| documents[*index].document.clone()).collect();
+        let open: Vec<usize> = open
+            .iter()
+            .copied()
+            .filter(|index| outcomes[*index].is_none())
+            .collect();
+        let bytes: Vec<RawDocumentBuf> = open
+            .iter()
+            .map(|index| documents[*index].document.clone())
+            .collect();
         let mut collided = Vec::new();
         let mut parts: VecDeque<(&[usize], &[RawDocumentBuf])> = VecDeque::new();
         let mut start = 0;
@@ -83,10 +104,16 @@ impl Store {
             start += part.len();
         }
         while let Some((indexes, part)) = parts.pop_front() {
-            let command = self.write_command(&rawdoc! { "insert": self.names.archive.as_str() }, "documents", part);
+            let command = self.write_command(
+                &rawdoc! { "insert": self.names.archive.as_str() },
+                "documents",
+                part,
+            );
             let reply = match self.run(command).await {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.
-                Err(Error::Refused { code, .. }) if BAD_DOCUMENT.contains(&code) && part.len() > 1 => {
+                Err(Error::Refused { code, .. })
+                    if BAD_DOCUMENT.contains(&code) && part.len() > 1 =>
+                {
                     let half = part.len() / 2;
                     parts.push_back((&indexes[..half], &part[..half]));
                     parts.push_back((&indexes[half..], &part[half..]));
@@ -100,7 +127,11 @@ impl Store {
             };
             if let Ok(failure) = reply.get_document("writeConcernError") {
                 // The documents may be there or not, and a majority has not confirmed those that are: read back next round.
-                return Err(Error::from_code("insert", code_of(failure), failure.get_str("codeName").unwrap_or("WriteConcernError")));
+                return Err(Error::from_code(
+                    "insert",
+                    code_of(failure),
+                    failure.get_str("codeName").unwrap_or("WriteConcernError"),
+                ));
             }
             let refused = refusals(&reply);
             for (position, index) in indexes.iter().enumerate() {
@@ -108,26 +139,48 @@ impl Store {
                     None => outcomes[*index] = Some(Written::Archived),
                     Some((DUPLICATE_KEY, _)) => collided.push(*index),
                     Some((code, name)) => match Error::from_code("insert", *code, name) {
-                        Error::Refused { code, name, .. } => outcomes[*index] = Some(Written::Refused(refused_by_database(code, &name))),
+                        Error::Refused { code, name, .. } => {
+                            outcomes[*index] =
+                                Some(Written::Refused(refused_by_database(code, &name)))
+                        }
                         error => return Err(error),
                     },
                 }
             }
         }
         if !collided.is_empty() {
-            self.read_back(documents, &collided, uncertain, outcomes).await?;
+            self.read_back(documents, &collided, uncertain, outcomes)
+                .await?;
         }
         Ok(())
     }
 
     /// Looks at what the archive holds for these documents, and settles those that it holds something for.
-    async fn read_back(&self, documents: &[ArchiveDocument], open: &[usize], uncertain: bool, outcomes: &mut [Option<Written>]) -> Result<(), Error> {
-        let present = self.present(open.iter().map(|index| &documents[*index])).await?;
-        let by_id: HashMap<&Value, &Present> = present.iter().map(|present| (&present.id, present)).collect();
-        let by_numero: HashMap<&Value, &Present> = present.iter().map(|present| (&present.numero, present)).collect();
+    async fn read_back(
+        &self,
+        documents: &[ArchiveDocument],
+        open: &[usize],
+        uncertain: bool,
+        outcomes: &mut [Option<Written>],
+    ) -> Result<(), Error> {
+        let present = self
+            .present(open.iter().map(|index| &documents[*index]))
+            .await?;
+        let by_id: HashMap<&Value, &Present> = present
+            .iter()
+            .map(|present| (&present.id, present))
+            .collect();
+        let by_numero: HashMap<&Value, &Present> = present
+            .iter()
+            .map(|present| (&present.numero, present))
+            .collect();
         for index in open {
             let document = &documents[*index].document;
-            let own = |name| raw::find(document, name).unwrap_or(ValueRef::NULL).to_owned();
+            let own = |name| {
+                raw::find(document, name)
+                    .unwrap_or(ValueRef::NULL)
+                    .to_owned()
+            };
             let (id, numero) = (own("_id"), own(NUMERO));
             outcomes[*index] = match (by_id.get(&id), by_numero.get(&numero)) {
                 // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
@@ -151,19 +204,32 @@ impl Store {
         Ok(())
     }
 
-    async fn present<'d>(&self, documents: impl Iterator<Item = &'d ArchiveDocument>) -> Result<Vec<Present>, Error> {
+    async fn present<'d>(
+        &self,
+        documents: impl Iterator<Item = &'d ArchiveDocument>,
+    ) -> Result<Vec<Present>, Error> {
         let (mut ids, mut numeros) = (Vec::new(), Vec::new());
         for document in documents {
             ids.extend(raw::find(&document.document, "_id").map(ValueRef::to_owned));
             numeros.extend(raw::find(&document.document, NUMERO).map(ValueRef::to_owned));
         }
         let mut filter = Writer::default();
-        let choices = [field("_id", document_value(&any_of(&ids))), field(NUMERO, document_value(&any_of(&numeros)))];
+        let choices = [
+            field("_id", document_value(&any_of(&ids))),
+            field(NUMERO, document_value(&any_of(&numeros))),
+        ];
         filter.array("$or", choices.iter().map(|choice| document_value(choice)));
         let mut command = Writer::default();
-        command.string("find", &self.names.archive).document("filter", &filter.finish());
-        command.document("projection", &rawdoc! { "numero_commande": 1, "date_archivage": 1 });
-        let rows = self.rows(&joined(&[&command.finish(), &self.read_options()])).await?;
+        command
+            .string("find", &self.names.archive)
+            .document("filter", &filter.finish());
+        command.document(
+            "projection",
+            &rawdoc! { "numero_commande": 1, "date_archivage": 1 },
+        );
+        let rows = self
+            .rows(&joined(&[&command.finish(), &self.read_options()]))
+            .await?;
         let own = |row: &RawDocumentBuf, name| raw::find(row, name).map(ValueRef::to_owned);
         Ok(rows
             .iter()
@@ -177,17 +243,28 @@ impl Store {
 }
 
 fn document_value(document: &RawDocumentBuf) -> ValueRef<'_> {
-    ValueRef { kind: kind::DOCUMENT, bytes: document.as_bytes() }
+    ValueRef {
+        kind: kind::DOCUMENT,
+        bytes: document.as_bytes(),
+    }
 }
 
 /// Code and name of each document that was refused, by its position in the command.
 fn refusals(reply: &Document) -> HashMap<usize, (i32, String)> {
-    let Ok(errors) = reply.get_array("writeErrors") else { return HashMap::new() };
+    let Ok(errors) = reply.get_array("writeErrors") else {
+        return HashMap::new();
+    };
     let errors = errors.iter().filter_map(bson::Bson::as_document);
     errors
         .filter_map(|error| {
             let position = usize::try_from(error.get_i32("index").ok()?).ok()?;
-            Some((position, (code_of(error), error.get_str("codeName").unwrap_or("WriteError").to_owned())))
+            Some((
+                position,
+                (
+                    code_of(error),
+                    error.get_str("codeName").unwrap_or("WriteError").to_owned(),
+                ),
+            ))
         })
         .collect()
 }
@@ -195,6 +272,8 @@ fn refusals(reply: &Document) -> HashMap<usize, (i32, String)> {
 fn refused_by_database(code: i32, name: &str) -> Refusal {
     Refusal {
         reason: Reason::Refused,
-        detail: format!("the database refuses the archived document: {name} (code {code}); look for a validator on the archive, or a nesting too deep"),
+        detail: format!(
+            "the database refuses the archived document: {name} (code {code}); look for a validator on the archive, or a nesting too deep"
+        ),
     }
 }

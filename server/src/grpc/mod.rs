@@ -1,0 +1,194 @@
+//! The edge: protobuf in, protobuf out. The only code that knows tonic and the contract.
+
+mod archive;
+mod batch;
+mod event;
+mod quarantine;
+mod seed;
+mod stats;
+mod watcher;
+
+mod call;
+mod convert;
+mod page;
+mod status;
+
+use std::time::Duration;
+
+use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    Status,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::server::HealthReporter;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::call::Calls;
+pub(crate) use self::convert::batch as batch_message;
+use crate::{
+    archiver::Archiver,
+    config::{Config, Profile},
+    corridor::Corridor,
+    desk::Desk,
+    monitor::Monitor,
+    store::Store,
+};
+
+/// Everything behind the services.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) monitor: Monitor,
+    pub(crate) corridor: Corridor,
+    pub(crate) desk: Desk,
+    pub(crate) archiver: Archiver,
+}
+
+/// Serves callers until `stop` is cancelled, then until the last of them has left.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    config: &Config,
+    parts: Parts,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let calls = Calls {
+        monitor: parts.monitor.clone(),
+        request_timeout: config.request_timeout,
+        stop: stop.clone(),
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tasks.spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
+    let mut routes = Routes::builder();
+    routes.add_service(health);
+    if config.reflection {
+        let descriptors = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        };
+        routes.add_service(
+            descriptors()
+                .build_v1()
+                .expect("the descriptors were compiled into this program"),
+        );
+        routes.add_service(
+            descriptors()
+                .build_v1alpha()
+                .expect("the descriptors were compiled into this program"),
+        );
+    }
+    add_services(&mut routes, config, parts, calls);
+    // tonic leaves hyper's limits open: without these, one caller could hold any number of streams and pings open for ever.
+    Server::builder()
+        .layer(CatchPanicLayer::custom(after_a_panic))
+        .max_concurrent_streams(1024)
+        .http2_max_pending_accept_reset_streams(Some(64))
+        .http2_max_local_error_reset_streams(Some(1024))
+        .http2_max_header_list_size(16 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stop.cancelled_owned(),
+        )
+        .await
+}
+
+fn add_services(
+    routes: &mut tonic::service::RoutesBuilder,
+    config: &Config,
+    parts: Parts,
+    calls: Calls,
+) {
+    let Parts {
+        store,
+        monitor: _,
+        corridor,
+        desk,
+        archiver,
+    } = parts;
+    let simulation = config.profile == Profile::Simulation;
+    routes
+        .add_service(pb::archive_service_server::ArchiveServiceServer::new(
+            archive::ArchiveService {
+                calls: calls.clone(),
+                desk,
+                store: store.clone(),
+            },
+        ))
+        .add_service(pb::batch_service_server::BatchServiceServer::new(
+            batch::BatchService {
+                calls: calls.clone(),
+                archiver,
+                store: store.clone(),
+            },
+        ))
+        .add_service(pb::watcher_service_server::WatcherServiceServer::new(
+            watcher::WatcherService,
+        ))
+        .add_service(pb::event_service_server::EventServiceServer::new(
+            event::EventService::new(calls.clone(), store.clone(), config.max_tail_readers),
+        ))
+        .add_service(pb::stats_service_server::StatsServiceServer::new(
+            stats::StatsService {
+                calls: calls.clone(),
+                store: store.clone(),
+            },
+        ))
+        .add_service(pb::seed_service_server::SeedServiceServer::new(
+            seed::SeedService {
+                calls: calls.clone(),
+                store: store.clone(),
+                simulation,
+            },
+        ))
+        .add_service(pb::quarantine_service_server::QuarantineServiceServer::new(
+            quarantine::QuarantineService {
+                calls,
+                store,
+                corridor,
+            },
+        ));
+}
+
+/// Keeps the health service true to the database's state: every service needs it.
+async fn report_health(reporter: HealthReporter, mut monitor: Monitor, stop: CancellationToken) {
+    let services = [
+        "",
+        pb::archive_service_server::SERVICE_NAME,
+        pb::batch_service_server::SERVICE_NAME,
+        pb::watcher_service_server::SERVICE_NAME,
+        pb::event_service_server::SERVICE_NAME,
+        pb::stats_service_server::SERVICE_NAME,
+        pb::seed_service_server::SERVICE_NAME,
+        pb::quarantine_service_server::SERVICE_NAME,
+    ];
+    let mut ready = monitor.check().is_ok();
+    loop {
+        let status = if ready {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
+        for service in services {
+            reporter.set_service_status(service, status).await;
+        }
+        ready = tokio::select! {
+            () = stop.cancelled(), if ready => false,
+            change = monitor.changed() => match change {
+                Some(ready) => ready && !stop.is_cancelled(),
+                None => return,
+            },
+        };
+    }
+}
+
+fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body::Body> {
+    tracing::error!("a call panicked; this is a fault of the server, please report it");
+    Status::internal("a fault of the server; its log says more").into_http()
+}

@@ -1,0 +1,174 @@
+//! `SeedService`: believable data, for simulations only.
+
+use std::{pin::Pin, time::Duration};
+
+use futures::Stream;
+use order_archiver_api::v1 as pb;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{
+    call::Calls,
+    convert,
+    status::{self, Violations},
+};
+use crate::{
+    seeder::Plan,
+    sower::{self, Fault, Field, Progress},
+    store::Store,
+};
+
+const DEFAULT_SEED: i64 = 42;
+const DEFAULT_ORDERS: i64 = 10_000;
+const MOST_ORDERS: i64 = 10_000_000;
+const DEFAULT_MONTHS: u32 = 6;
+const MOST_MONTHS: i32 = 120;
+const MOST_PER_MINUTE: i32 = 60_000;
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) struct SeedService {
+    pub(crate) calls: Calls,
+    pub(crate) store: Store,
+    pub(crate) simulation: bool,
+}
+
+type Answers = mpsc::Sender<Result<pb::SeedDataResponse, Status>>;
+
+#[tonic::async_trait]
+impl pb::seed_service_server::SeedService for SeedService {
+    type SeedDataStream = Pin<Box<dyn Stream<Item = Result<pb::SeedDataResponse, Status>> + Send>>;
+
+    async fn seed_data(
+        &self,
+        request: Request<pb::SeedDataRequest>,
+    ) -> Result<Response<Self::SeedDataStream>, Status> {
+        if !self.simulation {
+            let message = "this server runs with the production profile and never makes up data; start it with --profile simulation (ARCHD_PROFILE=simulation)";
+            return Err(status::precondition(
+                pb::ErrorReason::SimulationOff,
+                "profile",
+                message.to_owned(),
+                [],
+            ));
+        }
+        let field = field(&request.into_inner())?;
+        self.calls.check()?;
+        let (sender, receiver) = mpsc::channel(16);
+        tokio::spawn(sow(self.calls.clone(), self.store.clone(), field, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// What to sow, if the request is in order.
+fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
+    let orders = request.orders.unwrap_or(DEFAULT_ORDERS);
+    let dangling_share = request.dangling_share.unwrap_or(0.02);
+    let until = request.until_time.as_ref().map(convert::date);
+    let lifetime = request
+        .live_order_lifetime
+        .map_or(DEFAULT_LIFETIME, |lifetime| {
+            Duration::try_from(lifetime).unwrap_or(Duration::MAX)
+        });
+    let mut violations = Violations::default();
+    violations
+        .check((0..=MOST_ORDERS).contains(&orders), "orders", "must be from 0 to 10,000,000")
+        .check((0.0..=1.0).contains(&dangling_share), "dangling_share", "must be from 0 to 1")
+        .check(until != Some(None), "until_time", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
+        .check((0..=MOST_MONTHS).contains(&request.months), "months", "must be from 1 to 120; 0 means 6")
+        .check((0..=MOST_PER_MINUTE).contains(&request.live_orders_per_minute), "live_orders_per_minute", "must be from 0 to 60,000")
+        .check((Duration::from_secs(1)..=LONGEST_LIFETIME).contains(&lifetime), "live_order_lifetime", "must be from 1 s to 24 h");
+    violations.into_result()?;
+    let plan = Plan::for_orders(u32::try_from(orders).unwrap_or(u32::MAX));
+    Ok(Field {
+        plan: Plan {
+            seed: request.seed.unwrap_or(DEFAULT_SEED).cast_unsigned(),
+            dangling_share,
+            until: until.flatten().unwrap_or(plan.until),
+            months: u32::try_from(request.months)
+                .ok()
+                .filter(|months| *months > 0)
+                .unwrap_or(DEFAULT_MONTHS),
+            ..plan
+        },
+        append: request.append,
+        live_per_minute: u32::try_from(request.live_orders_per_minute).unwrap_or(0),
+        live_lifetime: lifetime,
+    })
+}
+
+async fn sow(calls: Calls, store: Store, field: Field, answers: Answers) {
+    let (listener, mut progress) = mpsc::channel(16);
+    let sowing = async {
+        let outcome = sower::sow(&store, field, &listener).await;
+        drop(listener);
+        outcome
+    };
+    let telling = async {
+        while let Some(progress) = progress.recv().await {
+            if answers.send(Ok(message(progress))).await.is_err() {
+                return;
+            }
+        }
+    };
+    let end = tokio::select! {
+        (outcome, ()) = futures::future::join(sowing, telling) => outcome.err().and_then(|fault| status_of(&fault)),
+        () = answers.closed() => None,
+        () = calls.stop.cancelled() => Some(status::stopping()),
+    };
+    if let Some(end) = end {
+        // A caller who has left needs no reason.
+        let _ = answers.send(Err(end)).await;
+    }
+}
+
+fn status_of(fault: &Fault) -> Option<Status> {
+    match fault {
+        Fault::NotEmpty { collection, .. } => Some(status::precondition(
+            pb::ErrorReason::CollectionNotEmpty,
+            collection,
+            fault.to_string(),
+            [("collection", collection)],
+        )),
+        Fault::Store(error) => Some(status::of_error(error)),
+        Fault::Abandoned => None,
+    }
+}
+
+fn message(progress: Progress) -> pb::SeedDataResponse {
+    let count = |orders: Vec<(String, i64)>| {
+        orders
+            .into_iter()
+            .map(|(status, orders)| pb::StatusCount { status, orders })
+            .collect()
+    };
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    match progress {
+        Progress::Writing {
+            collection,
+            written,
+            total,
+        } => pb::SeedDataResponse {
+            phase: pb::SeedPhase::Writing.into(),
+            collection,
+            written: whole(written),
+            total: whole(total),
+            orders_by_status: Vec::new(),
+        },
+        Progress::Written { total, by_status } => pb::SeedDataResponse {
+            phase: pb::SeedPhase::Written.into(),
+            collection: String::new(),
+            written: whole(total),
+            total: whole(total),
+            orders_by_status: count(by_status),
+        },
+        Progress::Live(by_status) => pb::SeedDataResponse {
+            phase: pb::SeedPhase::Live.into(),
+            collection: String::new(),
+            written: 0,
+            total: 0,
+            orders_by_status: count(by_status),
+        },
+    }
+}

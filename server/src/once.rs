@@ -1,0 +1,184 @@
+//! One batch as a process of its own, for cron and its relatives: runs it, prints the statistics, and leaves with a code.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use bson::DateTime;
+use order_archiver_api::{statistics, v1 as pb};
+use tokio::time::{sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+
+use crate::{
+    archiver::{Archiver, Started},
+    config::{BatchArgs, Config, Output},
+    corridor::Corridor,
+    grpc,
+    monitor::Monitor,
+    shutdown::INTERRUPTED,
+    store::{
+        Error, Store,
+        batches::{Batch, Options, State},
+    },
+};
+
+/// How long a database may take to appear.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the batch is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+const FAILURE: u8 = 1;
+const BATCH_FAILED: u8 = 3;
+const DATABASE_UNAVAILABLE: u8 = 4;
+
+/// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if it is ours.
+pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> ExitCode {
+    match archive(&config, &args, &stop).await {
+        Ok(batch) => {
+            let state = batch.state;
+            if let Err(error) = print(batch, args.output) {
+                error!(%error, "the statistics can't be printed");
+                return ExitCode::from(FAILURE);
+            }
+            match state {
+                State::Cancelled => ExitCode::from(INTERRUPTED),
+                State::Failed => ExitCode::from(BATCH_FAILED),
+                _ => ExitCode::SUCCESS,
+            }
+        }
+        Err(error) => {
+            error!(%error, "no batch");
+            ExitCode::from(if error.is_transient() {
+                DATABASE_UNAVAILABLE
+            } else {
+                FAILURE
+            })
+        }
+    }
+}
+
+async fn archive(
+    config: &Config,
+    args: &BatchArgs,
+    stop: &CancellationToken,
+) -> Result<Batch, Error> {
+    let store = Store::new(config).await?;
+    let tasks = TaskTracker::new();
+    let over = CancellationToken::new();
+    let mut monitor = Monitor::start(store.clone(), &tasks, over.clone());
+    tokio::select! {
+        () = stop.cancelled() => monitor.check()?,
+        ready = timeout(PATIENCE, monitor.ready()) => if ready.is_err() { monitor.check()? },
+    }
+    let corridor = Corridor::new(store.clone(), config.archived_by.clone());
+    let archiver = Archiver::new(
+        store.clone(),
+        corridor,
+        config.chunk_size,
+        config.instance.clone(),
+        tasks.clone(),
+        over.clone(),
+    );
+    let options = Options {
+        limit: args
+            .limit
+            .and_then(|limit| i64::try_from(limit).ok())
+            .unwrap_or(0),
+        before: args
+            .before
+            .map(|before| DateTime::from_millis(before.timestamp_millis())),
+        create_indexes: args.create_indexes,
+    };
+    let started = archiver.start(&options, None).await?;
+    let ended = follow(&store, started, stop).await;
+    over.cancel();
+    tasks.close();
+    tasks.wait().await;
+    store.close().await;
+    ended
+}
+
+/// Waits for a batch to end; a stop cancels it unless somebody else runs it.
+async fn follow(store: &Store, started: Started, stop: &CancellationToken) -> Result<Batch, Error> {
+    let Started { mut batch, already } = started;
+    if already {
+        info!(
+            id = batch.id,
+            instance = batch.instance,
+            "a batch is running already; following it"
+        );
+    }
+    let mut asked_to_stop = false;
+    while !batch.state.is_final() {
+        tokio::select! {
+            () = stop.cancelled(), if !asked_to_stop => {
+                if already {
+                    warn!(id = batch.id, "leaving the batch to its instance; `archctl batch watch` follows it");
+                    break;
+                }
+                asked_to_stop = true;
+                store.cancel_batch(&batch.id).await?;
+            }
+            () = sleep(GLANCE) => {
+                let id = batch.id.clone();
+                batch = store.batch(&id).await?.ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
+            }
+        }
+    }
+    Ok(batch)
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "the statistics are this command's data"
+)]
+fn print(batch: Batch, output: Output) -> std::io::Result<()> {
+    let now = batch.updated;
+    let id = batch.id.clone();
+    let warnings = batch.warnings.clone();
+    let message = batch.message.clone();
+    let batch: pb::Batch = grpc::batch_message(batch, now);
+    let mut stdout = std::io::stdout().lock();
+    match output {
+        Output::Json => writeln!(stdout, "{}", as_json(&batch)),
+        Output::Text => {
+            writeln!(stdout, "{}", statistics::of_batch(&batch))?;
+            writeln!(
+                stdout,
+                "batch {id} {}",
+                batch
+                    .state()
+                    .as_str_name()
+                    .trim_start_matches("BATCH_STATE_")
+                    .to_lowercase()
+            )?;
+            if !message.is_empty() {
+                writeln!(stdout, "{message}")?;
+            }
+            warnings
+                .iter()
+                .try_for_each(|warning| writeln!(stdout, "warning: {warning}"))
+        }
+    }
+}
+
+/// The figures that a script needs.
+fn as_json(batch: &pb::Batch) -> serde_json::Value {
+    let counts = batch.counts.unwrap_or_default();
+    let duration = batch.duration.unwrap_or_default();
+    serde_json::json!({
+        "id": batch.id,
+        "state": batch.state().as_str_name(),
+        "stop_reason": batch.stop_reason().as_str_name(),
+        "message": batch.message,
+        "found": counts.found,
+        "archived": counts.archived,
+        "duplicates": counts.duplicates,
+        "incomplete": counts.incomplete,
+        "errors": counts.errors,
+        "duration_seconds": duration.seconds as f64 + f64::from(duration.nanos) / 1e9,
+        "warnings": batch.warnings,
+        "near_misses": batch.near_misses.iter().map(|miss| serde_json::json!({
+            "status": miss.status_json, "orders": miss.orders, "examples": miss.examples,
+        })).collect::<Vec<_>>(),
+    })
+}

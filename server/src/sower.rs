@@ -1,0 +1,327 @@
+//! The sower: writes what the seeder makes up into an empty database, and keeps new orders coming.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    time::{Duration, SystemTime},
+};
+
+use bson::{Bson, DateTime, RawDocumentBuf};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    domain::order::Reference,
+    seeder::{Generator, LiveOrder, Offset, Plan, Step},
+    store::{Error, Store},
+};
+
+/// Documents in one insert.
+const HANDFUL: usize = 1_000;
+/// How often the progress of live orders is told.
+const NEWS: Duration = Duration::from_secs(1);
+
+/// What to sow.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// How much of what.
+    pub plan: Plan,
+    /// Beside data that is there.
+    pub append: bool,
+    /// New orders a minute, once everything is written.
+    pub live_per_minute: u32,
+    /// How long a live order takes.
+    pub live_lifetime: Duration,
+}
+
+/// How far the sowing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many documents of a collection are written.
+    Writing {
+        /// Which collection.
+        collection: String,
+        /// How many.
+        written: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// All documents are written.
+    Written {
+        /// How many.
+        total: u64,
+        /// Orders by status.
+        by_status: Vec<(String, i64)>,
+    },
+    /// Live orders are under way: those of this sowing by status.
+    Live(Vec<(String, i64)>),
+}
+
+/// Why nothing was sown, or not all.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// A collection holds data.
+    #[error(
+        "{collection} holds {documents} documents; seed an empty database, or append to this one with `append` (archctl seed --append)"
+    )]
+    NotEmpty {
+        /// Which collection.
+        collection: String,
+        /// How many documents it holds.
+        documents: i64,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// Whoever asked has left.
+    #[error("nobody is listening any more")]
+    Abandoned,
+}
+
+/// Where progress is told.
+pub type Listener = mpsc::Sender<Progress>;
+
+/// Sows a field, telling how far it is. With live orders it goes on until nobody listens any more.
+pub async fn sow(store: &Store, field: Field, listener: &Listener) -> Result<(), Fault> {
+    let collections = Collections::of(store);
+    let mut plan = field.plan;
+    if field.append {
+        plan.offset = offset(store).await?;
+    } else {
+        collections.must_be_empty(store).await?;
+    }
+    store.create_missing_indexes().await?;
+    let generator = Generator::new(plan);
+    let mut total = 0;
+    total += scatter(store, &collections.clients, generator.clients(), listener).await?;
+    total += scatter(store, &collections.livreurs, generator.livreurs(), listener).await?;
+    total += scatter(
+        store,
+        &collections.restaurants,
+        generator.restaurants(),
+        listener,
+    )
+    .await?;
+    total += scatter(store, &collections.menus, generator.menus(), listener).await?;
+    total += scatter(store, &collections.orders, generator.orders(), listener).await?;
+    tell(
+        listener,
+        Progress::Written {
+            total,
+            by_status: store.orders_by_status().await?,
+        },
+    )
+    .await?;
+    if field.live_per_minute > 0 {
+        Live::new(store, &collections.orders, field.live_lifetime)
+            .run(&generator, field.live_per_minute, listener)
+            .await?;
+    }
+    Ok(())
+}
+
+struct Collections {
+    clients: String,
+    livreurs: String,
+    restaurants: String,
+    menus: String,
+    orders: String,
+}
+
+impl Collections {
+    fn of(store: &Store) -> Collections {
+        let [clients, livreurs, restaurants, menus] =
+            Reference::ALL.map(|reference| store.names().of(reference).to_owned());
+        Collections {
+            clients,
+            livreurs,
+            restaurants,
+            menus,
+            orders: store.names().orders.clone(),
+        }
+    }
+
+    async fn must_be_empty(&self, store: &Store) -> Result<(), Fault> {
+        for collection in [
+            &self.clients,
+            &self.livreurs,
+            &self.restaurants,
+            &self.menus,
+            &self.orders,
+        ] {
+            let documents = store.size_of(collection).await?;
+            if documents > 0 {
+                return Err(Fault::NotEmpty {
+                    collection: collection.clone(),
+                    documents,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first free numbers beside the data that is there.
+async fn offset(store: &Store) -> Result<Offset, Fault> {
+    let after = async |reference: Reference| {
+        let highest = store
+            .highest(store.names().of(reference), reference.id_field())
+            .await?;
+        Ok::<u32, Error>(u32::try_from(highest).unwrap_or(0) + 1)
+    };
+    Ok(Offset {
+        clients: after(Reference::Client).await?,
+        livreurs: after(Reference::Livreur).await?,
+        restaurants: after(Reference::Restaurant).await?,
+        menus: after(Reference::Menu).await?,
+        orders: u32::try_from(store.highest_sequence().await?).unwrap_or(0) + 1,
+    })
+}
+
+/// Writes documents by the handful, telling how far it is.
+async fn scatter(
+    store: &Store,
+    collection: &str,
+    documents: impl Iterator<Item = RawDocumentBuf> + Send,
+    listener: &Listener,
+) -> Result<u64, Fault> {
+    let (_, most) = documents.size_hint();
+    let mut documents = documents.peekable();
+    let mut written = 0;
+    while documents.peek().is_some() {
+        let handful: Vec<RawDocumentBuf> = documents.by_ref().take(HANDFUL).collect();
+        store.insert(collection, &handful).await?;
+        written += handful.len() as u64;
+        let total = most.map_or(written, |most| most as u64).max(written);
+        tell(
+            listener,
+            Progress::Writing {
+                collection: collection.to_owned(),
+                written,
+                total,
+            },
+        )
+        .await?;
+    }
+    Ok(written)
+}
+
+async fn tell(listener: &Listener, progress: Progress) -> Result<(), Fault> {
+    listener.send(progress).await.map_err(|_| Fault::Abandoned)
+}
+
+/// Live orders on their way through the statuses.
+struct Live<'s> {
+    store: &'s Store,
+    orders: &'s str,
+    lifetime: Duration,
+    /// What happens next to which order.
+    due: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    under_way: BTreeMap<u64, LiveOrder>,
+    by_status: BTreeMap<&'static str, i64>,
+}
+
+impl<'s> Live<'s> {
+    fn new(store: &'s Store, orders: &'s str, lifetime: Duration) -> Live<'s> {
+        Live {
+            store,
+            orders,
+            lifetime,
+            due: BinaryHeap::new(),
+            under_way: BTreeMap::new(),
+            by_status: BTreeMap::new(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        generator: &Generator,
+        per_minute: u32,
+        listener: &Listener,
+    ) -> Result<(), Fault> {
+        let mut source = generator.live();
+        let mut births = interval(Duration::from_secs(60) / per_minute);
+        let mut news = interval(NEWS);
+        // A database that was slow for a while is not flooded with all the orders it missed.
+        births.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for serial in 0.. {
+            let next = loop {
+                let due = self.due.peek().map(|Reverse((when, ..))| *when);
+                tokio::select! {
+                    () = listener.closed() => return Ok(()),
+                    _ = births.tick() => break source.next(now()),
+                    () = until(due) => self.step().await?,
+                    _ = news.tick() => tell(listener, Progress::Live(self.counted())).await?,
+                }
+            };
+            self.begin(serial, next).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, serial: u64, order: LiveOrder) -> Result<(), Fault> {
+        self.store
+            .insert(self.orders, std::slice::from_ref(&order.document))
+            .await?;
+        *self.by_status.entry("en_attente").or_default() += 1;
+        for (index, Step { share, .. }) in order.steps.iter().enumerate() {
+            self.due.push(Reverse((
+                Instant::now() + self.lifetime.mul_f64(*share),
+                serial,
+                index,
+            )));
+        }
+        self.under_way.insert(serial, order);
+        Ok(())
+    }
+
+    /// Takes the step that is due.
+    async fn step(&mut self) -> Result<(), Fault> {
+        let Some(Reverse((_, serial, index))) = self.due.pop() else {
+            return Ok(());
+        };
+        let Some(order) = self.under_way.get(&serial) else {
+            return Ok(());
+        };
+        let step = order.steps[index];
+        let id = order
+            .document
+            .get("_id")
+            .ok()
+            .flatten()
+            .and_then(|id| Bson::try_from(id).ok())
+            .unwrap_or(Bson::Null);
+        self.store
+            .update_order(&id, &order.changes(&step, now()))
+            .await?;
+        let before = index
+            .checked_sub(1)
+            .map_or("en_attente", |before| order.steps[before].status.as_str());
+        *self.by_status.entry(before).or_default() -= 1;
+        *self.by_status.entry(step.status.as_str()).or_default() += 1;
+        if index + 1 == order.steps.len() {
+            self.under_way.remove(&serial);
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> Vec<(String, i64)> {
+        self.by_status
+            .iter()
+            .map(|(status, orders)| ((*status).to_owned(), *orders))
+            .collect()
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now() -> DateTime {
+    DateTime::from_system_time(SystemTime::now())
+}
