@@ -1,0 +1,254 @@
+//! A server of its own for each test, on a database of its own, with every client ready.
+
+use std::{future::Future, time::Duration};
+
+use archd::config::Config;
+use bson::{Bson, Document, doc, oid::ObjectId};
+use devkit::ReplicaSet;
+use futures::TryStreamExt;
+use mongodb::{Collection, Database};
+use order_archiver_api::v1 as pb;
+use pb::{
+    archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
+    event_service_client::EventServiceClient, quarantine_service_client::QuarantineServiceClient,
+    seed_service_client::SeedServiceClient, stats_service_client::StatsServiceClient,
+    watcher_service_client::WatcherServiceClient,
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Streaming, transport::Channel};
+
+/// Longest that anything a test waits for may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server and its database.
+pub(crate) struct TestServer {
+    pub(crate) database: Database,
+    pub(crate) address: String,
+    pub(crate) channel: Channel,
+    pub(crate) stop: CancellationToken,
+    pub(crate) running: JoinHandle<Result<(), archd::Error>>,
+}
+
+impl TestServer {
+    /// Starts a server on a fresh database of the shared mongod, and waits until it serves.
+    pub(crate) async fn start() -> TestServer {
+        TestServer::start_with(|_| {}).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> TestServer {
+        let set = ReplicaSet::shared().await.unwrap();
+        let database = set.fresh_database().await.unwrap();
+        let mut config = Config::simulation(&set.uri(), database.name()).unwrap();
+        change(&mut config);
+        let server = TestServer::launch(config, database).await;
+        server.ready().await;
+        server
+    }
+
+    /// Starts a server with these settings, and does not wait.
+    pub(crate) async fn launch(config: Config, database: Database) -> TestServer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(archd::run(listener, config, stop.clone()));
+        let channel = Channel::from_shared(address.clone())
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        TestServer {
+            database,
+            address,
+            channel,
+            stop,
+            running,
+        }
+    }
+
+    /// Waits until health says SERVING.
+    pub(crate) async fn ready(&self) {
+        self.health(tonic_health::ServingStatus::Serving).await;
+    }
+
+    /// Waits until health says this of the whole server.
+    pub(crate) async fn health(&self, wanted: tonic_health::ServingStatus) {
+        let mut client = tonic_health::pb::health_client::HealthClient::new(self.channel.clone());
+        let request = tonic_health::pb::HealthCheckRequest {
+            service: String::new(),
+        };
+        let mut answers = client.watch(request).await.unwrap().into_inner();
+        let wait = async {
+            while let Some(answer) = answers.message().await.unwrap() {
+                if answer.status == wanted as i32 {
+                    return;
+                }
+            }
+            panic!("health ended");
+        };
+        within(wait).await;
+    }
+
+    pub(crate) fn archive(&self) -> ArchiveServiceClient<Channel> {
+        ArchiveServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20)
+    }
+
+    pub(crate) fn batches(&self) -> BatchServiceClient<Channel> {
+        BatchServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn watcher(&self) -> WatcherServiceClient<Channel> {
+        WatcherServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn events(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
+        StatsServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn seeds(&self) -> SeedServiceClient<Channel> {
+        SeedServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Channel> {
+        QuarantineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn collection(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+
+    /// Puts documents into a collection.
+    pub(crate) async fn insert(
+        &self,
+        collection: &str,
+        documents: impl IntoIterator<Item = Document>,
+    ) {
+        let documents: Vec<Document> = documents.into_iter().collect();
+        self.collection(collection)
+            .insert_many(documents)
+            .await
+            .unwrap();
+    }
+
+    /// Everything in a collection, by `_id`.
+    pub(crate) async fn all(&self, collection: &str) -> Vec<Document> {
+        self.collection(collection)
+            .find(doc! {})
+            .sort(doc! { "_id": 1 })
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap()
+    }
+
+    /// Asks for one order.
+    pub(crate) async fn archive_order(
+        &self,
+        numero: &str,
+    ) -> Result<pb::ArchiveResult, tonic::Status> {
+        let request = pb::ArchiveOrderRequest {
+            numero_commande: numero.to_owned(),
+        };
+        self.archive()
+            .archive_order(request)
+            .await
+            .map(|response| response.into_inner().result.unwrap())
+    }
+
+    /// Runs a batch to its end.
+    pub(crate) async fn run_batch(&self) -> pb::Batch {
+        let batch = self
+            .batches()
+            .start_batch(pb::StartBatchRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .batch
+            .unwrap();
+        self.batch_end(&batch.id).await
+    }
+
+    /// Waits for a batch to end.
+    pub(crate) async fn batch_end(&self, id: &str) -> pb::Batch {
+        let request = pb::WatchBatchRequest { id: id.to_owned() };
+        let stream = self
+            .batches()
+            .watch_batch(request)
+            .await
+            .unwrap()
+            .into_inner();
+        last(stream).await.batch.unwrap()
+    }
+
+    /// Stops the server and waits until it has left.
+    pub(crate) async fn shut_down(self) {
+        self.stop.cancel();
+        drop(self.channel);
+        within(self.running).await.unwrap().unwrap();
+    }
+}
+
+/// The last message of a stream.
+pub(crate) async fn last<M>(mut stream: Streaming<M>) -> M {
+    within(async {
+        let mut last = None;
+        while let Some(message) = stream.message().await.unwrap() {
+            last = Some(message);
+        }
+        last.unwrap()
+    })
+    .await
+}
+
+/// Waits for something, but not for ever.
+pub(crate) async fn within<T>(wait: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, wait)
+        .await
+        .expect("this took longer than a test may wait")
+}
+
+/// A delivered order that refers to the documents of [`references`].
+pub(crate) fn order(numero: impl Into<Bson>) -> Document {
+    doc! {
+        "_id": ObjectId::new(), "numero_commande": numero, "status": "livrée", "id_client": 1, "id_livreur": 1, "id_restaurant": 1, "id_menu": 1,
+        "coût_commande": 24.9, "date_commande": bson::DateTime::from_millis(1_760_624_625_000),
+    }
+}
+
+/// One of each kind of document that an order refers to, by collection.
+pub(crate) fn references() -> [(&'static str, Document); 4] {
+    [
+        (
+            "Client",
+            doc! { "id_client": 1, "Prénom": "Zoé", "Nom": "Martin", "Email": "zoe@example.fr" },
+        ),
+        (
+            "Livreur",
+            doc! { "id_livreur": 1, "Prénom": "Ali", "Nom": "Benali" },
+        ),
+        (
+            "Restaurants",
+            doc! { "id_restaurant": 1, "name": "Le Bistrot" },
+        ),
+        (
+            "Menu",
+            doc! { "id_menu": 1, "name": "Menu du jour", "price": 12.5 },
+        ),
+    ]
+}
+
+impl TestServer {
+    /// Puts [`references`] where orders find them.
+    pub(crate) async fn with_references(self) -> TestServer {
+        for (collection, document) in references() {
+            self.insert(collection, [document]).await;
+        }
+        self
+    }
+}
