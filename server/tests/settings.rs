@@ -361,11 +361,11 @@ fn names_that_are_nearly_settings_are_warned_about() {
     };
     assert_eq!(
         names(&[
-            ("ARCHD_LISEN", "x"),
+            ("ARCHD_LISNE", "x"),
             ("archd_log", "x"),
             ("MONGODB_URL_FILE", "x")
         ]),
-        ["ARCHD_LISEN", "MONGODB_URL_FILE", "archd_log"]
+        ["ARCHD_LISNE", "MONGODB_URL_FILE", "archd_log"]
     );
     // What Kubernetes and others put beside ours.
     assert!(
@@ -398,6 +398,10 @@ fn serving_others_in_plain_text_is_warned_about() {
 
 #[test]
 fn the_default_instance_is_always_valid() {
+    // An empty name of the host counts as none, and the system is asked.
+    let own = from_environment(&[]).unwrap().instance;
+    assert_eq!(from_environment(&[("HOSTNAME", "")]).unwrap().instance, own);
+
     let host = "h\u{e9}\n".repeat(500);
     let config = from_environment(&[("HOSTNAME", &host)]).unwrap();
     let again = from_environment(&[("ARCHD_INSTANCE", &config.instance)]).unwrap();

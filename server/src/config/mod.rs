@@ -248,7 +248,8 @@ fn exposed(listen: SocketAddr) -> Option<String> {
 fn instance(environment: &Values) -> String {
     let host = ["HOSTNAME", "COMPUTERNAME"]
         .iter()
-        .find_map(|name| environment.get(*name).cloned())
+        .filter_map(|name| environment.get(*name).cloned())
+        .find(|host| !host.is_empty())
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .unwrap_or_default();
     // No host name in use is longer than 64 characters; whatever stands in the environment may be.
