@@ -16,6 +16,7 @@
 //! Every mongod is a real one, listens on 127.0.0.1 alone, and is killed together with its files when its owner drops it, ends,
 //! or is killed itself.
 
+pub mod audit;
 mod hello;
 mod install;
 mod launch;
