@@ -8,4 +8,6 @@
 
 mod support;
 
+mod house;
+
 mod life_of_one_order;
