@@ -1,2 +1,54 @@
-//! archctl
-fn main() {}
+//! `archctl`: people and cron jobs talk to Order Archiver with it.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        reason = "a test that panics has failed, which is all it has to do"
+    )
+)]
+
+mod args;
+mod commands;
+mod connect;
+mod exit;
+mod fault;
+mod json;
+mod output;
+mod pages;
+mod progress;
+mod reconnect;
+mod render;
+mod values;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use clap::Parser;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli).into(),
+        // Help, version and usage errors all come this way; a reader that has gone needs none of them.
+        Err(answer) => {
+            let _ = answer.print();
+            u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    }
+}
+
+// One worker keeps the connection alive while this thread is blocked by a full pipe or a question.
+#[tokio::main(worker_threads = 1)]
+async fn run(cli: Cli) -> Exit {
+    let Cli { globals, command } = cli;
+    match commands::run(command, &globals).await {
+        Ok(exit) => exit,
+        Err(fault) => match fault.explain(&globals) {
+            Some(report) => {
+                output::say_error(&report);
+                report.exit
+            }
+            None => Exit::Done,
+        },
+    }
+}

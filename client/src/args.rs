@@ -1,0 +1,91 @@
+//! The command line: the flags that every command shares, and the list of commands.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    commands::{archive, batch, completions, orders, quarantine, seed, stats, tail},
+    exit,
+    output::Format,
+    values::{self, Address},
+};
+
+/// Talks to Order Archiver: archives delivered orders, follows batches, and reads the archive.
+#[derive(Debug, Parser)]
+#[command(
+    name = "archctl",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = exit::HELP,
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  archctl archive CMD-2025-000001
+  archctl batch start --wait
+  archctl stats --output json | jq .lifetime.archived
+  archctl --endpoint archive.internal:50051 tail";
+
+/// Flags that go with every command, before or after its name.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Where archd listens; `http://` and port 50051 may be left out
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_ENDPOINT",
+        hide_env_values = true,
+        value_name = "ADDRESS",
+        default_value = values::DEFAULT_ENDPOINT,
+        value_parser = values::address,
+    )]
+    pub(crate) endpoint: Address,
+
+    /// How long one answer may take; streams may take as long as they like
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    pub(crate) timeout: Duration,
+
+    /// What to print on standard output
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub(crate) output: Format,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Archive delivered orders by their number
+    Archive(archive::Args),
+    /// Archive every delivered order that is not archived yet
+    #[command(subcommand, arg_required_else_help = true)]
+    Batch(batch::Command),
+    /// Follow what happens, on every instance, as it happens
+    Tail(tail::Args),
+    /// Show the figures of the whole database
+    Stats(stats::Args),
+    /// Read the archive
+    #[command(subcommand, arg_required_else_help = true)]
+    Orders(orders::Command),
+    /// Look after the orders that can't be archived
+    #[command(subcommand, arg_required_else_help = true)]
+    Quarantine(quarantine::Command),
+    /// Fill a simulation with believable French orders
+    Seed(seed::Args),
+    /// Print the completion script of a shell
+    Completions(completions::Args),
+}

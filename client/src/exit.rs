@@ -1,0 +1,37 @@
+//! The exit codes: what a script may rely on.
+
+use std::process::ExitCode;
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failure = 1,
+    Usage = 2,
+    NotFound = 3,
+    Unreachable = 4,
+    Denied = 5,
+    Conflict = 6,
+    BatchFailed = 7,
+    Interrupted = 130,
+}
+
+/// The same for people, at the end of `archctl --help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+    0  done
+    1  failure; one of several orders or entries failed; a batch that was waited for was cancelled
+    2  usage: a flag or a value is wrong
+    3  no order, batch or quarantine entry has that name
+    4  the server is unreachable, unavailable or did not answer in time
+    5  denied
+    6  conflict or failed precondition: not delivered, in quarantine, already ended, …
+    7  a batch that was waited for failed
+  130  interrupted by Ctrl-C while waiting";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,64 @@
+//! What to do about a refusal, by its reason.
+
+use std::time::Duration;
+
+use order_archiver_api::v1::ErrorReason;
+use tonic::Code;
+use tonic_types::ErrorDetails;
+
+/// The next step, when there is one that the server's own message can't know.
+pub(super) fn of(code: Code, details: &ErrorDetails) -> Option<String> {
+    by_reason(details)
+        .or_else(|| retry(details))
+        .or_else(|| by_code(code))
+}
+
+fn by_reason(details: &ErrorDetails) -> Option<String> {
+    let info = details.error_info()?;
+    let hint = match ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))? {
+        ErrorReason::NotDelivered => {
+            "it can be archived once it is delivered; `archctl tail` shows when it is"
+        }
+        ErrorReason::Quarantined => {
+            let id = info.metadata.get("quarantine_id")?;
+            return Some(format!("`archctl quarantine show {id}` shows why"));
+        }
+        ErrorReason::SimulationOff => {
+            "seed data belongs to a simulation; ask an archd that runs as one"
+        }
+        ErrorReason::CollectionNotEmpty => "--append writes beside the data that is there",
+        ErrorReason::BatchEnded => "`archctl batch list` shows how batches ended",
+        ErrorReason::RequestIdReused => {
+            "choose another --request-id, or repeat the first command exactly"
+        }
+        ErrorReason::InvalidPageToken => "run the command again from the first page",
+        ErrorReason::DatabasePrivilege => {
+            "`archd check` names every missing privilege with its fix"
+        }
+        ErrorReason::ReplicaSetRequired => "`archd check` says how to make a replica set of it",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn retry(details: &ErrorDetails) -> Option<String> {
+    let delay = details.retry_info()?.retry_delay?;
+    // Nobody waits for nanoseconds: the next whole second is soon enough.
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    Some(format!(
+        "try again in {}",
+        humantime::format_duration(Duration::from_secs(seconds.max(1)))
+    ))
+}
+
+fn by_code(code: Code) -> Option<String> {
+    let hint = match code {
+        Code::Unavailable | Code::ResourceExhausted => "try again in a moment",
+        Code::Unimplemented => {
+            "this archd does not have it; archctl and archd may be of different releases"
+        }
+        Code::Internal | Code::Unknown | Code::DataLoss => "the log of archd holds the cause",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

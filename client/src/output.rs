@@ -1,0 +1,137 @@
+//! Where words go: data to standard output, talk to standard error.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+use clap::{
+    ValueEnum,
+    builder::styling::{AnsiColor, Style},
+};
+use prost::{Message, Name};
+use serde_json::Value;
+
+use crate::{
+    fault::{Fault, Report},
+    json::to_json,
+    render::text,
+};
+
+/// What standard output carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people
+    Table,
+    /// One pretty JSON value; `tail` prints one compact object per line
+    Json,
+    /// One compact JSON object per line
+    Ndjson,
+}
+
+/// Standard output, in one format.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn is_ndjson(self) -> bool {
+        self.format == Format::Ndjson
+    }
+
+    /// Prints the one answer of a command.
+    pub(crate) fn one<M: Message + Name>(
+        self,
+        message: &M,
+        render: impl FnOnce(&M) -> String,
+    ) -> Result<(), Fault> {
+        match self.format {
+            Format::Table => self.text(&render(message)),
+            Format::Json => self.text(&format!("{:#}", to_json(message)?)),
+            Format::Ndjson => self.text(&to_json(message)?.to_string()),
+        }
+    }
+
+    /// Prints every item of a list; an empty list is an empty array, an empty stream, or a word on standard error.
+    pub(crate) fn all<M: Message + Name>(
+        self,
+        items: &[M],
+        render: impl FnOnce(&[M]) -> String,
+    ) -> Result<(), Fault> {
+        match self.format {
+            Format::Table if items.is_empty() => say("Nothing to show."),
+            Format::Table => self.text(&render(items))?,
+            Format::Json => {
+                let items = items.iter().map(to_json).collect::<Result<Value, _>>()?;
+                self.text(&format!("{items:#}"))?;
+            }
+            Format::Ndjson => items
+                .iter()
+                .try_for_each(|item| self.line(item, |_| String::new()))?,
+        }
+        Ok(())
+    }
+
+    /// Prints one item of a stream on a line of its own, at once.
+    pub(crate) fn line<M: Message + Name>(
+        self,
+        item: &M,
+        render: impl FnOnce(&M) -> String,
+    ) -> Result<(), Fault> {
+        match self.format {
+            Format::Table => self.text(&render(item)),
+            Format::Json | Format::Ndjson => self.text(&to_json(item)?.to_string()),
+        }
+    }
+
+    /// Prints text for people, with nothing in it that could steer a terminal.
+    pub(crate) fn text(self, text: &str) -> Result<(), Fault> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}", text::tame(text))?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// Says something beside the data. Nobody may be listening, and that is fine.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", text::tame(text));
+}
+
+/// Says why the command failed.
+pub(crate) fn say_error(report: &Report) {
+    let style = if colours() {
+        AnsiColor::Red.on_default().bold()
+    } else {
+        Style::new()
+    };
+    let _ = writeln!(
+        io::stderr(),
+        "{style}error:{style:#} {}",
+        text::tame(&report.to_string())
+    );
+}
+
+/// Asks a question on standard error and reads one line; only for a terminal.
+pub(crate) fn ask(question: &str) -> io::Result<String> {
+    let mut answer = String::new();
+    write!(io::stderr(), "{question} ")?;
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
+fn colours() -> bool {
+    // https://no-color.org: set and not empty, whatever the value.
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stderr().is_terminal() && !refused && !dumb
+}

@@ -1,0 +1,13 @@
+//! Answers as text for people. Nothing here does I/O or looks at a clock.
+
+pub(crate) mod archive;
+pub(crate) mod batch;
+pub(crate) mod counts;
+pub(crate) mod event;
+pub(crate) mod grid;
+pub(crate) mod order;
+pub(crate) mod quarantine;
+pub(crate) mod seed;
+pub(crate) mod stats;
+pub(crate) mod text;
+pub(crate) mod units;

@@ -1,0 +1,128 @@
+//! Quarantined orders: as a table, a card, a line, and what a retry came to.
+
+use order_archiver_api::v1::{QuarantineEntry, RetryResult};
+
+use super::{
+    grid,
+    text::words,
+    units::{bytes, moment_or_dash, thousands},
+};
+
+/// Quarantined orders, one a row.
+pub(crate) fn table(entries: &[QuarantineEntry]) -> String {
+    let header = ["ID", "NUMERO", "REASON", "ATTEMPTS", "LAST SEEN"];
+    let rows = entries.iter().map(|entry| {
+        [
+            entry.id.clone(),
+            number(entry),
+            reason(entry),
+            thousands(entry.attempts.into()),
+            moment_or_dash(entry.last_seen_time.as_ref()),
+        ]
+    });
+    grid::table(header, &["ATTEMPTS"], rows)
+}
+
+/// Everything about one entry but the order's own document.
+pub(crate) fn card(entry: &QuarantineEntry) -> String {
+    grid::card([
+        ("ID", entry.id.clone()),
+        ("Order", entry.order_id_json.clone()),
+        ("Numero", number(entry)),
+        ("Reason", reason(entry)),
+        ("Detail", entry.detail.clone()),
+        ("Attempts", thousands(entry.attempts.into())),
+        ("First seen", moment_or_dash(entry.first_seen_time.as_ref())),
+        ("Last seen", moment_or_dash(entry.last_seen_time.as_ref())),
+        ("Size", bytes(entry.document_bytes)),
+    ])
+}
+
+/// One entry on a line.
+pub(crate) fn line(entry: &QuarantineEntry) -> String {
+    format!(
+        "{}  {}  {}: {}",
+        number(entry),
+        entry.id,
+        reason(entry),
+        entry.detail
+    )
+}
+
+/// What became of each entry that was tried again.
+pub(crate) fn retried(results: &[RetryResult]) -> String {
+    let rows = results.iter().map(|result| {
+        [
+            result.id.clone(),
+            words(result.outcome().as_str_name(), "RETRY_OUTCOME_"),
+            result.detail.clone(),
+        ]
+    });
+    grid::table(["ID", "OUTCOME", "DETAIL"], &[], rows)
+}
+
+fn number(entry: &QuarantineEntry) -> String {
+    entry
+        .numero_commande
+        .clone()
+        .unwrap_or_else(|| "-".to_owned())
+}
+
+fn reason(entry: &QuarantineEntry) -> String {
+    words(entry.reason().as_str_name(), "QUARANTINE_REASON_")
+}
+
+#[cfg(test)]
+mod tests {
+    use order_archiver_api::v1::{QuarantineReason, RetryOutcome};
+
+    use super::*;
+
+    fn entry() -> QuarantineEntry {
+        QuarantineEntry {
+            id: "q-1".to_owned(),
+            order_id_json: "{\"$oid\":\"65f\"}".to_owned(),
+            reason: QuarantineReason::NoUsableNumber.into(),
+            detail: "numero_commande is null: give it one".to_owned(),
+            attempts: 3,
+            document_bytes: 2_048,
+            ..QuarantineEntry::default()
+        }
+    }
+
+    #[test]
+    fn an_entry_as_row_and_card() {
+        assert_eq!(
+            table(&[entry()]),
+            "\
+ID   NUMERO  REASON            ATTEMPTS  LAST SEEN
+q-1  -       no usable number         3  -"
+        );
+        assert_eq!(
+            card(&entry()),
+            "\
+ID          q-1
+Order       {\"$oid\":\"65f\"}
+Numero      -
+Reason      no usable number
+Detail      numero_commande is null: give it one
+Attempts    3
+First seen  -
+Last seen   -
+Size        2.0 KiB"
+        );
+    }
+
+    #[test]
+    fn a_retry_says_what_it_came_to() {
+        let result = RetryResult {
+            id: "q-1".to_owned(),
+            outcome: RetryOutcome::StillQuarantined.into(),
+            detail: "still no number".to_owned(),
+        };
+        assert_eq!(
+            retried(&[result]),
+            "ID   OUTCOME            DETAIL\nq-1  still quarantined  still no number"
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! Values as people type them: addresses, moments and durations.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use prost_types::Timestamp;
+use tonic::transport::Uri;
+
+/// Where `archd` listens unless told otherwise.
+pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
+
+const DEFAULT_PORT: u16 = 50051;
+
+/// Where the server is: `http://HOST:PORT`.
+#[derive(Clone, Debug)]
+pub(crate) struct Address(Uri);
+
+impl Address {
+    pub(crate) fn uri(&self) -> Uri {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A Uri displays with the empty path's slash, which nobody typed.
+        f.write_str(self.0.to_string().trim_end_matches('/'))
+    }
+}
+
+pub(crate) fn address(text: &str) -> Result<Address, String> {
+    const WANTED: &str = "give HOST, HOST:PORT or http://HOST:PORT";
+    let rest = match text.split_once("://") {
+        None => text,
+        Some(("http", rest)) => rest,
+        Some(("https", _)) => return Err(format!("archctl does not speak TLS yet; {WANTED}")),
+        Some((scheme, _)) => {
+            return Err(format!(
+                "{scheme}:// is not a scheme that archctl knows; {WANTED}"
+            ));
+        }
+    };
+    let uri: Uri = format!("http://{rest}")
+        .parse()
+        .map_err(|fault| format!("{fault}; {WANTED}"))?;
+    let authority = uri.authority().ok_or(WANTED)?;
+    if uri.path() != "/"
+        || uri.query().is_some()
+        || authority.as_str().contains('@')
+        || authority.host().is_empty()
+    {
+        return Err(WANTED.to_owned());
+    }
+    if authority.port_u16().is_some() {
+        return Ok(Address(uri));
+    }
+    // `host:99999` and `host:` have no port in the eyes of `Uri`; only a bare host is given the default one.
+    if authority.as_str() != authority.host() {
+        return Err(format!("the port is not a number up to 65535; {WANTED}"));
+    }
+    format!("http://{}:{DEFAULT_PORT}", authority.host())
+        .parse()
+        .map(Address)
+        .map_err(|fault| format!("{fault}; {WANTED}"))
+}
+
+/// Reads an RFC 3339 date-time, or a date, which means its midnight in UTC.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let time = match text.parse::<NaiveDate>() {
+        Ok(date) => date.and_time(NaiveTime::MIN).and_utc(),
+        Err(_) => DateTime::parse_from_rfc3339(text)
+            .map_err(|_| {
+                "give a date, 2025-10-16 (midnight UTC), or a date-time, 2025-10-16T14:23:45Z"
+                    .to_owned()
+            })?
+            .with_timezone(&Utc),
+    };
+    Ok(Timestamp {
+        seconds: time.timestamp(),
+        // A leap second is written as 1,000 ms and more, which a Timestamp may not hold.
+        nanos: time.timestamp_subsec_nanos().min(999_999_999).cast_signed(),
+    })
+}
+
+/// Reads a duration that is not zero, such as `90s`, `24h` or `1h 30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("must be longer than nothing".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(fault) => Err(format!("{fault}; give a duration such as 90s, 15m or 24h")),
+    }
+}
+
+/// The same length in the contract's own type.
+pub(crate) fn to_proto(duration: Duration) -> Result<prost_types::Duration, String> {
+    prost_types::Duration::try_from(duration).map_err(|_| "the duration is too long".to_owned())
+}
+
+/// Reads a duration for a field of a request.
+pub(crate) fn proto_duration(text: &str) -> Result<prost_types::Duration, String> {
+    to_proto(duration(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_forgiving_about_scheme_and_port() {
+        for (typed, meant) in [
+            ("http://127.0.0.1:50051", "http://127.0.0.1:50051"),
+            ("127.0.0.1:6000", "http://127.0.0.1:6000"),
+            ("archive.internal", "http://archive.internal:50051"),
+            ("http://archive.internal/", "http://archive.internal:50051"),
+            ("[::1]:50051", "http://[::1]:50051"),
+            ("[::1]", "http://[::1]:50051"),
+        ] {
+            assert_eq!(address(typed).unwrap().to_string(), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn an_address_says_what_is_wrong_with_it() {
+        for (typed, why) in [
+            ("https://archive.internal", "TLS"),
+            ("ftp://archive.internal", "ftp://"),
+            ("not an address", "HOST:PORT"),
+            ("", "HOST:PORT"),
+            (":50051", "HOST:PORT"),
+            ("host:99999", "65535"),
+            ("host:port", "HOST:PORT"),
+            ("host:1/path", "HOST:PORT"),
+            ("user:pass@host:1", "HOST:PORT"),
+        ] {
+            let fault = address(typed).unwrap_err();
+            assert!(fault.contains(why), "{typed}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_its_midnight_in_utc() {
+        assert_eq!(
+            moment("2025-10-16").unwrap(),
+            moment("2025-10-16T00:00:00Z").unwrap()
+        );
+        assert_eq!(
+            moment("2025-10-16T02:00:00+02:00").unwrap(),
+            moment("2025-10-16").unwrap()
+        );
+        assert_eq!(
+            moment("1970-01-01T00:00:01.5Z").unwrap(),
+            Timestamp {
+                seconds: 1,
+                nanos: 500_000_000
+            }
+        );
+        assert_eq!(moment("2016-12-31T23:59:60.5Z").unwrap().nanos, 999_999_999);
+        for typed in [
+            "yesterday",
+            "16/10/2025",
+            "2025-10-16T00:00:00",
+            "2025-02-30",
+        ] {
+            assert!(moment(typed).unwrap_err().contains("2025-10-16"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_a_length() {
+        assert_eq!(duration("24h").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(
+            proto_duration("1500ms").unwrap(),
+            prost_types::Duration {
+                seconds: 1,
+                nanos: 500_000_000
+            }
+        );
+        assert!(duration("0s").is_err());
+        assert!(duration("24").unwrap_err().contains("24h"));
+    }
+
+    #[test]
+    fn the_default_is_the_contracts() {
+        assert_eq!(
+            DEFAULT_ENDPOINT,
+            format!("http://{}", order_archiver_api::DEFAULT_ADDRESS)
+        );
+    }
+}

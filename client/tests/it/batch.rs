@@ -1,0 +1,171 @@
+//! `archctl batch`: starting, following to every end, and leaving it running.
+
+use order_archiver_api::v1::BatchState;
+
+use crate::{
+    fake::{Fake, batch},
+    program::{Running, run},
+};
+
+#[test]
+fn start_says_how_to_follow() {
+    let fake = Fake::start();
+    let args = [
+        "batch",
+        "start",
+        "--limit",
+        "10000",
+        "--before",
+        "2025-10-01",
+        "--create-indexes",
+    ];
+    let ended = run(&fake.endpoint(), &args);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("ID     b-1\nState  running\n"),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("`archctl batch watch b-1` follows it."),
+        "{ended:?}"
+    );
+    let asked = fake.last_request();
+    for words in [
+        "limit: 10000",
+        "seconds: 1759276800",
+        "create_indexes: true",
+        "validate_only: false",
+    ] {
+        assert!(asked.contains(words), "{asked}");
+    }
+}
+
+#[test]
+fn a_batch_that_was_there_is_told() {
+    let fake = Fake::start();
+    let ended = run(
+        &fake.endpoint(),
+        &["batch", "start", "--request-id", "again", "-o", "json"],
+    );
+    assert_eq!(ended.json()["already_running"], true);
+    assert!(
+        ended.stderr.contains("Batch b-1 was there already"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn waiting_ends_with_the_box_and_the_batchs_own_exit() {
+    for (state, code) in [
+        (BatchState::Succeeded, 0),
+        (BatchState::Failed, 7),
+        (BatchState::Cancelled, 1),
+    ] {
+        let fake = Fake::start();
+        let waiting = Running::start(&fake.endpoint(), &["batch", "start", "--wait"]);
+        waiting.hears("1,234 of 2,000 orders");
+        fake.script.batch.send_replace(batch(state));
+        let ended = waiting.end();
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(
+            ended
+                .stdout
+                .contains("│  Archived:    1,220 orders  (98.9%)"),
+            "{ended:?}"
+        );
+        assert!(
+            ended.stdout.contains("│  Duration:    12m 34s"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn waiting_in_json_prints_the_start_with_its_end() {
+    let fake = Fake::start();
+    fake.script.batch.send_replace(batch(BatchState::Succeeded));
+    let json = run(
+        &fake.endpoint(),
+        &["batch", "start", "--wait", "-o", "json"],
+    )
+    .json();
+    assert_eq!(json["batch"]["state"], "BATCH_STATE_SUCCEEDED");
+    assert_eq!(json["already_running"], false);
+}
+
+#[test]
+fn ctrl_c_leaves_the_batch_running() {
+    let fake = Fake::start();
+    for args in [
+        &["batch", "start", "--wait"][..],
+        &["batch", "watch", "b-1"],
+    ] {
+        let waiting = Running::start(&fake.endpoint(), args);
+        waiting.hears("1,234 of 2,000 orders");
+        waiting.interrupt();
+        let told = waiting.hears("is left running");
+        assert!(told.contains("`archctl batch watch b-1`"), "{told}");
+        let ended = waiting.end();
+        assert_eq!((ended.code, ended.stdout.as_str()), (130, ""));
+    }
+}
+
+#[test]
+fn watch_goes_on_when_the_server_is_back() {
+    let fake = Fake::start();
+    let waiting = Running::start(&fake.endpoint(), &["batch", "watch", "b-1"]);
+    waiting.hears("1,234 of 2,000 orders");
+    let revive = fake.die();
+    waiting.hears("The connection is lost");
+    let fake = revive();
+    waiting.hears("Connected again.");
+    fake.script.batch.send_replace(batch(BatchState::Succeeded));
+    assert_eq!(waiting.end().code, 0);
+}
+
+#[test]
+fn watch_in_ndjson_is_a_line_a_state() {
+    let fake = Fake::start();
+    let watching = Running::start(&fake.endpoint(), &["batch", "watch", "b-1", "-o", "ndjson"]);
+    assert!(watching.line().contains("BATCH_STATE_RUNNING"));
+    fake.script.batch.send_replace(batch(BatchState::Succeeded));
+    assert!(watching.line().contains("BATCH_STATE_SUCCEEDED"));
+    let ended = watching.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn show_list_and_cancel_name_the_batch() {
+    let fake = Fake::start();
+    let endpoint = fake.endpoint();
+    assert!(
+        run(&endpoint, &["batch", "show", "b-1"])
+            .stdout
+            .contains("State  running")
+    );
+    assert!(
+        run(&endpoint, &["batch", "cancel", "b-1"])
+            .stdout
+            .contains("State  cancelling")
+    );
+    let list = run(
+        &endpoint,
+        &["batch", "list", "--state", "failed", "--state", "running"],
+    );
+    assert!(list.stdout.contains("\nb-1  running"), "{list:?}");
+    let asked = fake.last_request();
+    assert!(
+        asked.contains("page_size: 20")
+            && asked.contains("[Failed, Running]") | asked.contains("[5, 2]"),
+        "{asked}"
+    );
+    for command in ["show", "cancel", "watch"] {
+        let ended = run(&endpoint, &["batch", command, "b-0"]);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (3, "error: there is no batch b-0\n")
+        );
+    }
+}

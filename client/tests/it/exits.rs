@@ -1,0 +1,188 @@
+//! Every exit code, and the words that come with it.
+
+use std::{io::Write, net::TcpListener, thread};
+
+use crate::{fake::Fake, program::run};
+
+#[test]
+fn each_code_of_the_server_has_its_exit() {
+    let fake = Fake::start();
+    for (code, exit) in [
+        (2, 1),
+        (3, 2),
+        (4, 4),
+        (5, 3),
+        (6, 6),
+        (7, 5),
+        (8, 4),
+        (9, 6),
+        (13, 1),
+        (14, 4),
+        (16, 5),
+    ] {
+        let ended = run(&fake.endpoint(), &["archive", &format!("CODE-{code}")]);
+        assert_eq!(ended.code, exit, "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        assert!(
+            ended.stderr.starts_with("error: as the test wishes\n") || code == 4,
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn done_is_0() {
+    let fake = Fake::start();
+    let ended = run(&fake.endpoint(), &["archive", "CMD-1"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (0, "CMD-1  archived\n", "")
+    );
+}
+
+#[test]
+fn a_bad_field_is_named() {
+    let fake = Fake::start();
+    let ended = run(&fake.endpoint(), &["archive", ""]);
+    assert_eq!(ended.code, 2);
+    assert_eq!(
+        ended.stderr,
+        "error: one field is bad\n  - numero_commande: must not be empty\n"
+    );
+}
+
+#[test]
+fn an_order_under_way_is_a_precondition_with_a_hint() {
+    let fake = Fake::start();
+    let ended = run(&fake.endpoint(), &["archive", "EN-COURS"]);
+    assert_eq!(ended.code, 6);
+    assert_eq!(
+        ended.stderr,
+        "error: EN-COURS is not delivered\n  - EN-COURS: status is en_cours, expected livrée\n\
+         hint: it can be archived once it is delivered; `archctl tail` shows when it is\n"
+    );
+}
+
+#[test]
+fn a_database_that_is_away_says_when_to_come_back() {
+    let fake = Fake::start();
+    let ended = run(&fake.endpoint(), &["archive", "AWAY"]);
+    assert_eq!(ended.code, 4);
+    assert_eq!(
+        ended.stderr,
+        "error: the database is away\nhint: try again in 2s\n"
+    );
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_a_deadline() {
+    let fake = Fake::start();
+    let ended = run(&fake.endpoint(), &["--timeout", "200ms", "archive", "SLOW"]);
+    assert_eq!(ended.code, 4);
+    assert!(
+        ended.stderr.starts_with(&format!(
+            "error: no answer from {} in time\n",
+            fake.endpoint()
+        )),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stderr.contains("it took longer than 200ms"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_looked_for() {
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for command in [
+        &["stats"][..],
+        &["tail"],
+        &["batch", "watch", "b-1"],
+        &["archive", "A", "B"],
+        &["seed"],
+    ] {
+        let ended = run(&address.to_string(), command);
+        assert_eq!(ended.code, 4, "{ended:?}");
+        assert!(
+            ended.stderr.starts_with(&format!(
+                "error: archd at http://{address} can't be reached\n"
+            )),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("Connection refused"), "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .contains("hint: is archd running? Start it with `archd`"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn something_else_on_the_port_is_not_archd() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let _ = connection
+                .unwrap()
+                .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let ended = run(&address.to_string(), &["stats"]);
+    assert_eq!(ended.code, 4, "{ended:?}");
+}
+
+#[test]
+fn wrong_words_are_usage() {
+    for args in [
+        &["--endpoint", "not an address", "stats"][..],
+        &["--endpoint", "https://archive.internal", "stats"],
+        &["--timeout", "0s", "stats"],
+        &["batch", "start", "--before", "yesterday"],
+        &["batch", "start", "--limit", "0"],
+        &["orders", "list", "--incomplete", "--complete"],
+        &["tail", "--kind", "gossip"],
+        &["archive", "-", "CMD-1"],
+        &["seed", "--live-lifetime", "30s"],
+        &["quarantine", "drop", "q-1"],
+        &["archive"],
+        &["batch"],
+        &["stat"],
+        &[],
+    ] {
+        let ended = run("localhost", args);
+        assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_endpoint_says_what_a_good_one_is() {
+    for endpoint in ["not an address", "host:99999", "http://"] {
+        let ended = run(endpoint, &["stats"]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .contains("give HOST, HOST:PORT or http://HOST:PORT"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn an_endpoint_needs_no_scheme() {
+    let fake = Fake::start();
+    let bare = fake.endpoint().replace("http://", "");
+    assert_eq!(
+        run("localhost:1", &["archive", "CMD-1", "--endpoint", &bare]).code,
+        0
+    );
+}

@@ -1,0 +1,168 @@
+//! A server of answers: real gRPC on a real port, and for each request what the test wants to see rendered.
+
+pub(crate) mod archive;
+mod batch;
+pub(crate) mod news;
+mod quarantine;
+
+use std::{
+    fmt::Debug,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use order_archiver_api::v1::{
+    Batch, BatchState, OrderCounts, TailEventsResponse,
+    archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
+    event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
+    seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
+};
+use prost_types::Duration;
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::{broadcast, watch},
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::program::PATIENCE;
+
+/// What the server answers with, and what it was asked; it outlives the server, so that one can come back.
+pub(crate) struct Script {
+    /// The one batch that there is.
+    pub(crate) batch: watch::Sender<Batch>,
+    events: broadcast::Sender<TailEventsResponse>,
+    opened: Sender<()>,
+    tails: Mutex<Receiver<()>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Script {
+    /// Notes what was asked for the tests that look at requests.
+    fn note(&self, request: &impl Debug) {
+        self.asked.lock().unwrap().push(format!("{request:?}"));
+    }
+}
+
+/// The server, until it is dropped.
+pub(crate) struct Fake {
+    pub(crate) script: Arc<Script>,
+    address: SocketAddr,
+    /// Its own, so that its death takes every connection with it at once.
+    runtime: Option<Runtime>,
+}
+
+impl Fake {
+    pub(crate) fn start() -> Self {
+        let (opened, tails) = channel();
+        let script = Script {
+            batch: watch::Sender::new(batch(BatchState::Running)),
+            events: broadcast::Sender::new(64),
+            opened,
+            tails: Mutex::new(tails),
+            asked: Mutex::default(),
+        };
+        Self::on("127.0.0.1:0", Arc::new(script))
+    }
+
+    /// Dies without a goodbye, and comes back on the same port when told to.
+    pub(crate) fn die(mut self) -> impl FnOnce() -> Self {
+        self.stop();
+        let (address, script) = (self.address.to_string(), Arc::clone(&self.script));
+        move || Self::on(&address, script)
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Waits until a tail is open: an event before that would be missed.
+    pub(crate) fn await_tail(&self) {
+        let tails = self.script.tails.lock().unwrap();
+        tails.recv_timeout(PATIENCE).expect("a tail is opened");
+    }
+
+    pub(crate) fn publish(&self, event: TailEventsResponse) {
+        self.script.events.send(event).expect("a tail is open");
+    }
+
+    /// The last request, as Rust shows it.
+    pub(crate) fn last_request(&self) -> String {
+        self.script
+            .asked
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn on(address: &str, script: Arc<Script>) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = || Answers(Arc::clone(&script));
+        let server = Server::builder()
+            .add_service(ArchiveServiceServer::new(answers()))
+            .add_service(BatchServiceServer::new(answers()))
+            .add_service(EventServiceServer::new(answers()))
+            .add_service(QuarantineServiceServer::new(answers()))
+            .add_service(SeedServiceServer::new(answers()))
+            .add_service(StatsServiceServer::new(answers()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        runtime.spawn(server);
+        Self {
+            script,
+            address,
+            runtime: Some(runtime),
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(PATIENCE);
+        }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Implements every service of the contract that `archctl` calls, one a file.
+struct Answers(Arc<Script>);
+
+/// The one batch, in this state and with the brief's figures.
+pub(crate) fn batch(state: BatchState) -> Batch {
+    Batch {
+        id: "b-1".to_owned(),
+        state: state.into(),
+        counts: Some(counts()),
+        duration: Some(Duration {
+            seconds: 754,
+            nanos: 0,
+        }),
+        estimated_total: 2_000,
+        ..Batch::default()
+    }
+}
+
+pub(crate) fn counts() -> OrderCounts {
+    OrderCounts {
+        found: 1_234,
+        archived: 1_220,
+        duplicates: 8,
+        incomplete: 45,
+        errors: 6,
+    }
+}

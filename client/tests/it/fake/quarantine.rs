@@ -1,0 +1,66 @@
+//! Answers about quarantined orders: there are `q-1` and `q-2`, and a retry helps only the first.
+
+use order_archiver_api::v1::{
+    DropQuarantinedRequest, DropQuarantinedResponse, ListQuarantinedRequest,
+    ListQuarantinedResponse, QuarantineEntry, QuarantineReason, RetryOutcome,
+    RetryQuarantinedRequest, RetryQuarantinedResponse, RetryResult,
+    quarantine_service_server::QuarantineService,
+};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::Answers;
+
+#[async_trait]
+impl QuarantineService for Answers {
+    async fn list_quarantined(
+        &self,
+        request: Request<ListQuarantinedRequest>,
+    ) -> Result<Response<ListQuarantinedResponse>, Status> {
+        let request = request.into_inner();
+        self.0.note(&request);
+        let entries = ["q-1", "q-2"]
+            .into_iter()
+            .filter(|&id| request.id.is_empty() || request.id == id);
+        let entries = entries.map(|id| QuarantineEntry {
+            id: id.to_owned(),
+            reason: QuarantineReason::NoUsableNumber.into(),
+            detail: "numero_commande is null".to_owned(),
+            ..QuarantineEntry::default()
+        });
+        Ok(Response::new(ListQuarantinedResponse {
+            entries: entries.collect(),
+            ..ListQuarantinedResponse::default()
+        }))
+    }
+
+    async fn retry_quarantined(
+        &self,
+        request: Request<RetryQuarantinedRequest>,
+    ) -> Result<Response<RetryQuarantinedResponse>, Status> {
+        let results = request.into_inner().ids.into_iter().map(|id| {
+            let outcome = if id == "q-1" {
+                RetryOutcome::Archived
+            } else {
+                RetryOutcome::StillQuarantined
+            };
+            RetryResult {
+                id,
+                outcome: outcome.into(),
+                detail: String::new(),
+            }
+        });
+        Ok(Response::new(RetryQuarantinedResponse {
+            results: results.collect(),
+        }))
+    }
+
+    async fn drop_quarantined(
+        &self,
+        request: Request<DropQuarantinedRequest>,
+    ) -> Result<Response<DropQuarantinedResponse>, Status> {
+        let request = request.into_inner();
+        self.0.note(&request);
+        let dropped = i32::try_from(request.ids.len()).unwrap();
+        Ok(Response::new(DropQuarantinedResponse { dropped }))
+    }
+}

@@ -1,0 +1,21 @@
+//! `archctl` as people and scripts meet it: the program itself, against a server that says what each test needs.
+//!
+//! The server here is no imitation of `archd`: it holds answers, not orders. What the two do together is tested elsewhere.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is all it has to do"
+)]
+
+mod archive;
+mod batch;
+mod exits;
+mod fake;
+mod help;
+mod orders;
+mod pipes;
+mod program;
+mod quarantine;
+mod seed;
+mod stats;
+mod tail;

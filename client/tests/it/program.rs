@@ -1,0 +1,173 @@
+//! Runs `archctl`, to its end or beside the test.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a program left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// `archctl` with the environment of the tests' machine kept out.
+pub(crate) fn archctl(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_archctl"));
+    command
+        .args(args)
+        .env_remove("ARCHCTL_ENDPOINT")
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs `archctl` to its end.
+pub(crate) fn run(endpoint: &str, args: &[&str]) -> Ended {
+    archctl(args)
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .output()
+        .unwrap()
+        .into()
+}
+
+/// Runs `archctl` to its end with these words on standard input.
+pub(crate) fn run_with_input(endpoint: &str, args: &[&str], input: &[u8]) -> Ended {
+    let mut child = archctl(args)
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin: ChildStdin = child.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap().into()
+}
+
+/// `archctl` beside the test, read line by line.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(endpoint: &str, args: &[&str]) -> Self {
+        let mut child = archctl(args)
+            .env("ARCHCTL_ENDPOINT", endpoint)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        self.stdout
+            .recv_timeout(PATIENCE)
+            .expect("archctl prints a line")
+    }
+
+    /// Waits for a line of talk that holds these words.
+    pub(crate) fn hears(&self, words: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("archctl never said {words:?}"));
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let kill = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for the end, and gives the exit code with what was not read yet.
+    pub(crate) fn end(mut self) -> Ended {
+        // Both pipes end when the program does.
+        let rest = |lines: &Receiver<String>| lines.iter().map(|line| line + "\n").collect();
+        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        Ended {
+            code,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts `archctl` and gives its standard output as it is, to be read or closed.
+pub(crate) fn piped(endpoint: &str, args: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut child = archctl(args)
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
