@@ -11,3 +11,4 @@ mod support;
 mod house;
 
 mod life_of_one_order;
+mod readme;

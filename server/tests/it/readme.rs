@@ -1,0 +1,157 @@
+//! The README is true: its tables are generated or compared, and its archctl commands are run.
+
+use std::{env, fs, path::Path, process::Stdio};
+
+use archd::config::docs::markdown_table;
+use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
+use prost::Message;
+use tokio::process::Command;
+
+use crate::support::{TestServer, last, order, within};
+
+const BEGIN: &str = "<!-- settings -->\n";
+const END: &str = "<!-- /settings -->";
+
+fn readme() -> String {
+    fs::read_to_string(path()).unwrap()
+}
+
+fn path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")
+}
+
+#[test]
+fn its_table_of_settings_is_the_servers_own() {
+    let text = readme();
+    let (head, rest) = text.split_once(BEGIN).unwrap();
+    let (table, tail) = rest.split_once(END).unwrap();
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(
+            path(),
+            format!("{head}{BEGIN}{}{END}{tail}", markdown_table()),
+        )
+        .unwrap();
+    } else {
+        assert_eq!(
+            table,
+            markdown_table(),
+            "UPDATE_DOCS=1 cargo test --workspace -- readme writes the table anew"
+        );
+    }
+}
+
+#[test]
+fn its_table_of_rpcs_is_the_contracts() {
+    let descriptors = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let text = readme();
+    let services = descriptors
+        .file
+        .iter()
+        .filter(|file| file.package() == "orderarchiver.v1")
+        .flat_map(|file| &file.service);
+    for service in services {
+        let rpcs: Vec<String> = service
+            .method
+            .iter()
+            .map(|method| format!("`{}`", method.name()))
+            .collect();
+        let row = format!("| `{}` | {} |", service.name(), rpcs.join(", "));
+        assert!(
+            text.contains(&row),
+            "the README's table of RPCs misses: {row}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn its_archctl_commands_work() {
+    let server = TestServer::start().await;
+    let request = pb::SeedDataRequest {
+        orders: Some(200),
+        ..pb::SeedDataRequest::default()
+    };
+    last(
+        server
+            .seeds()
+            .seed_data(request)
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .await;
+    server
+        .insert("Commande", [order("CMD-2025-000001-X")])
+        .await;
+    let delivered = server
+        .collection("Commande")
+        .find_one(bson::doc! { "status": "livrée" })
+        .await
+        .unwrap()
+        .unwrap();
+    let numero = delivered.get_str("numero_commande").unwrap();
+
+    let commands: Vec<String> = shell_lines(&readme())
+        .into_iter()
+        .filter(|line| line.starts_with("archctl "))
+        .collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        let command = command.replace("CMD-2025-000001", numero);
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let mut archctl = Command::new(archctl());
+        archctl
+            .args(&arguments)
+            .env("ARCHCTL_ENDPOINT", &server.address)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let child = archctl.spawn().unwrap();
+        let ending = if arguments[0] == "tail" {
+            // The tail prints one event and ends, so one has to happen once it listens.
+            let happens = async {
+                for number in 0.. {
+                    let numero = format!("CMD-TAIL-{number}");
+                    server.insert("Commande", [order(numero.as_str())]).await;
+                    server.archive_order(&numero).await.unwrap();
+                }
+            };
+            tokio::select! { () = happens => unreachable!(), ending = within(child.wait_with_output()) => ending }
+        } else {
+            within(child.wait_with_output()).await
+        };
+        let ending = ending.unwrap();
+        assert!(
+            ending.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&ending.stderr)
+        );
+        assert!(!ending.stdout.is_empty(), "{command} printed nothing");
+    }
+}
+
+/// The commands in the README's `sh` blocks, without their comments.
+fn shell_lines(text: &str) -> Vec<String> {
+    let blocks = text
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|block| block.split_once("```"))
+        .map(|(block, _)| block);
+    blocks
+        .flat_map(str::lines)
+        .map(|line| {
+            line.split(" #")
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        })
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// The command line stands beside the server: `cargo test --workspace` builds both.
+fn archctl() -> std::path::PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_archd"))
+        .with_file_name(format!("archctl{}", env::consts::EXE_SUFFIX))
+}
