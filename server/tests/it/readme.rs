@@ -79,9 +79,7 @@ async fn its_archctl_commands_work() {
             .into_inner(),
     )
     .await;
-    server
-        .insert("Commande", [order("CMD-2025-000001-X")])
-        .await;
+    server.insert("Commande", [order(bson::Bson::Null)]).await;
     let delivered = server
         .collection("Commande")
         .find_one(bson::doc! { "status": "livrée" })
