@@ -93,10 +93,10 @@ impl Output {
         }
     }
 
-    /// Prints text for people, with nothing in it that could steer a terminal.
+    /// Prints text that `render` has made safe for a terminal, or that came with the program.
     pub(crate) fn text(self, text: &str) -> Result<(), Fault> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{}", text::tame(text))?;
+        writeln!(out, "{text}")?;
         out.flush()?;
         Ok(())
     }

@@ -20,7 +20,7 @@ pub(crate) struct BatchProgress {
 impl BatchProgress {
     pub(crate) fn new() -> Self {
         Self {
-            bar: ProgressBar::new(0).with_style(counted("{wide_msg}")),
+            bar: ProgressBar::new(0).with_style(bar("{bar:30} {wide_msg}")),
             said: String::new(),
         }
     }
@@ -102,7 +102,7 @@ impl SeedProgress {
             .collections
             .entry(seeded.collection.clone())
             .or_insert_with(|| {
-                let style = counted("{human_pos} of {human_len} · {per_sec:.0} · {eta} left");
+                let style = bar("{prefix:12} {bar:30} {human_pos} of {human_len} · {elapsed}");
                 bars.add(
                     ProgressBar::new(0)
                         .with_style(style)
@@ -117,8 +117,8 @@ impl SeedProgress {
     }
 }
 
-fn counted(words: &str) -> ProgressStyle {
-    ProgressStyle::with_template(&format!("{{prefix:12}} {{bar:30}} {words}"))
+fn bar(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("█▉▊▋▌▍▎▏ ")
 }

@@ -41,6 +41,15 @@ fn done_is_0() {
 }
 
 #[test]
+fn a_name_cannot_steer_the_terminal() {
+    let fake = Fake::start();
+    let archived = run(&fake.endpoint(), &["archive", "CMD\u{1b}[2J"]);
+    assert_eq!(archived.stdout, "CMD\\u{1b}[2J  archived\n");
+    let refused = run(&fake.endpoint(), &["batch", "show", "b\u{1b}[2J"]);
+    assert_eq!(refused.stderr, "error: there is no batch b\\u{1b}[2J\n");
+}
+
+#[test]
 fn a_bad_field_is_named() {
     let fake = Fake::start();
     let ended = run(&fake.endpoint(), &["archive", ""]);

@@ -95,6 +95,9 @@ fn ctrl_c_while_the_server_is_away_is_a_clean_end_too() {
     let fake = Fake::start();
     let tail = Running::start(&fake.endpoint(), &["tail"]);
     fake.await_tail();
+    // The line shows that the stream is open on this side, too.
+    fake.publish(archived("CMD-1"));
+    tail.line();
     drop(fake.die());
     tail.hears("The connection is lost");
     tail.interrupt();
