@@ -10,6 +10,8 @@ pub mod judge;
 
 pub mod enrich;
 
+pub mod checkpoint;
+
 pub mod counts;
 
 pub mod near_miss;

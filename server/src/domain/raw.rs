@@ -18,6 +18,7 @@ pub mod kind {
     pub const DATE: u8 = 0x09;
     pub const NULL: u8 = 0x0a;
     pub const INT32: u8 = 0x10;
+    pub const TIMESTAMP: u8 = 0x11;
     pub const INT64: u8 = 0x12;
     pub const DECIMAL: u8 = 0x13;
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{Document, RawDocumentBuf, Timestamp, doc};
 use futures::StreamExt;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
@@ -14,6 +14,17 @@ use crate::domain::raw::{self, ValueRef, kind};
 
 /// How long the database waits for a change before it answers that there was none.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Changes in one reply at most: a reply is a chunk.
+const MOST_CHANGES: u32 = 1_000;
+
+/// Whose history.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// Every collection's.
+    Database,
+    /// One collection's.
+    Collection(&'a str),
+}
 
 /// Where to begin reading.
 #[derive(Clone, Debug)]
@@ -22,6 +33,8 @@ pub enum Start {
     Now,
     /// After the place that a reply ended at.
     After(RawDocumentBuf),
+    /// At a moment of cluster time, its own changes included.
+    At(Timestamp),
 }
 
 /// What one reply of the database brought.
@@ -40,66 +53,50 @@ pub struct Changes {
 }
 
 impl Store {
-    /// Opens the history of the whole database. `stages` filter and thin it; they must keep `_id`, the place of each change.
-    pub async fn changes(&self, start: &Start, stages: Vec<Document>) -> Result<Changes, Error> {
+    /// Opens the history. `stages` filter and thin it; they must keep `_id`, the place of each change.
+    pub async fn changes(&self, scope: Scope<'_>, start: &Start, stages: Vec<Document>) -> Result<Changes, Error> {
         let mut options = Document::new();
-        if let Start::After(position) = start {
-            let position = Document::try_from(position.as_ref()).map_err(|_| {
-                Error::Unusable("the position in the history can't be read".to_owned())
-            })?;
-            options.insert("startAfter", position);
+        match start {
+            Start::Now => {}
+            // Unlike `resumeAfter`, this goes on after the collection was dropped too.
+            Start::After(position) => {
+                let position = Document::try_from(position.as_ref());
+                options.insert("startAfter", position.map_err(|_| Error::Unusable("the place in the history can't be read".to_owned()))?);
+            }
+            Start::At(time) => {
+                options.insert("startAtOperationTime", *time);
+            }
         }
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(stages);
-        let opening = self
-            .database
-            .aggregate(pipeline)
-            .max_await_time(PATIENCE)
-            .batch();
-        let cursor = self
-            .within(opening)
-            .await?
-            .map_err(|error| Error::from_driver("aggregate", &error))?;
-        Ok(Changes {
-            store: self.clone(),
-            cursor,
-        })
+        let opening = match scope {
+            Scope::Database => {
+                self.within(self.database.aggregate(pipeline).max_await_time(PATIENCE).batch_size(MOST_CHANGES).batch()).await?
+            }
+            Scope::Collection(name) => {
+                let collection = self.database.collection::<Document>(name);
+                self.within(collection.aggregate(pipeline).max_await_time(PATIENCE).batch_size(MOST_CHANGES).batch()).await?
+            }
+        };
+        let cursor = opening.map_err(|error| Error::from_driver("aggregate", &error))?;
+        Ok(Changes { store: self.clone(), cursor })
     }
 }
 
 impl Changes {
     /// The next reply. After an error this reader is of no more use: open another one after the last position.
     pub async fn next(&mut self) -> Result<Reply, Error> {
-        let reply = self.store.within(self.cursor.next()).await?;
-        let reply = match reply {
+        let reply = match self.store.within(self.cursor.next()).await? {
             Some(reply) => reply.map_err(|error| Error::from_driver("getMore", &error))?,
-            None => {
-                return Err(Error::Unavailable(
-                    "the database ended the change stream".to_owned(),
-                ));
-            }
+            None => return Err(Error::Unavailable("the database ended the change stream".to_owned())),
         };
         let cursor = raw::find(reply.as_raw_document(), "cursor").unwrap_or(ValueRef::NULL);
-        let field = |name: &str| {
-            cursor
-                .elements()
-                .find(|element| element.key == name.as_bytes())
-                .map(|element| element.value)
-        };
-        let changes = field("firstBatch")
-            .or_else(|| field("nextBatch"))
-            .unwrap_or(ValueRef::NULL);
+        let field = |name: &str| cursor.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
+        let changes = field("firstBatch").or_else(|| field("nextBatch")).unwrap_or(ValueRef::NULL);
         let position = field("postBatchResumeToken").filter(|value| value.kind == kind::DOCUMENT);
         Ok(Reply {
-            changes: changes
-                .elements()
-                .map(|element| document(element.value))
-                .collect::<Result<_, _>>()?,
-            position: document(position.ok_or_else(|| {
-                Error::Unusable(
-                    "the database answered without a position in its history".to_owned(),
-                )
-            })?)?,
+            changes: changes.elements().map(|element| document(element.value)).collect::<Result<_, _>>()?,
+            position: document(position.ok_or_else(|| Error::Unusable("the database answered without a place in its history".to_owned()))?)?,
         })
     }
 }

@@ -1,0 +1,193 @@
+//! A checkpoint: a place in the database's history that is trusted only after it has been looked at.
+//!
+//! The database follows almost any place it is given: one in the future, or of another collection, is an empty stream that
+//! looks healthy. So a checkpoint says what it belongs to and is sealed, and a bad one is recognised before it is followed.
+
+use bson::{RawDocument, RawDocumentBuf, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::raw::{self, ValueRef, Writer, kind};
+
+/// A place in the history, and when it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The whole token: some carry more than their `_data`.
+    pub position: RawDocumentBuf,
+    /// The cluster time of the place.
+    pub time: Timestamp,
+}
+
+/// What a checkpoint belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belonging {
+    /// Database and collection.
+    pub namespace: String,
+    /// A hash of the stream's pipeline: a token of one filter is no good to another.
+    pub pipeline: String,
+}
+
+/// Where a stream may begin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recalled {
+    /// Right after this place.
+    Place(Checkpoint),
+    /// At this moment: the place itself belongs to another filter.
+    Moment(Timestamp),
+    /// Nowhere: there is no checkpoint.
+    Nothing,
+    /// Nowhere, because of this.
+    Bad(&'static str),
+}
+
+/// The cluster time inside a token: after its first byte, seconds and increment as big-endian numbers.
+/// (<https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h>)
+pub fn time_of(position: &RawDocument) -> Option<Timestamp> {
+    let data = raw::find(position, "_data")?.as_str()?;
+    let bytes = hex::decode(data.get(2..18)?).ok()?;
+    let part = |range: std::ops::Range<usize>| bytes[range].try_into().map(u32::from_be_bytes).ok();
+    Some(Timestamp {
+        time: part(0..4)?,
+        increment: part(4..8)?,
+    })
+}
+
+/// The checkpoint as it is stored.
+pub fn seal(checkpoint: &Checkpoint, belonging: &Belonging) -> RawDocumentBuf {
+    let mut writer = Writer::default();
+    writer.document("token", &checkpoint.position);
+    writer.value("time", time_value(&time_bytes(checkpoint.time)));
+    writer.string("namespace", &belonging.namespace);
+    writer.string("pipeline", &belonging.pipeline);
+    writer.string("checksum", &checksum(checkpoint, belonging));
+    writer.finish()
+}
+
+/// Where a stream of this belonging may begin, given what is stored and the time it is now.
+pub fn recall(stored: Option<ValueRef<'_>>, belonging: &Belonging, now: Timestamp) -> Recalled {
+    let Some(stored) = stored.filter(|stored| !stored.is_null()) else {
+        return Recalled::Nothing;
+    };
+    let Some((checkpoint, own, checksum)) = read(stored) else {
+        return Recalled::Bad("the checkpoint is torn");
+    };
+    if checksum != self::checksum(&checkpoint, &own) {
+        return Recalled::Bad("the checkpoint was altered");
+    }
+    if own.namespace != belonging.namespace {
+        return Recalled::Bad("the checkpoint belongs to another collection");
+    }
+    if checkpoint.time > now {
+        return Recalled::Bad("the checkpoint lies in the future");
+    }
+    if own.pipeline != belonging.pipeline {
+        return Recalled::Moment(checkpoint.time);
+    }
+    Recalled::Place(checkpoint)
+}
+
+fn read(stored: ValueRef<'_>) -> Option<(Checkpoint, Belonging, String)> {
+    let field = |name: &str| stored.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
+    let text = |name| field(name).and_then(ValueRef::as_str).map(str::to_owned);
+    let token = field("token").filter(|token| token.kind == kind::DOCUMENT)?;
+    let time = field("time").filter(|time| time.kind == kind::TIMESTAMP)?;
+    let checkpoint = Checkpoint {
+        position: RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok()?,
+        time: timestamp(time.fixed()?),
+    };
+    let belonging = Belonging {
+        namespace: text("namespace")?,
+        pipeline: text("pipeline")?,
+    };
+    Some((checkpoint, belonging, text("checksum")?))
+}
+
+fn checksum(checkpoint: &Checkpoint, belonging: &Belonging) -> String {
+    let hash = Sha256::new()
+        .chain_update(checkpoint.position.as_bytes())
+        .chain_update(time_bytes(checkpoint.time))
+        .chain_update(&belonging.namespace)
+        .chain_update([0])
+        .chain_update(&belonging.pipeline)
+        .finalize();
+    hex::encode(&hash[..16])
+}
+
+/// BSON puts the increment first.
+fn time_bytes(time: Timestamp) -> [u8; 8] {
+    ((u64::from(time.time) << 32) | u64::from(time.increment)).to_le_bytes()
+}
+
+fn timestamp(bytes: [u8; 8]) -> Timestamp {
+    let both = u64::from_le_bytes(bytes);
+    Timestamp {
+        time: (both >> 32) as u32,
+        increment: both as u32,
+    }
+}
+
+fn time_value(bytes: &[u8]) -> ValueRef<'_> {
+    ValueRef { kind: kind::TIMESTAMP, bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::rawdoc;
+
+    const NOW: Timestamp = Timestamp { time: 2_000, increment: 0 };
+
+    fn checkpoint() -> Checkpoint {
+        let position = rawdoc! { "_data": "82000003E8000000072B0229296E04", "_typeBits": 1 };
+        Checkpoint { time: time_of(&position).unwrap(), position }
+    }
+
+    fn belonging() -> Belonging {
+        Belonging { namespace: "livraison.Commande".to_owned(), pipeline: "abc".to_owned() }
+    }
+
+    fn recalled(stored: &RawDocument, now: Timestamp) -> Recalled {
+        let value = ValueRef { kind: kind::DOCUMENT, bytes: stored.as_bytes() };
+        recall(Some(value), &belonging(), now)
+    }
+
+    #[test]
+    fn a_token_knows_its_time() {
+        assert_eq!(checkpoint().time, Timestamp { time: 1_000, increment: 7 });
+        for bad in [rawdoc! {}, rawdoc! { "_data": "82" }, rawdoc! { "_data": 5 }, rawdoc! { "_data": "zz000003E800000007" }] {
+            assert_eq!(time_of(&bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_good_checkpoint_comes_back_whole() {
+        assert_eq!(recalled(&seal(&checkpoint(), &belonging()), NOW), Recalled::Place(checkpoint()));
+        assert_eq!(recall(None, &belonging(), NOW), Recalled::Nothing);
+    }
+
+    #[test]
+    fn a_wrong_checkpoint_is_recognised() {
+        let sealed = seal(&checkpoint(), &belonging());
+        let elsewhere = seal(&checkpoint(), &Belonging { namespace: "livraison.Autre".to_owned(), ..belonging() });
+        assert_eq!(recalled(&elsewhere, NOW), Recalled::Bad("the checkpoint belongs to another collection"));
+        assert_eq!(recalled(&sealed, Timestamp { time: 1_000, increment: 6 }), Recalled::Bad("the checkpoint lies in the future"));
+        assert_eq!(recalled(&rawdoc! {}, NOW), Recalled::Bad("the checkpoint is torn"));
+        assert_eq!(recall(Some(raw::find(&rawdoc! { "c": 5 }, "c").unwrap()), &belonging(), NOW), Recalled::Bad("the checkpoint is torn"));
+    }
+
+    #[test]
+    fn another_filter_begins_at_the_time_of_the_place() {
+        let other = seal(&checkpoint(), &Belonging { pipeline: "def".to_owned(), ..belonging() });
+        assert_eq!(recalled(&other, NOW), Recalled::Moment(checkpoint().time));
+    }
+
+    #[test]
+    fn no_flipped_bit_is_followed() {
+        let sealed = seal(&checkpoint(), &belonging()).into_bytes();
+        for bit in 32..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let value = ValueRef { kind: kind::DOCUMENT, bytes: &flipped };
+            assert!(matches!(recall(Some(value), &belonging(), NOW), Recalled::Bad(_)), "bit {bit}");
+        }
+    }
+}
