@@ -25,6 +25,8 @@ pub enum Door {
     Rpc,
     /// A batch met it.
     Batch,
+    /// The watcher saw it become delivered.
+    Watch,
 }
 
 impl Door {
@@ -33,6 +35,7 @@ impl Door {
         match self {
             Door::Rpc => "rpc",
             Door::Batch => "batch",
+            Door::Watch => "watch",
         }
     }
 }

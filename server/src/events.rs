@@ -16,8 +16,9 @@ use crate::{
     store::{
         Error, Names, Store,
         batches::Batch,
-        changes::{Changes, Start},
+        changes::{Changes, Scope, Start},
         quarantine::Entry,
+        watch::{Gap, Watcher, gap_in},
     },
 };
 
@@ -41,6 +42,12 @@ pub enum Event {
     BatchProgress(Batch),
     /// A batch ended.
     BatchFinished(Batch),
+    /// The watcher changed its state.
+    WatcherState(Watcher),
+    /// The watcher found a gap in the history.
+    GapOpened(Gap),
+    /// A catch-up batch closed a gap.
+    GapClosed(Gap),
 }
 
 impl Event {
@@ -65,6 +72,8 @@ pub struct Happening {
 pub struct News {
     store: Store,
     changes: Changes,
+    /// The place that has been told.
+    position: Option<RawDocumentBuf>,
 }
 
 impl News {
@@ -72,7 +81,10 @@ impl News {
     pub async fn open(store: &Store, start: &Start) -> Result<News, Error> {
         Ok(News {
             store: store.clone(),
-            changes: store.changes(start, stages(store.names())).await?,
+            changes: store
+                .changes(Scope::Database, start, stages(store.names()))
+                .await?,
+            position: None,
         })
     }
 
@@ -81,10 +93,29 @@ impl News {
         let reply = self.changes.next().await?;
         let mut happenings = Vec::new();
         for change in &reply.changes {
-            if let Some(happening) = happening(&self.store, change).await? {
-                happenings.push(happening);
+            let Some(position) = raw::find(change, "_id")
+                .and_then(|token| RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok())
+            else {
+                continue;
+            };
+            let time = raw::find(change, "wallTime").and_then(ValueRef::as_date);
+            let mut told = events(&self.store, change).await?.into_iter().peekable();
+            while let Some(event) = told.next() {
+                // Only the last event of a change is followed by the place after it: a reader that comes back in between hears the others again.
+                let place = if told.peek().is_none() {
+                    &position
+                } else {
+                    self.position.as_ref().unwrap_or(&position)
+                };
+                happenings.push(Happening {
+                    position: place.clone(),
+                    time,
+                    event: Some(event),
+                });
             }
+            self.position = Some(position);
         }
+        self.position = Some(reply.position.clone());
         happenings.push(Happening {
             position: reply.position,
             time: None,
@@ -94,48 +125,41 @@ impl News {
     }
 }
 
-async fn happening(store: &Store, change: &RawDocumentBuf) -> Result<Option<Happening>, Error> {
-    let Some(position) = raw::find(change, "_id")
-        .and_then(|token| RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok())
-    else {
-        return Ok(None);
-    };
-    let time = raw::find(change, "wallTime").and_then(ValueRef::as_date);
-    Ok(event(store, change).await?.map(|event| Happening {
-        position,
-        time,
-        event: Some(event),
-    }))
-}
-
-async fn event(store: &Store, change: &RawDocumentBuf) -> Result<Option<Event>, Error> {
+/// What a change tells.
+async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Error> {
     let names = store.names();
     let collection = within(change, &["ns", "coll"])
         .and_then(ValueRef::as_str)
         .unwrap_or_default();
-    let inserted = raw::find(change, "fullDocument");
-    let key = within(change, &["documentKey", "_id"]);
-    if collection == names.archive {
-        return Ok(inserted.map(archived));
-    }
-    let Some(key) = key.and_then(ValueRef::as_str) else {
-        return Ok(None);
-    };
-    if collection == names.quarantine {
-        return Ok(store.quarantine_entry(key).await?.map(Event::Quarantined));
-    }
-    let Some(batch) = store.batch(key).await? else {
-        return Ok(None);
-    };
-    let state =
-        within(change, &["updateDescription", "updatedFields", "state"]).and_then(ValueRef::as_str);
-    Ok(match state {
-        Some("running") => Some(Event::BatchStarted(batch)),
-        Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
-        _ if within(change, &["updateDescription", "updatedFields", "counts"]).is_some() => {
-            Some(Event::BatchProgress(batch))
-        }
-        _ => None,
+    let key = within(change, &["documentKey", "_id"]).and_then(ValueRef::as_str);
+    let updated = |field| within(change, &["updateDescription", "updatedFields", field]);
+    Ok(if collection == names.archive {
+        raw::find(change, "fullDocument")
+            .map(archived)
+            .into_iter()
+            .collect()
+    } else if collection == names.quarantine {
+        let entry = store.quarantine_entry(key.unwrap_or_default()).await?;
+        entry.map(Event::Quarantined).into_iter().collect()
+    } else if collection == names.state {
+        let state = if updated("state").is_some() {
+            store.watcher().await?.map(Event::WatcherState)
+        } else {
+            None
+        };
+        let opened = updated("gap").and_then(gap_in).map(Event::GapOpened);
+        let closed = updated("closed_gap").and_then(gap_in).map(Event::GapClosed);
+        state.into_iter().chain(opened).chain(closed).collect()
+    } else {
+        let Some(batch) = store.batch(key.unwrap_or_default()).await? else {
+            return Ok(Vec::new());
+        };
+        let event = match updated("state").and_then(ValueRef::as_str) {
+            Some("running") => Some(Event::BatchStarted(batch)),
+            Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
+            _ => updated("counts").map(|_| Event::BatchProgress(batch)),
+        };
+        event.into_iter().collect()
     })
 }
 
@@ -146,11 +170,14 @@ fn stages(names: &Names) -> Vec<Document> {
         "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1,
         (format!("fullDocument.{NUMERO}")): 1, (format!("fullDocument.{MISSING_FIELDS}")): 1, (format!("fullDocument.{DATE_ARCHIVAGE}")): 1,
         "updateDescription.updatedFields.state": 1, "updateDescription.updatedFields.counts": 1,
+        "updateDescription.updatedFields.gap": 1, "updateDescription.updatedFields.closed_gap": 1,
     };
+    let there = |field: &str| doc! { (format!("updateDescription.updatedFields.{field}")): { "$exists": true } };
+    let watcher = doc! { "ns.coll": &names.state, "operationType": "update", "$or": [there("state"), there("gap"), there("closed_gap")] };
     let batches =
         doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
     vec![
-        doc! { "$match": { "$or": [inserted(&names.archive), inserted(&names.quarantine), batches] } },
+        doc! { "$match": { "$or": [inserted(&names.archive), inserted(&names.quarantine), batches, watcher] } },
         doc! { "$project": project },
     ]
 }

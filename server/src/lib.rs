@@ -10,6 +10,8 @@ pub mod archiver;
 
 pub mod desk;
 
+pub mod watcher;
+
 pub mod events;
 
 pub mod stats;
@@ -19,6 +21,8 @@ pub mod seeder;
 pub mod sower;
 
 pub mod monitor;
+
+mod parts;
 
 pub(crate) mod grpc;
 
@@ -31,13 +35,10 @@ pub mod telemetry;
 pub mod shutdown;
 
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{
-    archiver::Archiver, config::Config, corridor::Corridor, desk::Desk, monitor::Monitor,
-    store::Store,
-};
+use crate::{config::Config, parts::Parts};
 
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
@@ -59,47 +60,47 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let store = Store::new(&config).await?;
-    let tasks = TaskTracker::new();
-    let monitor = Monitor::start(store.clone(), &tasks, stop.clone());
-    let corridor = Corridor::new(store.clone(), config.archived_by.clone());
-    let desk = Desk::open(store.clone(), corridor.clone(), &tasks, stop.clone());
-    let archiver = Archiver::new(
-        store.clone(),
-        corridor.clone(),
-        config.chunk_size,
-        config.instance.clone(),
-        tasks.clone(),
-        stop.clone(),
-    );
-    let parts = grpc::Parts {
-        store: store.clone(),
-        monitor,
-        corridor,
-        desk,
-        archiver,
-    };
-
-    let serving = grpc::serve(listener, &config, parts, &tasks, stop.clone());
+    let parts = Parts::new(&config, stop.clone()).await?;
+    if config.watch {
+        parts
+            .tasks
+            .spawn(parts.watcher.clone().run(parts.monitor.clone()));
+    }
+    let serving = grpc::serve(listener, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);
     let outcome = tokio::select! {
         // Callers can't be served at all, so nothing is worth waiting for.
         outcome = &mut serving => outcome,
         () = stop.cancelled() => {
-            info!(grace = ?config.shutdown_grace, "stopping");
             // One open tail or dead peer can hold the transport for ever, so what is left after the grace period is left behind.
             let drain = async {
                 let outcome = serving.await;
-                tasks.close();
-                tasks.wait().await;
-                store.close().await;
+                parts.drain().await;
                 outcome
             };
-            timeout(config.shutdown_grace, drain).await.unwrap_or_else(|_| {
-                warn!("the grace period is over; leaving callers behind");
-                Ok(())
-            })
+            within_grace(&config, drain).await.unwrap_or(Ok(()))
         }
     };
     outcome.map_err(Error::from)
+}
+
+/// Watches until `stop` is cancelled, and serves nobody.
+pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let parts = Parts::new(&config, stop.clone()).await?;
+    parts
+        .tasks
+        .spawn(parts.watcher.clone().run(parts.monitor.clone()));
+    stop.cancelled().await;
+    within_grace(&config, parts.drain()).await;
+    Ok(())
+}
+
+/// Waits for work to be finished, but not longer than the settings allow.
+async fn within_grace<T>(config: &Config, work: impl Future<Output = T>) -> Option<T> {
+    info!(grace = ?config.shutdown_grace, "stopping");
+    let outcome = timeout(config.shutdown_grace, work).await;
+    if outcome.is_err() {
+        warn!("the grace period is over; leaving what is not finished behind");
+    }
+    outcome.ok()
 }

@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode};
 
 use archd::{
     config::{self, Command, Config},
-    once, run, shutdown, telemetry,
+    once, run, shutdown, telemetry, watch,
 };
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
@@ -41,6 +41,7 @@ async fn work(command: Command, config: Config) -> ExitCode {
     };
     match command {
         Command::Batch(options) => once::batch(config, options, stop).await,
+        Command::Watch => ended(watch(config, stop).await),
         Command::Serve => {
             let listener = match TcpListener::bind(config.listen).await {
                 Ok(listener) => listener,
@@ -50,13 +51,17 @@ async fn work(command: Command, config: Config) -> ExitCode {
                 }
             };
             info!(address = %config.listen, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
-            match run(listener, config, stop).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    error!(%error, "archd ends");
-                    ExitCode::from(FAILURE)
-                }
-            }
+            ended(run(listener, config, stop).await)
+        }
+    }
+}
+
+fn ended(outcome: Result<(), archd::Error>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "archd ends");
+            ExitCode::from(FAILURE)
         }
     }
 }

@@ -5,15 +5,14 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use bson::DateTime;
 use order_archiver_api::{statistics, v1 as pb};
 use tokio::time::{sleep, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    archiver::{Archiver, Started},
+    archiver::Started,
     config::{BatchArgs, Config, Output},
-    corridor::Corridor,
     grpc,
-    monitor::Monitor,
+    parts::Parts,
     shutdown::INTERRUPTED,
     store::{
         Error, Store,
@@ -61,23 +60,12 @@ async fn archive(
     args: &BatchArgs,
     stop: &CancellationToken,
 ) -> Result<Batch, Error> {
-    let store = Store::new(config).await?;
-    let tasks = TaskTracker::new();
     let over = CancellationToken::new();
-    let mut monitor = Monitor::start(store.clone(), &tasks, over.clone());
+    let mut parts = Parts::new(config, over.clone()).await?;
     tokio::select! {
-        () = stop.cancelled() => monitor.check()?,
-        ready = timeout(PATIENCE, monitor.ready()) => if ready.is_err() { monitor.check()? },
+        () = stop.cancelled() => parts.monitor.check()?,
+        ready = timeout(PATIENCE, parts.monitor.ready()) => if ready.is_err() { parts.monitor.check()? },
     }
-    let corridor = Corridor::new(store.clone(), config.archived_by.clone());
-    let archiver = Archiver::new(
-        store.clone(),
-        corridor,
-        config.chunk_size,
-        config.instance.clone(),
-        tasks.clone(),
-        over.clone(),
-    );
     let options = Options {
         limit: args
             .limit
@@ -88,12 +76,10 @@ async fn archive(
             .map(|before| DateTime::from_millis(before.timestamp_millis())),
         create_indexes: args.create_indexes,
     };
-    let started = archiver.start(&options, None).await?;
-    let ended = follow(&store, started, stop).await;
+    let started = parts.archiver.start(&options, None).await?;
+    let ended = follow(&parts.store, started, stop).await;
     over.cancel();
-    tasks.close();
-    tasks.wait().await;
-    store.close().await;
+    parts.drain().await;
     ended
 }
 

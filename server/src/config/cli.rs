@@ -14,6 +14,8 @@ pub enum Command {
     Serve,
     /// Run one batch.
     Batch(BatchArgs),
+    /// Watch, and serve nobody.
+    Watch,
 }
 
 /// What a batch is asked to do.
@@ -80,6 +82,15 @@ pub fn cli() -> clap::Command {
                      standard output and leaves: for cron, Kubernetes CronJobs and serverless timers.",
                 ),
         )
+        .subcommand(
+            clap::Command::new("watch")
+                .about("Archive orders at the moment they are delivered, until told to stop")
+                .long_about(
+                    "Watches the orders and archives each at the moment it is delivered, without serving gRPC: for a \
+                     deployment that keeps the watcher apart from the services. Needs a replica set. While another \
+                     instance watches the same database, this one stands by.",
+                ),
+        )
         .arg(
             Arg::new(ENV_FILE)
                 .long("env-file")
@@ -112,6 +123,7 @@ pub(super) fn parse(
     let matches = cli().try_get_matches_from(arguments)?;
     let (command, matches) = match matches.subcommand() {
         Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
+        Some(("watch", watch)) => (Command::Watch, watch),
         Some((_, serve)) => (Command::Serve, serve),
         None => (Command::Serve, &matches),
     };

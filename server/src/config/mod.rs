@@ -65,6 +65,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// The most readers that may tail the events at one time.
     pub max_tail_readers: usize,
+    /// Whether the watcher runs beside the services.
+    pub watch: bool,
     /// Whether clients may ask the server for its contract.
     pub reflection: bool,
     /// The name of this process among the servers of one database.
@@ -172,6 +174,7 @@ impl Config {
             request_timeout: chosen.time(&REQUEST_TIMEOUT),
             shutdown_grace: chosen.time(&SHUTDOWN_GRACE),
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
+            watch: chosen.parsed(&WATCH),
             reflection: chosen.parsed(&REFLECTION),
             instance: if chosen.is_given(&INSTANCE) {
                 chosen.text(&INSTANCE)
@@ -188,7 +191,8 @@ impl Config {
         })
     }
 
-    /// The defaults under the simulation profile, with a random instance: what a test or a demonstration starts from.
+    /// The defaults under the simulation profile, with a random instance and without the watcher: what a test or a demonstration
+    /// starts from, in which nothing happens that it did not ask for.
     ///
     /// # Errors
     ///
@@ -199,6 +203,7 @@ impl Config {
             (MONGODB_URI, uri),
             (MONGODB_DATABASE, database),
             (PROFILE, "simulation"),
+            (WATCH, "false"),
             (INSTANCE, &instance),
         ]
         .map(|(setting, value)| (setting.name.to_owned(), value.to_owned()));

@@ -28,6 +28,7 @@ pub const SETTINGS: &[Setting] = &[
     REQUEST_TIMEOUT,
     SHUTDOWN_GRACE,
     MAX_TAIL_READERS,
+    WATCH,
     REFLECTION,
     INSTANCE,
     LOG,
@@ -246,6 +247,16 @@ pub const MAX_TAIL_READERS: Setting = Setting {
     },
     default: "64",
     help: "The most readers that may tail the events at one time.",
+    secret: false,
+};
+
+/// Whether the watcher runs beside the services.
+pub const WATCH: Setting = Setting {
+    name: "ARCHD_WATCH",
+    flag: Some("watch"),
+    form: Form::Choice(&["true", "false"]),
+    default: "true",
+    help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others stand by.",
     secret: false,
 };
 

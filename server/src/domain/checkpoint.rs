@@ -86,7 +86,12 @@ pub fn recall(stored: Option<ValueRef<'_>>, belonging: &Belonging, now: Timestam
 }
 
 fn read(stored: ValueRef<'_>) -> Option<(Checkpoint, Belonging, String)> {
-    let field = |name: &str| stored.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
+    let field = |name: &str| {
+        stored
+            .elements()
+            .find(|element| element.key == name.as_bytes())
+            .map(|element| element.value)
+    };
     let text = |name| field(name).and_then(ValueRef::as_str).map(str::to_owned);
     let token = field("token").filter(|token| token.kind == kind::DOCUMENT)?;
     let time = field("time").filter(|time| time.kind == kind::TIMESTAMP)?;
@@ -126,7 +131,10 @@ fn timestamp(bytes: [u8; 8]) -> Timestamp {
 }
 
 fn time_value(bytes: &[u8]) -> ValueRef<'_> {
-    ValueRef { kind: kind::TIMESTAMP, bytes }
+    ValueRef {
+        kind: kind::TIMESTAMP,
+        bytes,
+    }
 }
 
 #[cfg(test)]
@@ -134,49 +142,109 @@ mod tests {
     use super::*;
     use bson::rawdoc;
 
-    const NOW: Timestamp = Timestamp { time: 2_000, increment: 0 };
+    const NOW: Timestamp = Timestamp {
+        time: 2_000,
+        increment: 0,
+    };
 
     fn checkpoint() -> Checkpoint {
         let position = rawdoc! { "_data": "82000003E8000000072B0229296E04", "_typeBits": 1 };
-        Checkpoint { time: time_of(&position).unwrap(), position }
+        Checkpoint {
+            time: time_of(&position).unwrap(),
+            position,
+        }
     }
 
     fn belonging() -> Belonging {
-        Belonging { namespace: "livraison.Commande".to_owned(), pipeline: "abc".to_owned() }
+        Belonging {
+            namespace: "livraison.Commande".to_owned(),
+            pipeline: "abc".to_owned(),
+        }
     }
 
     fn recalled(stored: &RawDocument, now: Timestamp) -> Recalled {
-        let value = ValueRef { kind: kind::DOCUMENT, bytes: stored.as_bytes() };
+        let value = ValueRef {
+            kind: kind::DOCUMENT,
+            bytes: stored.as_bytes(),
+        };
         recall(Some(value), &belonging(), now)
     }
 
     #[test]
     fn a_token_knows_its_time() {
-        assert_eq!(checkpoint().time, Timestamp { time: 1_000, increment: 7 });
-        for bad in [rawdoc! {}, rawdoc! { "_data": "82" }, rawdoc! { "_data": 5 }, rawdoc! { "_data": "zz000003E800000007" }] {
+        assert_eq!(
+            checkpoint().time,
+            Timestamp {
+                time: 1_000,
+                increment: 7
+            }
+        );
+        for bad in [
+            rawdoc! {},
+            rawdoc! { "_data": "82" },
+            rawdoc! { "_data": 5 },
+            rawdoc! { "_data": "zz000003E800000007" },
+        ] {
             assert_eq!(time_of(&bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn a_good_checkpoint_comes_back_whole() {
-        assert_eq!(recalled(&seal(&checkpoint(), &belonging()), NOW), Recalled::Place(checkpoint()));
+        assert_eq!(
+            recalled(&seal(&checkpoint(), &belonging()), NOW),
+            Recalled::Place(checkpoint())
+        );
         assert_eq!(recall(None, &belonging(), NOW), Recalled::Nothing);
     }
 
     #[test]
     fn a_wrong_checkpoint_is_recognised() {
         let sealed = seal(&checkpoint(), &belonging());
-        let elsewhere = seal(&checkpoint(), &Belonging { namespace: "livraison.Autre".to_owned(), ..belonging() });
-        assert_eq!(recalled(&elsewhere, NOW), Recalled::Bad("the checkpoint belongs to another collection"));
-        assert_eq!(recalled(&sealed, Timestamp { time: 1_000, increment: 6 }), Recalled::Bad("the checkpoint lies in the future"));
-        assert_eq!(recalled(&rawdoc! {}, NOW), Recalled::Bad("the checkpoint is torn"));
-        assert_eq!(recall(Some(raw::find(&rawdoc! { "c": 5 }, "c").unwrap()), &belonging(), NOW), Recalled::Bad("the checkpoint is torn"));
+        let elsewhere = seal(
+            &checkpoint(),
+            &Belonging {
+                namespace: "livraison.Autre".to_owned(),
+                ..belonging()
+            },
+        );
+        assert_eq!(
+            recalled(&elsewhere, NOW),
+            Recalled::Bad("the checkpoint belongs to another collection")
+        );
+        assert_eq!(
+            recalled(
+                &sealed,
+                Timestamp {
+                    time: 1_000,
+                    increment: 6
+                }
+            ),
+            Recalled::Bad("the checkpoint lies in the future")
+        );
+        assert_eq!(
+            recalled(&rawdoc! {}, NOW),
+            Recalled::Bad("the checkpoint is torn")
+        );
+        assert_eq!(
+            recall(
+                Some(raw::find(&rawdoc! { "c": 5 }, "c").unwrap()),
+                &belonging(),
+                NOW
+            ),
+            Recalled::Bad("the checkpoint is torn")
+        );
     }
 
     #[test]
     fn another_filter_begins_at_the_time_of_the_place() {
-        let other = seal(&checkpoint(), &Belonging { pipeline: "def".to_owned(), ..belonging() });
+        let other = seal(
+            &checkpoint(),
+            &Belonging {
+                pipeline: "def".to_owned(),
+                ..belonging()
+            },
+        );
         assert_eq!(recalled(&other, NOW), Recalled::Moment(checkpoint().time));
     }
 
@@ -186,8 +254,14 @@ mod tests {
         for bit in 32..sealed.len() * 8 {
             let mut flipped = sealed.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let value = ValueRef { kind: kind::DOCUMENT, bytes: &flipped };
-            assert!(matches!(recall(Some(value), &belonging(), NOW), Recalled::Bad(_)), "bit {bit}");
+            let value = ValueRef {
+                kind: kind::DOCUMENT,
+                bytes: &flipped,
+            };
+            assert!(
+                matches!(recall(Some(value), &belonging(), NOW), Recalled::Bad(_)),
+                "bit {bit}"
+            );
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         json,
         orders::NearMiss,
         quarantine::Entry,
+        watch::{self, Gap},
     },
 };
 
@@ -228,6 +229,35 @@ pub(crate) fn archived_order(document: &RawDocument, with_document: bool) -> pb:
             String::new()
         },
         document_bytes: i64::try_from(document.as_bytes().len()).unwrap_or(i64::MAX),
+    }
+}
+
+/// A moment of cluster time, to the second.
+pub(crate) fn cluster_time(time: bson::Timestamp) -> Timestamp {
+    Timestamp {
+        seconds: time.time.into(),
+        nanos: 0,
+    }
+}
+
+pub(crate) fn gap(gap: &Gap) -> pb::Gap {
+    pb::Gap {
+        from_time: gap.from.map(cluster_time),
+        to_time: Some(cluster_time(gap.to)),
+        batch_id: gap.batch_id.clone(),
+        cause: gap.cause.clone(),
+    }
+}
+
+pub(crate) fn watcher_state(state: watch::State) -> pb::WatcherState {
+    match state {
+        watch::State::Starting => pb::WatcherState::Starting,
+        watch::State::CatchingUp => pb::WatcherState::CatchingUp,
+        watch::State::Watching => pb::WatcherState::Watching,
+        watch::State::Paused => pb::WatcherState::Paused,
+        watch::State::Retrying => pb::WatcherState::Retrying,
+        watch::State::Unsupported => pb::WatcherState::Unsupported,
+        watch::State::Stopped => pb::WatcherState::Stopped,
     }
 }
 

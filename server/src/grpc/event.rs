@@ -15,12 +15,13 @@ use tracing::debug;
 
 use super::{
     call::Calls,
-    convert,
+    convert, cursor,
     status::{self, Violations},
 };
 use crate::{
+    domain::checkpoint::time_of,
     events::{Event, Happening, News},
-    store::{Store, changes::Start},
+    store::{Error, Store, changes::Start},
 };
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -59,9 +60,6 @@ impl pb::event_service_server::EventService for EventService {
     ) -> Result<Response<Self::TailEventsStream>, Status> {
         let request = request.into_inner();
         let (kinds, heartbeat) = checked(&request)?;
-        if request.start.is_some() {
-            return Err(status::not_yet("starting from a cursor or a time"));
-        }
         let place = self.readers.clone().try_acquire_owned();
         let place = place.map_err(|_| {
             status::limit_reached(format!(
@@ -70,11 +68,16 @@ impl pb::event_service_server::EventService for EventService {
             ))
         })?;
         let open = async {
-            News::open(&self.store, &Start::Now)
+            let identity = self
+                .store
+                .identity()
                 .await
-                .map_err(|error| status::of_error(&error))
+                .map_err(|error| status::of_error(&error))?;
+            let start = self.start(&identity, request.start.as_ref()).await?;
+            let news = open(&self.store, &start).await?;
+            Ok((identity, start, news))
         };
-        let news = self.calls.within(self.calls.request_timeout, open).await?;
+        let (identity, start, news) = self.calls.within(self.calls.request_timeout, open).await?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let tail = Tail {
             calls: self.calls.clone(),
@@ -82,10 +85,76 @@ impl pb::event_service_server::EventService for EventService {
             sender,
             kinds,
             heartbeat,
+            identity,
             _place: place,
         };
-        tokio::spawn(tail.run(news));
+        tokio::spawn(tail.run(start, news));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+impl EventService {
+    /// Where the caller wants to begin.
+    async fn start(
+        &self,
+        identity: &str,
+        asked: Option<&pb::tail_events_request::Start>,
+    ) -> Result<Start, Status> {
+        use pb::tail_events_request::Start as Asked;
+        match asked {
+            None => Ok(Start::Now),
+            Some(Asked::Cursor(cursor)) => cursor::place(identity, cursor)
+                .map(Start::After)
+                .ok_or_else(status::bad_cursor),
+            Some(Asked::SinceTime(since)) => {
+                let now = self
+                    .store
+                    .hello()
+                    .await
+                    .map_err(|error| status::of_error(&error))?
+                    .majority;
+                let seconds = u32::try_from(since.seconds)
+                    .ok()
+                    .filter(|seconds| now.is_none_or(|now| *seconds <= now.time));
+                let mut violations = Violations::default();
+                violations.check(
+                    seconds.is_some() && (0..1_000_000_000).contains(&since.nanos),
+                    "since_time",
+                    "must be a moment from 1970 to now; absent means now",
+                );
+                violations.into_result()?;
+                // Cluster time counts whole seconds, so this begins a moment early rather than late.
+                Ok(Start::At(bson::Timestamp {
+                    time: seconds.unwrap_or(0),
+                    increment: 1,
+                }))
+            }
+        }
+    }
+}
+
+/// Opens the news, and says how far the history reaches when it does not reach far enough.
+async fn open(store: &Store, start: &Start) -> Result<News, Status> {
+    let opened = match (News::open(store, start).await, start) {
+        // A release that tells other news has another filter, to which a place of the old one means nothing; its moment does.
+        (Err(Error::BadPlace { .. }), Start::After(position)) => {
+            let moment = time_of(position).map_or(Start::Now, Start::At);
+            News::open(store, &moment).await
+        }
+        (opened, _) => opened,
+    };
+    match opened {
+        Err(Error::HistoryLost) => {
+            let oldest = store.oldest_history().await;
+            let oldest =
+                oldest.map(|oldest| bson::DateTime::from_millis(i64::from(oldest.time) * 1_000));
+            Err(status::history_lost(
+                oldest
+                    .and_then(|oldest| oldest.try_to_rfc3339_string().ok())
+                    .as_deref(),
+            ))
+        }
+        opened => opened.map_err(|error| status::of_error(&error)),
     }
 }
 
@@ -128,29 +197,30 @@ struct Tail {
     sender: mpsc::Sender<Result<pb::TailEventsResponse, Status>>,
     kinds: HashSet<EventKind>,
     heartbeat: Duration,
+    /// Names the database in cursors.
+    identity: String,
     _place: OwnedSemaphorePermit,
 }
 
 impl Tail {
-    async fn run(self, news: News) {
+    async fn run(self, start: Start, news: News) {
         let end = tokio::select! {
             () = self.sender.closed() => return,
             () = self.calls.stop.cancelled() => status::stopping(),
-            end = self.tell(news) => end,
+            end = self.tell(start, news) => end,
         };
         // Whoever is this slow may miss the farewell too.
         let _ = timeout(Duration::from_secs(1), self.sender.send(Err(end))).await;
     }
 
     /// Tells the news until there is a reason not to.
-    async fn tell(&self, news: News) -> Status {
+    async fn tell(&self, mut start: Start, news: News) -> Status {
         let mut news = Some(news);
-        let mut position = None;
         let mut spoken: Option<Instant> = None;
         loop {
             let reply = match news.as_mut() {
                 Some(news) => news.next().await,
-                None => match self.reopen(position.clone()).await {
+                None => match News::open(&self.store, &start).await {
                     Ok(opened) => {
                         news = Some(opened);
                         continue;
@@ -161,7 +231,7 @@ impl Tail {
             let happenings = match reply {
                 Ok(happenings) => happenings,
                 // A reader of the history is of no use after an error; the next one goes on from our own place.
-                Err(error) if error.is_transient() && position.is_some() => {
+                Err(error) if error.is_transient() && !matches!(start, Start::Now) => {
                     debug!(%error, "the history can't be read; trying again");
                     news = None;
                     sleep(RETRY_PAUSE).await;
@@ -170,30 +240,26 @@ impl Tail {
                 Err(error) => return status::of_error(&error),
             };
             for happening in happenings {
-                position = Some(happening.position.clone());
+                let position = happening.position.clone();
                 let heartbeat_is_due =
                     spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
-                let Some(message) = self.message(happening, heartbeat_is_due) else {
-                    continue;
-                };
-                match timeout(SLOWEST, self.sender.send(Ok(message))).await {
-                    Ok(Ok(())) => spoken = Some(Instant::now()),
-                    Ok(Err(_)) => return status::stopping(),
-                    Err(_) => {
-                        return status::limit_reached(format!(
-                            "nothing was read for {SLOWEST:?}; tail again"
-                        ));
+                if let Some(message) = self.message(happening, heartbeat_is_due) {
+                    match timeout(SLOWEST, self.sender.send(Ok(message))).await {
+                        Ok(Ok(())) => spoken = Some(Instant::now()),
+                        Ok(Err(_)) => return status::stopping(),
+                        Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&start)),
                     }
                 }
+                start = Start::After(position);
             }
         }
     }
 
-    async fn reopen(
-        &self,
-        position: Option<bson::RawDocumentBuf>,
-    ) -> Result<News, crate::store::Error> {
-        News::open(&self.store, &position.map_or(Start::Now, Start::After)).await
+    fn cursor(&self, start: &Start) -> String {
+        match start {
+            Start::After(position) => cursor::cursor(&self.identity, position),
+            Start::At(_) | Start::Now => String::new(),
+        }
     }
 
     fn message(
@@ -201,7 +267,7 @@ impl Tail {
         happening: Happening,
         heartbeat_is_due: bool,
     ) -> Option<pb::TailEventsResponse> {
-        let cursor = hex::encode(happening.position.as_bytes());
+        let cursor = cursor::cursor(&self.identity, &happening.position);
         let time = happening.time.map(convert::timestamp);
         let Some(event) = happening.event else {
             let heartbeat = pb::TailEventsResponse {
@@ -232,6 +298,9 @@ fn kind(event: &Event) -> EventKind {
         Event::BatchStarted(_) => EventKind::BatchStarted,
         Event::BatchProgress(_) => EventKind::BatchProgress,
         Event::BatchFinished(_) => EventKind::BatchFinished,
+        Event::WatcherState(_) => EventKind::WatcherState,
+        Event::GapOpened(_) => EventKind::GapOpened,
+        Event::GapClosed(_) => EventKind::GapClosed,
     }
 }
 
@@ -253,5 +322,9 @@ fn body(event: Event) -> response::Event {
             let updated = batch.updated;
             response::Event::Batch(convert::batch(batch, updated))
         }
+        Event::WatcherState(watcher) => {
+            response::Event::Watcher(super::watcher::message(&watcher, watcher.state))
+        }
+        Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
     }
 }

@@ -10,6 +10,7 @@ mod watcher;
 
 mod call;
 mod convert;
+mod cursor;
 mod page;
 mod status;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Status,
     service::Routes,
@@ -29,29 +30,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::call::Calls;
 pub(crate) use self::convert::batch as batch_message;
 use crate::{
-    archiver::Archiver,
     config::{Config, Profile},
-    corridor::Corridor,
-    desk::Desk,
     monitor::Monitor,
-    store::Store,
+    parts::Parts,
 };
-
-/// Everything behind the services.
-pub(crate) struct Parts {
-    pub(crate) store: Store,
-    pub(crate) monitor: Monitor,
-    pub(crate) corridor: Corridor,
-    pub(crate) desk: Desk,
-    pub(crate) archiver: Archiver,
-}
 
 /// Serves callers until `stop` is cancelled, then until the last of them has left.
 pub(crate) async fn serve(
     listener: TcpListener,
     config: &Config,
     parts: Parts,
-    tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let calls = Calls {
@@ -60,7 +48,9 @@ pub(crate) async fn serve(
         stop: stop.clone(),
     };
     let (reporter, health) = tonic_health::server::health_reporter();
-    tasks.spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
+    parts
+        .tasks
+        .spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
     let mut routes = Routes::builder();
     routes.add_service(health);
     if config.reflection {
@@ -107,10 +97,10 @@ fn add_services(
 ) {
     let Parts {
         store,
-        monitor: _,
         corridor,
         desk,
         archiver,
+        ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
     routes
@@ -129,7 +119,10 @@ fn add_services(
             },
         ))
         .add_service(pb::watcher_service_server::WatcherServiceServer::new(
-            watcher::WatcherService,
+            watcher::WatcherService {
+                calls: calls.clone(),
+                store: store.clone(),
+            },
         ))
         .add_service(pb::event_service_server::EventServiceServer::new(
             event::EventService::new(calls.clone(), store.clone(), config.max_tail_readers),

@@ -34,6 +34,8 @@ pub(crate) fn of_error(error: &Error) -> Status {
             error.to_string(),
             [],
         ),
+        Error::HistoryLost => history_lost(None),
+        Error::BadPlace { .. } => bad_cursor(),
         Error::Unauthenticated | Error::Unusable(_) | Error::Refused { .. } => {
             tracing::error!(%error, "a call failed");
             retry(
@@ -68,6 +70,17 @@ pub(crate) fn limit_reached(what: String) -> Status {
     retry(Code::ResourceExhausted, ErrorReason::LimitReached, what)
 }
 
+/// A reader of events has left its messages unread; `cursor` is where it can go on.
+pub(crate) fn reader_too_slow(patience: Duration, cursor: &str) -> Status {
+    let mut details = info(ErrorReason::LimitReached, [("cursor", cursor)]);
+    details.set_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(
+        Code::ResourceExhausted,
+        format!("nothing was read for {patience:?}; tail again from the last cursor"),
+        details,
+    )
+}
+
 /// Something that this release does not have.
 pub(crate) fn not_yet(what: &str) -> Status {
     Status::with_error_details(
@@ -75,6 +88,33 @@ pub(crate) fn not_yet(what: &str) -> Status {
         format!("{what} is not available in this release yet"),
         info(ErrorReason::NotYetAvailable, []),
     )
+}
+
+/// The history ends before what was asked for; `oldest` is how far it reaches.
+pub(crate) fn history_lost(oldest: Option<&str>) -> Status {
+    let reach = oldest.map_or(String::new(), |oldest| {
+        format!("; it reaches back to {oldest}")
+    });
+    let message = format!(
+        "the database's history no longer reaches back that far{reach}; tail from there or from now, and read what is missing from the archive"
+    );
+    let details = match oldest {
+        Some(oldest) => info(ErrorReason::HistoryLost, [("oldest_time", oldest)]),
+        None => info(ErrorReason::HistoryLost, []),
+    };
+    Status::with_error_details(Code::OutOfRange, message, details)
+}
+
+/// A cursor that is no place in this database's history.
+pub(crate) fn bad_cursor() -> Status {
+    let mut violations = Violations::default();
+    violations.check_for(
+        ErrorReason::InvalidCursor,
+        false,
+        "cursor",
+        "is no cursor of this database; begin without it, or with a since_time",
+    );
+    violations.into_result().err().unwrap_or_else(stopping)
 }
 
 /// Nothing has that name.

@@ -1,32 +1,153 @@
-//! `WatcherService`: not available yet, and it says so.
+//! `WatcherService`: what the watcher is doing, and pausing it.
 
+use std::time::Duration;
+
+use bson::{DateTime, Timestamp};
 use order_archiver_api::v1 as pb;
+use tokio::time::sleep;
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{call::Calls, convert, status};
+use crate::store::{
+    Store,
+    watch::{State, Watcher},
+};
 
-pub(crate) struct WatcherService;
+/// How often the watcher is looked at until it has paused or gone on.
+const GLANCE: Duration = Duration::from_millis(100);
+
+pub(crate) struct WatcherService {
+    pub(crate) calls: Calls,
+    pub(crate) store: Store,
+}
 
 #[tonic::async_trait]
 impl pb::watcher_service_server::WatcherService for WatcherService {
     async fn get_watcher(
         &self,
-        _: Request<pb::GetWatcherRequest>,
+        request: Request<pb::GetWatcherRequest>,
     ) -> Result<Response<pb::GetWatcherResponse>, Status> {
-        Err(status::not_yet("the watcher"))
+        self.calls
+            .answer(request, async |_| {
+                let watcher = self.find().await?;
+                Ok(pb::GetWatcherResponse {
+                    watcher: Some(self.message(watcher).await?),
+                })
+            })
+            .await
     }
 
     async fn pause_watcher(
         &self,
-        _: Request<pb::PauseWatcherRequest>,
+        request: Request<pb::PauseWatcherRequest>,
     ) -> Result<Response<pb::PauseWatcherResponse>, Status> {
-        Err(status::not_yet("the watcher"))
+        self.calls
+            .answer(request, async |_| {
+                let watcher = self
+                    .steer(true, |watcher| watcher.state == State::Paused)
+                    .await?;
+                Ok(pb::PauseWatcherResponse {
+                    watcher: Some(watcher),
+                })
+            })
+            .await
     }
 
     async fn resume_watcher(
         &self,
-        _: Request<pb::ResumeWatcherRequest>,
+        request: Request<pb::ResumeWatcherRequest>,
     ) -> Result<Response<pb::ResumeWatcherResponse>, Status> {
-        Err(status::not_yet("the watcher"))
+        self.calls
+            .answer(request, async |_| {
+                let watcher = self
+                    .steer(false, |watcher| watcher.state != State::Paused)
+                    .await?;
+                Ok(pb::ResumeWatcherResponse {
+                    watcher: Some(watcher),
+                })
+            })
+            .await
+    }
+}
+
+impl WatcherService {
+    /// Tells the watcher to pause or to go on, and waits until it has heard. One that nobody runs hears when it is next started.
+    async fn steer(
+        &self,
+        paused: bool,
+        heard: impl Fn(&Watcher) -> bool,
+    ) -> Result<pb::Watcher, Status> {
+        self.find().await?;
+        self.store
+            .pause_watch(paused, "")
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        loop {
+            let watcher = self.find().await?;
+            if heard(&watcher) || watcher.silent || watcher.state == State::Stopped {
+                return self.message(watcher).await;
+            }
+            sleep(GLANCE).await;
+        }
+    }
+
+    async fn find(&self) -> Result<Watcher, Status> {
+        let watcher = self
+            .store
+            .watcher()
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        watcher.ok_or_else(|| {
+            let message = "no instance has ever watched this database; start archd with ARCHD_WATCH=true, or run `archd watch`";
+            status::precondition(pb::ErrorReason::WatcherOff, "watcher", message.to_owned(), [])
+        })
+    }
+
+    async fn message(&self, watcher: Watcher) -> Result<pb::Watcher, Status> {
+        let error = |error| status::of_error(&error);
+        let counts = self.store.sums_of("watch").await.map_err(error)?;
+        let majority = self.store.hello().await.map_err(error)?.majority;
+        let oldest = self.store.oldest_history().await;
+        let apart = |later: Option<Timestamp>, earlier: Option<Timestamp>| {
+            Some(convert::duration(Duration::from_secs(
+                later?.time.saturating_sub(earlier?.time).into(),
+            )))
+        };
+        let since = |moment: DateTime| {
+            convert::duration(Duration::from_millis(
+                u64::try_from(watcher.now.timestamp_millis() - moment.timestamp_millis())
+                    .unwrap_or(0),
+            ))
+        };
+        let state = if watcher.silent {
+            State::Stopped
+        } else {
+            watcher.state
+        };
+        let mut message = self::message(&watcher, state);
+        message.counts = Some(convert::counts(counts));
+        message.lag = apart(majority, watcher.position);
+        message.history_headroom = apart(watcher.position, oldest);
+        message.wall_lag = Some(
+            watcher
+                .waiting_since
+                .map_or_else(|| convert::duration(Duration::ZERO), since),
+        );
+        message.since_last_event = watcher.last_event.map(since);
+        Ok(message)
+    }
+}
+
+/// What the watcher's own document says of it.
+pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
+    pb::Watcher {
+        state: convert::watcher_state(state).into(),
+        instance: watcher.instance.clone(),
+        position_time: watcher.position.map(convert::cluster_time),
+        last_event_time: watcher.last_event.map(convert::timestamp),
+        saved_time: watcher.saved.map(convert::timestamp),
+        last_error: watcher.last_error.clone(),
+        open_gaps: watcher.gap.iter().map(convert::gap).collect(),
+        ..pb::Watcher::default()
     }
 }

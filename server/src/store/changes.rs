@@ -54,14 +54,24 @@ pub struct Changes {
 
 impl Store {
     /// Opens the history. `stages` filter and thin it; they must keep `_id`, the place of each change.
-    pub async fn changes(&self, scope: Scope<'_>, start: &Start, stages: Vec<Document>) -> Result<Changes, Error> {
+    pub async fn changes(
+        &self,
+        scope: Scope<'_>,
+        start: &Start,
+        stages: Vec<Document>,
+    ) -> Result<Changes, Error> {
         let mut options = Document::new();
         match start {
             Start::Now => {}
             // Unlike `resumeAfter`, this goes on after the collection was dropped too.
             Start::After(position) => {
                 let position = Document::try_from(position.as_ref());
-                options.insert("startAfter", position.map_err(|_| Error::Unusable("the place in the history can't be read".to_owned()))?);
+                options.insert(
+                    "startAfter",
+                    position.map_err(|_| {
+                        Error::Unusable("the place in the history can't be read".to_owned())
+                    })?,
+                );
             }
             Start::At(time) => {
                 options.insert("startAtOperationTime", *time);
@@ -71,15 +81,32 @@ impl Store {
         pipeline.extend(stages);
         let opening = match scope {
             Scope::Database => {
-                self.within(self.database.aggregate(pipeline).max_await_time(PATIENCE).batch_size(MOST_CHANGES).batch()).await?
+                self.within(
+                    self.database
+                        .aggregate(pipeline)
+                        .max_await_time(PATIENCE)
+                        .batch_size(MOST_CHANGES)
+                        .batch(),
+                )
+                .await?
             }
             Scope::Collection(name) => {
                 let collection = self.database.collection::<Document>(name);
-                self.within(collection.aggregate(pipeline).max_await_time(PATIENCE).batch_size(MOST_CHANGES).batch()).await?
+                self.within(
+                    collection
+                        .aggregate(pipeline)
+                        .max_await_time(PATIENCE)
+                        .batch_size(MOST_CHANGES)
+                        .batch(),
+                )
+                .await?
             }
         };
         let cursor = opening.map_err(|error| Error::from_driver("aggregate", &error))?;
-        Ok(Changes { store: self.clone(), cursor })
+        Ok(Changes {
+            store: self.clone(),
+            cursor,
+        })
     }
 }
 
@@ -88,15 +115,31 @@ impl Changes {
     pub async fn next(&mut self) -> Result<Reply, Error> {
         let reply = match self.store.within(self.cursor.next()).await? {
             Some(reply) => reply.map_err(|error| Error::from_driver("getMore", &error))?,
-            None => return Err(Error::Unavailable("the database ended the change stream".to_owned())),
+            None => {
+                return Err(Error::Unavailable(
+                    "the database ended the change stream".to_owned(),
+                ));
+            }
         };
         let cursor = raw::find(reply.as_raw_document(), "cursor").unwrap_or(ValueRef::NULL);
-        let field = |name: &str| cursor.elements().find(|element| element.key == name.as_bytes()).map(|element| element.value);
-        let changes = field("firstBatch").or_else(|| field("nextBatch")).unwrap_or(ValueRef::NULL);
+        let field = |name: &str| {
+            cursor
+                .elements()
+                .find(|element| element.key == name.as_bytes())
+                .map(|element| element.value)
+        };
+        let changes = field("firstBatch")
+            .or_else(|| field("nextBatch"))
+            .unwrap_or(ValueRef::NULL);
         let position = field("postBatchResumeToken").filter(|value| value.kind == kind::DOCUMENT);
         Ok(Reply {
-            changes: changes.elements().map(|element| document(element.value)).collect::<Result<_, _>>()?,
-            position: document(position.ok_or_else(|| Error::Unusable("the database answered without a place in its history".to_owned()))?)?,
+            changes: changes
+                .elements()
+                .map(|element| document(element.value))
+                .collect::<Result<_, _>>()?,
+            position: document(position.ok_or_else(|| {
+                Error::Unusable("the database answered without a place in its history".to_owned())
+            })?)?,
         })
     }
 }

@@ -6,7 +6,7 @@
 use std::{future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -85,7 +85,7 @@ impl Store {
     ) -> Result<(), Error> {
         for chunk in split(statements) {
             let command = self.write_command(&head, list, chunk);
-            (|| async { self.checked(self.run(command.clone()).await?) })
+            (|| async { checked(self.run(command.clone()).await?) })
                 .retry(self.backoff())
                 .when(Error::is_transient)
                 .await?;
@@ -119,30 +119,6 @@ impl Store {
             .bool("ordered", false)
             .document("writeConcern", &write_concern());
         command.finish()
-    }
-
-    /// The reply of a write command, an error if any part of it failed.
-    fn checked(&self, reply: Document) -> Result<(), Error> {
-        let failure = reply
-            .get_document("writeConcernError")
-            .ok()
-            .cloned()
-            .or_else(|| {
-                reply
-                    .get_array("writeErrors")
-                    .ok()
-                    .and_then(|errors| errors.first())
-                    .and_then(|error| error.as_document())
-                    .cloned()
-            });
-        match failure {
-            Some(failure) => Err(Error::from_code(
-                "write",
-                code_of(&failure),
-                failure.get_str("codeName").unwrap_or("WriteError"),
-            )),
-            None => Ok(()),
-        }
     }
 
     /// Waits for a call to the database, but not for ever: the driver itself sets no limit.
@@ -181,6 +157,24 @@ impl Store {
     /// The end of every reading command: only what a majority holds, and not longer than we wait.
     pub(super) fn read_options(&self) -> RawDocumentBuf {
         rawdoc! { "readConcern": { "level": "majority" }, "maxTimeMS": self.max_time() }
+    }
+}
+
+/// The reply of a write command, an error if any part of it failed.
+pub(super) fn checked(reply: Document) -> Result<Document, Error> {
+    let first = |errors: &Vec<Bson>| errors.first().and_then(Bson::as_document).cloned();
+    let failure = reply
+        .get_document("writeConcernError")
+        .ok()
+        .cloned()
+        .or_else(|| reply.get_array("writeErrors").ok().and_then(first));
+    match failure {
+        Some(failure) => Err(Error::from_code(
+            "write",
+            code_of(&failure),
+            failure.get_str("codeName").unwrap_or("WriteError"),
+        )),
+        None => Ok(reply),
     }
 }
 

@@ -68,6 +68,21 @@ impl Store {
         Ok(sums)
     }
 
+    /// The sums of one door for all time.
+    pub async fn sums_of(&self, door: &str) -> Result<Counts, Error> {
+        let filter = rawdoc! { "_id": { "door": door, "minute": "all" } };
+        let command = joined(&[
+            &rawdoc! { "find": self.names.counters.as_str(), "filter": filter },
+            &self.read_options(),
+        ]);
+        let row = self
+            .rows(&command)
+            .await?
+            .pop()
+            .and_then(|row| Document::try_from(row.as_ref()).ok());
+        Ok(row.as_ref().map(from_document).unwrap_or_default())
+    }
+
     /// How many documents a collection holds, by its own count.
     pub async fn size_of(&self, collection: &str) -> Result<i64, Error> {
         let command = joined(&[

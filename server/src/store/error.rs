@@ -42,6 +42,17 @@ pub enum Error {
         "the database is a standalone mongod: change streams need a replica set (start mongod with --replSet and run rs.initiate())"
     )]
     ReplicaSetRequired,
+    /// The database's history no longer reaches back to the place that was asked for.
+    #[error("the database's history no longer reaches back that far")]
+    HistoryLost,
+    /// The place in the history is no place, or belongs to another stream.
+    #[error("the place in the database's history can't be followed: {name} (code {code})")]
+    BadPlace {
+        /// The database's number for the reason.
+        code: i32,
+        /// The database's name for the reason.
+        name: String,
+    },
     /// The database answered something that the protocol does not know, or its data can't be used as it is.
     #[error("{0}")]
     Unusable(String),
@@ -56,6 +67,10 @@ const NOT_NOW: [i32; 28] = [
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const CHANGE_STREAM_ON_STANDALONE: i32 = 40573;
+/// ChangeStreamHistoryLost on opening, CappedPositionLost on a stream that fell behind.
+const HISTORY_LOST: [i32; 2] = [286, 136];
+/// ChangeStreamFatalError, InvalidResumeToken, and what the database says of a token that it can't read.
+const BAD_PLACE: [i32; 4] = [280, 260, 40647, 40649];
 
 impl Error {
     /// Whether trying again can help.
@@ -101,6 +116,11 @@ impl Error {
             },
             AUTHENTICATION_FAILED => Error::Unauthenticated,
             CHANGE_STREAM_ON_STANDALONE => Error::ReplicaSetRequired,
+            _ if HISTORY_LOST.contains(&code) => Error::HistoryLost,
+            _ if BAD_PLACE.contains(&code) => Error::BadPlace {
+                code,
+                name: name.to_owned(),
+            },
             _ if NOT_NOW.contains(&code) => Error::Unavailable(format!("{name} (code {code})")),
             _ => Error::Refused {
                 command: command.to_owned(),

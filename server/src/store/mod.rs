@@ -34,6 +34,8 @@ pub mod batches;
 
 pub mod changes;
 
+pub mod watch;
+
 pub mod seeds;
 
 pub use error::Error;
@@ -54,6 +56,8 @@ pub struct Names {
     pub batches: String,
     /// The counters behind the statistics.
     pub counters: String,
+    /// The state of the server on this database: the watcher, and the database's identity.
+    pub state: String,
 }
 
 impl Names {
@@ -73,6 +77,7 @@ impl Names {
             quarantine_bytes: own("quarantine_bytes"),
             batches: own("batches"),
             counters: own("counters"),
+            state: own("state"),
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Deployment {
     pub replica_set: Option<String>,
     /// The database's clock.
     pub now: Option<bson::DateTime>,
+    /// The latest write that a majority holds; none on a standalone mongod.
+    pub majority: Option<bson::Timestamp>,
 }
 
 impl Store {
@@ -26,6 +28,7 @@ impl Store {
         Ok(Deployment {
             replica_set: reply.get_str("setName").ok().map(str::to_owned),
             now: reply.get_datetime("localTime").ok().copied(),
+            majority: majority_of(&reply),
         })
     }
 
@@ -140,6 +143,26 @@ impl Store {
         }
     }
 
+    /// The oldest moment that the database's history still reaches; none without the privilege to see it.
+    pub async fn oldest_history(&self) -> Option<bson::Timestamp> {
+        let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
+        let oplog = self.client.database("local");
+        let reply = self
+            .within(oplog.run_raw_command(command))
+            .await
+            .ok()?
+            .ok()?;
+        let first = reply
+            .get_document("cursor")
+            .ok()?
+            .get_array("firstBatch")
+            .ok()?
+            .first()?
+            .as_document()?
+            .clone();
+        first.get_timestamp("ts").ok()
+    }
+
     async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
         let command = rawdoc! {
             "aggregate": self.names.archive.as_str(),
@@ -157,6 +180,14 @@ impl Store {
         };
         Ok(rows.iter().filter_map(shown).collect())
     }
+}
+
+fn majority_of(hello: &Document) -> Option<bson::Timestamp> {
+    let last = hello.get_document("lastWrite").ok()?;
+    last.get_document("majorityOpTime")
+        .ok()?
+        .get_timestamp("ts")
+        .ok()
 }
 
 /// A count that the database may answer as any kind of number.

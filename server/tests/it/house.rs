@@ -23,6 +23,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("archiver", &["domain", "store", "corridor"]),
     ("desk", &["domain", "store", "corridor"]),
     (
+        "watcher",
+        &["domain", "store", "corridor", "archiver", "monitor"],
+    ),
+    (
+        "parts",
+        &[
+            "archiver", "config", "corridor", "desk", "monitor", "store", "watcher",
+        ],
+    ),
+    (
         "grpc",
         &[
             "domain", "store", "corridor", "archiver", "desk", "events", "stats", "seeder",
@@ -31,9 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "once",
-        &[
-            "archiver", "config", "corridor", "grpc", "monitor", "shutdown", "store",
-        ],
+        &["archiver", "config", "grpc", "parts", "shutdown", "store"],
     ),
 ];
 

@@ -12,3 +12,4 @@ mod house;
 
 mod life_of_one_order;
 mod readme;
+mod watching;

@@ -23,6 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server and its database.
 pub(crate) struct TestServer {
+    pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) address: String,
     pub(crate) channel: Channel,
@@ -52,13 +53,14 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let running = tokio::spawn(archd::run(listener, config, stop.clone()));
+        let running = tokio::spawn(archd::run(listener, config.clone(), stop.clone()));
         let channel = Channel::from_shared(address.clone())
             .unwrap()
             .connect()
             .await
             .unwrap();
         TestServer {
+            config,
             database,
             address,
             channel,
@@ -251,4 +253,63 @@ impl TestServer {
         }
         self
     }
+}
+
+impl TestServer {
+    /// Another server on the same database.
+    pub(crate) async fn second(&self, change: impl FnOnce(&mut Config)) -> TestServer {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let server = TestServer::launch(config, self.database.clone()).await;
+        server.ready().await;
+        server
+    }
+
+    /// The watcher as it is now.
+    pub(crate) async fn watcher_now(&self) -> pb::Watcher {
+        let answer = self.watcher().get_watcher(pb::GetWatcherRequest {}).await;
+        answer.unwrap().into_inner().watcher.unwrap()
+    }
+
+    /// Waits until the watcher is in a state.
+    pub(crate) async fn watcher_is(&self, state: pb::WatcherState) {
+        eventually("the watcher's state", async || {
+            let answer = self.watcher().get_watcher(pb::GetWatcherRequest {}).await;
+            let watcher = answer.ok()?.into_inner().watcher?;
+            (watcher.state() == state).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the archive holds at least so many orders, and names them all.
+    pub(crate) async fn archived(&self, at_least: usize) -> Vec<String> {
+        eventually("orders in the archive", async || {
+            let archive = self.all("Historique").await;
+            let numero = |order: &Document| {
+                order
+                    .get_str("numero_commande")
+                    .unwrap_or("none")
+                    .to_owned()
+            };
+            let mut numeros: Vec<String> = archive.iter().map(numero).collect();
+            numeros.sort();
+            (numeros.len() >= at_least).then_some(numeros)
+        })
+        .await
+    }
+}
+
+/// Looks again and again until there is something, but not for ever.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, looking)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

@@ -1,0 +1,362 @@
+//! The watcher as the database keeps it: who watches, how far, whether it is paused, and which gap is open.
+//!
+//! One document, changed by plain updates, so that whoever reads the history of the database hears of every change.
+
+use std::time::Duration;
+
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
+
+use super::{
+    Error, Store,
+    command::{checked, joined},
+    setup::whole,
+};
+use crate::domain::raw::{self, Value, ValueRef, Writer};
+
+/// How long the instance that watches may be silent before another one takes over.
+pub const SILENCE: Duration = Duration::from_secs(15);
+
+const ID: &str = "watcher";
+
+/// What the watcher is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the contract documents the states")]
+pub enum State {
+    Starting,
+    CatchingUp,
+    Watching,
+    Paused,
+    Retrying,
+    Unsupported,
+    Stopped,
+}
+
+impl State {
+    const NAMES: [(State, &str); 7] = [
+        (State::Starting, "starting"),
+        (State::CatchingUp, "catching_up"),
+        (State::Watching, "watching"),
+        (State::Paused, "paused"),
+        (State::Retrying, "retrying"),
+        (State::Unsupported, "unsupported"),
+        (State::Stopped, "stopped"),
+    ];
+
+    /// The state's name in the database.
+    pub fn name(self) -> &'static str {
+        State::NAMES
+            .iter()
+            .find(|(state, _)| *state == self)
+            .map_or("", |(_, name)| name)
+    }
+}
+
+/// A stretch of history that a catch-up batch makes up for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The last place before it; none on a first start.
+    pub from: Option<Timestamp>,
+    /// The first place after it.
+    pub to: Timestamp,
+    /// The catch-up batch; empty before it has begun.
+    pub batch_id: String,
+    /// Why there is a gap.
+    pub cause: String,
+}
+
+/// The watcher.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watcher {
+    /// Counts the takeovers: what an earlier holder writes is refused.
+    pub epoch: i64,
+    /// Who watches.
+    pub instance: String,
+    /// Whether it is silent for so long that it counts as gone.
+    pub silent: bool,
+    /// What it is doing.
+    pub state: State,
+    /// Whether it is to pause.
+    pub paused: bool,
+    /// The checkpoint as it is stored, to be looked at before it is trusted.
+    pub checkpoint: Option<Value>,
+    /// The cluster time of the checkpoint.
+    pub position: Option<Timestamp>,
+    /// When it was saved.
+    pub saved: Option<DateTime>,
+    /// The latest fault.
+    pub last_error: String,
+    /// When the last delivered order came by.
+    pub last_event: Option<DateTime>,
+    /// When the oldest change happened that was read and is not archived yet.
+    pub waiting_since: Option<DateTime>,
+    /// The open gap.
+    pub gap: Option<Gap>,
+    /// The database's clock when this was read.
+    pub now: DateTime,
+}
+
+/// What the instance that watches tells about itself.
+#[derive(Clone, Debug)]
+pub struct Sign<'s> {
+    /// What it is doing.
+    pub state: State,
+    /// The latest fault.
+    pub last_error: &'s str,
+    /// The checkpoint to save, sealed; none when it has not moved.
+    pub checkpoint: Option<&'s RawDocument>,
+    /// When the last delivered order came by.
+    pub last_event: Option<DateTime>,
+    /// When the oldest change happened that was read and is not archived yet.
+    pub waiting_since: Option<DateTime>,
+}
+
+impl Store {
+    /// The watcher; none when nobody has ever watched.
+    pub async fn watcher(&self) -> Result<Option<Watcher>, Error> {
+        let pipeline = [
+            doc! { "$match": { "_id": ID } },
+            doc! { "$set": { "now": "$$NOW", "silent": { "$lt": [{ "$ifNull": ["$alive_at", DateTime::MIN] }, { "$subtract": ["$$NOW", silence()] }] } } },
+        ];
+        let head = doc! { "aggregate": &self.names.state, "pipeline": &pipeline[..], "cursor": {} };
+        let rows = self
+            .rows(&joined(&[&plain(&head), &self.read_options()]))
+            .await?;
+        rows.first().map(|row| watcher_of(row)).transpose()
+    }
+
+    /// Takes the watch: if nobody has it, or whoever has it is silent. None when somebody else has it.
+    pub async fn take_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
+        // The expression below is not allowed in an upsert, so the document is made first.
+        let unborn = doc! { "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "", "state": State::Stopped.name() };
+        self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
+            .await?;
+        let silent =
+            doc! { "$expr": { "$lt": ["$alive_at", { "$subtract": ["$$NOW", silence()] }] } };
+        let free = doc! { "_id": ID, "$or": [{ "owner": owner }, { "owner": Bson::Null }, silent] };
+        let take = doc! {
+            "$set": { "owner": owner, "instance": instance, "state": State::Starting.name() }, "$inc": { "epoch": 1_i64 },
+            "$currentDate": { "alive_at": true },
+        };
+        if self.update_watcher(free, take, false).await? {
+            self.watcher().await
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Gives a sign of life, and saves how far the watcher is. False when somebody else has taken the watch.
+    pub async fn keep_watch(&self, epoch: i64, sign: &Sign<'_>) -> Result<bool, Error> {
+        let mut set = Writer::default();
+        set.string("state", sign.state.name())
+            .string("last_error", sign.last_error);
+        match sign.waiting_since {
+            Some(since) => set.date("waiting_since", since),
+            None => set.value("waiting_since", ValueRef::NULL),
+        };
+        if let Some(last_event) = sign.last_event {
+            set.date("last_event", last_event);
+        }
+        let mut clocks = doc! { "alive_at": true };
+        if let Some(checkpoint) = sign.checkpoint {
+            set.document("checkpoint", checkpoint);
+            clocks.insert("saved_at", true);
+        }
+        let mut update = Writer::default();
+        update
+            .document("$set", &set.finish())
+            .document("$currentDate", &plain(&clocks));
+        self.update_watcher_raw(&mine(epoch), &update.finish(), false)
+            .await
+    }
+
+    /// Begins at a new place, with a gap before it, in one update: there is never a moment when the gap is forgotten.
+    pub async fn open_gap(
+        &self,
+        epoch: i64,
+        checkpoint: &RawDocument,
+        gap: &Gap,
+    ) -> Result<bool, Error> {
+        let mut set = Writer::default();
+        set.document("checkpoint", checkpoint)
+            .document("gap", &plain(&gap_document(gap)));
+        set.string("state", State::CatchingUp.name());
+        let mut update = Writer::default();
+        update.document("$set", &set.finish()).document(
+            "$currentDate",
+            &rawdoc! { "alive_at": true, "saved_at": true },
+        );
+        self.update_watcher_raw(&mine(epoch), &update.finish(), false)
+            .await
+    }
+
+    /// Notes which batch closes the gap.
+    pub async fn name_gap_batch(&self, epoch: i64, batch_id: &str) -> Result<bool, Error> {
+        self.update_watcher(
+            mine(epoch),
+            doc! { "$set": { "gap.batch_id": batch_id } },
+            false,
+        )
+        .await
+    }
+
+    /// Declares the gap closed. What it was is kept, so that everyone can be told.
+    pub async fn close_gap(&self, epoch: i64, gap: &Gap) -> Result<bool, Error> {
+        let close = doc! { "$unset": { "gap": "" }, "$set": { "closed_gap": gap_document(gap) } };
+        self.update_watcher(mine(epoch), close, false).await
+    }
+
+    /// Names this database, so that a cursor of another one can be told: a random text, made once.
+    pub async fn identity(&self) -> Result<String, Error> {
+        let query = doc! { "_id": "identity" };
+        let born = doc! { "$setOnInsert": { "uuid": uuid::Uuid::new_v4().to_string() } };
+        let find = rawdoc! { "find": self.names.state.as_str(), "filter": { "_id": "identity" } };
+        let find = joined(&[&find, &self.read_options()]);
+        let read = async || {
+            Ok::<_, Error>(
+                self.rows(&find)
+                    .await?
+                    .first()
+                    .and_then(|row| raw::find(row, "uuid")?.as_str().map(str::to_owned)),
+            )
+        };
+        if let Some(uuid) = read().await? {
+            return Ok(uuid);
+        }
+        self.update_watcher(query, born, true).await?;
+        read()
+            .await?
+            .ok_or_else(|| Error::Unavailable("its identity is not there yet".to_owned()))
+    }
+
+    /// Gives the watch back, so that another instance need not wait. The position is kept.
+    pub async fn leave_watch(&self, epoch: i64, state: State) -> Result<bool, Error> {
+        let leave = doc! { "$set": { "owner": Bson::Null, "state": state.name(), "waiting_since": Bson::Null } };
+        self.update_watcher(mine(epoch), leave, false).await
+    }
+
+    /// Pauses the watcher, or lets it go on. False when nobody has ever watched.
+    pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
+        self.update_watcher(
+            doc! { "_id": ID },
+            doc! { "$set": { "paused": paused, "last_error": why } },
+            false,
+        )
+        .await
+    }
+
+    async fn update_watcher(
+        &self,
+        query: Document,
+        update: Document,
+        upsert: bool,
+    ) -> Result<bool, Error> {
+        self.update_watcher_raw(&query, &plain(&update), upsert)
+            .await
+    }
+
+    /// Updates the watcher if the query finds it. Repeating such an update does no harm.
+    async fn update_watcher_raw(
+        &self,
+        query: &Document,
+        update: &RawDocument,
+        upsert: bool,
+    ) -> Result<bool, Error> {
+        let mut statement = Writer::default();
+        statement
+            .document("q", &plain(query))
+            .document("u", update)
+            .bool("upsert", upsert);
+        let command = self.write_command(
+            &rawdoc! { "update": self.names.state.as_str() },
+            "updates",
+            &[statement.finish()],
+        );
+        let reply = self
+            .retry(|| async { checked(self.run(command.clone()).await?) })
+            .await?;
+        Ok(whole(reply.get("n")) > 0)
+    }
+}
+
+fn mine(epoch: i64) -> Document {
+    doc! { "_id": ID, "epoch": epoch }
+}
+
+fn silence() -> i64 {
+    i64::try_from(SILENCE.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn plain(document: &Document) -> RawDocumentBuf {
+    RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
+}
+
+fn gap_document(gap: &Gap) -> Document {
+    let mut document = doc! { "to": gap.to, "batch_id": &gap.batch_id, "cause": &gap.cause };
+    if let Some(from) = gap.from {
+        document.insert("from", from);
+    }
+    document
+}
+
+/// Reads the watcher from its document.
+pub(super) fn watcher_of(row: &RawDocument) -> Result<Watcher, Error> {
+    let checkpoint = raw::find(row, "checkpoint");
+    let place = checkpoint
+        .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
+        .map(|element| element.value);
+    let mut known = Writer::default();
+    for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"checkpoint") {
+        known.value(element.key, element.value);
+    }
+    if let Some(place) = place {
+        known.value("position", place);
+    }
+    let unusable = || {
+        Error::Unusable(
+            "the watcher's document can't be read; it was written by another version of the server"
+                .to_owned(),
+        )
+    };
+    let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
+    let text = |field| row.get_str(field).unwrap_or_default().to_owned();
+    let date = |field| row.get_datetime(field).ok().copied();
+    let state = text("state");
+    Ok(Watcher {
+        epoch: whole(row.get("epoch")),
+        instance: text("instance"),
+        silent: row.get_bool("silent").unwrap_or_default(),
+        state: State::NAMES
+            .iter()
+            .find(|(_, name)| *name == state)
+            .map(|(state, _)| *state)
+            .ok_or_else(unusable)?,
+        paused: row.get_bool("paused").unwrap_or_default(),
+        checkpoint: checkpoint.map(ValueRef::to_owned),
+        position: row.get_timestamp("position").ok(),
+        saved: date("saved_at"),
+        last_error: text("last_error"),
+        last_event: date("last_event"),
+        waiting_since: date("waiting_since"),
+        gap: row.get_document("gap").ok().map(gap_of),
+        now: date("now").unwrap_or(DateTime::from_millis(0)),
+    })
+}
+
+/// Reads a gap from its document.
+pub(super) fn gap_of(gap: &Document) -> Gap {
+    Gap {
+        from: gap.get_timestamp("from").ok(),
+        to: gap.get_timestamp("to").unwrap_or(Timestamp {
+            time: 0,
+            increment: 0,
+        }),
+        batch_id: gap.get_str("batch_id").unwrap_or_default().to_owned(),
+        cause: gap.get_str("cause").unwrap_or_default().to_owned(),
+    }
+}
+
+/// Reads a gap out of a change of the watcher.
+pub fn gap_in(value: ValueRef<'_>) -> Option<Gap> {
+    let bytes = RawDocumentBuf::from_bytes(value.bytes.to_vec()).ok()?;
+    Document::try_from(bytes.as_ref()).ok().as_ref().map(gap_of)
+}

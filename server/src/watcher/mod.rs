@@ -1,0 +1,310 @@
+//! The watcher: the door through which an order comes at the moment it is delivered.
+//!
+//! One reply of the change stream is one chunk through the corridor is one checkpoint. The place in the history is ours alone
+//! to keep: after any fault the stream is opened anew from the last place whose orders are all archived, never from now.
+
+mod gap;
+mod policy;
+mod stream;
+
+use std::time::Duration;
+
+use bson::{Document, Timestamp};
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, error, info, info_span, warn};
+
+use self::{
+    policy::{Backoff, Next, after},
+    stream::{Ending, stages},
+};
+use crate::{
+    archiver::Archiver,
+    corridor::Corridor,
+    domain::checkpoint::{Belonging, Checkpoint, Recalled, recall, seal, time_of},
+    monitor::Monitor,
+    store::{
+        Error, Store,
+        changes::{Scope, Start},
+        watch::{Gap, Sign, State},
+    },
+};
+
+/// How often a paused or standing-by instance looks whether it is its turn.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// Watches the orders. At most one instance on a database does, the others stand by.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    store: Store,
+    corridor: Corridor,
+    archiver: Archiver,
+    instance: String,
+    /// Names this very process: two instances may share a name.
+    owner: String,
+    belonging: Belonging,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Watcher {
+    /// A watcher whose catch-up batches run on this archiver.
+    pub fn new(
+        store: Store,
+        corridor: Corridor,
+        archiver: Archiver,
+        instance: String,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Watcher {
+        let belonging = Belonging {
+            namespace: format!("{}.{}", store.database_name(), store.names().orders),
+            pipeline: hash(&stages(store.delivered())),
+        };
+        let owner = uuid::Uuid::new_v4().to_string();
+        Watcher {
+            store,
+            corridor,
+            archiver,
+            instance,
+            owner,
+            belonging,
+            tasks,
+            stop,
+        }
+    }
+
+    /// Watches until told to stop.
+    pub async fn run(self, mut monitor: Monitor) {
+        let span = info_span!("watcher");
+        async {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = monitor.ready() => {}
+            }
+            let mut backoff = Backoff::default();
+            while !self.stop.is_cancelled() {
+                match self.stand_by().await {
+                    Ok(epoch) => {
+                        info!(epoch, "this instance watches now");
+                        self.watch(epoch).await;
+                    }
+                    Err(error) => {
+                        warn!(%error, "the watch can't be taken; trying again");
+                        self.pause(backoff.next()).await;
+                    }
+                }
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// Waits until the watch is free, and takes it.
+    async fn stand_by(&self) -> Result<i64, Error> {
+        loop {
+            if let Some(watcher) = self.store.take_watch(&self.owner, &self.instance).await? {
+                return Ok(watcher.epoch);
+            }
+            self.pause(GLANCE * 4).await;
+            if self.stop.is_cancelled() {
+                return Err(Error::Unavailable("the server is stopping".to_owned()));
+            }
+        }
+    }
+
+    /// Watches until the watch is lost or the server stops, through any fault.
+    async fn watch(&self, epoch: i64) {
+        let mut backoff = Backoff::default();
+        let mut from_moment = None;
+        loop {
+            let ending = self.life(epoch, from_moment.take(), &mut backoff).await;
+            let fault = match ending {
+                Ok(Ending::Again) => continue,
+                Ok(Ending::Lost) => {
+                    warn!("another instance has taken the watch");
+                    return;
+                }
+                Ok(Ending::Stopping) => {
+                    if let Err(error) = self.store.leave_watch(epoch, State::Stopped).await {
+                        warn!(%error, "the watch could not be given back; another instance takes it after a while");
+                    }
+                    return;
+                }
+                Err(fault) => fault,
+            };
+            let next = after(&fault.error);
+            let state = if next == Next::Unsupported {
+                State::Unsupported
+            } else {
+                State::Retrying
+            };
+            let told = fault.error.to_string();
+            match next {
+                Next::Reopen => {
+                    warn!(error = %told, "the watcher lost its stream; opening it again from the last place")
+                }
+                Next::FromMoment => {
+                    warn!(error = %told, "the last place can't be followed; starting at its moment instead");
+                    from_moment = fault.moment;
+                }
+                Next::StartOver => {
+                    error!(error = %told, "the history has a gap; taking a new starting point, then catching up");
+                    if let Err(error) = self.start_over(epoch, fault.moment, &told).await {
+                        warn!(%error, "no new starting point yet; trying again");
+                    }
+                }
+                Next::Unsupported => {
+                    error!(error = %told, "the watcher can't work here; batches do")
+                }
+            }
+            let sign = Sign {
+                state,
+                last_error: &told,
+                checkpoint: None,
+                last_event: None,
+                waiting_since: None,
+            };
+            // While the database is away there is nobody to tell.
+            if let Ok(false) = self.store.keep_watch(epoch, &sign).await {
+                return;
+            }
+            self.pause(if next == Next::Unsupported {
+                Backoff::LONGEST
+            } else {
+                backoff.next()
+            })
+            .await;
+            if self.stop.is_cancelled() {
+                let _ = self.store.leave_watch(epoch, State::Stopped).await;
+                return;
+            }
+        }
+    }
+
+    /// From a starting point to the next fault.
+    async fn life(
+        &self,
+        epoch: i64,
+        moment: Option<Timestamp>,
+        backoff: &mut Backoff,
+    ) -> Result<Ending, Fault> {
+        let watcher = match self.store.watcher().await? {
+            Some(watcher) if watcher.epoch == epoch => watcher,
+            _ => return Ok(Ending::Lost),
+        };
+        if self.stop.is_cancelled() {
+            return Ok(Ending::Stopping);
+        }
+        if watcher.paused {
+            let sign = Sign {
+                state: State::Paused,
+                last_error: &watcher.last_error,
+                checkpoint: None,
+                last_event: None,
+                waiting_since: None,
+            };
+            if !self.store.keep_watch(epoch, &sign).await? {
+                return Ok(Ending::Lost);
+            }
+            self.pause(GLANCE).await;
+            return Ok(Ending::Again);
+        }
+        let now = self
+            .store
+            .hello()
+            .await?
+            .majority
+            .ok_or(Error::ReplicaSetRequired)?;
+        let stored = watcher
+            .checkpoint
+            .as_ref()
+            .map(|checkpoint| checkpoint.as_ref());
+        let (start, known) = match recall(stored, &self.belonging, now) {
+            Recalled::Place(checkpoint) => match moment {
+                Some(moment) => (Start::At(moment), Some(moment)),
+                None => (Start::After(checkpoint.position), Some(checkpoint.time)),
+            },
+            Recalled::Moment(time) => {
+                info!("the stream's filter has changed; starting at the moment of the last place");
+                (Start::At(time), Some(time))
+            }
+            Recalled::Nothing => {
+                info!("there is no starting point yet; taking one, then catching up");
+                self.start_over(epoch, None, "first start").await?;
+                return Ok(Ending::Again);
+            }
+            Recalled::Bad(why) => {
+                error!("{why}; taking a new starting point, then catching up");
+                self.start_over(epoch, watcher.position, why).await?;
+                return Ok(Ending::Again);
+            }
+        };
+        let catching_up = self.spawn_catch_up(epoch, watcher.gap.clone());
+        let stream = self.stream(epoch, start, known, catching_up.token.clone(), backoff);
+        stream.await
+    }
+
+    /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after both are saved.
+    async fn start_over(
+        &self,
+        epoch: i64,
+        from: Option<Timestamp>,
+        cause: &str,
+    ) -> Result<(), Error> {
+        let mut changes = self
+            .store
+            .changes(
+                Scope::Collection(&self.store.names().orders),
+                &Start::Now,
+                stages(self.store.delivered()),
+            )
+            .await?;
+        let position = changes.next().await?.position;
+        let time = time_of(&position).ok_or_else(|| {
+            Error::Unusable("the database's place in its history has no time".to_owned())
+        })?;
+        let gap = Gap {
+            from,
+            to: time,
+            batch_id: String::new(),
+            cause: cause.to_owned(),
+        };
+        let sealed = seal(&Checkpoint { position, time }, &self.belonging);
+        self.store.open_gap(epoch, &sealed, &gap).await?;
+        warn!(cause, "gap opened");
+        Ok(())
+    }
+
+    async fn pause(&self, length: Duration) {
+        tokio::select! {
+            () = sleep(length) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+}
+
+/// Why a life of the stream ended, and the moment up to which everything is archived.
+struct Fault {
+    error: Error,
+    moment: Option<Timestamp>,
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault {
+            error,
+            moment: None,
+        }
+    }
+}
+
+fn hash(stages: &[Document]) -> String {
+    let text = stages
+        .iter()
+        .map(Document::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    hex::encode(&Sha256::digest(text)[..8])
+}

@@ -1,0 +1,110 @@
+//! What the watcher does after a fault: pure decisions.
+
+use std::time::Duration;
+
+use crate::store::Error;
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Open the stream again from the last place.
+    Reopen,
+    /// Open it at the moment of the last place: the place itself is no good to this stream.
+    FromMoment,
+    /// Take a new starting point and catch up: the history is lost, or holds something that can't be read.
+    StartOver,
+    /// Wait for somebody to mend the deployment.
+    Unsupported,
+}
+
+/// What to do after this error.
+pub(super) fn after(error: &Error) -> Next {
+    match error {
+        Error::Unavailable(_)
+        | Error::Timeout(_)
+        | Error::Denied { .. }
+        | Error::Unauthenticated => Next::Reopen,
+        Error::BadPlace { .. } => Next::FromMoment,
+        Error::HistoryLost | Error::Refused { .. } | Error::Unusable(_) => Next::StartOver,
+        Error::ReplicaSetRequired => Next::Unsupported,
+    }
+}
+
+/// Ever longer pauses: doubling from 200 ms to 10 s, each up to a half longer by chance so that instances spread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The longest pause without its part of chance.
+    pub(super) const LONGEST: Duration = Duration::from_secs(10);
+
+    /// The next pause.
+    pub(super) fn next(&mut self) -> Duration {
+        let pause =
+            (Duration::from_millis(200) * 2u32.pow(self.failures.min(10))).min(Backoff::LONGEST);
+        self.failures += 1;
+        pause.mul_f64(1.0 + rand::random::<f64>() / 2.0)
+    }
+
+    /// Something worked: the next fault is a first one again.
+    pub(super) fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_an_answer() {
+        let table = [
+            (Error::Unavailable(String::new()), Next::Reopen),
+            (Error::Timeout(Duration::ZERO), Next::Reopen),
+            (
+                Error::Denied {
+                    command: String::new(),
+                },
+                Next::Reopen,
+            ),
+            (
+                Error::BadPlace {
+                    code: 280,
+                    name: String::new(),
+                },
+                Next::FromMoment,
+            ),
+            (Error::HistoryLost, Next::StartOver),
+            (
+                Error::Refused {
+                    command: String::new(),
+                    code: 10334,
+                    name: String::new(),
+                },
+                Next::StartOver,
+            ),
+            (Error::ReplicaSetRequired, Next::Unsupported),
+        ];
+        for (error, next) in table {
+            assert_eq!(after(&error), next, "{error}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_begin_anew() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
+        assert!(
+            pauses[0] >= Duration::from_millis(200) && pauses[0] <= Duration::from_millis(300),
+            "{pauses:?}"
+        );
+        assert!(
+            pauses[11] >= Backoff::LONGEST && pauses[11] <= Backoff::LONGEST.mul_f64(1.5),
+            "{pauses:?}"
+        );
+        backoff.reset();
+        assert!(backoff.next() <= Duration::from_millis(300));
+    }
+}

@@ -1,0 +1,318 @@
+//! One life of the stream: replies in, chunks through the corridor, checkpoints out.
+
+use std::time::Duration;
+
+use bson::{DateTime, Document, RawDocumentBuf, Timestamp, doc};
+use futures::{StreamExt, stream::FuturesOrdered};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, interval},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{error, info, warn};
+
+use super::{Fault, Watcher, policy::Backoff};
+use crate::{
+    corridor::{Door, Outcome, Report},
+    domain::{
+        checkpoint::{Checkpoint, seal, time_of},
+        order::{NUMERO, STATUS},
+        raw::{self, Value, ValueRef},
+    },
+    store::{
+        Error,
+        changes::{Changes, Reply, Scope, Start},
+        gather::Selection,
+        json,
+        watch::{Sign, State},
+    },
+};
+
+/// Chunks under way at once.
+const CHUNKS: usize = 4;
+/// How often the watcher looks whether it is to pause, and saves its place if that has moved.
+const TICK: Duration = Duration::from_millis(500);
+/// How often it gives a sign of life when nothing has moved.
+const SIGN: Duration = Duration::from_secs(5);
+
+/// How a life of the stream ended without a fault.
+pub(super) enum Ending {
+    /// Go on with another life: after a pause, or where the collection's own life ended.
+    Again,
+    /// Another instance has taken the watch.
+    Lost,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// Only the changes by which an order can become archivable, and those that end the collection; and of them only what says which
+/// order it is. The order itself is read by its `_id`, so a change of any size comes as a line.
+pub(super) fn stages(delivered: &str) -> Vec<Document> {
+    let updated = |field: &str| format!("updateDescription.updatedFields.{field}");
+    let kinds = doc! { "$or": [
+        { "operationType": { "$in": ["insert", "replace"] }, (format!("fullDocument.{STATUS}")): delivered },
+        { "operationType": "update", (updated(STATUS)): delivered },
+        { "operationType": "update", (updated(NUMERO)): { "$exists": true } },
+        { "operationType": { "$in": ["drop", "rename", "dropDatabase", "invalidate"] } },
+    ] };
+    vec![
+        doc! { "$match": kinds },
+        doc! { "$project": { "operationType": 1, "wallTime": 1, "documentKey": 1, "to": 1 } },
+    ]
+}
+
+/// A reply on its way through the corridor.
+struct Chunk {
+    place: RawDocumentBuf,
+    wall: Option<DateTime>,
+    archiving: AbortOnDropHandle<Result<Report, Error>>,
+}
+
+/// How far a life of the stream is.
+struct Progress {
+    /// Everything before it is archived.
+    place: Option<RawDocumentBuf>,
+    time: Option<Timestamp>,
+    saved: Option<RawDocumentBuf>,
+    last_event: Option<DateTime>,
+    signed: Option<Instant>,
+    /// Why the watcher is to pause by itself.
+    halt: Option<String>,
+}
+
+impl Watcher {
+    /// Reads replies and archives their orders until there is a fault or a reason to end.
+    pub(super) async fn stream(
+        &self,
+        epoch: i64,
+        start: Start,
+        known: Option<Timestamp>,
+        caught_up: CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<Ending, Fault> {
+        let mut progress = Progress {
+            place: None,
+            time: known,
+            saved: None,
+            last_event: None,
+            signed: None,
+            halt: None,
+        };
+        let ending = self
+            .follow(epoch, start, &caught_up, &mut progress, backoff)
+            .await;
+        // What is archived is worth saving, whatever ended this life.
+        let saved = self
+            .sign(epoch, &mut progress, None, &caught_up, true)
+            .await;
+        match ending {
+            Ok(Ending::Stopping) => saved.map(|()| Ending::Stopping).or(Ok(Ending::Stopping)),
+            Ok(ending) => Ok(ending),
+            Err(error) => Err(Fault {
+                error,
+                moment: progress.time,
+            }),
+        }
+    }
+
+    async fn follow(
+        &self,
+        epoch: i64,
+        start: Start,
+        caught_up: &CancellationToken,
+        progress: &mut Progress,
+        backoff: &mut Backoff,
+    ) -> Result<Ending, Error> {
+        let changes = self
+            .store
+            .changes(
+                Scope::Collection(&self.store.names().orders),
+                &start,
+                stages(self.store.delivered()),
+            )
+            .await?;
+        let (mut replies, _reader) = read(changes);
+        let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
+        let mut waiting: std::collections::VecDeque<Option<DateTime>> =
+            std::collections::VecDeque::new();
+        let mut tick = interval(TICK);
+        let mut ended = false;
+        loop {
+            tokio::select! {
+                biased;
+                Some(archived) = chunks.next(), if !chunks.is_empty() => {
+                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, Report) = archived?;
+                    tell_moved_on(&report);
+                    waiting.pop_front();
+                    progress.last_event = wall.or(progress.last_event);
+                    progress.time = time_of(&place).or(progress.time);
+                    progress.place = Some(place);
+                    backoff.reset();
+                }
+                reply = replies.recv(), if chunks.len() < CHUNKS && !ended => {
+                    let reply = reply.unwrap_or_else(|| Err(Error::Unavailable("the stream ended".to_owned())))?;
+                    ended = self.look_for_an_end(&reply, progress);
+                    let chunk = self.chunk(reply);
+                    waiting.push_back(chunk.wall);
+                    chunks.push_back(async move {
+                        let report = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
+                        Ok::<_, Error>((chunk.place, chunk.wall, report))
+                    });
+                }
+                _ = tick.tick() => {
+                    let oldest = waiting.front().copied().flatten();
+                    self.sign(epoch, progress, oldest, caught_up, false).await?;
+                    match self.store.watcher().await? {
+                        Some(watcher) if watcher.epoch == epoch => if watcher.paused { ended = true },
+                        _ => return Ok(Ending::Lost),
+                    }
+                }
+                () = self.stop.cancelled(), if !ended => ended = true,
+            }
+            if ended && chunks.is_empty() {
+                return self.end(progress).await;
+            }
+        }
+    }
+
+    /// Every chunk in hand is archived: say how this life ends.
+    async fn end(&self, progress: &mut Progress) -> Result<Ending, Error> {
+        if self.stop.is_cancelled() {
+            return Ok(Ending::Stopping);
+        }
+        if let Some(why) = progress.halt.take() {
+            error!("{why}");
+            self.store.pause_watch(true, &why).await?;
+        }
+        Ok(Ending::Again)
+    }
+
+    /// Sends the orders of a reply through the corridor.
+    fn chunk(&self, reply: Reply) -> Chunk {
+        let mut ids: Vec<Value> = Vec::with_capacity(reply.changes.len());
+        let mut seen = std::collections::HashSet::new();
+        for change in &reply.changes {
+            let key = raw::find(change, "documentKey").unwrap_or(ValueRef::NULL);
+            if let Some(id) = key
+                .elements()
+                .find(|element| element.key == b"_id")
+                .map(|element| element.value)
+                && seen.insert(id)
+            {
+                ids.push(id.to_owned());
+            }
+        }
+        let wall = reply
+            .changes
+            .first()
+            .and_then(|change| raw::find(change, "wallTime"))
+            .and_then(ValueRef::as_date);
+        let corridor = self.corridor.clone();
+        let archiving = tokio::spawn(async move {
+            if ids.is_empty() {
+                return Ok(Report::default());
+            }
+            corridor.archive(Selection::Ids(ids), Door::Watch).await
+        });
+        Chunk {
+            place: reply.position,
+            wall,
+            archiving: AbortOnDropHandle::new(archiving),
+        }
+    }
+
+    /// Notices when the collection's life ends; a renamed one is not followed blindly.
+    fn look_for_an_end(&self, reply: &Reply, progress: &mut Progress) -> bool {
+        let mut ended = false;
+        for change in &reply.changes {
+            match raw::find(change, "operationType").and_then(ValueRef::as_str) {
+                Some("rename") => {
+                    progress.halt = Some(format!(
+                        "{} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
+                        self.store.names().orders
+                    ));
+                }
+                Some("drop" | "dropDatabase") => warn!(
+                    "{} was dropped; going on with what is put under its name next",
+                    self.store.names().orders
+                ),
+                Some("invalidate") => ended = true,
+                _ => {}
+            }
+        }
+        ended
+    }
+
+    /// Saves the place if it has moved, or gives a sign of life when it is time.
+    async fn sign(
+        &self,
+        epoch: i64,
+        progress: &mut Progress,
+        waiting_since: Option<DateTime>,
+        caught_up: &CancellationToken,
+        last: bool,
+    ) -> Result<(), Error> {
+        let moved = progress.place.is_some() && progress.place != progress.saved;
+        let due = progress
+            .signed
+            .is_none_or(|signed| signed.elapsed() >= SIGN);
+        if !(moved || due && !last) {
+            return Ok(());
+        }
+        let sealed = match (&progress.place, progress.time) {
+            (Some(position), Some(time)) if moved => Some(seal(
+                &Checkpoint {
+                    position: position.clone(),
+                    time,
+                },
+                &self.belonging,
+            )),
+            _ => None,
+        };
+        let state = if caught_up.is_cancelled() {
+            State::Watching
+        } else {
+            State::CatchingUp
+        };
+        let sign = Sign {
+            state,
+            last_error: "",
+            checkpoint: sealed.as_deref(),
+            last_event: progress.last_event,
+            waiting_since,
+        };
+        if self.store.keep_watch(epoch, &sign).await? {
+            progress.saved = progress.place.clone();
+            progress.signed = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// Reads replies in a task of its own, so that a deadline on one is not begun anew whenever something else happens.
+fn read(mut changes: Changes) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
+    let (sender, replies) = mpsc::channel(1);
+    let reader: JoinHandle<()> = tokio::spawn(async move {
+        loop {
+            let reply = changes.next().await;
+            let failed = reply.is_err();
+            if sender.send(reply).await.is_err() || failed {
+                return;
+            }
+        }
+    });
+    (replies, AbortOnDropHandle::new(reader))
+}
+
+/// Orders that were delivered when they changed, and are not any more now that they are read.
+fn tell_moved_on(report: &Report) {
+    for passed in &report.passed {
+        if let Outcome::NotDelivered(status) = &passed.outcome {
+            info!(
+                order = json::shown(passed.id.as_ref(), 64),
+                status, "an order is no longer delivered by the time it was read"
+            );
+        }
+    }
+}

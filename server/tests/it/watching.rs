@@ -1,0 +1,175 @@
+//! Every order is archived at the moment it is delivered, from the first start on, through pauses and restarts.
+
+use bson::{Document, doc};
+use order_archiver_api::v1 as pb;
+use tokio_stream::StreamExt;
+
+use crate::support::{TestServer, order, within};
+
+/// A server that watches.
+async fn watching() -> TestServer {
+    let server = TestServer::start_with(|config| config.watch = true)
+        .await
+        .with_references()
+        .await;
+    server.watcher_is(pb::WatcherState::Watching).await;
+    server
+}
+
+#[tokio::test]
+async fn an_order_is_archived_when_its_status_becomes_delivered_in_any_way() {
+    let server = watching().await;
+    let orders = server.collection("Commande");
+    let waiting = |numero: &str| {
+        let mut order = order(numero);
+        order.insert("status", "en_cours");
+        order
+    };
+    orders.insert_one(order("inserted")).await.unwrap();
+    for numero in ["updated", "replaced", "by pipeline", "left alone"] {
+        orders.insert_one(waiting(numero)).await.unwrap();
+    }
+    orders
+        .update_one(
+            doc! { "numero_commande": "updated" },
+            doc! { "$set": { "status": "livrée" } },
+        )
+        .await
+        .unwrap();
+    orders
+        .replace_one(doc! { "numero_commande": "replaced" }, {
+            let mut order = order("replaced");
+            order.remove("_id");
+            order
+        })
+        .await
+        .unwrap();
+    orders
+        .update_one(
+            doc! { "numero_commande": "by pipeline" },
+            vec![doc! { "$set": { "status": "livrée" } }],
+        )
+        .await
+        .unwrap();
+    orders
+        .update_one(
+            doc! { "numero_commande": "upserted" },
+            doc! { "$set": { "status": "livrée" } },
+        )
+        .upsert(true)
+        .await
+        .unwrap();
+    let archived = server.archived(5).await;
+    assert_eq!(
+        archived,
+        ["by pipeline", "inserted", "replaced", "updated", "upserted"]
+    );
+    let watcher = server.watcher_now().await;
+    let counts = watcher.counts.unwrap();
+    assert_eq!((counts.archived, counts.errors), (5, 0), "{watcher:?}");
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_first_start_takes_its_starting_point_then_catches_up_and_says_so() {
+    let server = TestServer::start().await.with_references().await;
+    server
+        .insert(
+            "Commande",
+            (0..25).map(|number| order(format!("old-{number}"))),
+        )
+        .await;
+    let mut news = server
+        .events()
+        .tail_events(pb::TailEventsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    within(news.message()).await.unwrap();
+    let watching = server.second(|config| config.watch = true).await;
+    let mut told = Vec::new();
+    while !told.contains(&pb::EventKind::GapClosed) {
+        let kind = within(news.next()).await.unwrap().unwrap().kind();
+        if ![
+            pb::EventKind::Archived,
+            pb::EventKind::Heartbeat,
+            pb::EventKind::BatchProgress,
+        ]
+        .contains(&kind)
+        {
+            told.push(kind);
+        }
+    }
+    use pb::EventKind::{BatchFinished, BatchStarted, GapClosed, GapOpened};
+    told.retain(|kind| *kind != pb::EventKind::WatcherState);
+    assert_eq!(told, [GapOpened, BatchStarted, BatchFinished, GapClosed]);
+    watching.watcher_is(pb::WatcherState::Watching).await;
+    assert_eq!(watching.archived(25).await.len(), 25);
+    assert!(watching.watcher_now().await.open_gaps.is_empty());
+    watching.shut_down().await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_paused_watcher_stays_paused_over_a_restart_and_misses_nothing() {
+    let server = watching().await;
+    let paused = server
+        .watcher()
+        .pause_watcher(pb::PauseWatcherRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .watcher
+        .unwrap();
+    assert_eq!(paused.state(), pb::WatcherState::Paused);
+    server.insert("Commande", [order("while paused")]).await;
+    let (config, database) = (server.config.clone(), server.database.clone());
+    server.shut_down().await;
+
+    let server = TestServer::launch(config, database).await;
+    server.ready().await;
+    server.watcher_is(pb::WatcherState::Paused).await;
+    assert_eq!(server.all("Historique").await, Vec::<Document>::new());
+    let resumed = server
+        .watcher()
+        .resume_watcher(pb::ResumeWatcherRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .watcher
+        .unwrap();
+    assert_ne!(resumed.state(), pb::WatcherState::Paused);
+    assert_eq!(server.archived(1).await, ["while paused"]);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_is_delivered_while_the_server_is_away_is_archived_when_it_is_back() {
+    let server = watching().await;
+    server.insert("Commande", [order("before")]).await;
+    server.archived(1).await;
+    let (config, database) = (server.config.clone(), server.database.clone());
+    server.shut_down().await;
+    database
+        .collection::<Document>("Commande")
+        .insert_one(order("meanwhile"))
+        .await
+        .unwrap();
+
+    let server = TestServer::launch(config, database).await;
+    server.ready().await;
+    assert_eq!(server.archived(2).await, ["before", "meanwhile"]);
+    let batches = server
+        .batches()
+        .list_batches(pb::ListBatchesRequest::default())
+        .await
+        .unwrap()
+        .into_inner()
+        .batches;
+    assert_eq!(
+        batches.len(),
+        1,
+        "only the first start needs a catch-up batch: {batches:?}"
+    );
+    server.shut_down().await;
+}
