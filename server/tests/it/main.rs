@@ -8,4 +8,5 @@
 
 mod support;
 
+mod independent_clients;
 mod life_of_one_order;
