@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "grpc",
         &[
             "domain", "store", "corridor", "archiver", "desk", "events", "stats", "seeder",
-            "sower", "monitor", "config",
+            "sower", "monitor", "config", "parts",
         ],
     ),
     (

@@ -9,7 +9,7 @@
 mod support;
 
 mod house;
-
+mod independent_clients;
 mod life_of_one_order;
 mod readme;
 mod watching;

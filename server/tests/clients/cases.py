@@ -1,0 +1,119 @@
+"""What each unary method is asked and has to answer. A method without a case fails the check: write its case here.
+
+A request may be a function of the stage: what the story before has put into the database.
+"""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+
+@dataclass
+class Case:
+    """One call: its request, and the code, reason and bad fields of the error it has to meet, if any."""
+
+    request: dict | Callable
+    code: str = "OK"
+    reason: str | None = None
+    fields: tuple = ()
+
+
+@dataclass
+class Stage:
+    """What the calls can refer to."""
+
+    archived: str = ""
+    undelivered: str = ""
+    batch: str = ""
+    # Entries of the quarantine, of which each call that drops one takes the last.
+    quarantined: list = field(default_factory=list)
+
+
+def bad(request, *fields, reason="INVALID_FIELD"):
+    return Case(request, "INVALID_ARGUMENT", reason, fields)
+
+
+def unknown(request):
+    return Case(request, "NOT_FOUND", "NOT_FOUND")
+
+
+NOT_YET = [Case({}, "UNIMPLEMENTED", "NOT_YET_AVAILABLE")]
+REQUEST_ID = "independent-clients"
+
+CASES = {
+    "ArchiveService.ArchiveOrder": [
+        Case(lambda stage: {"numero_commande": stage.archived}),
+        bad({}, "numero_commande"),
+        bad({"numero_commande": "é" * 129}, "numero_commande"),
+        unknown({"numero_commande": "CMD-nowhere"}),
+        Case(lambda stage: {"numero_commande": stage.undelivered}, "FAILED_PRECONDITION", "NOT_DELIVERED"),
+    ],
+    "ArchiveService.GetArchivedOrder": [
+        Case(lambda stage: {"numero_commande": stage.archived}),
+        bad({}, "numero_commande"),
+        unknown(lambda stage: {"numero_commande": stage.undelivered}),
+    ],
+    "ArchiveService.ListArchivedOrders": [
+        Case({}),
+        Case({"page_size": 3, "incomplete": True, "with_documents": True}),
+        Case(lambda stage: {"numero_prefix": stage.archived}),
+        bad(
+            {"page_size": -1, "numero_prefix": "x" * 257, "archived_from": "2025-01-02T00:00:00Z", "archived_to": "2025-01-01T00:00:00Z"},
+            "page_size", "archived_to", "numero_prefix",
+        ),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
+    "BatchService.StartBatch": [
+        Case({"request_id": REQUEST_ID}),
+        Case({"request_id": REQUEST_ID, "options": {"limit": 7}}, "ALREADY_EXISTS", "REQUEST_ID_REUSED"),
+        Case({"options": {"validate_only": True}}, "UNIMPLEMENTED", "NOT_YET_AVAILABLE"),
+        bad({"request_id": "x" * 65, "options": {"limit": -1}}, "options.limit", "request_id"),
+    ],
+    "BatchService.GetBatch": [
+        Case(lambda stage: {"id": stage.batch}),
+        bad({}, "id"),
+        unknown({"id": "nowhere"}),
+    ],
+    "BatchService.ListBatches": [
+        Case({}),
+        Case({"states": ["BATCH_STATE_SUCCEEDED"], "page_size": 1}),
+        bad({"page_size": -1, "states": [99]}, "page_size", "states"),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
+    "BatchService.CancelBatch": [
+        Case(lambda stage: {"id": stage.batch}, "FAILED_PRECONDITION", "BATCH_ENDED"),
+        unknown({"id": "nowhere"}),
+    ],
+    "WatcherService.GetWatcher": NOT_YET,
+    "WatcherService.PauseWatcher": NOT_YET,
+    "WatcherService.ResumeWatcher": NOT_YET,
+    "StatsService.GetStats": [
+        Case({}),
+        Case({"window": "3600s", "include_near_misses": True}),
+        bad({"window": "59s"}, "window"),
+    ],
+    "QuarantineService.ListQuarantined": [
+        Case({}),
+        Case({"reasons": ["QUARANTINE_REASON_NO_USABLE_NUMBER"], "with_documents": True}),
+        bad({"page_size": -1, "reasons": [99], "id": "x" * 65}, "page_size", "reasons", "id"),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
+    "QuarantineService.RetryQuarantined": [
+        Case(lambda stage: {"ids": stage.quarantined[:1]}),
+        bad({}, "ids"),
+        unknown({"ids": ["nowhere"]}),
+    ],
+    "QuarantineService.DropQuarantined": [
+        Case(lambda stage: {"ids": [stage.quarantined.pop()]}),
+        bad({"ids": [""]}, "ids"),
+        unknown({"ids": ["nowhere"]}),
+    ],
+}
+
+# The story in check.py plays these.
+STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventService.TailEvents", "SeedService.SeedData"}
+
+# Fields of an answer that tell the time, and so differ from one call to the next.
+CLOCKS = {"GetStats": ["read_time", "archived_per_hour"]}
+
+# What each code has to carry beside the ErrorInfo that every error carries.
+DETAILS = {"INVALID_ARGUMENT": ["BadRequest"], "NOT_FOUND": ["ResourceInfo"], "FAILED_PRECONDITION": ["PreconditionFailure"]}

@@ -1,0 +1,126 @@
+//! Clients in other languages, which know nothing of this code, find the whole contract kept: `tests/clients/check.py` plays the story.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use devkit::{ReplicaSet, Sources};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use crate::support::TestServer;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+/// What the clients are built of.
+const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
+const PACKAGE: &str = include_str!("../clients/package.json");
+/// The one thing to do when a client can't be installed.
+const ADVICE: &str = "the independent clients need Python and npm: on Debian, `apt-get install python3 python3-venv python3-pip npm`; \
+                      on macOS, `brew install python node`";
+/// Longest that the story may take, on a machine that is busy compiling.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn independent_clients_find_the_contract_kept() {
+    let clients = tokio::task::spawn_blocking(installed)
+        .await
+        .unwrap()
+        .unwrap();
+    let server = TestServer::start().await;
+    let mongodb = ReplicaSet::shared().await.unwrap().uri();
+
+    let mut story = tokio::process::Command::new(clients.join("venv/bin/python"));
+    // Python's caches have no place among the sources.
+    story.arg("-B").arg(Path::new(FOLDER).join("check.py"));
+    story.args(["--server", server.address.trim_start_matches("http://")]);
+    story.args(["--mongodb", &mongodb, "--database", server.database.name()]);
+    story
+        .arg("--buf")
+        .arg(clients.join("node_modules/.bin/buf"))
+        .kill_on_drop(true);
+    let output = timeout(PATIENCE, story.output())
+        .await
+        .expect("the clients take too long")
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&output.stdout);
+    let verdict = said.lines().last().unwrap_or_default();
+    assert!(
+        output.status.success() && verdict.ends_with(" passed, 0 failed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    server.shut_down().await;
+}
+
+/// The folder that holds the clients, in the user's cache; installs them the first time, whoever asks for them at once.
+fn installed() -> Result<PathBuf> {
+    let cache = Sources::from_env()
+        .cache
+        .context("neither XDG_CACHE_HOME nor HOME says where to keep the clients")?;
+    // A virtual environment belongs to the Python that made it.
+    let python = run(
+        Command::new("python3").args(["-c", "import sys; print(sys.executable, sys.version)"])
+    )?;
+    let hash = hex::encode(Sha256::digest([REQUIREMENTS, PACKAGE, &python].concat()));
+    let folder = cache.join(format!("clients-{}", &hash[..16]));
+    let finished = folder.join("finished");
+
+    fs::create_dir_all(&cache)?;
+    let lock = File::create(folder.with_extension("lock"))?;
+    lock.lock()?;
+    if finished.exists() {
+        return Ok(folder);
+    }
+    // An installation that was killed is begun anew.
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir(&folder)?;
+    let venv = folder.join("venv");
+    run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--requirement",
+    ];
+    run(Command::new(venv.join("bin/python"))
+        .args(pip)
+        .arg(Path::new(FOLDER).join("requirements.txt")))?;
+    fs::copy(
+        Path::new(FOLDER).join("package.json"),
+        folder.join("package.json"),
+    )?;
+    let npm = [
+        "install",
+        "--ignore-scripts",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+    ];
+    run(Command::new("npm").args(npm).arg(&folder))?;
+    File::create(finished)?;
+    Ok(folder)
+}
+
+/// Runs a program to its end and returns what it printed.
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} does not run; {ADVICE}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed; {ADVICE}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
