@@ -127,26 +127,29 @@ async fn event(store: &Store, change: &RawDocumentBuf) -> Result<Option<Event>, 
     let Some(batch) = store.batch(key).await? else {
         return Ok(None);
     };
-    let state =
-        within(change, &["updateDescription", "updatedFields", "state"]).and_then(ValueRef::as_str);
-    Ok(match state {
-        Some("running") => Some(Event::BatchStarted(batch)),
-        Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
-        _ if within(change, &["updateDescription", "updatedFields", "counts"]).is_some() => {
-            Some(Event::BatchProgress(batch))
-        }
-        _ => None,
+    let changed = |field| within(change, &["updateDescription", "updatedFields", field]).is_some();
+    Ok(if changed("ended") {
+        Some(Event::BatchFinished(batch))
+    } else if changed("started") {
+        Some(Event::BatchStarted(batch))
+    // Progress alone changes the counters without the state; the database may name each counter by its path, so the date stands for them.
+    } else if changed("updated") && !changed("state") {
+        Some(Event::BatchProgress(batch))
+    } else {
+        None
     })
 }
 
 /// Only the changes that are news, and of them only what the news need: an order of 16 MiB comes as a line.
 fn stages(names: &Names) -> Vec<Document> {
     let inserted = |collection: &str| doc! { "ns.coll": collection, "operationType": "insert" };
-    let project = doc! {
+    let mut project = doc! {
         "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1,
         (format!("fullDocument.{NUMERO}")): 1, (format!("fullDocument.{MISSING_FIELDS}")): 1, (format!("fullDocument.{DATE_ARCHIVAGE}")): 1,
-        "updateDescription.updatedFields.state": 1, "updateDescription.updatedFields.counts": 1,
     };
+    for field in ["state", "started", "updated", "ended"] {
+        project.insert(format!("updateDescription.updatedFields.{field}"), 1);
+    }
     let batches =
         doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
     vec![
