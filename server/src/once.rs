@@ -21,8 +21,6 @@ use crate::{
     },
 };
 
-/// How long a database may take to appear.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the batch is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -47,7 +45,9 @@ pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> 
         }
         Err(error) => {
             error!(%error, "no batch");
-            ExitCode::from(if error.is_transient() {
+            ExitCode::from(if stop.is_cancelled() {
+                INTERRUPTED
+            } else if error.is_transient() {
                 DATABASE_UNAVAILABLE
             } else {
                 FAILURE
@@ -67,7 +67,7 @@ async fn archive(
     let mut monitor = Monitor::start(store.clone(), &tasks, over.clone());
     tokio::select! {
         () = stop.cancelled() => monitor.check()?,
-        ready = timeout(PATIENCE, monitor.ready()) => if ready.is_err() { monitor.check()? },
+        ready = timeout(args.wait, monitor.ready()) => if ready.is_err() { monitor.check()? },
     }
     let corridor = Corridor::new(store.clone(), config.archived_by.clone());
     let archiver = Archiver::new(
