@@ -88,7 +88,7 @@ async fn archive(
             .map(|before| DateTime::from_millis(before.timestamp_millis())),
         create_indexes: args.create_indexes,
     };
-    let started = archiver.start(&options, None).await?;
+    let started = archiver.start(options, None).await?;
     let ended = follow(&store, started, stop).await;
     over.cancel();
     tasks.close();

@@ -85,12 +85,15 @@ impl Store {
     ) -> Result<(), Error> {
         for chunk in split(statements) {
             let command = self.write_command(&head, list, chunk);
-            (|| async { self.checked(self.run(command.clone()).await?) })
-                .retry(self.backoff())
-                .when(Error::is_transient)
-                .await?;
+            self.write_retried(&command).await?;
         }
         Ok(())
+    }
+
+    /// Runs a write command that may be repeated until all of it is done and a majority holds it.
+    pub(super) async fn write_retried(&self, command: &RawDocument) -> Result<Document, Error> {
+        self.retry(|| async { self.checked(self.run(command.to_owned()).await?) })
+            .await
     }
 
     /// A write command with its documents or statements, unordered and confirmed by a majority.
@@ -122,7 +125,7 @@ impl Store {
     }
 
     /// The reply of a write command, an error if any part of it failed.
-    fn checked(&self, reply: Document) -> Result<(), Error> {
+    fn checked(&self, reply: Document) -> Result<Document, Error> {
         let failure = reply
             .get_document("writeConcernError")
             .ok()
@@ -141,7 +144,7 @@ impl Store {
                 code_of(&failure),
                 failure.get_str("codeName").unwrap_or("WriteError"),
             )),
-            None => Ok(()),
+            None => Ok(reply),
         }
     }
 
