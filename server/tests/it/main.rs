@@ -8,4 +8,11 @@
 
 mod support;
 
+mod availability;
+mod batches;
 mod life_of_one_order;
+mod process;
+mod requests;
+mod secrets;
+mod seeding;
+mod tailing;
