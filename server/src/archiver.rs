@@ -7,12 +7,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
-    corridor::{Corridor, Door, Report},
-    domain::{counts::Counts, raw::Value},
+    corridor::{Corridor, Door},
+    domain::counts::Counts,
     store::{
         Error, Store,
         batches::{Batch, Claim, Options, SILENCE, State, StopReason},
         gather::Selection,
+        orders::NearMiss,
     },
 };
 
@@ -69,9 +70,20 @@ impl Archiver {
     /// Starts a batch and answers at once, or answers with the one that is active or that the request id belongs to.
     pub async fn start(
         &self,
-        options: &Options,
-        request_id: Option<&str>,
+        options: Options,
+        request_id: Option<String>,
     ) -> Result<Started, Error> {
+        let archiver = self.clone();
+        // A task of its own: a caller who left after the claim would leave a batch behind that nobody runs.
+        let claiming = self
+            .tasks
+            .spawn(async move { archiver.claim(&options, request_id.as_deref()).await });
+        claiming
+            .await
+            .map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?
+    }
+
+    async fn claim(&self, options: &Options, request_id: Option<&str>) -> Result<Started, Error> {
         match self
             .store
             .claim_batch(options, request_id, &self.instance)
@@ -98,12 +110,24 @@ impl Archiver {
     async fn run(&self, batch: Batch) {
         info!(limit = batch.options.limit, "batch started");
         let mut counts = Counts::default();
-        let end = tokio::select! {
-            end = self.archive_all(&batch, &mut counts) => end.unwrap_or_else(|error| End {
+        let work = async {
+            let end = self.archive_all(&batch, &mut counts).await;
+            let end = end.unwrap_or_else(|error| End {
                 state: State::Failed,
                 reason: StopReason::Database,
-                message: format!("{error}; what was archived is safe, and the next batch takes up the rest"),
-            }),
+                message: format!(
+                    "{error}; what was archived is safe, and the next batch takes up the rest"
+                ),
+            });
+            let near_misses = if self.stop.is_cancelled() {
+                Vec::new()
+            } else {
+                self.tidy().await
+            };
+            (end, near_misses)
+        };
+        let (end, near_misses) = tokio::select! {
+            done = work => done,
             () = self.keep_alive(&batch.id) => {
                 warn!("another instance took this batch for dead and ended it");
                 return;
@@ -120,7 +144,17 @@ impl Archiver {
             state = end.state.name(),
             found, archived, duplicates, incomplete, errors, "batch ended"
         );
-        if let Err(error) = self.finish(&batch.id, &end, &counts).await {
+        let saved = self.patiently(|| {
+            self.store.end_batch(
+                &batch.id,
+                end.state,
+                end.reason,
+                &end.message,
+                &counts,
+                &near_misses,
+            )
+        });
+        if let Err(error) = saved.await {
             warn!(%error, "the end of the batch could not be saved; it will be noted as interrupted");
         }
     }
@@ -128,15 +162,25 @@ impl Archiver {
     async fn archive_all(&self, batch: &Batch, counts: &mut Counts) -> Result<End, Error> {
         let options = &batch.options;
         if options.create_indexes {
-            self.store.create_missing_indexes().await?;
+            self.patiently(|| self.store.create_missing_indexes())
+                .await?;
         }
-        let warnings = self.store.missing_indexes().await?;
+        let warnings = self.patiently(|| self.store.missing_indexes()).await?;
         for warning in &warnings {
             warn!("{warning}");
         }
         // Only a progress bar needs the total, so a database too busy to count is no reason to stop.
-        let total = self.store.delivered_orders().await.unwrap_or_default();
-        self.store.begin_batch(&batch.id, total, &warnings).await?;
+        let total = self
+            .store
+            .delivered_orders(options.before)
+            .await
+            .unwrap_or_default();
+        let total = match options.limit {
+            0 => total,
+            limit => total.min(limit),
+        };
+        self.patiently(|| self.store.begin_batch(&batch.id, total, &warnings))
+            .await?;
 
         let mut after = None;
         loop {
@@ -153,7 +197,14 @@ impl Archiver {
                     message: String::new(),
                 });
             }
-            let report = self.page(after.clone(), limit, options).await?;
+            let selection = Selection::Page {
+                after: after.clone(),
+                limit,
+                before: options.before,
+            };
+            let report = self
+                .patiently(|| self.corridor.archive(selection.clone(), Door::Batch))
+                .await?;
             *counts += report.counts;
             if !counts.balance() {
                 let message = "found is not archived + duplicates + errors; this is a fault of the server, please report it".to_owned();
@@ -170,7 +221,8 @@ impl Archiver {
                     message: String::new(),
                 });
             };
-            self.store.save_batch(&batch.id, counts, &last).await?;
+            self.patiently(|| self.store.save_batch(&batch.id, counts, &last))
+                .await?;
             if self.stop.is_cancelled() {
                 let message = "the server was stopped; what was archived is safe, and the next batch takes up the rest".to_owned();
                 return Ok(End {
@@ -180,8 +232,7 @@ impl Archiver {
                 });
             }
             if self
-                .store
-                .batch(&batch.id)
+                .patiently(|| self.store.batch(&batch.id))
                 .await?
                 .is_some_and(|batch| batch.state == State::Cancelling)
             {
@@ -195,27 +246,20 @@ impl Archiver {
         }
     }
 
-    /// Archives one page, waiting for a database that has gone away.
-    async fn page(
+    /// Does something that is safe to repeat, waiting for a database that has gone away.
+    async fn patiently<T, F: Future<Output = Result<T, Error>>>(
         &self,
-        after: Option<Value>,
-        limit: usize,
-        options: &Options,
-    ) -> Result<Report, Error> {
+        mut work: impl FnMut() -> F,
+    ) -> Result<T, Error> {
         let since = Instant::now();
         loop {
-            let selection = Selection::Page {
-                after: after.clone(),
-                limit,
-                before: options.before,
-            };
-            match self.corridor.archive(selection, Door::Batch).await {
+            match work().await {
                 Err(error)
                     if error.is_transient()
                         && since.elapsed() < PATIENCE
                         && !self.stop.is_cancelled() =>
                 {
-                    warn!(%error, "the database is away; trying this page again");
+                    warn!(%error, "the database is away; trying again");
                     sleep(Duration::from_secs(1)).await;
                 }
                 outcome => return outcome,
@@ -235,19 +279,14 @@ impl Archiver {
         }
     }
 
-    async fn finish(&self, id: &str, end: &End, counts: &Counts) -> Result<(), Error> {
-        self.store.release_archived().await?;
-        let near_misses = self.store.near_misses().await.unwrap_or_default();
-        self.store
-            .end_batch(
-                id,
-                end.state,
-                end.reason,
-                &end.message,
-                counts,
-                &near_misses,
-            )
-            .await?;
-        Ok(())
+    /// What is done once the last order is met. The batch is none the worse when it can't be.
+    async fn tidy(&self) -> Vec<NearMiss> {
+        if let Err(error) = self.store.release_archived().await {
+            warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
+        }
+        self.store.near_misses().await.unwrap_or_else(|error| {
+            warn!(%error, "statuses that only look delivered could not be looked for");
+            Vec::new()
+        })
     }
 }

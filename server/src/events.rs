@@ -133,6 +133,7 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
         .unwrap_or_default();
     let key = within(change, &["documentKey", "_id"]).and_then(ValueRef::as_str);
     let updated = |field| within(change, &["updateDescription", "updatedFields", field]);
+    let changed = |field| updated(field).is_some();
     Ok(if collection == names.archive {
         raw::find(change, "fullDocument")
             .map(archived)
@@ -142,7 +143,7 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
         let entry = store.quarantine_entry(key.unwrap_or_default()).await?;
         entry.map(Event::Quarantined).into_iter().collect()
     } else if collection == names.state {
-        let state = if updated("state").is_some() {
+        let state = if changed("state") {
             store.watcher().await?.map(Event::WatcherState)
         } else {
             None
@@ -151,27 +152,31 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
         let closed = updated("closed_gap").and_then(gap_in).map(Event::GapClosed);
         state.into_iter().chain(opened).chain(closed).collect()
     } else {
-        let Some(batch) = store.batch(key.unwrap_or_default()).await? else {
+        let tell = if changed("ended") {
+            Event::BatchFinished
+        } else if changed("started") {
+            Event::BatchStarted
+        // Progress alone changes the counters without the state; the database may name each counter by its path, so the date stands for them.
+        } else if changed("updated") && !changed("state") {
+            Event::BatchProgress
+        } else {
             return Ok(Vec::new());
         };
-        let event = match updated("state").and_then(ValueRef::as_str) {
-            Some("running") => Some(Event::BatchStarted(batch)),
-            Some("succeeded" | "failed" | "cancelled") => Some(Event::BatchFinished(batch)),
-            _ => updated("counts").map(|_| Event::BatchProgress(batch)),
-        };
-        event.into_iter().collect()
+        let batch = store.batch(key.unwrap_or_default()).await?;
+        batch.map(tell).into_iter().collect()
     })
 }
 
 /// Only the changes that are news, and of them only what the news need: an order of 16 MiB comes as a line.
 fn stages(names: &Names) -> Vec<Document> {
     let inserted = |collection: &str| doc! { "ns.coll": collection, "operationType": "insert" };
-    let project = doc! {
+    let mut project = doc! {
         "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1,
         (format!("fullDocument.{NUMERO}")): 1, (format!("fullDocument.{MISSING_FIELDS}")): 1, (format!("fullDocument.{DATE_ARCHIVAGE}")): 1,
-        "updateDescription.updatedFields.state": 1, "updateDescription.updatedFields.counts": 1,
-        "updateDescription.updatedFields.gap": 1, "updateDescription.updatedFields.closed_gap": 1,
     };
+    for field in ["state", "started", "updated", "ended", "gap", "closed_gap"] {
+        project.insert(format!("updateDescription.updatedFields.{field}"), 1);
+    }
     let there = |field: &str| doc! { (format!("updateDescription.updatedFields.{field}")): { "$exists": true } };
     let watcher = doc! { "ns.coll": &names.state, "operationType": "update", "$or": [there("state"), there("gap"), there("closed_gap")] };
     let batches =

@@ -50,7 +50,9 @@ async fn work(command: Command, config: Config) -> ExitCode {
                     return ExitCode::from(BAD_SETTINGS);
                 }
             };
-            info!(address = %config.listen, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
+            // Port 0 asks the system for any that is free; the log says which.
+            let address = listener.local_addr().unwrap_or(config.listen);
+            info!(%address, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
             ended(run(listener, config, stop).await)
         }
     }

@@ -20,8 +20,6 @@ use crate::{
     },
 };
 
-/// How long a database may take to appear.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the batch is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 
@@ -46,7 +44,9 @@ pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> 
         }
         Err(error) => {
             error!(%error, "no batch");
-            ExitCode::from(if error.is_transient() {
+            ExitCode::from(if stop.is_cancelled() {
+                INTERRUPTED
+            } else if error.is_transient() {
                 DATABASE_UNAVAILABLE
             } else {
                 FAILURE
@@ -64,7 +64,7 @@ async fn archive(
     let mut parts = Parts::new(config, over.clone()).await?;
     tokio::select! {
         () = stop.cancelled() => parts.monitor.check()?,
-        ready = timeout(PATIENCE, parts.monitor.ready()) => if ready.is_err() { parts.monitor.check()? },
+        ready = timeout(args.wait, parts.monitor.ready()) => if ready.is_err() { parts.monitor.check()? },
     }
     let options = Options {
         limit: args
@@ -76,7 +76,7 @@ async fn archive(
             .map(|before| DateTime::from_millis(before.timestamp_millis())),
         create_indexes: args.create_indexes,
     };
-    let started = parts.archiver.start(&options, None).await?;
+    let started = parts.archiver.start(options, None).await?;
     let ended = follow(&parts.store, started, stop).await;
     over.cancel();
     parts.drain().await;

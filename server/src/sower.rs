@@ -169,15 +169,28 @@ async fn offset(store: &Store) -> Result<Offset, Fault> {
         let highest = store
             .highest(store.names().of(reference), reference.id_field())
             .await?;
-        Ok::<u32, Error>(u32::try_from(highest).unwrap_or(0) + 1)
+        first_free(store.names().of(reference), highest)
     };
     Ok(Offset {
         clients: after(Reference::Client).await?,
         livreurs: after(Reference::Livreur).await?,
         restaurants: after(Reference::Restaurant).await?,
         menus: after(Reference::Menu).await?,
-        orders: u32::try_from(store.highest_sequence().await?).unwrap_or(0) + 1,
+        orders: first_free(&store.names().orders, store.highest_sequence().await?)?,
     })
+}
+
+/// The number after the highest one, if there is room after it.
+fn first_free(collection: &str, highest: i64) -> Result<u32, Fault> {
+    u32::try_from(highest.max(0))
+        .ok()
+        .filter(|highest| *highest <= u32::MAX / 2)
+        .map(|highest| highest + 1)
+        .ok_or_else(|| {
+            Fault::Store(Error::Unusable(format!(
+                "{collection} holds the number {highest}: there are none left after it; seed an empty database"
+            )))
+        })
 }
 
 /// Writes documents by the handful, telling how far it is.

@@ -1,6 +1,6 @@
 //! The command line of `archd`: what it is asked to do, and the flags of its settings.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, ValueEnum};
@@ -32,6 +32,10 @@ pub struct BatchArgs {
     /// Create the indexes on the foreign keys that are missing, instead of only warning about them
     #[arg(long)]
     pub create_indexes: bool,
+
+    /// How long to wait for a database that is away
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub wait: Duration,
 
     /// How the statistics are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -188,6 +188,7 @@ mod tests {
             limit: Some(3),
             before: Some("2025-10-16T00:00:00Z".parse().unwrap()),
             create_indexes: false,
+            wait: std::time::Duration::from_secs(30),
             output: crate::config::Output::Text,
         };
         assert_eq!(command, Command::Batch(expected));

@@ -1,5 +1,7 @@
 //! `ArchiveService`: one order, a stream of orders, and reading the archive.
 
+use std::mem::take;
+
 use futures::{Stream, StreamExt};
 use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status, Streaming};
@@ -62,7 +64,10 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
             .into_inner()
             .map(move |request| {
                 let (calls, desk) = (calls.clone(), desk.clone());
-                async move { Ok(answer(&calls, &desk, request?.numero_commande).await) }
+                async move {
+                    let request = request.map_err(status::of_transport)?;
+                    Ok(answer(&calls, &desk, request.numero_commande).await)
+                }
             })
             .buffered(STREAM_WINDOW)
             .take_until(stop.clone().cancelled_owned());
@@ -119,20 +124,24 @@ impl ArchiveService {
         &self,
         mut request: pb::ListArchivedOrdersRequest,
     ) -> Result<pb::ListArchivedOrdersResponse, Status> {
-        let token = std::mem::take(&mut request.page_token);
+        let token = take(&mut request.page_token);
+        let (size_asked, with_documents) = (
+            take(&mut request.page_size),
+            take(&mut request.with_documents),
+        );
         let below = (!token.is_empty()).then(|| page::position(&request, &token));
         let from = request.archived_from.as_ref().map(convert::date);
         let to = request.archived_to.as_ref().map(convert::date);
         let mut violations = Violations::default();
         violations
-            .check(request.page_size >= 0, "page_size", "must not be negative; 0 means 50")
+            .check(size_asked >= 0, "page_size", "must not be negative; 0 means 50")
             .check(from != Some(None), "archived_from", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
             .check(to != Some(None), "archived_to", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
             .check(from.flatten().is_none_or(|from| to.flatten().is_none_or(|to| from < to)), "archived_to", "must be after archived_from")
             .check(request.numero_prefix.len() <= LONGEST_NUMERO, "numero_prefix", "must be at most 256 bytes")
             .check_for(pb::ErrorReason::InvalidPageToken, below != Some(None), "page_token", "is not the next_page_token of a list with these filters; begin without it");
         violations.into_result()?;
-        let limit = page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+        let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let filter = Filter {
             archived_from: from.flatten(),
             archived_to: to.flatten(),
@@ -147,7 +156,7 @@ impl ArchiveService {
             .map_err(|error| status::of_error(&error))?;
         let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
         for document in &documents {
-            let order = convert::archived_order(document, request.with_documents);
+            let order = convert::archived_order(document, with_documents);
             size += prost::Message::encoded_len(&order);
             if size > MOST_JSON && !orders.is_empty() {
                 break;

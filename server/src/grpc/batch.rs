@@ -1,6 +1,6 @@
 //! `BatchService`: starting batches and following them.
 
-use std::{pin::Pin, time::Duration};
+use std::{mem::take, pin::Pin, time::Duration};
 
 use bson::DateTime;
 use futures::Stream;
@@ -96,18 +96,22 @@ impl pb::batch_service_server::BatchService for BatchService {
         &self,
         request: Request<pb::WatchBatchRequest>,
     ) -> Result<Response<Self::WatchBatchStream>, Status> {
+        let limit = self.calls.limit(request.metadata());
         let id = request.into_inner().id;
-        let batch = self
-            .calls
-            .within(self.calls.request_timeout, self.find(&id))
-            .await?;
+        let batch = self.calls.within(limit, self.find(&id)).await?;
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(follow(
-            self.calls.clone(),
-            self.store.clone(),
-            batch,
-            sender,
-        ));
+        let (calls, store) = (self.calls.clone(), self.store.clone());
+        tokio::spawn(async move {
+            let end = tokio::select! {
+                () = sender.closed() => return,
+                () = calls.stop.cancelled() => Err(status::stopping()),
+                end = follow(&calls, &store, batch, &sender) => end,
+            };
+            if let Err(end) = end {
+                // A caller who has left needs no reason.
+                let _ = sender.send(Err(end)).await;
+            }
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -119,18 +123,20 @@ impl BatchService {
     ) -> Result<pb::StartBatchResponse, Status> {
         let asked = request.options.unwrap_or_default();
         let before = asked.before.as_ref().map(convert::date);
-        let negative =
-            |duration: &prost_types::Duration| duration.seconds < 0 || duration.nanos < 0;
+        let max_runtime = asked.max_runtime.as_ref().map(convert::length);
         let mut violations = Violations::default();
         violations
             .check(asked.limit >= 0, "options.limit", "must not be negative; 0 means no limit")
             .check(before != Some(None), "options.before", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
-            .check(!asked.max_runtime.as_ref().is_some_and(negative), "options.max_runtime", "must not be negative; 0 means no limit")
+            .check(max_runtime != Some(None), "options.max_runtime", "must be a length of time that is not negative; 0 means no limit")
             .check(asked.max_orders_per_second >= 0, "options.max_orders_per_second", "must not be negative; 0 means no limit")
             .check(request.request_id.len() <= LONGEST_ID, "request_id", format!("must be at most {LONGEST_ID} bytes, not {}", request.request_id.len()));
         violations.into_result()?;
         let later = [
-            (asked.max_runtime.is_some(), "options.max_runtime"),
+            (
+                max_runtime.flatten().is_some_and(|limit| !limit.is_zero()),
+                "options.max_runtime",
+            ),
             (asked.validate_only, "options.validate_only"),
             (
                 asked.max_orders_per_second > 0,
@@ -144,7 +150,7 @@ impl BatchService {
         let request_id = (!request.request_id.is_empty()).then_some(request.request_id.as_str());
         let started = self
             .archiver
-            .start(&options, request_id)
+            .start(options.clone(), request_id.map(str::to_owned))
             .await
             .map_err(|error| status::of_error(&error))?;
         let same_request =
@@ -162,7 +168,8 @@ impl BatchService {
         &self,
         mut request: pb::ListBatchesRequest,
     ) -> Result<pb::ListBatchesResponse, Status> {
-        let token = std::mem::take(&mut request.page_token);
+        let token = take(&mut request.page_token);
+        let size_asked = take(&mut request.page_size);
         let below = (!token.is_empty()).then(|| page::position(&request, &token));
         let states: Vec<_> = request
             .states
@@ -176,7 +183,7 @@ impl BatchService {
         let mut violations = Violations::default();
         violations
             .check(
-                request.page_size >= 0,
+                size_asked >= 0,
                 "page_size",
                 "must not be negative; 0 means 20",
             )
@@ -192,7 +199,7 @@ impl BatchService {
                 "is not the next_page_token of a list with these filters; begin without it",
             );
         violations.into_result()?;
-        let limit = page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+        let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();
         let mut batches = self
             .store
@@ -235,13 +242,7 @@ impl BatchService {
             .batch(id)
             .await
             .map_err(|error| status::of_error(&error))?;
-        batch.ok_or_else(|| {
-            status::not_found(
-                "batch",
-                id,
-                format!("there is no batch {id}; ListBatches shows those that there are"),
-            )
-        })
+        batch.ok_or_else(|| unknown(id))
     }
 
     async fn now(&self) -> Result<DateTime, Status> {
@@ -257,44 +258,38 @@ async fn now(store: &Store) -> Result<DateTime, Status> {
     Ok(deployment.now.unwrap_or_else(|| DateTime::from_millis(0)))
 }
 
-/// Sends each state of a batch until it ends, the caller leaves, or the server stops.
+fn unknown(id: &str) -> Status {
+    status::not_found(
+        "batch",
+        id,
+        format!("there is no batch {id}; ListBatches shows those that there are"),
+    )
+}
+
+/// Sends each state of a batch until it ends.
 async fn follow(
-    calls: Calls,
-    store: Store,
-    first: Batch,
-    sender: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
-) {
+    calls: &Calls,
+    store: &Store,
+    mut batch: Batch,
+    sender: &mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
+) -> Result<(), Status> {
     let mut glance = interval(GLANCE);
     let mut known: Option<Batch> = None;
-    let mut next = Some(first);
-    while let Some(batch) = next.take() {
+    loop {
         if known.as_ref() != Some(&batch) {
-            let message = now(&store).await.map(|now| pb::WatchBatchResponse {
-                batch: Some(convert::batch(batch.clone(), now)),
-            });
-            let failed = message.is_err();
-            if sender.send(message).await.is_err() || failed || batch.state.is_final() {
-                return;
+            let message = pb::WatchBatchResponse {
+                batch: Some(convert::batch(batch.clone(), now(store).await?)),
+            };
+            if sender.send(Ok(message)).await.is_err() || batch.state.is_final() {
+                return Ok(());
             }
-            known = Some(batch);
+            known = Some(batch.clone());
         }
-        let id = known
-            .as_ref()
-            .map(|batch| batch.id.clone())
-            .unwrap_or_default();
-        tokio::select! {
-            () = sender.closed() => return,
-            () = calls.stop.cancelled() => {
-                let _ = sender.send(Err(status::stopping())).await;
-                return;
-            }
-            _ = glance.tick() => match store.batch(&id).await {
-                Ok(batch) => next = batch,
-                Err(error) => {
-                    let _ = sender.send(Err(status::of_error(&error))).await;
-                    return;
-                }
-            },
-        }
+        glance.tick().await;
+        calls.check()?;
+        let found = store.batch(&batch.id).await;
+        batch = found
+            .map_err(|error| status::of_error(&error))?
+            .ok_or_else(|| unknown(&batch.id))?;
     }
 }

@@ -24,12 +24,17 @@ impl Calls {
         request: Request<Q>,
         work: impl AsyncFnOnce(Q) -> Result<A, Status>,
     ) -> Result<Response<A>, Status> {
-        let limit = deadline(request.metadata()).map_or(self.request_timeout, |deadline| {
-            deadline.min(self.request_timeout)
-        });
+        let limit = self.limit(request.metadata());
         self.within(limit, work(request.into_inner()))
             .await
             .map(Response::new)
+    }
+
+    /// How long a caller may be kept waiting: the settings say so, or the caller, whichever is shorter.
+    pub(crate) fn limit(&self, metadata: &MetadataMap) -> Duration {
+        deadline(metadata).map_or(self.request_timeout, |deadline| {
+            deadline.min(self.request_timeout)
+        })
     }
 
     /// Does something for a caller within a limit.

@@ -1,6 +1,9 @@
 //! Between the server's own values and the messages of the contract.
 
-use std::time::Duration;
+use std::{
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
 
 use bson::{DateTime, RawDocument};
 use order_archiver_api::v1 as pb;
@@ -35,14 +38,27 @@ pub(crate) fn timestamp(date: DateTime) -> Timestamp {
     }
 }
 
-/// A moment of protobuf as one of BSON, if the latter can hold it.
+/// What protobuf allows for the seconds of a moment: the years 1 to 9999.
+const MOMENTS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// What protobuf allows for the seconds of a length of time.
+const LENGTHS: RangeInclusive<i64> = 0..=315_576_000_000;
+const NANOS: Range<i32> = 0..1_000_000_000;
+
+/// A moment of protobuf as one of BSON, if it is one.
 pub(crate) fn date(timestamp: &Timestamp) -> Option<DateTime> {
-    let valid = (0..1_000_000_000).contains(&timestamp.nanos);
-    let millis = timestamp
-        .seconds
-        .checked_mul(1000)?
-        .checked_add(i64::from(timestamp.nanos) / 1_000_000)?;
-    valid.then_some(DateTime::from_millis(millis))
+    let valid = MOMENTS.contains(&timestamp.seconds) && NANOS.contains(&timestamp.nanos);
+    let millis = || timestamp.seconds * 1_000 + i64::from(timestamp.nanos) / 1_000_000;
+    valid.then(|| DateTime::from_millis(millis()))
+}
+
+/// A length of time of protobuf as our own, if it is one and not negative.
+pub(crate) fn length(duration: &prost_types::Duration) -> Option<Duration> {
+    let valid = LENGTHS.contains(&duration.seconds) && NANOS.contains(&duration.nanos);
+    let length = Duration::new(
+        u64::try_from(duration.seconds).ok()?,
+        u32::try_from(duration.nanos).ok()?,
+    );
+    valid.then_some(length)
 }
 
 /// A length of time in protobuf's form.
@@ -291,24 +307,39 @@ mod tests {
 
     #[test]
     fn moments_before_1970_convert_both_ways() {
-        for millis in [-1, 0, 1, -1_000, 1_767_225_600_123, i64::MIN / 1000] {
+        for millis in [
+            -1,
+            0,
+            1,
+            -1_000,
+            1_767_225_600_123,
+            -62_135_596_800_000,
+            253_402_300_799_999,
+        ] {
             let moment = DateTime::from_millis(millis);
             assert_eq!(date(&timestamp(moment)), Some(moment));
         }
-        assert_eq!(
-            date(&Timestamp {
-                seconds: i64::MAX,
-                nanos: 0
-            }),
-            None
-        );
-        assert_eq!(
-            date(&Timestamp {
-                seconds: 0,
-                nanos: -1
-            }),
-            None
-        );
+    }
+
+    #[test]
+    fn what_protobuf_calls_invalid_is_neither_moment_nor_length() {
+        let table = [
+            (i64::MAX, 0),
+            (i64::MIN, 0),
+            (253_402_300_800, -1),
+            (0, -1),
+            (0, 1_000_000_000),
+            (i64::MAX, i32::MAX),
+        ];
+        for (seconds, nanos) in table {
+            assert_eq!(date(&Timestamp { seconds, nanos }), None);
+            assert_eq!(length(&prost_types::Duration { seconds, nanos }), None);
+        }
+        let negative = prost_types::Duration {
+            seconds: -1,
+            nanos: 0,
+        };
+        assert_eq!(length(&negative), None);
     }
 
     #[test]

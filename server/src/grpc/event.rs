@@ -1,6 +1,6 @@
 //! `EventService`: the news, as they happen.
 
-use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::RangeInclusive, pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
 use order_archiver_api::v1 as pb;
@@ -25,6 +25,7 @@ use crate::{
 };
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Messages that wait for a reader. A slow one holds up its own reading of the history and nothing else.
 const BACKLOG: usize = 64;
 /// How long a reader may leave its messages unread before it is sent away.
@@ -58,6 +59,7 @@ impl pb::event_service_server::EventService for EventService {
         &self,
         request: Request<pb::TailEventsRequest>,
     ) -> Result<Response<Self::TailEventsStream>, Status> {
+        let limit = self.calls.limit(request.metadata());
         let request = request.into_inner();
         let (kinds, heartbeat) = checked(&request)?;
         let place = self.readers.clone().try_acquire_owned();
@@ -77,7 +79,7 @@ impl pb::event_service_server::EventService for EventService {
             let news = open(&self.store, &start).await?;
             Ok((identity, start, news))
         };
-        let (identity, start, news) = self.calls.within(self.calls.request_timeout, open).await?;
+        let (identity, start, news) = self.calls.within(limit, open).await?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let tail = Tail {
             calls: self.calls.clone(),
@@ -170,10 +172,11 @@ fn checked(request: &pb::TailEventsRequest) -> Result<(HashSet<EventKind>, Durat
         .collect();
     let heartbeat = match &request.heartbeat_interval {
         Some(interval) if *interval != prost_types::Duration::default() => {
-            Duration::try_from(*interval).unwrap_or(Duration::MAX)
+            convert::length(interval)
         }
-        _ => DEFAULT_HEARTBEAT,
+        _ => Some(DEFAULT_HEARTBEAT),
     };
+    let heartbeat = heartbeat.filter(|heartbeat| HEARTBEATS.contains(heartbeat));
     let mut violations = Violations::default();
     violations
         .check(
@@ -182,12 +185,15 @@ fn checked(request: &pb::TailEventsRequest) -> Result<(HashSet<EventKind>, Durat
             "holds a value that is no EventKind",
         )
         .check(
-            (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&heartbeat),
+            heartbeat.is_some(),
             "heartbeat_interval",
             "must be from 1 s to 1 h; absent means 15 s",
         );
     violations.into_result()?;
-    Ok((kinds.into_iter().flatten().collect(), heartbeat))
+    Ok((
+        kinds.into_iter().flatten().collect(),
+        heartbeat.unwrap_or(DEFAULT_HEARTBEAT),
+    ))
 }
 
 /// One reader of the news.

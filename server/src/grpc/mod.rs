@@ -20,11 +20,12 @@ use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Status,
+    Code, Status,
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::call::Calls;
@@ -48,6 +49,8 @@ pub(crate) async fn serve(
         stop: stop.clone(),
     };
     let (reporter, health) = tonic_health::server::health_reporter();
+    // By itself the health service would say SERVING until it is told otherwise.
+    report(&reporter, false).await;
     parts
         .tasks
         .spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
@@ -75,6 +78,7 @@ pub(crate) async fn serve(
     // tonic leaves hyper's limits open: without these, one caller could hold any number of streams and pings open for ever.
     Server::builder()
         .layer(CatchPanicLayer::custom(after_a_panic))
+        .layer(MapResponseLayer::new(explain))
         .max_concurrent_streams(1024)
         .http2_max_pending_accept_reset_streams(Some(64))
         .http2_max_local_error_reset_streams(Some(1024))
@@ -151,26 +155,9 @@ fn add_services(
 
 /// Keeps the health service true to the database's state: every service needs it.
 async fn report_health(reporter: HealthReporter, mut monitor: Monitor, stop: CancellationToken) {
-    let services = [
-        "",
-        pb::archive_service_server::SERVICE_NAME,
-        pb::batch_service_server::SERVICE_NAME,
-        pb::watcher_service_server::SERVICE_NAME,
-        pb::event_service_server::SERVICE_NAME,
-        pb::stats_service_server::SERVICE_NAME,
-        pb::seed_service_server::SERVICE_NAME,
-        pb::quarantine_service_server::SERVICE_NAME,
-    ];
     let mut ready = monitor.check().is_ok();
     loop {
-        let status = if ready {
-            tonic_health::ServingStatus::Serving
-        } else {
-            tonic_health::ServingStatus::NotServing
-        };
-        for service in services {
-            reporter.set_service_status(service, status).await;
-        }
+        report(&reporter, ready).await;
         ready = tokio::select! {
             () = stop.cancelled(), if ready => false,
             change = monitor.changed() => match change {
@@ -181,7 +168,42 @@ async fn report_health(reporter: HealthReporter, mut monitor: Monitor, stop: Can
     }
 }
 
+async fn report(reporter: &HealthReporter, ready: bool) {
+    let services = [
+        "",
+        pb::archive_service_server::SERVICE_NAME,
+        pb::batch_service_server::SERVICE_NAME,
+        pb::watcher_service_server::SERVICE_NAME,
+        pb::event_service_server::SERVICE_NAME,
+        pb::stats_service_server::SERVICE_NAME,
+        pb::seed_service_server::SERVICE_NAME,
+        pb::quarantine_service_server::SERVICE_NAME,
+    ];
+    let status = if ready {
+        tonic_health::ServingStatus::Serving
+    } else {
+        tonic_health::ServingStatus::NotServing
+    };
+    for service in services {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
 fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body::Body> {
     tracing::error!("a call panicked; this is a fault of the server, please report it");
-    Status::internal("a fault of the server; its log says more").into_http()
+    status::internal().into_http()
+}
+
+/// Gives a status that the transport made, as for a message over its limit, the details that every status has here.
+fn explain<B>(mut response: http::Response<B>) -> http::Response<B> {
+    let bare = Status::from_header_map(response.headers())
+        .filter(|status| status.code() != Code::Ok && status.details().is_empty());
+    if let Some(status) = bare {
+        *response.headers_mut() = status::of_transport(status)
+            .into_http::<()>()
+            .into_parts()
+            .0
+            .headers;
+    }
+    response
 }

@@ -1,10 +1,12 @@
 //! Page tokens: where a list goes on, bound to the filters it was begun with.
 
-use prost::Message;
+use prost::Name;
 use sha2::{Digest, Sha256};
 
-/// Makes the token that goes on after `position` in the list that `request` began. The request's own token is no part of it.
-pub(crate) fn token(request: &impl Message, position: &str) -> String {
+/// Makes the token that goes on after `position` in the list that `request` began.
+///
+/// What may change from page to page, as the token itself, the caller has taken out of the request.
+pub(crate) fn token(request: &impl Name, position: &str) -> String {
     format!(
         "{}.{}",
         hex::encode(position),
@@ -13,14 +15,16 @@ pub(crate) fn token(request: &impl Message, position: &str) -> String {
 }
 
 /// The position in a token; none when it was altered or belongs to other filters.
-pub(crate) fn position(request: &impl Message, token: &str) -> Option<String> {
+pub(crate) fn position(request: &impl Name, token: &str) -> Option<String> {
     let (position, _) = token.split_once('.')?;
     let position = String::from_utf8(hex::decode(position).ok()?).ok()?;
     (self::token(request, &position) == token).then_some(position)
 }
 
-fn seal(request: &impl Message, position: &str) -> [u8; 32] {
+fn seal<M: Name>(request: &M, position: &str) -> [u8; 32] {
     Sha256::new()
+        .chain_update(M::full_name())
+        .chain_update([0])
         .chain_update(request.encode_to_vec())
         .chain_update([0])
         .chain_update(position)

@@ -1,6 +1,6 @@
 //! `QuarantineService`: what could not be archived, and what to do with it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem::take};
 
 use order_archiver_api::v1 as pb;
 use prost::Message;
@@ -81,7 +81,11 @@ impl QuarantineService {
         &self,
         mut request: pb::ListQuarantinedRequest,
     ) -> Result<pb::ListQuarantinedResponse, Status> {
-        let token = std::mem::take(&mut request.page_token);
+        let token = take(&mut request.page_token);
+        let (size_asked, with_documents) = (
+            take(&mut request.page_size),
+            take(&mut request.with_documents),
+        );
         let after = (!token.is_empty()).then(|| page::position(&request, &token));
         let reasons: Vec<_> = request
             .reasons
@@ -95,7 +99,7 @@ impl QuarantineService {
         let mut violations = Violations::default();
         violations
             .check(
-                request.page_size >= 0,
+                size_asked >= 0,
                 "page_size",
                 "must not be negative; 0 means 50",
             )
@@ -119,7 +123,7 @@ impl QuarantineService {
                 "is not the next_page_token of a list with these filters; begin without it",
             );
         violations.into_result()?;
-        let limit = page_size(request.page_size, DEFAULT_PAGE, LARGEST_PAGE);
+        let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let ids = (!request.id.is_empty())
             .then(|| request.id.clone())
             .into_iter()
@@ -137,7 +141,7 @@ impl QuarantineService {
         let more = found.len() > limit;
         let (mut entries, mut size, mut cut) = (Vec::new(), 0, false);
         for entry in found.into_iter().take(limit) {
-            let document = if request.with_documents {
+            let document = if with_documents {
                 self.store
                     .quarantined_bytes(&entry.id)
                     .await

@@ -1,6 +1,6 @@
 //! `SeedService`: believable data, for simulations only.
 
-use std::{pin::Pin, time::Duration};
+use std::{ops::RangeInclusive, pin::Pin, time::Duration};
 
 use futures::Stream;
 use order_archiver_api::v1 as pb;
@@ -26,7 +26,8 @@ const DEFAULT_MONTHS: u32 = 6;
 const MOST_MONTHS: i32 = 120;
 const MOST_PER_MINUTE: i32 = 60_000;
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
-const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 pub(crate) struct SeedService {
     pub(crate) calls: Calls,
@@ -68,9 +69,9 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
     let until = request.until_time.as_ref().map(convert::date);
     let lifetime = request
         .live_order_lifetime
-        .map_or(DEFAULT_LIFETIME, |lifetime| {
-            Duration::try_from(lifetime).unwrap_or(Duration::MAX)
-        });
+        .as_ref()
+        .map_or(Some(DEFAULT_LIFETIME), convert::length)
+        .filter(|lifetime| LIFETIMES.contains(lifetime));
     let mut violations = Violations::default();
     violations
         .check((0..=MOST_ORDERS).contains(&orders), "orders", "must be from 0 to 10,000,000")
@@ -78,7 +79,7 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
         .check(until != Some(None), "until_time", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
         .check((0..=MOST_MONTHS).contains(&request.months), "months", "must be from 1 to 120; 0 means 6")
         .check((0..=MOST_PER_MINUTE).contains(&request.live_orders_per_minute), "live_orders_per_minute", "must be from 0 to 60,000")
-        .check((Duration::from_secs(1)..=LONGEST_LIFETIME).contains(&lifetime), "live_order_lifetime", "must be from 1 s to 24 h");
+        .check(lifetime.is_some(), "live_order_lifetime", "must be from 1 s to 24 h");
     violations.into_result()?;
     let plan = Plan::for_orders(u32::try_from(orders).unwrap_or(u32::MAX));
     Ok(Field {
@@ -94,7 +95,7 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
         },
         append: request.append,
         live_per_minute: u32::try_from(request.live_orders_per_minute).unwrap_or(0),
-        live_lifetime: lifetime,
+        live_lifetime: lifetime.unwrap_or(DEFAULT_LIFETIME),
     })
 }
 

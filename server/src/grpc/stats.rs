@@ -1,6 +1,6 @@
 //! `StatsService`: the figures.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status};
@@ -13,7 +13,8 @@ use super::{
 use crate::{stats, store::Store};
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+const WINDOWS: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(31 * 24 * 60 * 60);
 
 pub(crate) struct StatsService {
     pub(crate) calls: Calls,
@@ -35,18 +36,18 @@ impl pb::stats_service_server::StatsService for StatsService {
 impl StatsService {
     async fn read(&self, request: pb::GetStatsRequest) -> Result<pb::GetStatsResponse, Status> {
         let window = match request.window {
-            Some(window) if window != prost_types::Duration::default() => {
-                Duration::try_from(window).unwrap_or(Duration::MAX)
-            }
-            _ => DEFAULT_WINDOW,
+            Some(window) if window != prost_types::Duration::default() => convert::length(&window),
+            _ => Some(DEFAULT_WINDOW),
         };
+        let window = window.filter(|window| WINDOWS.contains(window));
         let mut violations = Violations::default();
         violations.check(
-            (Duration::from_secs(60)..=LONGEST_WINDOW).contains(&window),
+            window.is_some(),
             "window",
             "must be from 1 min to 31 days; absent means 24 h",
         );
         violations.into_result()?;
+        let window = window.unwrap_or(DEFAULT_WINDOW);
         let stats = stats::read(&self.store, window, request.include_near_misses)
             .await
             .map_err(|error| status::of_error(&error))?;

@@ -65,6 +65,29 @@ pub(crate) fn stopping() -> Status {
     )
 }
 
+/// A fault of the server itself.
+pub(crate) fn internal() -> Status {
+    Status::with_error_details(
+        Code::Internal,
+        "a fault of the server; its log says more",
+        info(ErrorReason::Internal, []),
+    )
+}
+
+/// What the transport says of its own accord, in the form that every error has here.
+pub(crate) fn of_transport(status: Status) -> Status {
+    let reason = match status.code() {
+        // tonic says so of a message over its size limit.
+        Code::OutOfRange | Code::ResourceExhausted => {
+            return limit_reached(status.message().to_owned());
+        }
+        Code::Unimplemented => ErrorReason::NotYetAvailable,
+        Code::Internal => ErrorReason::Internal,
+        _ => return status,
+    };
+    Status::with_error_details(status.code(), status.message(), info(reason, []))
+}
+
 /// Too many at once.
 pub(crate) fn limit_reached(what: String) -> Status {
     retry(Code::ResourceExhausted, ErrorReason::LimitReached, what)

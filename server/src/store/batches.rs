@@ -6,7 +6,7 @@ use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::{code_of, field, joined},
+    command::{field, joined},
     counters::{from_document, to_document},
     orders::NearMiss,
     setup::whole,
@@ -156,12 +156,13 @@ impl Store {
     ) -> Result<Claim, Error> {
         const TRIES: usize = 10;
         for _ in 0..TRIES {
+            // First of all: a request that is repeated because its batch died must not be told that it still runs.
+            self.bury_silent_batches().await?;
             if let Some(request_id) = request_id
                 && let Some(batch) = self.find_batch(doc! { "request_id": request_id }).await?
             {
                 return Ok(Claim::Known(batch));
             }
-            self.bury_silent_batches().await?;
             if let Some(batch) = self.find_batch(doc! { "active": true }).await? {
                 return Ok(Claim::Active(batch));
             }
@@ -196,27 +197,16 @@ impl Store {
             stage.insert("request_id", doc! { "$literal": request_id });
         }
         // An upsert by pipeline, because only there the database's own clock can be written.
-        let command = doc! {
-            "update": &self.names.batches,
-            "updates": [{ "q": { "_id": id }, "u": [{ "$set": stage }], "upsert": true }],
-            "writeConcern": { "w": "majority", "wtimeout": 5_000 },
-        };
-        let reply = self
-            .run(RawDocumentBuf::try_from(&command).expect("a plain command"))
-            .await?;
-        match reply
-            .get_array("writeErrors")
-            .ok()
-            .and_then(|errors| errors.first())
-            .and_then(|error| error.as_document())
-        {
-            None => Ok(true),
-            Some(error) if code_of(error) == 11000 => Ok(false),
-            Some(error) => Err(Error::from_code(
-                "update",
-                code_of(error),
-                error.get_str("codeName").unwrap_or("WriteError"),
-            )),
+        let statement = doc! { "q": { "_id": id }, "u": [{ "$set": stage }], "upsert": true };
+        let command = self.write_command(
+            &rawdoc! { "update": self.names.batches.as_str() },
+            "updates",
+            &[plain(&statement)],
+        );
+        match self.write_retried(&command).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused { code: 11000, .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -390,7 +380,7 @@ impl Store {
             "updates",
             &[statement.finish()],
         );
-        let reply = self.retry(|| self.run(command.clone())).await?;
+        let reply = self.write_retried(&command).await?;
         Ok(whole(reply.get("n")) > 0)
     }
 }

@@ -85,12 +85,15 @@ impl Store {
     ) -> Result<(), Error> {
         for chunk in split(statements) {
             let command = self.write_command(&head, list, chunk);
-            (|| async { checked(self.run(command.clone()).await?) })
-                .retry(self.backoff())
-                .when(Error::is_transient)
-                .await?;
+            self.write_retried(&command).await?;
         }
         Ok(())
+    }
+
+    /// Runs a write command that may be repeated until all of it is done and a majority holds it.
+    pub(super) async fn write_retried(&self, command: &RawDocument) -> Result<Document, Error> {
+        self.retry(|| async { checked(self.run(command.to_owned()).await?) })
+            .await
     }
 
     /// A write command with its documents or statements, unordered and confirmed by a majority.

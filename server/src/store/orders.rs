@@ -41,9 +41,13 @@ impl Store {
         Ok(rows.iter().filter_map(pair).collect())
     }
 
-    /// About how many orders are delivered now.
-    pub async fn delivered_orders(&self) -> Result<i64, Error> {
-        let command = rawdoc! { "count": self.names.orders.as_str(), "query": { "status": self.delivered.as_str() }, "maxTimeMS": self.max_time() };
+    /// About how many orders are delivered now, all of them or those with an earlier `date_commande`.
+    pub async fn delivered_orders(&self, before: Option<bson::DateTime>) -> Result<i64, Error> {
+        let mut query = rawdoc! { "status": self.delivered.as_str() };
+        if let Some(before) = before {
+            query = joined(&[&query, &rawdoc! { "date_commande": { "$lt": before } }]);
+        }
+        let command = rawdoc! { "count": self.names.orders.as_str(), "query": query, "maxTimeMS": self.max_time() };
         self.retry(|| self.run(command.clone()))
             .await
             .map(|reply| whole(reply.get("n")))

@@ -57,13 +57,16 @@ impl Store {
                 .get_document("key")
                 .is_ok_and(|key| *key == doc! { NUMERO: 1 })
         };
-        if let Some(index) = indexes.iter().find(on_numero) {
+        let keeps_unique = |index: &Document| {
             let plain = !index.contains_key("partialFilterExpression")
                 && !index.contains_key("collation")
                 && !index.contains_key("sparse");
-            if index.get_bool("unique").unwrap_or(false) && plain {
-                return Ok(());
-            }
+            index.get_bool("unique").unwrap_or(false) && plain
+        };
+        if indexes.iter().filter(on_numero).any(keeps_unique) {
+            return Ok(());
+        }
+        if let Some(index) = indexes.iter().find(on_numero) {
             return Err(Error::Unusable(format!(
                 "the index {:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({:?}), and the server makes the right one",
                 index.get_str("name").unwrap_or_default(),
@@ -87,12 +90,7 @@ impl Store {
     pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
         for (collection, field) in self.wanted_indexes() {
-            let led_by = |index: &Document| {
-                index
-                    .get_document("key")
-                    .is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field))
-            };
-            if !self.indexes(collection).await?.iter().any(led_by) {
+            if !self.has_index(collection, field).await? {
                 warnings.push(format!("{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"));
             }
         }
@@ -102,13 +100,23 @@ impl Store {
     /// Makes the indexes that [`Store::missing_indexes`] misses.
     pub async fn create_missing_indexes(&self) -> Result<(), Error> {
         for (collection, field) in self.wanted_indexes() {
-            self.create_indexes(
-                collection,
-                vec![doc! { "key": { field: 1 }, "name": format!("{field}_1") }],
-            )
-            .await?;
+            // The database refuses a second index on the same field, under whatever name.
+            if !self.has_index(collection, field).await? {
+                let index = doc! { "key": { field: 1 }, "name": format!("{field}_1") };
+                self.create_indexes(collection, vec![index]).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether some index of a collection begins with a field.
+    async fn has_index(&self, collection: &str, field: &str) -> Result<bool, Error> {
+        let led_by = |index: &Document| {
+            index
+                .get_document("key")
+                .is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field))
+        };
+        Ok(self.indexes(collection).await?.iter().any(led_by))
     }
 
     fn wanted_indexes(&self) -> Vec<(&str, &'static str)> {

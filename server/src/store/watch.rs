@@ -6,11 +6,7 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 
-use super::{
-    Error, Store,
-    command::{checked, joined},
-    setup::whole,
-};
+use super::{Error, Store, command::joined, setup::whole};
 use crate::domain::raw::{self, Value, ValueRef, Writer};
 
 /// How long the instance that watches may be silent before another one takes over.
@@ -271,9 +267,7 @@ impl Store {
             "updates",
             &[statement.finish()],
         );
-        let reply = self
-            .retry(|| async { checked(self.run(command.clone()).await?) })
-            .await?;
+        let reply = self.write_retried(&command).await?;
         Ok(whole(reply.get("n")) > 0)
     }
 }

@@ -69,7 +69,7 @@ impl Watcher {
     /// Runs a batch to its end, or takes up one that was begun for this gap.
     async fn try_to_catch_up(&self, epoch: i64, gap: &mut Gap) -> Result<bool, Error> {
         while gap.batch_id.is_empty() {
-            let started = self.archiver.start(&Options::default(), None).await?;
+            let started = self.archiver.start(Options::default(), None).await?;
             if started.already {
                 // It began before the gap was known, so it may have passed orders that were delivered since.
                 self.end_of(&started.batch.id).await?;

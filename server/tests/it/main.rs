@@ -8,8 +8,15 @@
 
 mod support;
 
+mod availability;
+mod batches;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
+mod process;
 mod readme;
+mod requests;
+mod secrets;
+mod seeding;
+mod tailing;
 mod watching;

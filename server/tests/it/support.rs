@@ -14,9 +14,14 @@ use pb::{
     seed_service_client::SeedServiceClient, stats_service_client::StatsServiceClient,
     watcher_service_client::WatcherServiceClient,
 };
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
-use tonic::{Streaming, transport::Channel};
+use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic_types::StatusExt;
 
 /// Longest that anything a test waits for may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,8 +29,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server and its database.
 pub(crate) struct TestServer {
     pub(crate) config: Config,
-    pub(crate) database: Database,
     pub(crate) address: String,
+    pub(crate) database: Database,
     pub(crate) channel: Channel,
     pub(crate) stop: CancellationToken,
     pub(crate) running: JoinHandle<Result<(), archd::Error>>,
@@ -48,6 +53,31 @@ impl TestServer {
         server
     }
 
+    /// A server on a mongod of the test's own, in a database of that name; does not wait.
+    pub(crate) async fn on(uri: &str, database: &str) -> TestServer {
+        TestServer::on_with(uri, database, |_| {}).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn on_with(
+        uri: &str,
+        database: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> TestServer {
+        let mut config = Config::simulation(uri, database).unwrap();
+        change(&mut config);
+        let client = mongodb::Client::with_uri_str(uri).await.unwrap();
+        TestServer::launch(config, client.database(database)).await
+    }
+
+    /// Another instance on the same database of the shared mongod, ready.
+    pub(crate) async fn another(&self, change: impl FnOnce(&mut Config)) -> TestServer {
+        let uri = ReplicaSet::shared().await.unwrap().uri();
+        let server = TestServer::on_with(&uri, self.database.name(), change).await;
+        server.ready().await;
+        server
+    }
+
     /// Starts a server with these settings, and does not wait.
     pub(crate) async fn launch(config: Config, database: Database) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,8 +91,8 @@ impl TestServer {
             .unwrap();
         TestServer {
             config,
-            database,
             address,
+            database,
             channel,
             stop,
             running,
@@ -163,17 +193,50 @@ impl TestServer {
             .map(|response| response.into_inner().result.unwrap())
     }
 
+    /// Starts a batch; the flag says whether it was there before.
+    pub(crate) async fn start_batch(
+        &self,
+        options: pb::BatchOptions,
+        request_id: &str,
+    ) -> Result<(pb::Batch, bool), Status> {
+        let request = pb::StartBatchRequest {
+            options: Some(options),
+            request_id: request_id.to_owned(),
+        };
+        let response = self.batches().start_batch(request).await?.into_inner();
+        Ok((response.batch.unwrap(), response.already_running))
+    }
+
     /// Runs a batch to its end.
     pub(crate) async fn run_batch(&self) -> pb::Batch {
-        let batch = self
+        self.run_batch_with(pb::BatchOptions::default()).await
+    }
+
+    /// Runs a batch with these options to its end.
+    pub(crate) async fn run_batch_with(&self, options: pb::BatchOptions) -> pb::Batch {
+        let (batch, _) = self.start_batch(options, "").await.unwrap();
+        self.batch_end(&batch.id).await
+    }
+
+    /// Waits until a batch has archived an order and is still running.
+    pub(crate) async fn batch_under_way(&self, id: &str) {
+        let request = pb::WatchBatchRequest { id: id.to_owned() };
+        let mut states = self
             .batches()
-            .start_batch(pb::StartBatchRequest::default())
+            .watch_batch(request)
             .await
             .unwrap()
-            .into_inner()
-            .batch
-            .unwrap();
-        self.batch_end(&batch.id).await
+            .into_inner();
+        within(async {
+            loop {
+                let batch = states.message().await.unwrap().unwrap().batch.unwrap();
+                assert!(batch.end_time.is_none(), "too quick: {batch:?}");
+                if batch.counts.unwrap().found > 0 {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 
     /// Waits for a batch to end.
@@ -194,6 +257,33 @@ impl TestServer {
         drop(self.channel);
         within(self.running).await.unwrap().unwrap();
     }
+}
+
+/// The reason that a status gives, and the fields that it names.
+pub(crate) fn faults(status: &Status) -> (String, Vec<String>) {
+    let info = status
+        .get_details_error_info()
+        .unwrap_or_else(|| panic!("{status:?} gives no reason"));
+    assert_eq!(info.domain, "orderarchiver.v1", "{status:?}");
+    let fields = status.get_details_bad_request().into_iter();
+    let fields = fields.flat_map(|faults| faults.field_violations);
+    (
+        info.reason,
+        fields.map(|violation| violation.field).collect(),
+    )
+}
+
+/// That a status is worth a retry, and says so to programs.
+pub(crate) fn assert_unavailable(status: &Status, reason: &str) {
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert_eq!(faults(status).0, reason, "{status:?}");
+    let retry = status.get_details_retry_info().unwrap();
+    assert!(retry.retry_delay.is_some(), "{status:?}");
+}
+
+/// Delivered orders with the numbers CMD-2025-000001 and so on.
+pub(crate) fn orders(count: usize) -> impl Iterator<Item = Document> {
+    (1..=count).map(|number| order(format!("CMD-2025-{number:06}")))
 }
 
 /// The last message of a stream.
@@ -273,7 +363,7 @@ impl TestServer {
 
     /// Waits until the watcher is in a state.
     pub(crate) async fn watcher_is(&self, state: pb::WatcherState) {
-        eventually("the watcher's state", async || {
+        eventually(async || {
             let answer = self.watcher().get_watcher(pb::GetWatcherRequest {}).await;
             let watcher = answer.ok()?.into_inner().watcher?;
             (watcher.state() == state).then_some(())
@@ -283,7 +373,7 @@ impl TestServer {
 
     /// Waits until the archive holds at least so many orders, and names them all.
     pub(crate) async fn archived(&self, at_least: usize) -> Vec<String> {
-        eventually("orders in the archive", async || {
+        eventually(async || {
             let archive = self.all("Historique").await;
             let numero = |order: &Document| {
                 order
@@ -299,17 +389,16 @@ impl TestServer {
     }
 }
 
-/// Looks again and again until there is something, but not for ever.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
+/// Asks again and again until there is an answer, for what nothing tells of by itself.
+pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(async {
+        let mut pause = interval(Duration::from_millis(20));
         loop {
-            if let Some(found) = look().await {
-                return found;
+            pause.tick().await;
+            if let Some(answer) = ask().await {
+                return answer;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    };
-    timeout(PATIENCE, looking)
-        .await
-        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    })
+    .await
 }

@@ -1,0 +1,144 @@
+//! The program itself: what it prints, where, and the code that it leaves with.
+
+use std::process::{Output, Stdio};
+
+use devkit::ReplicaSet;
+use order_archiver_api::v1 as pb;
+use pb::event_service_client::EventServiceClient;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpStream,
+    process::Command,
+};
+
+use crate::support::{TestServer, assert_unavailable, orders, within};
+
+/// `archd` with these arguments and settings, and none of this process's own.
+pub(crate) fn archd(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_archd"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(settings.iter().copied())
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs it to its end: the code, standard output, standard error.
+pub(crate) async fn run(
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = within(archd(arguments, settings).output()).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[tokio::test]
+async fn a_batch_prints_its_statistics_and_nothing_else() {
+    let server = TestServer::start().await;
+    server.insert("Commande", orders(12)).await;
+    let uri = ReplicaSet::shared().await.unwrap().uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", server.database.name()),
+    ];
+    let (code, stdout, stderr) = run(&["batch", "--limit", "10"], &settings).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    for text in [
+        "10",
+        "succeeded",
+        "warning: Client has no index on id_client",
+    ] {
+        assert!(stdout.contains(text), "{text} is not in\n{stdout}");
+    }
+    assert!(stderr.contains("batch ended") && !stdout.contains("batch ended"));
+
+    let (code, stdout, stderr) = run(&["batch", "--output", "json"], &settings).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let figures: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let expected = [
+        ("found", 12),
+        ("archived", 2),
+        ("duplicates", 10),
+        ("incomplete", 2),
+        ("errors", 0),
+    ];
+    for (name, count) in expected {
+        assert_eq!(figures[name], count, "{name}");
+    }
+    assert_eq!(figures["state"], "BATCH_STATE_SUCCEEDED");
+}
+
+#[tokio::test]
+async fn a_failure_has_its_code_and_its_reason() {
+    let nobody = ("MONGODB_URI", "mongodb://127.0.0.1:1/");
+    let (code, stdout, stderr) = run(&["batch", "--wait", "500ms"], &[nobody]).await;
+    assert_eq!((code, stdout.as_str()), (Some(4), ""), "{stderr}");
+    assert!(stderr.contains("the database can't be reached"), "{stderr}");
+
+    let bad = [
+        ("ARCHD_LISTEN", "here"),
+        ("ARCHD_CHUNK_SIZE", "0"),
+        ("MONGODB_URI", "postgres://x"),
+    ];
+    for command in ["serve", "batch"] {
+        let (code, stdout, stderr) = run(&[command], &bad).await;
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        for (name, _) in bad {
+            assert!(stderr.contains(name), "{name} is not in\n{stderr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
+    let uri = ReplicaSet::shared().await.unwrap().uri();
+    let arguments = [
+        "--listen=127.0.0.1:0",
+        "--shutdown-grace=3s",
+        "--log-format=json",
+    ];
+    let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_DATABASE", "held")];
+    let mut server = archd(&arguments, &settings).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    let mut said = async |word: &str| {
+        within(async {
+            loop {
+                let line = log.next_line().await.unwrap().expect(word);
+                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                if line["message"].as_str().unwrap_or_default().contains(word) {
+                    return line;
+                }
+            }
+        })
+        .await
+    };
+    let line = said("listens").await;
+    let address = line["address"].as_str().unwrap().to_owned();
+    said("the database is ready").await;
+
+    // A peer that never says a word nor hears one, and a reader.
+    let _frozen = TcpStream::connect(&address).await.unwrap();
+    let mut client = EventServiceClient::connect(format!("http://{address}"))
+        .await
+        .unwrap();
+    let stream = client.tail_events(pb::TailEventsRequest::default()).await;
+    let mut news = stream.unwrap().into_inner();
+    within(news.message()).await.unwrap().unwrap();
+
+    let id = server.id().unwrap().to_string();
+    let kill = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(kill.await.unwrap().success());
+    assert_unavailable(&within(news.message()).await.unwrap_err(), "STOPPING");
+    let status = tokio::time::timeout(std::time::Duration::from_secs(6), server.wait()).await;
+    assert_eq!(status.expect("it does not leave").unwrap().code(), Some(0));
+}
