@@ -183,7 +183,7 @@ mod tests {
             rawdoc! {},
             rawdoc! { "_data": "82" },
             rawdoc! { "_data": 5 },
-            rawdoc! { "_data": "zz000003E800000007" },
+            rawdoc! { "_data": "82zz0003E800000007" },
         ] {
             assert_eq!(time_of(&bad), None, "{bad:?}");
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flipped_bit_is_followed() {
+    fn no_flipped_bit_leads_to_another_place() {
         let sealed = seal(&checkpoint(), &belonging()).into_bytes();
         for bit in 32..sealed.len() * 8 {
             let mut flipped = sealed.clone();
@@ -258,10 +258,11 @@ mod tests {
                 kind: kind::DOCUMENT,
                 bytes: &flipped,
             };
-            assert!(
-                matches!(recall(Some(value), &belonging(), NOW), Recalled::Bad(_)),
-                "bit {bit}"
-            );
+            // Some bits say nothing, such as those after the end.
+            let recalled = recall(Some(value), &belonging(), NOW);
+            let harmless =
+                matches!(recalled, Recalled::Bad(_)) || recalled == Recalled::Place(checkpoint());
+            assert!(harmless, "bit {bit}: {recalled:?}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Whatever a caller sends, it hears what is wrong with every field of it, in words that a program can compare.
 
 use order_archiver_api::v1 as pb;
-use pb::tail_events_request::Start;
 use prost_types::{Duration, Timestamp};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -192,17 +191,6 @@ async fn a_message_over_its_limit_is_refused_and_the_next_one_served() {
 async fn what_this_release_does_not_have_says_so() {
     let server = TestServer::start().await;
     let batch = async |options| server.start_batch(options, "").await.map(drop);
-    let tail = async |start| {
-        let request = pb::TailEventsRequest {
-            start: Some(start),
-            ..Default::default()
-        };
-        server.events().tail_events(request).await.map(drop)
-    };
-    let one = Duration {
-        seconds: 1,
-        nanos: 0,
-    };
     let none = pb::BatchOptions::default;
     let table = [
         (
@@ -228,32 +216,6 @@ async fn what_this_release_does_not_have_says_so() {
                 ..none()
             })
             .await,
-        ),
-        ("cursor", tail(Start::Cursor("00".to_owned())).await),
-        ("time", tail(Start::SinceTime(NEVER)).await),
-        (
-            "watcher",
-            server
-                .watcher()
-                .get_watcher(pb::GetWatcherRequest {})
-                .await
-                .map(drop),
-        ),
-        (
-            "watcher",
-            server
-                .watcher()
-                .pause_watcher(pb::PauseWatcherRequest {})
-                .await
-                .map(drop),
-        ),
-        (
-            "watcher",
-            server
-                .watcher()
-                .resume_watcher(pb::ResumeWatcherRequest {})
-                .await
-                .map(drop),
         ),
     ];
     for (what, answer) in table {
