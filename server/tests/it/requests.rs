@@ -191,6 +191,10 @@ async fn a_message_over_its_limit_is_refused_and_the_next_one_served() {
 async fn what_this_release_does_not_have_says_so() {
     let server = TestServer::start().await;
     let batch = async |options| server.start_batch(options, "").await.map(drop);
+    let one = Duration {
+        seconds: 1,
+        nanos: 0,
+    };
     let none = pb::BatchOptions::default;
     let table = [
         (
