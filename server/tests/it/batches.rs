@@ -252,9 +252,9 @@ async fn a_batch_cut_short_by_a_stop_is_finished_by_the_next_one() {
 async fn a_caller_who_hangs_up_leaves_no_batch_that_nobody_runs() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(10)).await;
-    for _ in 0..20 {
+    for patience in 1..40 {
         let mut request = tonic::Request::new(pb::StartBatchRequest::default());
-        request.set_timeout(std::time::Duration::from_millis(3));
+        request.set_timeout(std::time::Duration::from_millis(patience));
         let _ = server.batches().start_batch(request).await;
     }
     eventually(async || {

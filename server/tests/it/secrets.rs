@@ -27,11 +27,11 @@ async fn no_line_of_the_program_shows_it() {
     let bad_option = format!("{unreachable}&tls=perhaps&replicaSet={CANARY}");
     let no_scheme = format!("birdwatcher:{CANARY}@127.0.0.1");
     let table = [
-        (unreachable.as_str(), ["batch", "--wait", "1s"], 4),
-        (&refused, ["batch", "--wait", "1s"], 1),
-        (&no_port, ["batch", "--wait", "1s"], 1),
-        (&bad_option, ["batch", "--wait", "1s"], 1),
-        (&no_scheme, ["batch", "--wait", "1s"], 2),
+        (unreachable.as_str(), ["batch", "--wait", "3s"], 4),
+        (&refused, ["batch", "--wait", "3s"], 1),
+        (&no_port, ["batch", "--wait", "3s"], 1),
+        (&bad_option, ["batch", "--wait", "3s"], 1),
+        (&no_scheme, ["batch", "--wait", "3s"], 2),
         (&unreachable, ["batch", "--wait", "never"], 2),
         (&unreachable, ["batch", "--limit", "0"], 2),
         (&unreachable, ["--help", "batch", "--wait=1s"], 0),
