@@ -107,6 +107,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_REQUEST_TIMEOUT", "5m"),
         ("ARCHD_SHUTDOWN_GRACE", "0s"),
         ("ARCHD_MAX_TAIL_READERS", "1"),
+        ("ARCHD_WATCH", "false"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
@@ -119,7 +120,7 @@ fn every_setting_arrives_in_its_own_field() {
          collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
-         max_tail_readers: 1, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_tail_readers: 1, watch: false, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
