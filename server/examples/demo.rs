@@ -1,7 +1,7 @@
 //! `cargo demo`: the whole product in one command, on a throw-away MongoDB with made-up orders.
 //!
-//! It starts a replica set, seeds it, runs the server, archives the backlog with one batch, prints the statistics, audits the
-//! archive, and stays up for `archctl` until Ctrl-C. With `--once` it ends by itself.
+//! It starts a replica set, makes up orders, runs the server with its watcher, which archives the backlog with one batch, prints
+//! the statistics, audits the archive, and stays up for `archctl`, with new orders coming, until Ctrl-C. With `--once` it ends by itself.
 
 #![allow(
     missing_docs,
@@ -9,19 +9,38 @@
 )]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "people watch it")]
 
-use std::{env, net::Ipv4Addr, process::ExitCode, time::Duration};
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use archd::{config::Config, shutdown, telemetry};
+use archd::{
+    config::{Config, LogFormat},
+    seeder::Plan,
+    shutdown,
+    sower::{self, Field, Progress},
+    store::Store,
+    telemetry,
+};
 use devkit::{ReplicaSet, audit::audit};
 use order_archiver_api::{DEFAULT_ADDRESS, statistics, v1 as pb};
-use pb::{batch_service_client::BatchServiceClient, seed_service_client::SeedServiceClient};
-use tokio::{net::TcpListener, time::timeout};
+use pb::{
+    batch_service_client::BatchServiceClient, event_service_client::EventServiceClient,
+    seed_service_client::SeedServiceClient, tail_events_response::Event,
+};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 /// Enough that more than 10,000 of them are delivered.
-const ORDERS: i64 = 12_000;
+const ORDERS: u32 = 12_000;
 const LIVE_ORDERS_PER_MINUTE: i32 = 60;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -42,24 +61,26 @@ async fn demo() -> Result<()> {
         [argument] if argument == "--once" => true,
         other => bail!("{other:?} is not understood; the demo takes --once, or nothing"),
     };
-    telemetry::init("warn,mongodb=error", archd::config::LogFormat::Text)?;
+    telemetry::init("error", LogFormat::Text)?;
     let interrupted = shutdown::signal()?;
 
     say("starting a throw-away MongoDB");
     let set = ReplicaSet::start().await?;
     let database = set.client().await?.database("livraison_demo");
-    let config = Config::simulation(&set.uri(), database.name())
+    let mut config = Config::simulation(&set.uri(), database.name())
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+
+    config.watch = true;
+    make_up_orders(&config).await?;
 
     let listener = listen().await?;
     let address = listener.local_addr()?;
-    say(&format!("starting archd on {address}"));
+    say(&format!("starting archd on {address}, with its watcher"));
     let stop = CancellationToken::new();
     let server = tokio::spawn(archd::run(listener, config, stop.clone()));
     let channel = Channel::from_shared(format!("http://{address}"))?
         .connect()
         .await?;
-    serving(&channel).await?;
 
     tokio::select! {
         outcome = show(&channel, &database) => outcome?,
@@ -73,43 +94,43 @@ async fn demo() -> Result<()> {
     Ok(())
 }
 
-/// Seeds, archives, and checks that the archive is what it must be.
-async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
+/// Fills the database before the server is there: what a platform has when it starts to archive.
+async fn make_up_orders(config: &Config) -> Result<()> {
     say(&format!(
         "making up {ORDERS} orders and the people behind them"
     ));
-    let request = pb::SeedDataRequest {
-        orders: Some(ORDERS),
-        ..pb::SeedDataRequest::default()
+    let store = Store::new(config).await?;
+    let field = Field {
+        plan: Plan::for_orders(ORDERS),
+        append: false,
+        live_per_minute: 0,
+        live_lifetime: Duration::from_secs(60),
     };
-    let mut progress = SeedServiceClient::new(channel.clone())
-        .seed_data(request)
-        .await?
-        .into_inner();
-    while let Some(message) = progress.message().await? {
-        for pb::StatusCount { status, orders } in message.orders_by_status {
-            println!("  {status:<15} {:>7}", statistics::thousands(orders));
+    let (listener, mut progress) = mpsc::channel(16);
+    let telling = async {
+        while let Some(progress) = progress.recv().await {
+            if let Progress::Written { by_status, .. } = progress {
+                for (status, orders) in by_status {
+                    println!("  {status:<15} {:>7}", statistics::thousands(orders));
+                }
+            }
         }
-    }
+    };
+    let sowing = async {
+        let outcome = sower::sow(&store, field, &listener).await;
+        drop(listener);
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(sowing, telling);
+    outcome?;
+    store.close().await;
+    Ok(())
+}
 
-    say("archiving the backlog with one batch");
-    let mut batches = BatchServiceClient::new(channel.clone());
-    let started = batches
-        .start_batch(pb::StartBatchRequest::default())
-        .await?
-        .into_inner();
-    let id = started
-        .batch
-        .context("a started batch is in the answer")?
-        .id;
-    let mut states = batches
-        .watch_batch(pb::WatchBatchRequest { id })
-        .await?
-        .into_inner();
-    let mut batch = pb::Batch::default();
-    while let Some(message) = states.message().await? {
-        batch = message.batch.unwrap_or_default();
-    }
+/// Watches the server catch up, and checks that the archive is what it must be.
+async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
+    say("the watcher has taken its starting point; one batch archives the backlog before it");
+    let batch = backlog(channel).await?;
     println!("{}", statistics::of_batch(&batch));
     ensure!(
         batch.state() == pb::BatchState::Succeeded,
@@ -126,20 +147,49 @@ async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
         "{} differences between the archive and a recomputation of it",
         audit.differences.len()
     );
-    let (delivered, archived) = (
-        statistics::thousands(audit.delivered as i64),
-        statistics::thousands(audit.archived as i64),
-    );
     say(&format!(
-        "audit: {delivered} delivered orders, {archived} archived, each exactly as recomputed"
+        "audit: {} delivered orders, {} archived, each exactly as recomputed",
+        statistics::thousands(audit.delivered as i64),
+        statistics::thousands(audit.archived as i64)
     ));
     Ok(())
 }
 
-/// Keeps new orders coming until Ctrl-C.
+/// Waits for the batch that the watcher starts on its own, and for its end.
+async fn backlog(channel: &Channel) -> Result<pb::Batch> {
+    let started = async {
+        loop {
+            let asked = BatchServiceClient::new(channel.clone())
+                .list_batches(pb::ListBatchesRequest::default())
+                .await;
+            // Until the database is prepared the answer is UNAVAILABLE.
+            if let Some(batch) = asked
+                .ok()
+                .and_then(|answer| answer.into_inner().batches.pop())
+            {
+                return batch.id;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let id = timeout(PATIENCE, started)
+        .await
+        .context("no batch was started")?;
+    let mut states = BatchServiceClient::new(channel.clone())
+        .watch_batch(pb::WatchBatchRequest { id })
+        .await?
+        .into_inner();
+    let mut batch = pb::Batch::default();
+    while let Some(message) = states.message().await? {
+        batch = message.batch.unwrap_or_default();
+    }
+    Ok(batch)
+}
+
+/// Keeps new orders coming, and shows each as it is archived, until Ctrl-C.
 async fn stay(
     channel: &Channel,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     interrupted: &CancellationToken,
 ) -> Result<()> {
     let request = pb::SeedDataRequest {
@@ -152,22 +202,30 @@ async fn stay(
         .seed_data(request)
         .await?
         .into_inner();
+    let mut news = EventServiceClient::new(channel.clone())
+        .tail_events(pb::TailEventsRequest::default())
+        .await?
+        .into_inner();
     let endpoint = if address.to_string() == DEFAULT_ADDRESS {
         String::new()
     } else {
         format!("--endpoint http://{address} ")
     };
-    say(&format!(
-        "one new order a second is on its way; try in another terminal:\n"
-    ));
-    for command in ["stats", "batch start --wait", "tail", "orders list"] {
+    say(
+        "a new order every second passes through its five statuses in a minute; try in another terminal:\n",
+    );
+    for command in ["stats", "watch status", "tail", "orders list"] {
         println!("  cargo run --bin archctl -- {endpoint}{command}");
     }
-    println!("\nCtrl-C ends the demo and removes everything it made.");
+    println!("\nCtrl-C ends the demo and removes everything it made.\n");
     loop {
         tokio::select! {
             () = interrupted.cancelled() => return Ok(()),
-            message = live.message() => if message?.is_none() { bail!("the flow of new orders ended") },
+            message = live.message() => ensure!(message?.is_some(), "the flow of new orders ended"),
+            message = news.message() => match message?.and_then(|message| message.event) {
+                Some(Event::Order(order)) => println!("  {} delivered and archived", order.numero_commande),
+                Some(_) | None => {}
+            },
         }
     }
 }
@@ -178,26 +236,6 @@ async fn listen() -> Result<TcpListener> {
         Ok(listener) => Ok(listener),
         Err(_) => Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
     }
-}
-
-/// Waits until the server has prepared its database.
-async fn serving(channel: &Channel) -> Result<()> {
-    let mut health = tonic_health::pb::health_client::HealthClient::new(channel.clone());
-    let request = tonic_health::pb::HealthCheckRequest {
-        service: String::new(),
-    };
-    let mut answers = health.watch(request).await?.into_inner();
-    let wait = async {
-        while let Some(answer) = answers.message().await? {
-            if answer.status == tonic_health::ServingStatus::Serving as i32 {
-                return Ok(());
-            }
-        }
-        bail!("the server has left")
-    };
-    timeout(PATIENCE, wait)
-        .await
-        .context("the server did not get ready")?
 }
 
 fn say(text: &str) {
