@@ -2,7 +2,6 @@
 
 pub(crate) mod archive;
 pub(crate) mod batch;
-pub(crate) mod counts;
 pub(crate) mod event;
 pub(crate) mod grid;
 pub(crate) mod order;
