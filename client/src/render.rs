@@ -10,3 +10,4 @@ pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod text;
 pub(crate) mod units;
+pub(crate) mod watcher;

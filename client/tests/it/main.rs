@@ -19,3 +19,4 @@ mod quarantine;
 mod seed;
 mod stats;
 mod tail;
+mod watch;
