@@ -38,8 +38,8 @@ impl Place {
 
     /// Takes the place that the server remembers, where there is no better one.
     pub(super) fn fall_back(&mut self, cursor: &str) {
-        // The reader's own cursor stands behind what was printed, and the server's behind what was sent.
-        if !matches!(self.start, Some(Start::Cursor(_))) {
+        // The reader's own place stands behind what was printed, and the server's behind what was sent.
+        if self.start.is_none() {
             self.start = Some(Start::Cursor(cursor.to_owned()));
             self.confirmed = true;
         }
