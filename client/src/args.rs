@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{archive, batch, completions, orders, quarantine, seed, stats, tail},
+    commands::{archive, batch, completions, orders, quarantine, seed, stats, tail, watch},
     exit,
     output::Format,
     values::{self, Address},
@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Archive every delivered order that is not archived yet
     #[command(subcommand, arg_required_else_help = true)]
     Batch(batch::Command),
+    /// Look at the watcher, which archives orders as they are delivered, and steer it
+    #[command(subcommand, arg_required_else_help = true)]
+    Watch(watch::Command),
     /// Follow what happens, on every instance, as it happens
     Tail(tail::Args),
     /// Show the figures of the whole database

@@ -8,6 +8,7 @@ pub(crate) mod quarantine;
 pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod tail;
+pub(crate) mod watch;
 
 use crate::{
     args::{Command, Globals},
@@ -23,7 +24,8 @@ pub(crate) async fn run(command: Command, globals: &Globals) -> Result<Exit, Fau
     match command {
         Command::Archive(args) => archive::run(&session, args).await,
         Command::Batch(command) => batch::run(&session, command).await,
-        Command::Tail(args) => tail::run(&session, &args).await,
+        Command::Watch(command) => watch::run(&session, command).await,
+        Command::Tail(args) => tail::run(&session, args).await,
         Command::Stats(args) => stats::run(&session, &args).await,
         Command::Orders(command) => orders::run(&session, command).await,
         Command::Quarantine(command) => quarantine::run(&session, command).await,

@@ -6,6 +6,7 @@ use order_archiver_api::v1::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
     event_service_client::EventServiceClient, quarantine_service_client::QuarantineServiceClient,
     seed_service_client::SeedServiceClient, stats_service_client::StatsServiceClient,
+    watcher_service_client::WatcherServiceClient,
 };
 use tonic::{
     Request,
@@ -70,5 +71,9 @@ impl Session {
 
     pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
         StatsServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn watcher(&self) -> WatcherServiceClient<Channel> {
+        WatcherServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 }

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use tonic::Status;
 
-pub(crate) use status::is_passing;
+pub(crate) use status::{cursor_to_come_back_with, is_passing, metadata};
 
 use crate::{args::Globals, exit::Exit};
 

@@ -1,11 +1,4 @@
 //! `archctl`: people and cron jobs talk to Order Archiver with it.
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        reason = "a test that panics has failed, which is all it has to do"
-    )
-)]
 
 mod args;
 mod commands;

@@ -40,6 +40,10 @@ impl Output {
         Self { format }
     }
 
+    pub(crate) fn is_table(self) -> bool {
+        self.format == Format::Table
+    }
+
     pub(crate) fn is_json(self) -> bool {
         self.format == Format::Json
     }

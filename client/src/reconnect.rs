@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{fault::is_passing, output::say};
@@ -40,7 +40,7 @@ impl Reconnect {
         }
     }
 
-    /// The stream is open.
+    /// The stream is open; may be said of each of its messages.
     pub(crate) fn opened(&mut self, meanwhile: &str) {
         if self.failures > 0 {
             say(&format!("Connected again{meanwhile}."));
@@ -55,7 +55,10 @@ impl Reconnect {
             return Err(status);
         };
         if self.failures == 1 {
-            say("The connection is lost; trying again until the server is back …");
+            say(match status.code() {
+                Code::ResourceExhausted => "The server gave up waiting for this reader; going on …",
+                _ => "The connection is lost; trying again until the server is back …",
+            });
         }
         sleep(delay).await;
         Ok(())

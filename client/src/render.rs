@@ -2,7 +2,6 @@
 
 pub(crate) mod archive;
 pub(crate) mod batch;
-pub(crate) mod counts;
 pub(crate) mod event;
 pub(crate) mod grid;
 pub(crate) mod order;
@@ -11,3 +10,4 @@ pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod text;
 pub(crate) mod units;
+pub(crate) mod watcher;

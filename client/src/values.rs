@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 use tonic::transport::Uri;
 
@@ -75,11 +75,15 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
             })?
             .with_timezone(&Utc),
     };
-    Ok(Timestamp {
+    Ok(timestamp(time))
+}
+
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp {
         seconds: time.timestamp(),
         // A leap second is written as 1,000 ms and more, which a Timestamp may not hold.
         nanos: time.timestamp_subsec_nanos().min(999_999_999).cast_signed(),
-    })
+    }
 }
 
 /// Reads a duration that is not zero, such as `90s`, `24h` or `1h 30m`.
@@ -94,6 +98,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// The same length in the contract's own type.
 pub(crate) fn to_proto(duration: Duration) -> Result<prost_types::Duration, String> {
     prost_types::Duration::try_from(duration).map_err(|_| "the duration is too long".to_owned())
+}
+
+/// Reads a moment, or how long ago by this machine's clock it was.
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
+    ago(Utc::now(), text).or_else(|| moment(text).ok()).ok_or_else(|| {
+        "give a date, 2025-10-16 (midnight UTC), a date-time, 2025-10-16T14:23:45Z, or how long ago, 10m".to_owned()
+    })
+}
+
+fn ago(now: DateTime<Utc>, text: &str) -> Option<Timestamp> {
+    let time = now.checked_sub_signed(TimeDelta::from_std(duration(text).ok()?).ok()?)?;
+    Some(timestamp(time))
 }
 
 /// Reads a duration for a field of a request.
@@ -162,6 +178,18 @@ mod tests {
             "2025-02-30",
         ] {
             assert!(moment(typed).unwrap_err().contains("2025-10-16"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_moment_or_so_long_ago() {
+        let now = DateTime::from_timestamp(1_760_624_625, 0).unwrap();
+        assert_eq!(ago(now, "10m").unwrap().seconds, 1_760_624_025);
+        assert_eq!(since("2025-10-16"), moment("2025-10-16"));
+        let told = Utc::now().timestamp() - since("1h").unwrap().seconds;
+        assert!((3_600..3_660).contains(&told), "{told}");
+        for typed in ["0s", "yesterday", "10", "584000000000y"] {
+            assert!(since(typed).unwrap_err().contains("10m"), "{typed}");
         }
     }
 

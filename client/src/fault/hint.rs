@@ -32,6 +32,12 @@ fn by_reason(details: &ErrorDetails) -> Option<String> {
             "choose another --request-id, or repeat the first command exactly"
         }
         ErrorReason::InvalidPageToken => "run the command again from the first page",
+        ErrorReason::InvalidCursor => {
+            "`archctl tail` starts from now, and `archctl tail --since 10m` a while ago"
+        }
+        ErrorReason::WatcherOff => {
+            "start an archd with its watcher on; `archctl batch start` archives what is delivered by now"
+        }
         ErrorReason::DatabasePrivilege => {
             "`archd check` names every missing privilege with its fix"
         }

@@ -1,7 +1,8 @@
 //! A gRPC status in words, with the `google.rpc` details that came with it.
 
-use std::{error::Error, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
+use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -10,7 +11,24 @@ use crate::{exit::Exit, values::Address};
 
 /// Whether asking again may help: the server is away for now, or the connection to it broke.
 pub(crate) fn is_passing(status: &Status) -> bool {
-    status.code() == Code::Unavailable || is_transport(status)
+    status.code() == Code::Unavailable
+        || is_transport(status)
+        || cursor_to_come_back_with(status).is_some()
+}
+
+/// Where a reader whom the server gave up waiting for may go on.
+pub(crate) fn cursor_to_come_back_with(status: &Status) -> Option<String> {
+    if status.code() != Code::ResourceExhausted {
+        return None;
+    }
+    status.get_details_error_info()?.metadata.remove("cursor")
+}
+
+/// What came with a refusal for this reason; nothing when there was another reason.
+pub(crate) fn metadata(status: &Status, reason: ErrorReason) -> Option<HashMap<String, String>> {
+    let info = status.get_details_error_info()?;
+    let known = ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason));
+    (known == Some(reason)).then_some(info.metadata)
 }
 
 /// Puts a status into words.

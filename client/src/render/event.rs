@@ -1,13 +1,12 @@
 //! Events, one a line.
 
-use order_archiver_api::v1::{
-    Batch, EventKind, Gap, TailEventsResponse, Watcher, tail_events_response::Event,
-};
+use order_archiver_api::v1::{Batch, EventKind, TailEventsResponse, tail_events_response::Event};
 
 use super::{
     batch, quarantine,
     text::{one_line, words},
     units::moment_or_dash,
+    watcher,
 };
 
 /// When, what, and the rest of the story.
@@ -23,8 +22,9 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
         ),
         Event::Quarantine(entry) => quarantine::line(entry),
         Event::Batch(batch) => batch_story(event.kind(), batch),
-        Event::Watcher(watcher) => watcher_story(watcher),
-        Event::Gap(gap) => gap_story(gap),
+        Event::Watcher(watcher) => watcher::state_story(watcher),
+        Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
+        Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
     // The longest kind that there is today has 14 letters.
     one_line(format!("{time}  {kind:<14}  {}", story.unwrap_or_default()).trim_end())
@@ -37,23 +37,11 @@ fn batch_story(kind: EventKind, batch: &Batch) -> String {
     }
 }
 
-fn watcher_story(watcher: &Watcher) -> String {
-    let state = words(watcher.state().as_str_name(), "WATCHER_STATE_");
-    format!("{}  {state}  {}", watcher.instance, watcher.last_error)
-}
-
-fn gap_story(gap: &Gap) -> String {
-    let (from, to) = (
-        moment_or_dash(gap.from_time.as_ref()),
-        moment_or_dash(gap.to_time.as_ref()),
-    );
-    format!("{from} to {to}, batch {}: {}", gap.batch_id, gap.cause)
-}
-
 #[cfg(test)]
 mod tests {
     use order_archiver_api::v1::{
-        BatchState, BatchStopReason, OrderCounts, OrderEvent, QuarantineEntry, QuarantineReason,
+        BatchState, BatchStopReason, Gap, OrderCounts, OrderEvent, QuarantineEntry,
+        QuarantineReason, Watcher, WatcherState,
     };
     use prost_types::Timestamp;
 
@@ -103,6 +91,20 @@ mod tests {
             state: BatchState::Running.into(),
             ..batch.clone()
         };
+        let watcher = Watcher {
+            state: WatcherState::Watching.into(),
+            instance: "archd-1".to_owned(),
+            ..Watcher::default()
+        };
+        let gap = Gap {
+            to_time: Some(Timestamp {
+                seconds: 1_760_624_625,
+                nanos: 0,
+            }),
+            batch_id: "b-7".to_owned(),
+            cause: "first start".to_owned(),
+            ..Gap::default()
+        };
         for (line, wanted) in [
             (told(EventKind::Heartbeat, None), "heartbeat"),
             (
@@ -128,6 +130,18 @@ mod tests {
             (
                 told(EventKind::BatchFinished, Some(Event::Batch(batch))),
                 "batch finished  b-1  2 orders · 2 archived · succeeded (exhausted)",
+            ),
+            (
+                told(EventKind::WatcherState, Some(Event::Watcher(watcher))),
+                "watcher state   archd-1  watching",
+            ),
+            (
+                told(EventKind::GapOpened, Some(Event::Gap(gap.clone()))),
+                "gap opened      all before 2025-10-16 14:23:45Z: first start; catch-up batch b-7",
+            ),
+            (
+                told(EventKind::GapClosed, Some(Event::Gap(gap))),
+                "gap closed      all before 2025-10-16 14:23:45Z; by catch-up batch b-7",
             ),
         ] {
             assert_eq!(line, format!("2025-10-16 14:23:45Z  {wanted}"));

@@ -1,23 +1,8 @@
-//! Tables, cards and boxes: text laid out by its width on a screen, so that `livrée` takes six columns.
+//! Tables and cards: text laid out by its width on a screen, so that `livrée` takes six columns.
 
-use comfy_table::{
-    Cell, CellAlignment, ColumnConstraint, Table, TableStyle, Width,
-    presets::NOTHING,
-    {ContentLineStyle, LineStyle},
-};
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use super::text::one_line;
-
-/// The frame of the brief's statistics.
-const FRAME: TableStyle = TableStyle::new()
-    .top_border(LineStyle::new('┌', '─', '─', '┐'))
-    .header_lines(ContentLineStyle::none().left('│').right('│'))
-    .header_separator(LineStyle::new('├', '─', '─', '┤'))
-    .content_lines(ContentLineStyle::none().left('│').right('│'))
-    .row_separator(LineStyle::new('├', '─', '─', '┤'))
-    .bottom_border(LineStyle::new('└', '─', '─', '┘'));
-
-const FRAME_WIDTH: u16 = 50;
 
 /// A row per item under a header; the columns named in `numbers` stand to the right.
 pub(crate) fn table<const N: usize>(
@@ -45,22 +30,6 @@ pub(crate) fn card(fields: impl IntoIterator<Item = (&'static str, String)>) -> 
         table.add_row([name.to_owned(), one_line(&value)]);
     }
     outdented(&table)
-}
-
-/// Sections of lines in a frame under a title.
-pub(crate) fn framed(title: &str, sections: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(FRAME);
-    table.set_header([Cell::new(title).set_alignment(CellAlignment::Center)]);
-    for lines in sections {
-        let lines: Vec<String> = lines.iter().map(|line| one_line(line)).collect();
-        table.add_row([lines.join("\n")]);
-    }
-    if let Some(column) = table.column_mut(0) {
-        column.set_padding((2, 2));
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(FRAME_WIDTH)));
-    }
-    table.to_string()
 }
 
 fn plain() -> Table {
@@ -114,12 +83,5 @@ annulée       60"
             ("nom", "Zoé".to_owned()),
         ]);
         assert_eq!(text, "coût_commande  24.9 €\nnom            Zoé");
-    }
-
-    #[test]
-    fn a_frame_grows_with_its_longest_line() {
-        let text = framed("TITLE", [vec!["x".repeat(60)], vec!["livrée".to_owned()]]);
-        let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
-        assert_eq!(widths, [66; 7]);
     }
 }

@@ -1,11 +1,14 @@
 //! Quarantined orders: as a table, a card, a line, and what a retry came to.
 
-use order_archiver_api::v1::{QuarantineEntry, RetryResult};
+use order_archiver_api::{
+    statistics::thousands,
+    v1::{QuarantineEntry, RetryResult},
+};
 
 use super::{
     grid,
     text::words,
-    units::{bytes, moment_or_dash, thousands},
+    units::{bytes, moment_or_dash},
 };
 
 /// Quarantined orders, one a row.

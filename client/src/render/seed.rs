@@ -1,8 +1,11 @@
 //! What was seeded: orders by status.
 
-use order_archiver_api::v1::{SeedDataResponse, SeedPhase};
+use order_archiver_api::{
+    statistics::thousands,
+    v1::{SeedDataResponse, SeedPhase},
+};
 
-use super::{grid, units::thousands};
+use super::grid;
 
 /// Orders by status under their sum.
 pub(crate) fn table(seeded: &SeedDataResponse) -> String {

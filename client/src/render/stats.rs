@@ -1,21 +1,22 @@
 //! The figures of the whole database, in the layout of the brief.
 
-use order_archiver_api::v1::GetStatsResponse;
+use order_archiver_api::{
+    statistics::{counted, framed, line, pace, rounded, thousands},
+    v1::GetStatsResponse,
+};
 
 use super::{
-    batch, counts, grid,
-    units::{chosen_length, length, moment, rate, thousands},
+    batch,
+    text::one_line,
+    units::{chosen_length, moment, whole_length},
 };
 
 /// The brief's box over the whole life of the archive, then the window, the last batch, and the sizes.
 pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
-    let sections = [
-        Some(lifetime(stats)),
-        last_batch(stats),
-        Some(window(stats)),
-        Some(now(stats)),
-    ];
-    let mut text = grid::framed("STATISTICS OUTPUT", sections.into_iter().flatten());
+    let mut sections = vec![lifetime(stats)];
+    sections.extend(last_batch(stats));
+    sections.extend([window(stats), now(stats)]);
+    let mut text = framed("STATISTICS OUTPUT", &sections);
     if !stats.near_misses.is_empty() {
         text.push_str("\n\n");
         text.push_str(&batch::near_misses(&stats.near_misses));
@@ -32,23 +33,23 @@ fn lifetime(stats: &GetStatsResponse) -> Vec<String> {
         since.unwrap_or_else(|| "No order was counted yet".to_owned()),
         String::new(),
     ];
-    lines.extend(counts::lines(stats.lifetime.as_ref()));
+    lines.extend(counted(&stats.lifetime.unwrap_or_default()));
     lines.push(String::new());
     lines
 }
 
 fn last_batch(stats: &GetStatsResponse) -> Option<Vec<String>> {
     let last = stats.last_batch.as_ref()?;
-    let mut lines = counts::pace(last);
-    lines.push(counts::line(
+    let mut lines = pace(last);
+    lines.push(line(
         "Last batch:",
-        &format!("{} {}", last.id, batch::state(last)),
+        &one_line(&format!("{} {}", last.id, batch::state(last))),
     ));
     lines.extend(
         stats
             .next_batch_time
             .as_ref()
-            .map(|time| counts::line("Next batch:", &moment(time))),
+            .map(|time| line("Next batch:", &moment(time))),
     );
     Some(lines)
 }
@@ -56,21 +57,21 @@ fn last_batch(stats: &GetStatsResponse) -> Option<Vec<String>> {
 fn window(stats: &GetStatsResponse) -> Vec<String> {
     let length = stats.window_length.unwrap_or_default();
     let mut lines = vec![format!("Last {}", chosen_length(&length)), String::new()];
-    lines.extend(counts::lines(stats.window.as_ref()));
-    lines.push(counts::line(
+    lines.extend(counted(&stats.window.unwrap_or_default()));
+    lines.push(line(
         "Rate:",
-        &format!("{} orders/hour", rate(stats.archived_per_hour)),
+        &format!("{} orders/hour", rounded(stats.archived_per_hour)),
     ));
     lines
 }
 
 fn now(stats: &GetStatsResponse) -> Vec<String> {
     let mut lines = vec![
-        counts::line(
+        line(
             "Archive:",
             &format!("{} orders", thousands(stats.archive_size)),
         ),
-        counts::line(
+        line(
             "Quarantine:",
             &format!("{} orders", thousands(stats.quarantine_size)),
         ),
@@ -79,14 +80,14 @@ fn now(stats: &GetStatsResponse) -> Vec<String> {
         stats
             .watcher_lag
             .as_ref()
-            .map(|lag| counts::line("Watcher lag:", &length(lag))),
+            .map(|lag| line("Watcher lag:", &whole_length(lag))),
     );
-    lines.push(counts::line("Database:", &stats.database));
+    lines.push(line("Database:", &one_line(&stats.database)));
     lines.extend(
         stats
             .read_time
             .as_ref()
-            .map(|time| counts::line("Read:", &moment(time))),
+            .map(|time| line("Read:", &moment(time))),
     );
     lines
 }
@@ -180,6 +181,29 @@ mod tests {
 │  Read:        2025-10-16 14:23:45Z               │
 └──────────────────────────────────────────────────┘"
         );
+    }
+
+    #[test]
+    fn the_watchers_lag_is_shown_while_there_is_a_watcher() {
+        let lag = Some(Duration {
+            seconds: 3,
+            nanos: 0,
+        });
+        let text = statistics(&GetStatsResponse {
+            watcher_lag: lag,
+            ..stats()
+        });
+        assert!(text.contains("│  Watcher lag: 3s "), "{text}");
+        assert!(!statistics(&stats()).contains("Watcher"));
+    }
+
+    #[test]
+    fn a_name_cannot_break_the_frame() {
+        let text = statistics(&GetStatsResponse {
+            database: "a\nb".to_owned(),
+            ..stats()
+        });
+        assert!(text.contains("│  Database:    a\\nb "), "{text}");
     }
 
     #[test]

@@ -4,8 +4,10 @@ pub(crate) mod archive;
 mod batch;
 pub(crate) mod news;
 mod quarantine;
+pub(crate) mod watcher;
 
 use std::{
+    collections::HashMap,
     fmt::Debug,
     net::SocketAddr,
     sync::{
@@ -19,15 +21,17 @@ use order_archiver_api::v1::{
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
     event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
     seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
+    watcher_service_server::WatcherServiceServer,
 };
 use prost_types::Duration;
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
-    sync::{broadcast, watch},
+    sync::watch,
 };
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::{Code, Status, transport::Server};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::program::PATIENCE;
 
@@ -35,13 +39,24 @@ use crate::program::PATIENCE;
 pub(crate) struct Script {
     /// The one batch that there is.
     pub(crate) batch: watch::Sender<Batch>,
-    events: broadcast::Sender<TailEventsResponse>,
+    /// Every event there ever was, and every end of a stream; the cursor of an event is its place.
+    history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
+    /// What the next call about the watcher or the events is answered with.
+    refusal: Mutex<Option<Status>>,
     opened: Sender<()>,
     tails: Mutex<Receiver<()>>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Script {
+    /// Makes an event happen, whether anybody is there to hear of it or not.
+    pub(crate) fn publish(&self, event: TailEventsResponse) {
+        self.history.send_modify(|history| {
+            let cursor = format!("c-{}", history.len() + 1);
+            history.push(Ok(TailEventsResponse { cursor, ..event }));
+        });
+    }
+
     /// Notes what was asked for the tests that look at requests.
     fn note(&self, request: &impl Debug) {
         self.asked.lock().unwrap().push(format!("{request:?}"));
@@ -61,7 +76,8 @@ impl Fake {
         let (opened, tails) = channel();
         let script = Script {
             batch: watch::Sender::new(batch(BatchState::Running)),
-            events: broadcast::Sender::new(64),
+            history: watch::Sender::default(),
+            refusal: Mutex::default(),
             opened,
             tails: Mutex::new(tails),
             asked: Mutex::default(),
@@ -80,14 +96,26 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    /// Waits until a tail is open: an event before that would be missed.
+    /// Waits until a tail is open: only a reader that knows a cursor gets to see an event before that.
     pub(crate) fn await_tail(&self) {
         let tails = self.script.tails.lock().unwrap();
         tails.recv_timeout(PATIENCE).expect("a tail is opened");
     }
 
     pub(crate) fn publish(&self, event: TailEventsResponse) {
-        self.script.events.send(event).expect("a tail is open");
+        self.script.publish(event);
+    }
+
+    /// Ends the tails that are open, once they have told everything.
+    pub(crate) fn break_tails(&self, status: Status) {
+        self.script
+            .history
+            .send_modify(|history| history.push(Err(status)));
+    }
+
+    /// Refuses the next call about the watcher or the events.
+    pub(crate) fn refuse_next(&self, status: Status) {
+        self.script.refusal.lock().unwrap().replace(status);
     }
 
     /// The last request, as Rust shows it.
@@ -117,6 +145,7 @@ impl Fake {
             .add_service(QuarantineServiceServer::new(answers()))
             .add_service(SeedServiceServer::new(answers()))
             .add_service(StatsServiceServer::new(answers()))
+            .add_service(WatcherServiceServer::new(answers()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         runtime.spawn(server);
         Self {
@@ -141,6 +170,24 @@ impl Drop for Fake {
 
 /// Implements every service of the contract that `archctl` calls, one a file.
 struct Answers(Arc<Script>);
+
+/// A status with the reason and the metadata that the contract promises.
+pub(crate) fn refusal(
+    code: Code,
+    reason: &str,
+    message: &str,
+    metadata: &[(&str, &str)],
+) -> Status {
+    let metadata = metadata
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()));
+    let details = ErrorDetails::with_error_info(
+        reason,
+        "orderarchiver.v1",
+        metadata.collect::<HashMap<_, _>>(),
+    );
+    Status::with_error_details(code, message, details)
+}
 
 /// The one batch, in this state and with the brief's figures.
 pub(crate) fn batch(state: BatchState) -> Batch {

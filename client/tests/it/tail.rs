@@ -1,13 +1,21 @@
 //! `archctl tail`: events as they happen, across a restart of the server.
 
+use std::sync::Arc;
+
+use order_archiver_api::v1::{
+    EventKind, TailEventsResponse, WatcherState, tail_events_response::Event,
+};
 use serde_json::Value;
+use tonic::{Code, Status};
 
 use crate::{
     fake::{
         Fake,
         news::{archived, heartbeat},
+        refusal,
+        watcher::{gap, watcher},
     },
-    program::Running,
+    program::{Running, run},
 };
 
 #[test]
@@ -69,13 +77,192 @@ fn a_restart_of_the_server_is_survived_and_told() {
     fake.await_tail();
     fake.publish(archived("CMD-1"));
     assert!(tail.line().ends_with("CMD-1"));
-    let revive = fake.die();
+    let (script, revive) = (Arc::clone(&fake.script), fake.die());
     tail.hears("The connection is lost; trying again");
+    script.publish(archived("CMD-2"));
     let fake = revive();
-    tail.hears("Connected again; events of the meantime are not shown.");
+    tail.hears("Connected again; nothing was missed.");
+    fake.publish(archived("CMD-3"));
+    assert!(tail.line().ends_with("CMD-2"));
+    assert!(tail.line().ends_with("CMD-3"));
+}
+
+#[test]
+fn a_heartbeat_moves_the_place_although_it_is_not_shown() {
+    let fake = Fake::start();
+    let tail = Running::start(&fake.endpoint(), &["tail", "--kind", "archived"]);
     fake.await_tail();
+    fake.publish(archived("CMD-1"));
+    fake.publish(heartbeat());
+    fake.break_tails(Status::unavailable("the server is stopping"));
+    tail.hears("Connected again; nothing was missed.");
+    let asked = fake.last_request();
+    assert!(asked.contains("Cursor(\"c-2\")"), "{asked}");
+    assert!(
+        asked.contains("[Archived]") || asked.contains("[2]"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_tail_starts_where_it_is_told_to() {
+    let fake = Fake::start();
+    for number in ["CMD-1", "CMD-2", "CMD-3"] {
+        fake.publish(archived(number));
+    }
+    let after = run(
+        &fake.endpoint(),
+        &["tail", "--cursor", "c-1", "--limit", "2"],
+    );
+    assert!(after.stdout.contains("CMD-2") && !after.stdout.contains("CMD-1"));
+    let since = run(
+        &fake.endpoint(),
+        &["tail", "--since", "2025-10-16", "--limit", "3"],
+    );
+    assert!(since.stdout.contains("CMD-1"), "{since:?}");
+    let asked = fake.last_request();
+    assert!(
+        asked.contains("SinceTime(Timestamp { seconds: 1760572800"),
+        "{asked}"
+    );
+    let both = run(
+        &fake.endpoint(),
+        &["tail", "--since", "10m", "--cursor", "c-1"],
+    );
+    assert_eq!(both.code, 2, "{both:?}");
+}
+
+#[test]
+fn a_reader_that_fell_behind_goes_on_from_its_place() {
+    let fake = Fake::start();
+    let tail = Running::start(&fake.endpoint(), &["tail"]);
+    fake.await_tail();
+    fake.publish(archived("CMD-1"));
+    tail.line();
+    fake.break_tails(refusal(
+        Code::ResourceExhausted,
+        "LIMIT_REACHED",
+        "nothing was read for a minute",
+        &[("cursor", "c-1")],
+    ));
+    tail.hears("The server gave up waiting for this reader; going on");
+    tail.hears("Connected again; nothing was missed.");
+    assert!(fake.last_request().contains("Cursor(\"c-1\")"));
     fake.publish(archived("CMD-2"));
     assert!(tail.line().ends_with("CMD-2"));
+}
+
+#[test]
+fn too_many_readers_is_final() {
+    let fake = Fake::start();
+    fake.refuse_next(refusal(
+        Code::ResourceExhausted,
+        "LIMIT_REACHED",
+        "64 readers tail already",
+        &[],
+    ));
+    let ended = run(&fake.endpoint(), &["tail"]);
+    assert_eq!(ended.code, 4, "{ended:?}");
+    assert!(
+        ended.stderr.starts_with("error: 64 readers tail already\n"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn history_that_is_lost_while_the_server_was_away_is_told() {
+    let fake = Fake::start();
+    let tail = Running::start(&fake.endpoint(), &["tail"]);
+    fake.await_tail();
+    fake.publish(archived("CMD-1"));
+    tail.line();
+    fake.refuse_next(refusal(
+        Code::OutOfRange,
+        "HISTORY_LOST",
+        "the history no longer reaches back",
+        &[("oldest_time", "2025-10-16T15:00:00Z")],
+    ));
+    fake.break_tails(Status::unavailable("the server is stopping"));
+    tail.hears("The connection is lost");
+    let ended = tail.end();
+    assert_eq!(ended.code, 1);
+    assert_eq!(
+        ended.stderr,
+        "error: the database's history no longer reaches back to where this tail was
+  - lost to this tail: every event from 2025-10-16 14:23:45Z to 2025-10-16 15:00:00Z
+  - only the news is lost: `archctl stats` and `archctl orders list` show what was archived
+hint: `archctl tail --since 2025-10-16T15:00:00Z` goes on with what is left, `archctl tail` from now
+"
+    );
+}
+
+#[test]
+fn a_refusal_leaves_the_cursor_to_go_on_with() {
+    let fake = Fake::start();
+    let tail = Running::start(&fake.endpoint(), &["tail"]);
+    fake.await_tail();
+    fake.publish(archived("CMD-1"));
+    tail.line();
+    fake.break_tails(Status::internal("a fault"));
+    tail.hears("`archctl tail --cursor c-1` goes on from here.");
+    assert_eq!(tail.end().code, 1);
+}
+
+#[test]
+fn a_cursor_of_another_database_says_how_to_start_anew() {
+    let fake = Fake::start();
+    fake.refuse_next(refusal(
+        Code::InvalidArgument,
+        "INVALID_CURSOR",
+        "the cursor is of another database",
+        &[],
+    ));
+    let ended = run(&fake.endpoint(), &["tail", "--cursor", "-x"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(fake.last_request().contains("Cursor(\"-x\")"));
+    assert_eq!(
+        ended.stderr,
+        "error: the cursor is of another database\n\
+         hint: `archctl tail` starts from now, and `archctl tail --since 10m` a while ago\n"
+    );
+}
+
+#[test]
+fn the_watchers_news_are_lines_too() {
+    let fake = Fake::start();
+    let args = ["watcher-state", "gap-opened", "gap-closed"];
+    let args = args.map(|kind| format!("--kind={kind}"));
+    let tail = Running::start(&fake.endpoint(), &["tail", &args[0], &args[1], &args[2]]);
+    fake.await_tail();
+    let asked = fake.last_request();
+    assert!(
+        asked.contains("[WatcherState, GapOpened, GapClosed]") || asked.contains("[9, 10, 11]"),
+        "{asked}"
+    );
+    for (kind, event, wanted) in [
+        (
+            EventKind::WatcherState,
+            Event::Watcher(watcher(WatcherState::CatchingUp)),
+            "watcher state   archd-1  catching up, 1 gap open",
+        ),
+        (
+            EventKind::GapOpened,
+            Event::Gap(gap()),
+            "gap opened      2025-10-16 14:23:45Z to 2025-10-16 14:23:45Z: the history was lost; catch-up batch b-7",
+        ),
+        (
+            EventKind::GapClosed,
+            Event::Gap(gap()),
+            "gap closed      2025-10-16 14:23:45Z to 2025-10-16 14:23:45Z; by catch-up batch b-7",
+        ),
+    ] {
+        fake.publish(TailEventsResponse {
+            kind: kind.into(),
+            event: Some(event),
+            ..archived("")
+        });
+        assert_eq!(tail.line(), format!("2025-10-16 14:23:45Z  {wanted}"));
+    }
 }
 
 #[test]
@@ -85,6 +272,21 @@ fn ctrl_c_is_a_clean_end() {
     fake.await_tail();
     fake.publish(archived("CMD-1"));
     tail.line();
+    tail.interrupt();
+    let ended = tail.end();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (0, "`archctl tail --cursor c-1` goes on from here.\n")
+    );
+}
+
+#[test]
+fn ctrl_c_in_json_is_silent_since_every_event_has_its_cursor() {
+    let fake = Fake::start();
+    let tail = Running::start(&fake.endpoint(), &["tail", "-o", "ndjson"]);
+    fake.await_tail();
+    fake.publish(archived("CMD-1"));
+    assert!(tail.line().contains("\"cursor\":\"c-1\""));
     tail.interrupt();
     let ended = tail.end();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));

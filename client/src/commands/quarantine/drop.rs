@@ -2,14 +2,13 @@
 
 use std::io::{self, IsTerminal};
 
-use order_archiver_api::v1::DropQuarantinedRequest;
+use order_archiver_api::{statistics::thousands, v1::DropQuarantinedRequest};
 
 use crate::{
     connect::Session,
     exit::Exit,
     fault::Fault,
     output::{ask, say},
-    render::units::thousands,
 };
 
 #[derive(clap::Args, Debug)]

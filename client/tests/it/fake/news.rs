@@ -1,27 +1,26 @@
 //! Answers that tell what happens: events, figures, and the progress of a seeding.
 
-use futures::{StreamExt, future::ready, stream, stream::BoxStream};
+use futures::{StreamExt, stream, stream::BoxStream};
 use order_archiver_api::v1::{
     BatchState, EventKind, GetStatsRequest, GetStatsResponse, NearMiss, OrderEvent,
     SeedDataRequest, SeedDataResponse, SeedPhase, StatusCount, TailEventsRequest,
     TailEventsResponse, event_service_server::EventService, seed_service_server::SeedService,
-    stats_service_server::StatsService, tail_events_response::Event,
+    stats_service_server::StatsService, tail_events_request::Start, tail_events_response::Event,
 };
-use prost_types::Timestamp;
-use tokio_stream::wrappers::BroadcastStream;
+use prost_types::{Duration, Timestamp};
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Answers, batch, counts};
 
 /// The moment of everything here: 2025-10-16 14:23:45Z.
-const NOW: Timestamp = Timestamp {
+pub(crate) const NOW: Timestamp = Timestamp {
     seconds: 1_760_624_625,
     nanos: 0,
 };
 
 pub(crate) fn archived(number: &str) -> TailEventsResponse {
     TailEventsResponse {
-        cursor: "c".to_owned(),
+        cursor: String::new(),
         time: Some(NOW),
         kind: EventKind::Archived.into(),
         event: Some(Event::Order(OrderEvent {
@@ -47,11 +46,34 @@ impl EventService for Answers {
         &self,
         request: Request<TailEventsRequest>,
     ) -> Result<Response<Self::TailEventsStream>, Status> {
-        self.0.note(&request.into_inner());
-        let events = BroadcastStream::new(self.0.events.subscribe())
-            .filter_map(|event| ready(event.ok().map(Ok)));
+        let request = request.into_inner();
+        self.0.note(&request);
+        if let Some(status) = self.0.refusal.lock().unwrap().take() {
+            return Err(status);
+        }
+        let history = self.0.history.subscribe();
+        let mut place = match request.start {
+            Some(Start::Cursor(cursor)) => cursor[2..].parse().unwrap(),
+            Some(Start::SinceTime(_)) => 0,
+            None => history.borrow().len(),
+        };
+        let first = TailEventsResponse {
+            cursor: format!("c-{place}"),
+            ..heartbeat()
+        };
+        // The end of the stream before is no news to the next one.
+        while matches!(history.borrow().get(place), Some(Err(_))) {
+            place += 1;
+        }
+        let events = stream::unfold((history, place), async |(mut history, place)| {
+            let known = history.wait_for(|events| events.len() > place).await;
+            let event = known.ok()?[place].clone();
+            Some((event, (history, place + 1)))
+        });
         let _ = self.0.opened.send(());
-        Ok(Response::new(events.boxed()))
+        Ok(Response::new(
+            stream::iter([Ok(first)]).chain(events).boxed(),
+        ))
     }
 }
 
@@ -82,6 +104,10 @@ impl StatsService for Answers {
                 Vec::new()
             },
             database: "livraison".to_owned(),
+            watcher_lag: Some(Duration {
+                seconds: 3,
+                nanos: 0,
+            }),
             read_time: Some(NOW),
             ..GetStatsResponse::default()
         }))
