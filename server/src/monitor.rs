@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
@@ -13,6 +13,8 @@ use crate::store::{Error, Store};
 
 /// How often the database is asked for a sign of life, and how long it may take to answer.
 const PULSE: Duration = Duration::from_secs(2);
+/// How often it is prepared anew: somebody may have dropped an index, or a batch may have been left by a dead instance.
+const UPKEEP: Duration = Duration::from_secs(30);
 /// The first pause before a database that is away is asked again; it doubles up to [`PULSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -63,6 +65,16 @@ impl Monitor {
             .await;
     }
 
+    /// Waits until the database can be worked with, or can't be for a reason that does not pass by itself.
+    pub async fn settled(&mut self) -> Result<(), Error> {
+        let passing = |condition: &Condition| matches!(condition, Condition::Away(error) if error.is_transient());
+        let _ = self
+            .condition
+            .wait_for(|condition| !passing(condition))
+            .await;
+        self.check()
+    }
+
     /// Waits for the next change, and says whether the database can be worked with now; none once the server stops.
     pub async fn changed(&mut self) -> Option<bool> {
         self.condition.changed().await.ok()?;
@@ -72,15 +84,21 @@ impl Monitor {
 
 async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
     let mut pause = FIRST_PAUSE;
-    let mut prepared = false;
+    let mut prepared: Option<Instant> = None;
     loop {
         let outcome = match timeout(PULSE, store.hello()).await {
             Err(_) => Err(Error::Timeout(PULSE)),
             Ok(Err(error)) => Err(error),
-            Ok(Ok(_)) if prepared => Ok(()),
-            Ok(Ok(_)) => store.prepare().await,
+            Ok(Ok(_)) if prepared.is_some_and(|at| at.elapsed() < UPKEEP) => Ok(()),
+            Ok(Ok(_)) => {
+                let outcome = store.prepare().await;
+                prepared = outcome.is_ok().then(Instant::now);
+                outcome
+            }
         };
-        prepared = outcome.is_ok();
+        if outcome.is_err() {
+            prepared = None;
+        }
         let news = differs(&sender.borrow(), &outcome);
         match outcome {
             Ok(()) => {

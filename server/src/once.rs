@@ -64,7 +64,7 @@ async fn archive(
     let mut parts = Parts::new(config, over.clone()).await?;
     tokio::select! {
         () = stop.cancelled() => parts.monitor.check()?,
-        ready = timeout(args.wait, parts.monitor.ready()) => if ready.is_err() { parts.monitor.check()? },
+        settled = timeout(args.wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check())?,
     }
     let options = Options {
         limit: args

@@ -37,17 +37,17 @@ impl Calls {
         })
     }
 
-    /// Does something for a caller within a limit.
+    /// Does something for a caller within a limit. What has begun is finished even when the server is told to stop: the grace
+    /// period is there for it.
     pub(crate) async fn within<A>(
         &self,
         limit: Duration,
         work: impl Future<Output = Result<A, Status>>,
     ) -> Result<A, Status> {
         self.check()?;
-        tokio::select! {
-            () = self.stop.cancelled() => Err(status::stopping()),
-            answer = timeout(limit, work) => answer.unwrap_or_else(|_| Err(status::too_slow(limit))),
-        }
+        timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(status::too_slow(limit)))
     }
 
     /// An error while the server can't do anything for anybody.
