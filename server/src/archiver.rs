@@ -195,7 +195,7 @@ impl Archiver {
         }
     }
 
-    /// Archives one page, waiting for a database that has gone away.
+    /// Archives the head of one page, waiting for a database that has gone away. The rest is the head of the next one.
     async fn page(
         &self,
         after: Option<Value>,
@@ -209,7 +209,7 @@ impl Archiver {
                 limit,
                 before: options.before,
             };
-            match self.corridor.archive(selection, Door::Batch).await {
+            match self.corridor.archive_chunk(&selection, Door::Batch).await {
                 Err(error)
                     if error.is_transient()
                         && since.elapsed() < PATIENCE

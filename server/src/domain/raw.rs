@@ -18,6 +18,7 @@ pub mod kind {
     pub const DATE: u8 = 0x09;
     pub const NULL: u8 = 0x0a;
     pub const INT32: u8 = 0x10;
+    pub const TIMESTAMP: u8 = 0x11;
     pub const INT64: u8 = 0x12;
     pub const DECIMAL: u8 = 0x13;
 }
@@ -109,11 +110,16 @@ impl Value {
 
     /// A string value.
     pub fn string(text: &str) -> Value {
-        let mut writer = Writer::default();
-        writer.string("", text);
+        Value::text(text.as_bytes())
+    }
+
+    /// A string value of bytes that need not be UTF-8.
+    pub fn text(bytes: &[u8]) -> Value {
         Value {
             kind: kind::STRING,
-            bytes: writer.bytes[LENGTH + 2..].into(),
+            bytes: [&bson_length(bytes.len() + 1)[..], bytes, &[0]]
+                .concat()
+                .into(),
         }
     }
 }
