@@ -2,7 +2,7 @@
 
 use futures::{Stream, StreamExt};
 use order_archiver_api::v1 as pb;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     call::Calls,
@@ -214,7 +214,7 @@ async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrders
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {
             numero_commande: numero,
-            code: Code::from(status.code()).into(),
+            code: status.code().into(),
             reason: status::reason_of(&status),
             message: status.message().to_owned(),
         }),
