@@ -8,4 +8,8 @@
 
 mod support;
 
+mod gather;
+mod hostile_orders;
 mod life_of_one_order;
+mod quarantine;
+mod writing;
