@@ -177,7 +177,6 @@ async fn fill(database: &Database, dice: &mut impl Rng) -> Vec<Value> {
 #[tokio::test]
 async fn both_ways_of_gathering_find_the_same() {
     let seed = env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let set = ReplicaSet::shared().await.unwrap();
     for with_indexes in [false, true] {
@@ -194,15 +193,25 @@ async fn both_ways_of_gathering_find_the_same() {
         let mut by_find = store.gather_by_find(&selection).await.unwrap().bundles;
         by_lookup.sort_by_key(by_id);
         by_find.sort_by_key(by_id);
-        assert_eq!((by_lookup.len(), by_find.len()), (ORDERS, ORDERS));
+        assert_eq!(
+            (by_lookup.len(), by_find.len()),
+            (ORDERS, ORDERS),
+            "SEED={seed}"
+        );
         for (by_lookup, by_find) in by_lookup.iter().zip(&by_find) {
-            assert_eq!(by_lookup, by_find, "with indexes: {with_indexes}");
+            assert_eq!(
+                by_lookup, by_find,
+                "SEED={seed}, with indexes: {with_indexes}"
+            );
         }
         let joined = by_find
             .iter()
             .flat_map(|bundle| &bundle.references)
             .flatten();
-        assert!(joined.count() > ORDERS / 4, "hardly anything was joined");
+        assert!(
+            joined.count() > ORDERS / 4,
+            "SEED={seed}: hardly anything was joined"
+        );
         let archived = by_find.iter().filter(|bundle| bundle.archived.is_some());
         assert_eq!(archived.count(), ORDERS.div_ceil(7));
         store.close().await;
