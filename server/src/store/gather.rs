@@ -170,9 +170,6 @@ impl Store {
                 wanted.entry(key).or_insert_with(|| id.to_owned());
             }
         }
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
         let ids: Vec<Value> = wanted.values().cloned().collect();
         let rows = self
             .rows_for(reference.id_field(), &ids, |filter| {
@@ -232,9 +229,6 @@ impl Store {
         &self,
         orders: &[Order],
     ) -> Result<HashMap<Value, AlreadyArchived>, Error> {
-        if orders.is_empty() {
-            return Ok(HashMap::new());
-        }
         let ids: Vec<Value> = orders.iter().map(|order| order.id().to_owned()).collect();
         let rows = self
             .rows_for("_id", &ids, |filter| {
