@@ -203,7 +203,7 @@ impl Archiver {
                 before: options.before,
             };
             let report = self
-                .patiently(|| self.corridor.archive(selection.clone(), Door::Batch))
+                .patiently(|| self.corridor.archive_chunk(&selection, Door::Batch))
                 .await?;
             *counts += report.counts;
             if !counts.balance() {

@@ -15,7 +15,13 @@ use crate::{
         order::{Bundle, STATUS},
         raw::{Value, ValueRef},
     },
-    store::{Error, Store, gather::Selection, json, quarantine::entry_id, write::Written},
+    store::{
+        Error, Store,
+        gather::{Gathered, Selection},
+        json,
+        quarantine::entry_id,
+        write::Written,
+    },
 };
 
 /// Where an order came in.
@@ -68,7 +74,7 @@ pub struct Passed {
 }
 
 /// What became of a chunk of orders.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Every order that was there, delivered or not.
     pub passed: Vec<Passed>,
@@ -76,6 +82,8 @@ pub struct Report {
     pub counts: Counts,
     /// The `_id` of the last order that was gathered; none when there was no order.
     pub last: Option<Value>,
+    /// What was left out because the orders are large; archive it next.
+    pub rest: Option<Selection>,
 }
 
 /// The way into the archive.
@@ -92,33 +100,36 @@ impl Corridor {
     }
 
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
-    pub async fn archive(&self, selection: Selection, door: Door) -> Result<Report, Error> {
+    pub async fn archive(&self, selection: Selection, door: Door) -> Result<Vec<Passed>, Error> {
+        let mut passed = Vec::new();
+        let mut next = Some(selection);
+        while let Some(selection) = next {
+            let chunk = self.archive_chunk(&selection, door).await?;
+            passed.extend(chunk.passed);
+            next = chunk.rest;
+        }
+        Ok(passed)
+    }
+
+    /// Archives as many of the selected orders as are worth holding in memory at once.
+    pub async fn archive_chunk(&self, selection: &Selection, door: Door) -> Result<Report, Error> {
         let span = info_span!("chunk", door = door.name());
         async {
-            let mut report = Report::default();
-            let mut next = Some(selection);
-            while let Some(selection) = next {
-                let gathered = self.store.gather(&selection).await?;
-                let last = gathered
-                    .bundles
-                    .last()
-                    .map(|bundle| bundle.order.id().to_owned());
-                let judged = gathered
-                    .bundles
-                    .into_iter()
-                    .map(|bundle| (judge(&bundle, self.store.delivered()), bundle))
-                    .collect();
-                let prepared = self.enrich(judged);
-                let passed = self.write(prepared).await?;
-                let counts = self.announce(&passed, door).await?;
-                report.add(Report {
-                    passed,
-                    counts,
-                    last,
-                });
-                next = gathered.rest;
-            }
-            Ok(report)
+            let Gathered { bundles, rest } = self.store.gather(selection).await?;
+            let last = bundles.last().map(|bundle| bundle.order.id().to_owned());
+            let judged = bundles
+                .into_iter()
+                .map(|bundle| (judge(&bundle, self.store.delivered()), bundle))
+                .collect();
+            let prepared = self.enrich(judged);
+            let passed = self.write(prepared).await?;
+            let counts = self.announce(&passed, door).await?;
+            Ok(Report {
+                passed,
+                counts,
+                last,
+                rest,
+            })
         }
         .instrument(span)
         .await
@@ -206,14 +217,6 @@ impl Corridor {
         } = counts;
         debug!(found, archived, duplicates, incomplete, errors, "announced");
         Ok(counts)
-    }
-}
-
-impl Report {
-    fn add(&mut self, other: Report) {
-        self.passed.extend(other.passed);
-        self.counts += other.counts;
-        self.last = other.last.or(self.last.take());
     }
 }
 

@@ -123,12 +123,11 @@ impl Clerk {
     async fn archive(&self, numeros: &[String]) -> Result<HashMap<String, Answer>, Error> {
         let orders = self.store.ids_of(numeros).await?;
         let ids = orders.iter().map(|(_, id)| id.clone()).collect();
-        let report = self
+        let passed = self
             .corridor
             .archive(Selection::Ids(ids), Door::Rpc)
             .await?;
-        let outcomes: HashMap<&Value, &Outcome> = report
-            .passed
+        let outcomes: HashMap<&Value, &Outcome> = passed
             .iter()
             .map(|passed| (&passed.id, &passed.outcome))
             .collect();

@@ -19,9 +19,16 @@ pub const MISSING_FIELDS: &str = "missing_fields";
 pub const DATE_ARCHIVAGE: &str = "date_archivage";
 /// Who archived it.
 pub const ARCHIVED_BY: &str = "archived_by";
-/// Fields of the order whose names the archive takes for its own, so that the order can be rebuilt from its archive exactly.
+/// Fields of the order that can't stand in their place, so that the order can be rebuilt from its archive exactly: those whose
+/// names the archive takes for its own, and empty timestamps, which the database replaces by the time of the insert.
 /// A list of `{ at, name, value }`: `at` counts the fields of the order before it. Absent in nearly every document.
 pub const ORIGINAL_FIELDS: &str = "original_fields";
+
+/// A timestamp of nothing but zeros.
+const EMPTY_TIMESTAMP: ValueRef<'static> = ValueRef {
+    kind: kind::TIMESTAMP,
+    bytes: &[0; 8],
+};
 
 /// What the archive notes about the archiving itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +60,7 @@ pub fn enrich(order: &Order, fields: &Fields, stamp: &Stamp) -> ArchiveDocument 
     let mut archive = Writer::with_capacity(order.size() + 512);
     let mut displaced: Vec<Value> = Vec::new();
     for (at, element) in raw::elements(order.document().as_bytes()).enumerate() {
-        if is_ours(element.key) {
+        if is_ours(element.key) || element.value == EMPTY_TIMESTAMP {
             displaced.push(displaced_field(at, element));
         } else {
             archive.value(element.key, element.value);
@@ -122,12 +129,10 @@ fn is_ours(key: &[u8]) -> bool {
 }
 
 fn displaced_field(at: usize, element: Element<'_>) -> Value {
-    let name = std::str::from_utf8(element.key)
-        .expect("only our own names, which are ASCII, are displaced");
     let mut entry = Writer::with_capacity(element.value.bytes.len() + 64);
     entry
         .value("at", at_value(at).as_ref())
-        .string("name", name)
+        .value("name", Value::text(element.key).as_ref())
         .value("value", element.value);
     Value {
         kind: kind::DOCUMENT,
@@ -205,6 +210,7 @@ mod tests {
             doc! { "nom_client": "own", "_id": 1, "incomplete": { "deep": [1] }, "missing_fields": 3, "date_archivage": "x", "archived_by": Bson::Null },
             doc! { "_id": 1, "original_fields": [{ "at": 0, "name": "x", "value": 1 }], "prix_menu": 2, "z": 1 },
             doc! { "incomplete": true },
+            doc! { "_id": 1, "a": Bson::Timestamp(bson::Timestamp { time: 0, increment: 0 }), "b": 2 },
             doc! {},
         ];
         for order in orders {

@@ -2,6 +2,9 @@
 
 use super::raw::{ValueRef, kind};
 
+/// The most significant digits that a decimal has.
+const DECIMAL_DIGITS: u32 = 34;
+
 /// An id in a form in which equal ids have equal bytes.
 ///
 /// Numbers are equal across their types: 1, 1.0, NumberLong(1) and NumberDecimal("1.00") are one key. A string never equals a number.
@@ -19,6 +22,8 @@ pub enum JoinKey {
         /// The power of ten.
         exponent: i32,
     },
+    /// A double, by its bits, that takes more digits than a decimal has: no number of another type is equal to it.
+    Double(u64),
     /// An infinite number.
     Infinity {
         /// Below zero.
@@ -47,7 +52,7 @@ impl JoinKey {
     }
 }
 
-/// MongoDB compares a double with a decimal as the double's exact value rounded to a decimal's 34 digits.
+/// MongoDB compares a double with a decimal exactly.
 fn of_double(number: f64) -> JoinKey {
     if number.is_nan() {
         return JoinKey::NotANumber;
@@ -60,20 +65,24 @@ fn of_double(number: f64) -> JoinKey {
     if number.fract() == 0.0 && number.abs() < 2f64.powi(63) {
         return JoinKey::Integer(number as i64);
     }
-    let text = format!("{:.33e}", number.abs());
+    // No double has more than 767 significant digits.
+    let text = format!("{:.766e}", number.abs());
     let (mantissa, exponent) = text.split_once('e').expect("`e` is in the format");
-    let digits = mantissa
-        .replace('.', "")
-        .parse()
-        .expect("34 digits fit 128 bits");
+    let digits = mantissa.replace('.', "");
+    let digits = digits.trim_end_matches('0');
+    if digits.len() > DECIMAL_DIGITS as usize {
+        return JoinKey::Double(number.to_bits());
+    }
     let exponent: i32 = exponent.parse().expect("a double's exponent is small");
-    normal(number < 0.0, digits, exponent - 33)
+    let exponent = exponent - (digits.len() as i32 - 1);
+    let digits = digits.parse().expect("34 digits fit 128 bits");
+    normal(number < 0.0, digits, exponent)
 }
 
 /// Decodes IEEE 754 decimal128 in its binary integer form, the one that BSON uses.
 fn of_decimal(bits: u128) -> JoinKey {
     const COEFFICIENT_BITS: u32 = 113;
-    const LARGEST: u128 = 10u128.pow(34) - 1;
+    const LARGEST: u128 = 10u128.pow(DECIMAL_DIGITS) - 1;
     let negative = bits >> 127 == 1;
     match (bits >> 122) & 0b11111 {
         0b11111 => return JoinKey::NotANumber,
@@ -162,16 +171,16 @@ mod tests {
                 (-(2f64.powi(63))).into(),
             ],
             &[2f64.powi(63).into(), decimal("9223372036854775808")],
-            &[
-                1e40.into(),
-                decimal("1000000000000000030378602842700367E+7"),
-            ],
+            &[1e23.into(), decimal("9.9999999999999991611392E+22")],
+            &[1e40.into()],
+            &[decimal("1000000000000000030378602842700367E+7")],
             &[f64::NAN.into(), decimal("NaN")],
             &[f64::INFINITY.into(), decimal("Infinity")],
             &[f64::NEG_INFINITY.into(), decimal("-Infinity")],
             &["1".into()],
             &["".into()],
             &[0.1.into()],
+            &[decimal("0.1000000000000000055511151231257827")],
             &[decimal("0.1")],
             &[decimal("1E+6144")],
             &[Bson::ObjectId(ObjectId::from_bytes([1; 12]))],

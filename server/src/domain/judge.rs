@@ -3,7 +3,11 @@
 use super::{
     order::{Bundle, NUMERO, Reference, STATUS},
     raw::{Value, ValueRef},
+    text::cut,
 };
+
+/// The most of a number that a sentence quotes, in bytes.
+const LONGEST_QUOTE: usize = 256;
 
 /// The eight fields that make an archived order complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,13 +179,12 @@ pub fn judge(bundle: &Bundle, delivered: &str) -> Verdict {
         Some(archived) => Verdict::Quarantine(Refusal {
             reason: Reason::NumberConflict,
             detail: format!(
-                "this order is archived as {} and its number has been changed to {numero:?} since; restore the number, or correct the archive",
-                archived
-                    .numero
-                    .as_deref()
-                    .map_or("an order without number".to_owned(), |archived| format!(
-                        "{archived:?}"
-                    )),
+                "this order is archived as {} and its number has been changed to {:?} since; restore the number, or correct the archive",
+                archived.numero.as_deref().map_or(
+                    "an order without number".to_owned(),
+                    |archived| format!("{:?}", cut(archived, LONGEST_QUOTE))
+                ),
+                cut(numero, LONGEST_QUOTE),
             ),
         }),
         None => Verdict::Archive(fields(bundle)),

@@ -2,6 +2,8 @@
 
 pub mod raw;
 
+pub mod text;
+
 pub mod order;
 
 pub mod join_key;

@@ -110,11 +110,16 @@ impl Value {
 
     /// A string value.
     pub fn string(text: &str) -> Value {
-        let mut writer = Writer::default();
-        writer.string("", text);
+        Value::text(text.as_bytes())
+    }
+
+    /// A string value of bytes that need not be UTF-8.
+    pub fn text(bytes: &[u8]) -> Value {
         Value {
             kind: kind::STRING,
-            bytes: writer.bytes[LENGTH + 2..].into(),
+            bytes: [&bson_length(bytes.len() + 1)[..], bytes, &[0]]
+                .concat()
+                .into(),
         }
     }
 }

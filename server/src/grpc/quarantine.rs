@@ -170,13 +170,12 @@ impl QuarantineService {
     async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
-        let report = self
+        let passed = self
             .corridor
             .archive(Selection::Ids(orders), Door::Rpc)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let outcomes: HashMap<&Value, &Outcome> = report
-            .passed
+        let outcomes: HashMap<&Value, &Outcome> = passed
             .iter()
             .map(|passed| (&passed.id, &passed.outcome))
             .collect();

@@ -49,6 +49,21 @@ impl Store {
             .await
     }
 
+    /// Reads the rows in which a field has one of these values: asks once for as many values as fit one command.
+    /// `command` builds it around the filter.
+    pub(super) async fn rows_for(
+        &self,
+        name: &str,
+        values: &[Value],
+        command: impl Fn(&RawDocument) -> RawDocumentBuf,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut rows = Vec::new();
+        for part in split(values, |value| value.bytes.len()) {
+            rows.extend(self.rows(&command(&is_any_of(name, part))).await?);
+        }
+        Ok(rows)
+    }
+
     async fn pages(
         &self,
         command: &RawDocument,
@@ -83,7 +98,7 @@ impl Store {
         list: &str,
         statements: &[RawDocumentBuf],
     ) -> Result<(), Error> {
-        for chunk in split(statements) {
+        for chunk in split_documents(statements) {
             let command = self.write_command(&head, list, chunk);
             self.write_retried(&command).await?;
         }
@@ -185,13 +200,18 @@ fn write_concern() -> RawDocumentBuf {
     rawdoc! { "w": "majority", "wtimeout": i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX) }
 }
 
-/// Cuts a list into parts that each fit one command.
-pub(super) fn split(members: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
+/// Cuts a list of documents into parts that each fit one command.
+pub(super) fn split_documents(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
+    split(documents, |document| document.as_bytes().len())
+}
+
+/// Cuts a list into parts that each fit one command; `bytes` says how many a member takes.
+fn split<T>(members: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
     const MOST: usize = 1_000;
     let mut parts = Vec::new();
     let (mut start, mut size) = (0, 0);
     for (index, member) in members.iter().enumerate() {
-        let length = member.as_bytes().len() + 16;
+        let length = bytes(member) + 16;
         if index > start
             && (size + length > LARGEST_COMMAND - COMMAND_OVERHEAD || index - start == MOST)
         {
@@ -225,11 +245,13 @@ pub(super) fn field(key: &str, value: ValueRef<'_>) -> RawDocumentBuf {
     writer.finish()
 }
 
-/// `{ $in: [values] }`.
-pub(super) fn any_of<'v>(values: impl IntoIterator<Item = &'v Value>) -> RawDocumentBuf {
-    let mut writer = Writer::default();
-    writer.array("$in", values.into_iter().map(Value::as_ref));
-    writer.finish()
+/// `{ name: { $in: [values] } }`.
+pub(super) fn is_any_of(name: &str, values: &[Value]) -> RawDocumentBuf {
+    let mut any = Writer::default();
+    any.array("$in", values.iter().map(Value::as_ref));
+    let mut filter = Writer::default();
+    filter.document(name, &any.finish());
+    filter.finish()
 }
 
 /// One document after the other: the parts of a command that are built separately.

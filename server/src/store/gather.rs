@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 
 use super::{
     Error, Store,
-    command::{any_of, document, field, joined},
+    command::{document, field, is_any_of, joined},
 };
 use crate::domain::{
     enrich::MISSING_FIELDS,
@@ -73,10 +73,7 @@ impl Store {
 
     /// Gathers with one aggregation.
     pub async fn gather_by_lookup(&self, ids: &[Value]) -> Result<Vec<Bundle>, Error> {
-        let mut pipeline = vec![field(
-            "$match",
-            document_value(&field("_id", document_value(&any_of(ids)))),
-        )];
+        let mut pipeline = vec![field("$match", document_value(&is_any_of("_id", ids)))];
         let stages = lookup_stages(self);
         pipeline.extend(stages.iter().map(raw_document));
         let mut command = Writer::default();
@@ -129,7 +126,7 @@ impl Store {
         command.string("find", &self.names.orders);
         match selection {
             Selection::Ids(ids) => {
-                command.document("filter", &field("_id", document_value(&any_of(ids))));
+                command.document("filter", &is_any_of("_id", ids));
             }
             Selection::Page {
                 after,
@@ -140,14 +137,13 @@ impl Store {
                 if let Some(before) = before {
                     filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": *before } }]);
                 }
-                // `min` walks on over all types of `_id`, where a `$gt` would end with the type that it compares with.
-                // It is inclusive, so the filter leaves out the order that ended the last page.
+                // As an expression it walks on over all types of `_id`; a plain `$gt` would end with the type that it compares with.
                 if let Some(after) = after {
-                    filter = joined(&[
-                        &filter,
-                        &field("_id", document_value(&field("$ne", after.as_ref()))),
-                    ]);
-                    command.document("min", &field("_id", after.as_ref()));
+                    let literal = field("$literal", after.as_ref());
+                    let mut beyond = Writer::default();
+                    let sides = [Value::string("$_id"), document_value(&literal).to_owned()];
+                    beyond.array("$gt", sides.iter().map(Value::as_ref));
+                    filter = joined(&[&filter, &field("$expr", document_value(&beyond.finish()))]);
                 }
                 command
                     .document("filter", &filter)
@@ -174,11 +170,11 @@ impl Store {
                 wanted.entry(key).or_insert_with(|| id.to_owned());
             }
         }
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
+        let ids: Vec<Value> = wanted.values().cloned().collect();
         let rows = self
-            .rows(&self.reference_command(reference, &any_of(wanted.values()), None))
+            .rows_for(reference.id_field(), &ids, |filter| {
+                self.reference_command(reference, filter, None)
+            })
             .await?;
         let (mut found, mut ambiguous) = (HashMap::with_capacity(rows.len()), HashSet::new());
         for row in rows {
@@ -192,8 +188,11 @@ impl Store {
         }
         for key in ambiguous {
             let first = rawdoc! { "sort": { "_id": 1 } };
+            let id = std::slice::from_ref(&wanted[&key]);
             let rows = self
-                .rows(&self.reference_command(reference, &any_of(wanted.get(&key)), Some(&first)))
+                .rows_for(reference.id_field(), id, |filter| {
+                    self.reference_command(reference, filter, Some(&first))
+                })
                 .await?;
             let is_it = |row: &RawDocumentBuf| {
                 raw::find(row, reference.id_field())
@@ -211,12 +210,12 @@ impl Store {
     fn reference_command(
         &self,
         reference: Reference,
-        ids: &RawDocument,
+        filter: &RawDocument,
         more: Option<&RawDocument>,
     ) -> RawDocumentBuf {
         let mut command = Writer::default();
         command.string("find", self.names.of(reference));
-        command.document("filter", &field(reference.id_field(), document_value(ids)));
+        command.document("filter", filter);
         command.document("projection", &raw_document(&projection(reference)));
         joined(&[
             &command.finish(),
@@ -230,16 +229,16 @@ impl Store {
         &self,
         orders: &[Order],
     ) -> Result<HashMap<Value, AlreadyArchived>, Error> {
-        if orders.is_empty() {
-            return Ok(HashMap::new());
-        }
         let ids: Vec<Value> = orders.iter().map(|order| order.id().to_owned()).collect();
-        let mut command = Writer::default();
-        command.string("find", &self.names.archive);
-        command.document("filter", &field("_id", document_value(&any_of(&ids))));
-        command.document("projection", &raw_document(&archived_projection()));
         let rows = self
-            .rows(&joined(&[&command.finish(), &self.read_options()]))
+            .rows_for("_id", &ids, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter)
+                    .document("projection", &raw_document(&archived_projection()));
+                joined(&[&command.finish(), &self.read_options()])
+            })
             .await?;
         Ok(rows
             .iter()

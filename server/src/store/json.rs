@@ -2,7 +2,10 @@
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
-use crate::domain::raw::{Elements, ValueRef, Writer, elements, kind};
+use crate::domain::{
+    raw::{Elements, ValueRef, Writer, elements, kind},
+    text::cut,
+};
 
 /// A document as canonical Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
 pub fn canonical(document: &RawDocument) -> String {
@@ -29,18 +32,6 @@ pub fn shown(value: ValueRef<'_>, most: usize) -> String {
         _ => "?".to_owned(),
     };
     cut(&text, most)
-}
-
-/// A text cut to at most `most` bytes, between characters.
-pub fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let end = (0..=most.saturating_sub('…'.len_utf8()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
-    format!("{}…", &text[..end])
 }
 
 /// A copy in which every name and string is UTF-8.
@@ -91,11 +82,5 @@ mod tests {
             },
         );
         assert_eq!(canonical(&broken.finish()), r#"{"�":"�"}"#);
-    }
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!(cut("livrée", 100), "livrée");
-        assert_eq!(cut("éééé", 6), "é…");
     }
 }

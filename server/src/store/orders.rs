@@ -55,7 +55,8 @@ impl Store {
 
     /// Orders whose status looks like the delivered one and is not, by status. Reads the status of every order.
     pub async fn near_misses(&self) -> Result<Vec<NearMiss>, Error> {
-        // The known statuses are left out with an expression, because a plain `$nin` would take a list that holds one for it.
+        // The known statuses are left out with an expression, because a plain `$nin` would take a list that holds one for it,
+        // and only as strings, because a symbol compares equal to a string.
         let known = [
             self.delivered.as_str(),
             "en_attente",
@@ -64,7 +65,9 @@ impl Store {
             "annulée",
         ];
         let pipeline = [
-            doc! { "$match": { "$expr": { "$not": [{ "$in": [format!("${STATUS}"), &known[..]] }] } } },
+            doc! { "$match": { "$expr": { "$not": [{ "$and": [
+                { "$eq": [{ "$type": format!("${STATUS}") }, "string"] }, { "$in": [format!("${STATUS}"), &known[..]] },
+            ] }] } } },
             doc! { "$group": { "_id": format!("${STATUS}"), "orders": { "$sum": 1 }, "examples": { "$firstN": { "input": format!("${NUMERO}"), "n": EXAMPLES as i32 } } } },
             doc! { "$limit": 10_000 },
         ];

@@ -1,17 +1,20 @@
 //! Quarantine: where orders wait that can't be archived, each with the reason and its bytes.
 
+use std::collections::HashMap;
+
 use bson::{DateTime, Document, RawDocumentBuf, doc, rawdoc};
 use sha2::{Digest, Sha256};
 
 use super::{
     Error, Store,
-    command::{any_of, field, joined},
+    command::{field, joined},
     setup::whole,
 };
 use crate::domain::{
     judge::{Reason, Refusal},
     order::{NUMERO, Order},
     raw::{self, Value, ValueRef, Writer, kind},
+    text::cut,
 };
 
 /// An order's bytes are kept in parts, because an order can be as large as a document may be.
@@ -136,7 +139,15 @@ impl Store {
             .iter()
             .filter_map(|row| raw::find(row, "bytes").filter(|value| value.kind == kind::BINARY));
         // A binary value is its length, its subtype, then the bytes.
-        let bytes: Vec<u8> = parts.flat_map(|value| value.bytes[5..].to_vec()).collect();
+        let mut bytes = parts
+            .flat_map(|value| &value.bytes[5..])
+            .copied()
+            .collect::<Vec<u8>>();
+        // An order that is shorter than when it came here before leaves its last parts behind; it says its length itself.
+        let length = bytes
+            .first_chunk()
+            .map(|length| u32::from_le_bytes(*length));
+        bytes.truncate(length.map_or(0, |length| length as usize));
         Ok(RawDocumentBuf::from_bytes(bytes).ok())
     }
 
@@ -178,7 +189,7 @@ impl Store {
         Ok(there)
     }
 
-    /// Lets go every entry whose order has been archived since, under its own number. Says how many there were.
+    /// Lets go every entry whose order is in the archive under the number that it has now. Says how many there were.
     pub async fn release_archived(&self) -> Result<usize, Error> {
         let mut released = 0;
         let mut filter = Filter::default();
@@ -188,12 +199,15 @@ impl Store {
                 return Ok(released);
             };
             filter.after = Some(last.id.clone());
-            let archived = self
-                .archived_ids(entries.iter().map(|entry| &entry.order_id))
-                .await?;
-            // An order whose number was changed after archiving is in both places, and stays here until that is mended.
+            let ids: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
+            let archived = self.numbers(&self.names.archive, &ids).await?;
+            let live = self.numbers(&self.names.orders, &ids).await?;
+            // An order whose number was changed after archiving stays here until that is mended.
             let gone = entries.iter().filter(|entry| {
-                entry.refusal.reason != Reason::NumberConflict && archived.contains(&entry.order_id)
+                let live = live.get(&entry.order_id);
+                archived
+                    .get(&entry.order_id)
+                    .is_some_and(|archived| live.is_none_or(|live| live == archived))
             });
             released += self
                 .release(&gone.map(|entry| entry.id.clone()).collect::<Vec<_>>())
@@ -201,27 +215,26 @@ impl Store {
         }
     }
 
-    async fn archived_ids(&self, ids: impl Iterator<Item = &Value>) -> Result<Vec<Value>, Error> {
-        let mut command = Writer::default();
-        let any = any_of(ids);
-        command.string("find", &self.names.archive);
-        command.document(
-            "filter",
-            &field(
-                "_id",
-                ValueRef {
-                    kind: kind::DOCUMENT,
-                    bytes: any.as_bytes(),
-                },
-            ),
-        );
-        command.document("projection", &rawdoc! { "_id": 1 });
+    /// The numbers that a collection holds under these `_id`s.
+    async fn numbers(
+        &self,
+        collection: &str,
+        ids: &[Value],
+    ) -> Result<HashMap<Value, Option<Value>>, Error> {
         let rows = self
-            .rows(&joined(&[&command.finish(), &self.read_options()]))
+            .rows_for("_id", ids, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", collection)
+                    .document("filter", filter);
+                command.document("projection", &rawdoc! { "numero_commande": 1 });
+                joined(&[&command.finish(), &self.read_options()])
+            })
             .await?;
+        let own = |row: &RawDocumentBuf, name| raw::find(row, name).map(ValueRef::to_owned);
         Ok(rows
             .iter()
-            .filter_map(|row| raw::find(row, "_id").map(ValueRef::to_owned))
+            .filter_map(|row| Some((own(row, "_id")?, own(row, NUMERO))))
             .collect())
     }
 }
@@ -269,10 +282,9 @@ fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
     set.document("order_id", &literal(order.id()));
     set.document(
         NUMERO,
-        &order.numero().map_or_else(
-            || literal(ValueRef::NULL),
-            |numero| text(&super::json::cut(numero, 256)),
-        ),
+        &order
+            .numero()
+            .map_or_else(|| literal(ValueRef::NULL), |numero| text(&cut(numero, 256))),
     );
     set.document("reason", &text(refusal.reason.name()))
         .document("detail", &text(&refusal.detail));

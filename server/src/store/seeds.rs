@@ -4,7 +4,7 @@ use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::{joined, split},
+    command::{joined, split_documents},
     setup::whole,
 };
 use crate::domain::raw;
@@ -16,7 +16,7 @@ impl Store {
         collection: &str,
         documents: &[RawDocumentBuf],
     ) -> Result<(), Error> {
-        for part in split(documents) {
+        for part in split_documents(documents) {
             let command = self.write_command(&rawdoc! { "insert": collection }, "documents", part);
             let reply = self.run(command).await?;
             let failure = reply
@@ -62,7 +62,7 @@ impl Store {
 
     /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is none.
     pub async fn highest_sequence(&self) -> Result<i64, Error> {
-        let text = doc! { "$arrayElemAt": [{ "$split": ["$numero_commande", "-"] }, -1] };
+        let text = doc! { "$arrayElemAt": [{ "$split_documents": ["$numero_commande", "-"] }, -1] };
         let sequence =
             doc! { "$convert": { "input": text, "to": "long", "onError": 0_i64, "onNull": 0_i64 } };
         let head = doc! {

@@ -7,13 +7,13 @@ use tokio::time::sleep;
 
 use super::{
     Error, Store,
-    command::{any_of, code_of, field, joined, split},
+    command::{code_of, joined, split_documents},
 };
 use crate::domain::{
     enrich::{ArchiveDocument, DATE_ARCHIVAGE},
     judge::{Reason, Refusal},
     order::NUMERO,
-    raw::{self, Value, ValueRef, Writer, kind},
+    raw::{self, Value, ValueRef, Writer},
 };
 
 const DUPLICATE_KEY: i32 = 11000;
@@ -35,7 +35,7 @@ pub enum Written {
 struct Present {
     id: Value,
     numero: Value,
-    date_archivage: Option<Value>,
+    date_archivage: Value,
 }
 
 impl Store {
@@ -99,7 +99,7 @@ impl Store {
         let mut collided = Vec::new();
         let mut parts: VecDeque<(&[usize], &[RawDocumentBuf])> = VecDeque::new();
         let mut start = 0;
-        for part in split(&bytes) {
+        for part in split_documents(&bytes) {
             parts.push_back((&open[start..start + part.len()], part));
             start += part.len();
         }
@@ -137,14 +137,17 @@ impl Store {
             for (position, index) in indexes.iter().enumerate() {
                 match refused.get(&position) {
                     None => outcomes[*index] = Some(Written::Archived),
-                    Some((DUPLICATE_KEY, _)) => collided.push(*index),
-                    Some((code, name)) => match Error::from_code("insert", *code, name) {
-                        Error::Refused { code, name, .. } => {
-                            outcomes[*index] =
-                                Some(Written::Refused(refused_by_database(code, &name)))
+                    Some(error) if is_collision(error) => collided.push(*index),
+                    Some(error) => {
+                        let name = error.get_str("codeName").unwrap_or("WriteError");
+                        match Error::from_code("insert", code_of(error), name) {
+                            Error::Refused { code, name, .. } => {
+                                outcomes[*index] =
+                                    Some(Written::Refused(refused_by_database(code, &name)))
+                            }
+                            error => return Err(error),
                         }
-                        error => return Err(error),
-                    },
+                    }
                 }
             }
         }
@@ -152,10 +155,16 @@ impl Store {
             self.read_back(documents, &collided, uncertain, outcomes)
                 .await?;
         }
+        for index in collided {
+            if outcomes[index].is_none() {
+                self.read_back_alone(documents, index, uncertain, outcomes)
+                    .await?;
+            }
+        }
         Ok(())
     }
 
-    /// Looks at what the archive holds for these documents, and settles those that it holds something for.
+    /// Looks for these documents in the archive by their `_id`s, and settles those that it holds.
     async fn read_back(
         &self,
         documents: &[ArchiveDocument],
@@ -163,117 +172,140 @@ impl Store {
         uncertain: bool,
         outcomes: &mut [Option<Written>],
     ) -> Result<(), Error> {
-        let present = self
-            .present(open.iter().map(|index| &documents[*index]))
-            .await?;
+        let present = self.present("_id", documents, open).await?;
         let by_id: HashMap<&Value, &Present> = present
             .iter()
             .map(|present| (&present.id, present))
             .collect();
-        let by_numero: HashMap<&Value, &Present> = present
-            .iter()
-            .map(|present| (&present.numero, present))
-            .collect();
         for index in open {
             let document = &documents[*index].document;
-            let own = |name| {
-                raw::find(document, name)
-                    .unwrap_or(ValueRef::NULL)
-                    .to_owned()
-            };
-            let (id, numero) = (own("_id"), own(NUMERO));
-            outcomes[*index] = match (by_id.get(&id), by_numero.get(&numero)) {
-                // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
-                (Some(present), _) if uncertain && present.numero == numero && present.date_archivage == Some(own(DATE_ARCHIVAGE)) => Some(Written::Archived),
-                (Some(present), _) if present.numero == numero => Some(Written::Duplicate),
-                (Some(_), _) => Some(Written::Refused(Refusal {
-                    reason: Reason::NumberConflict,
-                    detail: "this order is archived under another number; restore its number, or correct the archive".to_owned(),
-                })),
-                (None, Some(present)) => Some(Written::Refused(Refusal {
-                    reason: Reason::NumberConflict,
-                    detail: format!(
-                        "another order, with `_id` {}, is archived under {}; give this one a number of its own, then retry",
-                        super::json::shown(present.id.as_ref(), 64),
-                        super::json::shown(numero.as_ref(), 256),
-                    ),
-                })),
-                (None, None) => None,
-            };
+            let present = by_id.get(&own(document, "_id")).copied();
+            outcomes[*index] = settled(document, present, None, uncertain);
         }
         Ok(())
     }
 
-    async fn present<'d>(
+    /// Looks for one document by its `_id` and by its number. Alone, because whatever the database then finds is equal to it,
+    /// and need not have equal bytes: to the database 1 is 1.0, a text is a symbol, and a list is each of its members.
+    async fn read_back_alone(
         &self,
-        documents: impl Iterator<Item = &'d ArchiveDocument>,
+        documents: &[ArchiveDocument],
+        index: usize,
+        uncertain: bool,
+        outcomes: &mut [Option<Written>],
+    ) -> Result<(), Error> {
+        let alone = [index];
+        let (with_id, with_numero) = futures::try_join!(
+            self.present("_id", documents, &alone),
+            self.present(NUMERO, documents, &alone)
+        )?;
+        let document = &documents[index].document;
+        outcomes[index] = settled(document, with_id.first(), with_numero.first(), uncertain);
+        Ok(())
+    }
+
+    /// What the archive holds with the same value in a field as these documents.
+    async fn present(
+        &self,
+        name: &str,
+        documents: &[ArchiveDocument],
+        open: &[usize],
     ) -> Result<Vec<Present>, Error> {
-        let (mut ids, mut numeros) = (Vec::new(), Vec::new());
-        for document in documents {
-            ids.extend(raw::find(&document.document, "_id").map(ValueRef::to_owned));
-            numeros.extend(raw::find(&document.document, NUMERO).map(ValueRef::to_owned));
-        }
-        let mut filter = Writer::default();
-        let choices = [
-            field("_id", document_value(&any_of(&ids))),
-            field(NUMERO, document_value(&any_of(&numeros))),
-        ];
-        filter.array("$or", choices.iter().map(|choice| document_value(choice)));
-        let mut command = Writer::default();
-        command
-            .string("find", &self.names.archive)
-            .document("filter", &filter.finish());
-        command.document(
-            "projection",
-            &rawdoc! { "numero_commande": 1, "date_archivage": 1 },
-        );
-        let rows = self
-            .rows(&joined(&[&command.finish(), &self.read_options()]))
-            .await?;
-        let own = |row: &RawDocumentBuf, name| raw::find(row, name).map(ValueRef::to_owned);
-        Ok(rows
+        let values: Vec<Value> = open
             .iter()
-            .map(|row| Present {
-                id: own(row, "_id").unwrap_or_else(|| ValueRef::NULL.to_owned()),
-                numero: own(row, NUMERO).unwrap_or_else(|| ValueRef::NULL.to_owned()),
-                date_archivage: own(row, DATE_ARCHIVAGE),
+            .map(|index| own(&documents[*index].document, name))
+            .collect();
+        let rows = self
+            .rows_for(name, &values, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter);
+                command.document(
+                    "projection",
+                    &rawdoc! { "numero_commande": 1, "date_archivage": 1 },
+                );
+                joined(&[&command.finish(), &self.read_options()])
             })
-            .collect())
+            .await?;
+        Ok(rows.iter().map(Present::of).collect())
     }
 }
 
-fn document_value(document: &RawDocumentBuf) -> ValueRef<'_> {
-    ValueRef {
-        kind: kind::DOCUMENT,
-        bytes: document.as_bytes(),
+impl Present {
+    fn of(row: &RawDocumentBuf) -> Present {
+        Present {
+            id: own(row, "_id"),
+            numero: own(row, NUMERO),
+            date_archivage: own(row, DATE_ARCHIVAGE),
+        }
     }
 }
 
-/// Code and name of each document that was refused, by its position in the command.
-fn refusals(reply: &Document) -> HashMap<usize, (i32, String)> {
+/// A field of a document, null when it is absent.
+fn own(document: &RawDocumentBuf, name: &str) -> Value {
+    raw::find(document, name)
+        .unwrap_or(ValueRef::NULL)
+        .to_owned()
+}
+
+/// What became of a document, if the archive holds something under its `_id` or its number.
+fn settled(
+    document: &RawDocumentBuf,
+    with_id: Option<&Present>,
+    with_numero: Option<&Present>,
+    uncertain: bool,
+) -> Option<Written> {
+    let numero = own(document, NUMERO);
+    Some(match (with_id, with_numero) {
+        // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
+        (Some(present), _)
+            if uncertain
+                && present.numero == numero
+                && present.date_archivage == own(document, DATE_ARCHIVAGE) =>
+        {
+            Written::Archived
+        }
+        (Some(present), _) if present.numero == numero => Written::Duplicate,
+        (Some(_), _) => Written::Refused(Refusal {
+            reason: Reason::NumberConflict,
+            detail: "this order is archived under another number; restore its number, or correct the archive".to_owned(),
+        }),
+        (None, Some(present)) => Written::Refused(Refusal {
+            reason: Reason::NumberConflict,
+            detail: format!(
+                "another order, with `_id` {}, is archived under {}; give this one a number of its own, then retry",
+                super::json::shown(present.id.as_ref(), 64),
+                super::json::shown(numero.as_ref(), 256),
+            ),
+        }),
+        (None, None) => return None,
+    })
+}
+
+/// The error of each document that was refused, by its position in the command.
+fn refusals(reply: &Document) -> HashMap<usize, &Document> {
     let Ok(errors) = reply.get_array("writeErrors") else {
         return HashMap::new();
     };
     let errors = errors.iter().filter_map(bson::Bson::as_document);
     errors
-        .filter_map(|error| {
-            let position = usize::try_from(error.get_i32("index").ok()?).ok()?;
-            Some((
-                position,
-                (
-                    code_of(error),
-                    error.get_str("codeName").unwrap_or("WriteError").to_owned(),
-                ),
-            ))
-        })
+        .filter_map(|error| Some((usize::try_from(error.get_i32("index").ok()?).ok()?, error)))
         .collect()
+}
+
+/// Whether the archive holds the document's `_id` or number already. Somebody else's unique index refuses with the same code.
+fn is_collision(error: &Document) -> bool {
+    let key = error.get_document("keyPattern");
+    code_of(error) == DUPLICATE_KEY
+        && key.is_ok_and(|key| key.keys().eq(["_id"]) || key.keys().eq([NUMERO]))
 }
 
 fn refused_by_database(code: i32, name: &str) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(
-            "the database refuses the archived document: {name} (code {code}); look for a validator on the archive, or a nesting too deep"
+            "the database refuses the archived document: {name} (code {code}); look for a validator or another unique index on the archive, or a nesting too deep"
         ),
     }
 }

@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::{Fault, Watcher, policy::Backoff};
 use crate::{
-    corridor::{Door, Outcome, Report},
+    corridor::{Door, Outcome, Passed},
     domain::{
         checkpoint::{Checkpoint, seal, time_of},
         order::{NUMERO, STATUS},
@@ -66,7 +66,7 @@ pub(super) fn stages(delivered: &str) -> Vec<Document> {
 struct Chunk {
     place: RawDocumentBuf,
     wall: Option<DateTime>,
-    archiving: AbortOnDropHandle<Result<Report, Error>>,
+    archiving: AbortOnDropHandle<Result<Vec<Passed>, Error>>,
 }
 
 /// How far a life of the stream is.
@@ -142,8 +142,8 @@ impl Watcher {
             tokio::select! {
                 biased;
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
-                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, Report) = archived?;
-                    tell_moved_on(&report);
+                    let (place, wall, passed): (RawDocumentBuf, Option<DateTime>, Vec<Passed>) = archived?;
+                    tell_moved_on(&passed);
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
@@ -156,8 +156,8 @@ impl Watcher {
                     let chunk = self.chunk(reply);
                     waiting.push_back(chunk.wall);
                     chunks.push_back(async move {
-                        let report = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
-                        Ok::<_, Error>((chunk.place, chunk.wall, report))
+                        let passed = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
+                        Ok::<_, Error>((chunk.place, chunk.wall, passed))
                     });
                 }
                 _ = tick.tick() => {
@@ -211,7 +211,7 @@ impl Watcher {
         let corridor = self.corridor.clone();
         let archiving = tokio::spawn(async move {
             if ids.is_empty() {
-                return Ok(Report::default());
+                return Ok(Vec::new());
             }
             corridor.archive(Selection::Ids(ids), Door::Watch).await
         });
@@ -306,8 +306,8 @@ fn read(mut changes: Changes) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnD
 }
 
 /// Orders that were delivered when they changed, and are not any more now that they are read.
-fn tell_moved_on(report: &Report) {
-    for passed in &report.passed {
+fn tell_moved_on(passed: &[Passed]) {
+    for passed in passed {
         if let Outcome::NotDelivered(status) = &passed.outcome {
             info!(
                 order = json::shown(passed.id.as_ref(), 64),

@@ -10,13 +10,17 @@ mod support;
 
 mod availability;
 mod batches;
+mod gather;
+mod hostile_orders;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
 mod process;
+mod quarantine;
 mod readme;
 mod requests;
 mod secrets;
 mod seeding;
 mod tailing;
 mod watching;
+mod writing;

@@ -2,8 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use archd::config::Config;
-use bson::{Bson, Document, doc, oid::ObjectId};
+use archd::{
+    config::Config,
+    domain::raw::{ValueRef, Writer, kind},
+};
+use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use devkit::ReplicaSet;
 use futures::TryStreamExt;
 use mongodb::{Collection, Database};
@@ -44,7 +47,11 @@ impl TestServer {
 
     /// The same, with settings of its own.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> TestServer {
-        let set = ReplicaSet::shared().await.unwrap();
+        TestServer::start_on(ReplicaSet::shared().await.unwrap(), change).await
+    }
+
+    /// The same, on a mongod that the test may do harm to.
+    pub(crate) async fn start_on(set: &ReplicaSet, change: impl FnOnce(&mut Config)) -> TestServer {
         let database = set.fresh_database().await.unwrap();
         let mut config = Config::simulation(&set.uri(), database.name()).unwrap();
         change(&mut config);
@@ -167,6 +174,34 @@ impl TestServer {
             .unwrap();
     }
 
+    /// Puts documents into a collection whose names and strings may be any bytes.
+    pub(crate) async fn insert_raw(
+        &self,
+        collection: &str,
+        documents: impl IntoIterator<Item = RawDocumentBuf>,
+    ) {
+        for document in documents {
+            let mut command = Writer::default();
+            let member = ValueRef {
+                kind: kind::DOCUMENT,
+                bytes: document.as_bytes(),
+            };
+            command
+                .string("insert", collection)
+                .array("documents", [member]);
+            let reply = self.database.run_raw_command(command.finish());
+            let reply = reply.await.unwrap();
+            assert_eq!(reply.get_i32("n").unwrap(), 1, "{reply}");
+        }
+    }
+
+    /// Everything in a collection, by `_id`, whatever its bytes.
+    pub(crate) async fn all_raw(&self, collection: &str) -> Vec<RawDocumentBuf> {
+        let collection = self.database.collection::<RawDocumentBuf>(collection);
+        let found = collection.find(doc! {}).sort(doc! { "_id": 1 });
+        found.await.unwrap().try_collect().await.unwrap()
+    }
+
     /// Everything in a collection, by `_id`.
     pub(crate) async fn all(&self, collection: &str) -> Vec<Document> {
         self.collection(collection)
@@ -284,6 +319,21 @@ pub(crate) fn assert_unavailable(status: &Status, reason: &str) {
 /// Delivered orders with the numbers CMD-2025-000001 and so on.
 pub(crate) fn orders(count: usize) -> impl Iterator<Item = Document> {
     (1..=count).map(|number| order(format!("CMD-2025-{number:06}")))
+}
+
+/// The counts of a report as found, archived, duplicates and errors, once they balance.
+pub(crate) fn tally(counts: Option<pb::OrderCounts>) -> [i64; 4] {
+    let counts = counts.unwrap();
+    let pb::OrderCounts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+    } = counts;
+    assert_eq!(found, archived + duplicates + errors, "{counts:?}");
+    assert!(incomplete <= archived, "{counts:?}");
+    [found, archived, duplicates, errors]
 }
 
 /// The last message of a stream.
