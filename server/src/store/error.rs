@@ -102,7 +102,7 @@ impl Error {
                 Error::Unusable(format!("the driver can't send `{command}` as it is"))
             }
             ErrorKind::IncompatibleServer { .. } => Error::Unusable(
-                "this version of MongoDB is not supported; it must be 4.4 or newer".to_owned(),
+                "this version of MongoDB is not supported; it must be 6.0 or newer".to_owned(),
             ),
             _ => Error::Unavailable(format!("its answer to `{command}` could not be read")),
         }

@@ -62,7 +62,7 @@ impl Store {
 
     /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is none.
     pub async fn highest_sequence(&self) -> Result<i64, Error> {
-        let text = doc! { "$arrayElemAt": [{ "$split_documents": ["$numero_commande", "-"] }, -1] };
+        let text = doc! { "$arrayElemAt": [{ "$split": ["$numero_commande", "-"] }, -1] };
         let sequence =
             doc! { "$convert": { "input": text, "to": "long", "onError": 0_i64, "onNull": 0_i64 } };
         let head = doc! {

@@ -4,7 +4,7 @@ use bson::{Document, doc};
 use order_archiver_api::v1 as pb;
 use tokio_stream::StreamExt;
 
-use crate::support::{TestServer, order, within};
+use crate::support::{TestServer, eventually, order, within};
 
 /// A server that watches.
 async fn watching() -> TestServer {
@@ -64,9 +64,13 @@ async fn an_order_is_archived_when_its_status_becomes_delivered_in_any_way() {
         archived,
         ["by pipeline", "inserted", "replaced", "updated", "upserted"]
     );
-    let watcher = server.watcher_now().await;
-    let counts = watcher.counts.unwrap();
-    assert_eq!((counts.archived, counts.errors), (5, 0), "{watcher:?}");
+    // Counting follows the write.
+    let counts = eventually(async || {
+        let counts = server.watcher_now().await.counts.unwrap();
+        (counts.archived == 5).then_some(counts)
+    })
+    .await;
+    assert_eq!((counts.found, counts.errors), (5, 0));
     server.shut_down().await;
 }
 
