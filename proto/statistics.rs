@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_frame_grows_with_its_longest_line() {
-        let text = framed("TITLE", &[vec!["x".repeat(60)], vec!["livrée".to_owned()]]);
+        let text = framed("TITLE", &[vec!["é".repeat(60)], vec!["livrée".to_owned()]]);
         let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
         assert_eq!(widths, [66; 7]);
     }
@@ -255,6 +255,7 @@ mod tests {
             (0, 340_000_000, "340ms"),
             (1, 0, "1.0s"),
             (12, 390_000_000, "12.3s"),
+            (60, 0, "1m 0s"),
             (754, 0, "12m 34s"),
             (7_205, 0, "2h 0m 5s"),
             (273_600, 0, "3d 4h 0m"),
