@@ -25,11 +25,7 @@ pub struct Stats {
 
 /// Reads the figures, with those of a window that ends now.
 pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
-    let read = store
-        .hello()
-        .await?
-        .now
-        .unwrap_or_else(|| DateTime::from_millis(0));
+    let read = store.deployment().await?.now;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     let names = store.names();
     let near_misses = async {

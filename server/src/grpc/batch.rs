@@ -251,11 +251,10 @@ impl BatchService {
 }
 
 async fn now(store: &Store) -> Result<DateTime, Status> {
-    let deployment = store
-        .hello()
-        .await
-        .map_err(|error| status::of_error(&error))?;
-    Ok(deployment.now.unwrap_or_else(|| DateTime::from_millis(0)))
+    let deployment = store.deployment().await;
+    deployment
+        .map(|deployment| deployment.now)
+        .map_err(|error| status::of_error(&error))
 }
 
 fn unknown(id: &str) -> Status {

@@ -111,7 +111,7 @@ impl EventService {
             Some(Asked::SinceTime(since)) => {
                 let now = self
                     .store
-                    .hello()
+                    .deployment()
                     .await
                     .map_err(|error| status::of_error(&error))?
                     .majority;

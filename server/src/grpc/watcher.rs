@@ -106,7 +106,7 @@ impl WatcherService {
     async fn message(&self, watcher: Watcher) -> Result<pb::Watcher, Status> {
         let error = |error| status::of_error(&error);
         let counts = self.store.sums_of("watch").await.map_err(error)?;
-        let majority = self.store.hello().await.map_err(error)?.majority;
+        let majority = self.store.deployment().await.map_err(error)?.majority;
         let oldest = self.store.oldest_history().await;
         let apart = |later: Option<Timestamp>, earlier: Option<Timestamp>| {
             Some(convert::duration(Duration::from_secs(

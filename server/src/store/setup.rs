@@ -6,12 +6,12 @@ use super::{Error, Store, command::joined};
 use crate::domain::order::{NUMERO, Reference};
 
 /// What the database says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     /// Name of the replica set; none on a standalone mongod.
     pub replica_set: Option<String>,
     /// The database's clock.
-    pub now: Option<bson::DateTime>,
+    pub now: bson::DateTime,
     /// The latest write that a majority holds; none on a standalone mongod.
     pub majority: Option<bson::Timestamp>,
 }
@@ -27,9 +27,16 @@ impl Store {
         }
         Ok(Deployment {
             replica_set: reply.get_str("setName").ok().map(str::to_owned),
-            now: reply.get_datetime("localTime").ok().copied(),
+            now: *reply
+                .get_datetime("localTime")
+                .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?,
             majority: majority_of(&reply),
         })
+    }
+
+    /// What the database says of itself, asked again while it is away for a moment.
+    pub async fn deployment(&self) -> Result<Deployment, Error> {
+        self.retry(|| self.hello()).await
     }
 
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
