@@ -26,7 +26,7 @@ pub struct Stats {
 /// Reads the figures, with those of a window that ends now.
 pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
     let read = store
-        .hello()
+        .retry(|| store.hello())
         .await?
         .now
         .unwrap_or_else(|| DateTime::from_millis(0));
