@@ -33,11 +33,15 @@ async fn archived_once(server: &TestServer, numeros: &[String], counts: [i64; 4]
     let distinct: HashSet<&str> = archived.iter().copied().collect();
     let wanted: HashSet<&str> = numeros.iter().map(String::as_str).collect();
     assert_eq!((archived.len(), &distinct), (numeros.len(), &wanted));
-    let stats = server
-        .stats()
-        .get_stats(pb::GetStatsRequest::default())
-        .await
-        .unwrap();
+    // After such a fault the server may take the database for away, for a moment.
+    let stats = loop {
+        server.ready().await;
+        let request = pb::GetStatsRequest::default();
+        match server.stats().get_stats(request).await {
+            Err(status) if status.code() == Code::Unavailable => {}
+            answer => break answer.unwrap(),
+        }
+    };
     assert_eq!(tally(stats.into_inner().lifetime), counts);
 }
 
@@ -69,6 +73,7 @@ async fn an_order_is_archived_and_counted_once_whatever_happens_to_its_insert() 
         let answer = server.archive_order(&numeros[0]).await.unwrap();
         assert_eq!(answer.outcome(), pb::ArchiveOutcome::Archived, "{fault}");
 
+        server.ready().await;
         fail(&set, doc! { "times": times }, fault.clone()).await;
         let batch = server.run_batch().await;
         assert_eq!(tally(batch.counts), [30, 29, 1, 0], "{fault}: {batch:?}");
