@@ -222,10 +222,11 @@ async fn stay(
         tokio::select! {
             () = interrupted.cancelled() => return Ok(()),
             message = live.message() => ensure!(message?.is_some(), "the flow of new orders ended"),
-            message = news.message() => match message?.and_then(|message| message.event) {
-                Some(Event::Order(order)) => println!("  {} delivered and archived", order.numero_commande),
-                Some(_) | None => {}
-            },
+            message = news.message() => {
+                if let Some(Event::Order(order)) = message?.and_then(|message| message.event) {
+                    println!("  {} delivered and archived", order.numero_commande);
+                }
+            }
         }
     }
 }

@@ -160,7 +160,7 @@ impl Store {
     }
 
     /// Tries a call again while the database is away.
-    pub(crate) async fn retry<T, F: Future<Output = Result<T, Error>>>(
+    pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(
         &self,
         call: impl FnMut() -> F,
     ) -> Result<T, Error> {
