@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Chunks under way at once.
-const CHUNKS: usize = 4;
+const CHUNKS: usize = 8;
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 const TICK: Duration = Duration::from_millis(500);
 /// How often it gives a sign of life when nothing has moved.
