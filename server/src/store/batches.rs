@@ -206,7 +206,7 @@ impl Store {
     }
 
     /// Ends batches whose instance has been silent for too long.
-    async fn bury_silent_batches(&self) -> Result<(), Error> {
+    pub async fn bury_silent_batches(&self) -> Result<(), Error> {
         let silent = doc! { "active": true, "$expr": { "$lt": ["$alive_until", "$$NOW"] } };
         let end = doc! {
             "state": State::Failed.name(), "stop_reason": name_in(&StopReason::NAMES, StopReason::Interrupted), "ended": "$$NOW", "updated": "$$NOW",
