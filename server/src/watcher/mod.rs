@@ -211,11 +211,12 @@ impl Watcher {
             self.pause(GLANCE).await;
             return Ok(Ending::Again);
         }
+        // Not the latest that a majority holds: a new primary has every confirmed write before it knows which are confirmed.
         let now = self
             .store
             .hello()
             .await?
-            .majority
+            .latest
             .ok_or(Error::ReplicaSetRequired)?;
         let stored = watcher
             .checkpoint
