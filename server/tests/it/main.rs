@@ -2,14 +2,19 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     missing_docs,
-    reason = "tests fail by panicking, and their names are sentences"
+    reason = "tests fail by panicking, their names are sentences, and random and slow ones say their seed and their time"
 )]
 
+mod load;
 mod support;
 
 mod availability;
 mod batches;
+mod burst;
+mod crash_loop;
+mod history_lost;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
@@ -19,4 +24,5 @@ mod requests;
 mod secrets;
 mod seeding;
 mod tailing;
+mod three_nodes;
 mod watching;
