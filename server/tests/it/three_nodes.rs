@@ -20,7 +20,12 @@ const STANDSTILL: Duration = Duration::from_secs(15);
 /// Three nodes, and a server that watches an empty database on them.
 async fn three_nodes() -> (ReplicaSet, TestServer) {
     let set = ReplicaSet::start_nodes(3).await.unwrap();
-    let server = TestServer::on_with(&set.uri(), "livraison", |config| config.watch = true).await;
+    // The observer must be no slower than the server to notice that a frozen primary has a successor.
+    let uri = format!(
+        "{}&heartbeatFrequencyMS=2000&connectTimeoutMS=3000",
+        set.uri()
+    );
+    let server = TestServer::on_with(&uri, "livraison", |config| config.watch = true).await;
     caught_up(&server.database).await;
     (set, server)
 }
