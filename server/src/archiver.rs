@@ -11,7 +11,7 @@ use crate::{
     domain::counts::Counts,
     store::{
         Error, Store,
-        batches::{Batch, Claim, Options, SILENCE, State, StopReason},
+        batches::{Batch, Claim, Options, State, StopReason},
         gather::Selection,
         orders::NearMiss,
     },
@@ -269,7 +269,7 @@ impl Archiver {
 
     /// Tells the others that this batch is alive, and returns once they have ended it regardless.
     async fn keep_alive(&self, id: &str) {
-        let mut beat = interval(SILENCE / 3);
+        let mut beat = interval(self.store.beat());
         loop {
             beat.tick().await;
             // While the database is away nobody else can end the batch either.

@@ -49,6 +49,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.request_timeout, Duration::from_secs(10));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
     assert_eq!(config.max_tail_readers, 64);
+    assert_eq!(config.lease, Duration::from_secs(15));
     assert!(config.reflection);
     assert_eq!(config.instance, format!("pod-7-{}", std::process::id()));
     assert_eq!(config.log_filter, "info,mongodb=warn");
@@ -108,6 +109,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_SHUTDOWN_GRACE", "0s"),
         ("ARCHD_MAX_TAIL_READERS", "1"),
         ("ARCHD_WATCH", "false"),
+        ("ARCHD_LEASE", "1s"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
@@ -120,7 +122,7 @@ fn every_setting_arrives_in_its_own_field() {
          collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
-         max_tail_readers: 1, watch: false, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_tail_readers: 1, watch: false, lease: 1s, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
@@ -184,6 +186,8 @@ fn limits_are_where_the_help_says() {
         ("ARCHD_ARCHIVED_BY", long(256), long(257)),
         ("ARCHD_ARCHIVED_BY", "a b".to_owned(), "a\nb".to_owned()),
         ("ARCHD_INSTANCE", long(128), long(129)),
+        ("ARCHD_LEASE", "1s".to_owned(), "999ms".to_owned()),
+        ("ARCHD_LEASE", "5m".to_owned(), "301s".to_owned()),
         ("ARCHD_CHUNK_SIZE", "1".to_owned(), "0".to_owned()),
         ("ARCHD_CHUNK_SIZE", "1000".to_owned(), "1001".to_owned()),
         ("ARCHD_RETRY_ATTEMPTS", "20".to_owned(), "21".to_owned()),

@@ -67,6 +67,8 @@ pub struct Config {
     pub max_tail_readers: usize,
     /// Whether the watcher runs beside the services.
     pub watch: bool,
+    /// How long this instance may be silent before another one takes its watch or its batch over.
+    pub lease: Duration,
     /// Whether clients may ask the server for its contract.
     pub reflection: bool,
     /// The name of this process among the servers of one database.
@@ -175,6 +177,7 @@ impl Config {
             shutdown_grace: chosen.time(&SHUTDOWN_GRACE),
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
             watch: chosen.parsed(&WATCH),
+            lease: chosen.time(&LEASE),
             reflection: chosen.parsed(&REFLECTION),
             instance: if chosen.is_given(&INSTANCE) {
                 chosen.text(&INSTANCE)

@@ -29,6 +29,7 @@ pub const SETTINGS: &[Setting] = &[
     SHUTDOWN_GRACE,
     MAX_TAIL_READERS,
     WATCH,
+    LEASE,
     REFLECTION,
     INSTANCE,
     LOG,
@@ -257,6 +258,19 @@ pub const WATCH: Setting = Setting {
     form: Form::Choice(&["true", "false"]),
     default: "true",
     help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others stand by.",
+    secret: false,
+};
+
+/// How long a silent instance keeps what it does.
+pub const LEASE: Setting = Setting {
+    name: "ARCHD_LEASE",
+    flag: Some("lease"),
+    form: Form::Time {
+        least: Duration::from_secs(1),
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "15s",
+    help: "How long this instance may be silent, by the database's clock, before another one takes its watch or its batch over.",
     secret: false,
 };
 

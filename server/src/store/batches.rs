@@ -1,7 +1,5 @@
 //! Batches as the database keeps them: what was asked, how far it is, and who runs it. At most one is active.
 
-use std::time::Duration;
-
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
@@ -15,9 +13,6 @@ use crate::domain::{
     counts::Counts,
     raw::{self, Value, ValueRef, Writer},
 };
-
-/// How long the instance that runs a batch may be silent before it counts as gone. It speaks with every chunk, and every third of this.
-pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// Where a batch is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +186,7 @@ impl Store {
         let mut stage = doc! {
             "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
             "options": options_document(options), "counts": to_document(&Counts::default()),
-            "created": "$$NOW", "updated": "$$NOW", "alive_until": alive_until(),
+            "created": "$$NOW", "updated": "$$NOW", "alive_until": self.alive_until(),
         };
         if let Some(request_id) = request_id {
             stage.insert("request_id", doc! { "$literal": request_id });
@@ -211,7 +206,7 @@ impl Store {
     }
 
     /// Ends batches whose instance has been silent for too long.
-    pub(super) async fn bury_silent_batches(&self) -> Result<(), Error> {
+    pub async fn bury_silent_batches(&self) -> Result<(), Error> {
         let silent = doc! { "active": true, "$expr": { "$lt": ["$alive_until", "$$NOW"] } };
         let end = doc! {
             "state": State::Failed.name(), "stop_reason": name_in(&StopReason::NAMES, StopReason::Interrupted), "ended": "$$NOW", "updated": "$$NOW",
@@ -277,7 +272,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let set = doc! {
             "state": { "$cond": [{ "$eq": ["$state", State::Cancelling.name()] }, State::Cancelling.name(), State::Running.name()] },
-            "started": "$$NOW", "updated": "$$NOW", "alive_until": alive_until(),
+            "started": "$$NOW", "updated": "$$NOW", "alive_until": self.alive_until(),
             "estimated_total": estimated_total, "warnings": { "$literal": warnings },
         };
         self.update_batch(active(id), vec![doc! { "$set": set }])
@@ -294,7 +289,7 @@ impl Store {
         let mut set = Writer::default();
         set.document("counts", &plain(&to_document(counts)));
         set.document("position", &field("$literal", position.as_ref()));
-        let times = plain(&doc! { "updated": "$$NOW", "alive_until": alive_until() });
+        let times = plain(&doc! { "updated": "$$NOW", "alive_until": self.alive_until() });
         let stage = joined(&[&set.finish(), &times]);
         self.update_batch_raw(
             plain(&active(id)),
@@ -313,7 +308,7 @@ impl Store {
     pub async fn keep_batch(&self, id: &str) -> Result<bool, Error> {
         self.update_batch(
             active(id),
-            vec![doc! { "$set": { "alive_until": alive_until() } }],
+            vec![doc! { "$set": { "alive_until": self.alive_until() } }],
         )
         .await
     }
@@ -353,6 +348,11 @@ impl Store {
         .await
     }
 
+    /// Until when the instance that runs a batch need not be heard of.
+    fn alive_until(&self) -> Document {
+        doc! { "$add": ["$$NOW", self.lease_millis()] }
+    }
+
     async fn update_batch(&self, query: Document, stages: Vec<Document>) -> Result<bool, Error> {
         let stages: Vec<RawDocumentBuf> = stages.iter().map(plain).collect();
         self.update_batch_raw(plain(&query), &stages).await
@@ -387,10 +387,6 @@ impl Store {
 
 fn active(id: &str) -> Document {
     doc! { "_id": id, "active": true }
-}
-
-fn alive_until() -> Document {
-    doc! { "$add": ["$$NOW", i64::try_from(SILENCE.as_millis()).unwrap_or(i64::MAX)] }
 }
 
 fn plain(document: &Document) -> RawDocumentBuf {

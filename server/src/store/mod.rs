@@ -92,6 +92,7 @@ impl Names {
 struct Policy {
     operation_timeout: Duration,
     retry_attempts: usize,
+    lease: Duration,
 }
 
 /// The database. Clones share their connections.
@@ -137,6 +138,7 @@ impl Store {
             policy: Policy {
                 operation_timeout: config.operation_timeout,
                 retry_attempts: config.retry_attempts as usize,
+                lease: config.lease,
             },
         })
     }
@@ -154,6 +156,21 @@ impl Store {
     /// Name of the database.
     pub fn database_name(&self) -> &str {
         self.database.name()
+    }
+
+    /// How long this instance may be silent before another one takes its watch or its batch over.
+    pub fn lease(&self) -> Duration {
+        self.policy.lease
+    }
+
+    /// Between two signs of life: two of them may be lost before the lease ends.
+    pub fn beat(&self) -> Duration {
+        self.policy.lease / 3
+    }
+
+    /// The lease in milliseconds, as the database counts.
+    fn lease_millis(&self) -> i64 {
+        i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Closes the connections.

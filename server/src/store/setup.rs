@@ -14,6 +14,8 @@ pub struct Deployment {
     pub now: bson::DateTime,
     /// The latest write that a majority holds; none on a standalone mongod.
     pub majority: Option<bson::Timestamp>,
+    /// The latest write that the primary holds; none on a standalone mongod.
+    pub latest: Option<bson::Timestamp>,
 }
 
 impl Store {
@@ -30,7 +32,8 @@ impl Store {
             now: *reply
                 .get_datetime("localTime")
                 .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?,
-            majority: majority_of(&reply),
+            majority: last_write(&reply, "majorityOpTime"),
+            latest: last_write(&reply, "opTime"),
         })
     }
 
@@ -198,12 +201,9 @@ impl Store {
     }
 }
 
-fn majority_of(hello: &Document) -> Option<bson::Timestamp> {
+fn last_write(hello: &Document, of: &str) -> Option<bson::Timestamp> {
     let last = hello.get_document("lastWrite").ok()?;
-    last.get_document("majorityOpTime")
-        .ok()?
-        .get_timestamp("ts")
-        .ok()
+    last.get_document(of).ok()?.get_timestamp("ts").ok()
 }
 
 /// A count that the database may answer as any kind of number.

@@ -2,15 +2,10 @@
 //!
 //! One document, changed by plain updates, so that whoever reads the history of the database hears of every change.
 
-use std::time::Duration;
-
 use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 
 use super::{Error, Store, command::joined, setup::whole};
 use crate::domain::raw::{self, Value, ValueRef, Writer};
-
-/// How long the instance that watches may be silent before another one takes over.
-pub const SILENCE: Duration = Duration::from_secs(15);
 
 const ID: &str = "watcher";
 
@@ -111,7 +106,7 @@ impl Store {
     pub async fn watcher(&self) -> Result<Option<Watcher>, Error> {
         let pipeline = [
             doc! { "$match": { "_id": ID } },
-            doc! { "$set": { "now": "$$NOW", "silent": { "$lt": [{ "$ifNull": ["$alive_at", DateTime::MIN] }, { "$subtract": ["$$NOW", silence()] }] } } },
+            doc! { "$set": { "now": "$$NOW", "silent": self.silent() } },
         ];
         let head = doc! { "aggregate": &self.names.state, "pipeline": &pipeline[..], "cursor": {} };
         let rows = self
@@ -126,11 +121,9 @@ impl Store {
         let unborn = doc! { "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "", "state": State::Stopped.name() };
         self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
             .await?;
-        let silent =
-            doc! { "$expr": { "$lt": ["$alive_at", { "$subtract": ["$$NOW", silence()] }] } };
-        let free = doc! { "_id": ID, "$or": [{ "owner": owner }, { "owner": Bson::Null }, silent] };
+        let free = doc! { "_id": ID, "$or": [{ "owner": owner }, { "owner": Bson::Null }, { "$expr": self.silent() }] };
         let take = doc! {
-            "$set": { "owner": owner, "instance": instance, "state": State::Starting.name() }, "$inc": { "epoch": 1_i64 },
+            "$set": { "owner": owner, "instance": instance, "state": State::Starting.name(), "lease": self.lease_millis() }, "$inc": { "epoch": 1_i64 },
             "$currentDate": { "alive_at": true },
         };
         if self.update_watcher(free, take, false).await? {
@@ -138,6 +131,12 @@ impl Store {
         } else {
             Ok(None)
         }
+    }
+
+    /// Whether the instance that watches has been silent for longer than its own lease: the settings of whoever looks may differ.
+    fn silent(&self) -> Document {
+        let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
+        doc! { "$lt": [{ "$ifNull": ["$alive_at", DateTime::MIN] }, { "$subtract": ["$$NOW", lease] }] }
     }
 
     /// Gives a sign of life, and saves how far the watcher is. False when somebody else has taken the watch.
@@ -274,10 +273,6 @@ impl Store {
 
 fn mine(epoch: i64) -> Document {
     doc! { "_id": ID, "epoch": epoch }
-}
-
-fn silence() -> i64 {
-    i64::try_from(SILENCE.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn plain(document: &Document) -> RawDocumentBuf {

@@ -107,7 +107,7 @@ impl Watcher {
             if let Some(watcher) = self.store.take_watch(&self.owner, &self.instance).await? {
                 return Ok(watcher.epoch);
             }
-            self.pause(GLANCE * 4).await;
+            self.pause(self.store.beat().min(GLANCE * 4)).await;
             if self.stop.is_cancelled() {
                 return Err(Error::Unavailable("the server is stopping".to_owned()));
             }
@@ -211,11 +211,12 @@ impl Watcher {
             self.pause(GLANCE).await;
             return Ok(Ending::Again);
         }
+        // Not the latest that a majority holds: a new primary has every confirmed write before it knows which are confirmed.
         let now = self
             .store
             .hello()
             .await?
-            .majority
+            .latest
             .ok_or(Error::ReplicaSetRequired)?;
         let stored = watcher
             .checkpoint

@@ -33,8 +33,6 @@ use crate::{
 const CHUNKS: usize = 8;
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 const TICK: Duration = Duration::from_millis(500);
-/// How often it gives a sign of life when nothing has moved.
-const SIGN: Duration = Duration::from_secs(5);
 
 /// How a life of the stream ended without a fault.
 pub(super) enum Ending {
@@ -136,7 +134,7 @@ impl Watcher {
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
         let mut waiting: std::collections::VecDeque<Option<DateTime>> =
             std::collections::VecDeque::new();
-        let mut tick = interval(TICK);
+        let mut tick = interval(TICK.min(self.store.beat()));
         let mut ended = false;
         loop {
             tokio::select! {
@@ -256,7 +254,7 @@ impl Watcher {
         let moved = progress.place.is_some() && progress.place != progress.saved;
         let due = progress
             .signed
-            .is_none_or(|signed| signed.elapsed() >= SIGN);
+            .is_none_or(|signed| signed.elapsed() >= self.store.beat());
         if !(moved || due && !last) {
             return Ok(());
         }

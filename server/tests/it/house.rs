@@ -123,6 +123,23 @@ fn every_file_says_what_it_is_for() {
     );
 }
 
+/// A clock that is wrong by hours must change nothing but the date that is stamped on an archived order, and the minute that it
+/// is counted under: leases, places and delays are told by the clocks of the database, and waiting by one that only counts.
+#[test]
+fn the_local_clock_decides_nothing() {
+    let asked: Vec<String> = sources()
+        .into_iter()
+        .map(|(_, file)| file)
+        .filter(|file| {
+            let clocks = ["SystemTime::now", "DateTime::now", "Utc::now", "Local::now"];
+            code(&text_of(file)).any(|line| clocks.iter().any(|clock| line.contains(clock)))
+        })
+        .map(|file| shown(&file))
+        .collect();
+    let stamps = ["corridor.rs", "sower.rs", "store/counters.rs"];
+    assert_eq!(asked, stamps.map(|file| format!("server/src/{file}")));
+}
+
 fn opens_with_a_sentence(text: &str) -> bool {
     text.starts_with("//! ") || text.starts_with("#![doc = include_str!(")
 }

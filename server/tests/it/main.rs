@@ -2,15 +2,20 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     missing_docs,
-    reason = "tests fail by panicking, and their names are sentences"
+    reason = "tests fail by panicking, their names are sentences, and random and slow ones say their seed and their time"
 )]
 
+mod load;
 mod support;
 
 mod availability;
 mod batches;
+mod burst;
+mod crash_loop;
 mod gather;
+mod history_lost;
 mod hostile_orders;
 mod house;
 mod independent_clients;
@@ -22,5 +27,6 @@ mod requests;
 mod secrets;
 mod seeding;
 mod tailing;
+mod three_nodes;
 mod watching;
 mod writing;

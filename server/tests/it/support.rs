@@ -411,6 +411,19 @@ impl TestServer {
         answer.unwrap().into_inner().watcher.unwrap()
     }
 
+    /// The news from now on; once this is back, nothing is missed any more.
+    pub(crate) async fn news(&self) -> Streaming<pb::TailEventsResponse> {
+        let request = pb::TailEventsRequest::default();
+        let mut news = self
+            .events()
+            .tail_events(request)
+            .await
+            .unwrap()
+            .into_inner();
+        within(news.message()).await.unwrap().unwrap();
+        news
+    }
+
     /// Waits until the watcher is in a state.
     pub(crate) async fn watcher_is(&self, state: pb::WatcherState) {
         eventually(async || {
