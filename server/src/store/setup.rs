@@ -12,6 +12,8 @@ pub struct Deployment {
     pub replica_set: Option<String>,
     /// The database's clock.
     pub now: Option<bson::DateTime>,
+    /// The primary's latest write; none on a standalone mongod.
+    pub latest: Option<bson::Timestamp>,
     /// The latest write that a majority holds; none on a standalone mongod.
     pub majority: Option<bson::Timestamp>,
 }
@@ -28,7 +30,8 @@ impl Store {
         Ok(Deployment {
             replica_set: reply.get_str("setName").ok().map(str::to_owned),
             now: reply.get_datetime("localTime").ok().copied(),
-            majority: majority_of(&reply),
+            latest: optime(&reply, "opTime"),
+            majority: optime(&reply, "majorityOpTime"),
         })
     }
 
@@ -50,7 +53,8 @@ impl Store {
         .await
     }
 
-    async fn prepare_archive(&self) -> Result<(), Error> {
+    /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
+    pub(super) async fn prepare_archive(&self) -> Result<(), Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index
@@ -190,9 +194,9 @@ impl Store {
     }
 }
 
-fn majority_of(hello: &Document) -> Option<bson::Timestamp> {
+fn optime(hello: &Document, name: &str) -> Option<bson::Timestamp> {
     let last = hello.get_document("lastWrite").ok()?;
-    last.get_document("majorityOpTime")
+    last.get_document(name)
         .ok()?
         .get_timestamp("ts")
         .ok()

@@ -211,11 +211,13 @@ impl Watcher {
             self.pause(GLANCE).await;
             return Ok(Ending::Again);
         }
+        // Not what a majority holds: right after an election the new primary has everything that a place can stand for, and does
+        // not know yet that a majority has it too.
         let now = self
             .store
             .hello()
             .await?
-            .majority
+            .latest
             .ok_or(Error::ReplicaSetRequired)?;
         let stored = watcher
             .checkpoint
