@@ -138,15 +138,15 @@ impl Changes {
         let position = document(position.ok_or_else(|| {
             Error::Unusable("the database answered without a place in its history".to_owned())
         })?)?;
-        if let Some(time) = time_of(&position) {
+        let changes = changes
+            .elements()
+            .map(|element| document(element.value))
+            .collect::<Result<Vec<_>, _>>()?;
+        // The place after them can lie a moment ahead of the database's own clock; a change can't.
+        let last = changes.last().and_then(|change| raw::find(change, "_id"));
+        if let Some(time) = last.and_then(|token| time_of(&document(token).ok()?)) {
             self.store.has_read_up_to(time);
         }
-        Ok(Reply {
-            changes: changes
-                .elements()
-                .map(|element| document(element.value))
-                .collect::<Result<_, _>>()?,
-            position,
-        })
+        Ok(Reply { changes, position })
     }
 }

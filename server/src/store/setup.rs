@@ -196,10 +196,7 @@ impl Store {
 
 fn optime(hello: &Document, name: &str) -> Option<bson::Timestamp> {
     let last = hello.get_document("lastWrite").ok()?;
-    last.get_document(name)
-        .ok()?
-        .get_timestamp("ts")
-        .ok()
+    last.get_document(name).ok()?.get_timestamp("ts").ok()
 }
 
 /// A count that the database may answer as any kind of number.

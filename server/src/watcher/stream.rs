@@ -177,7 +177,11 @@ impl Watcher {
                 () = self.stop.cancelled(), if !ended => ended = true,
             }
             if ended && chunks.is_empty() {
-                return Ok(if self.stop.is_cancelled() { Ending::Stopping } else { Ending::Again });
+                return Ok(if self.stop.is_cancelled() {
+                    Ending::Stopping
+                } else {
+                    Ending::Again
+                });
             }
         }
     }
@@ -227,7 +231,9 @@ impl Watcher {
                     let to = raw::find(change, "to").unwrap_or(ValueRef::NULL);
                     let name = to.elements().find(|element| element.key == b"coll");
                     if name.and_then(|name| name.value.as_str()) == Some(orders) {
-                        return Err(Error::Unusable(format!("another collection was renamed to {orders}")));
+                        return Err(Error::Unusable(format!(
+                            "another collection was renamed to {orders}"
+                        )));
                     }
                     progress.halt = Some(format!(
                         "{orders} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
