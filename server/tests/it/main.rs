@@ -10,6 +10,7 @@ mod support;
 
 mod availability;
 mod batches;
+mod faults;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
@@ -18,5 +19,10 @@ mod readme;
 mod requests;
 mod secrets;
 mod seeding;
+mod tail_faults;
 mod tailing;
+mod watch_checkpoints;
+mod watch_collections;
+mod watch_cuts;
+mod watch_refusals;
 mod watching;
