@@ -1,12 +1,15 @@
 //! The audit: recomputes from the live collections what the archive must hold, and compares.
 //!
+//! Every delivered order must be once in the archive or once in quarantine, and nothing else may be there. [`history`] then
+//! reads what the database wrote down as it happened, and holds the watcher's checkpoints to the orders that they stand for.
+//!
 //! It shares no code with the archiver on purpose: it decodes every document, keeps the references in plain maps and follows
 //! the data contract word by word. It reads everything into memory, which is fine for a test and a demonstration.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, Timestamp, doc};
 use futures::TryStreamExt;
 use mongodb::{Database, options::ReadConcern};
 
@@ -31,6 +34,8 @@ pub struct Audit {
     pub delivered: usize,
     /// Documents in the archive.
     pub archived: usize,
+    /// Entries in quarantine.
+    pub quarantined: usize,
     /// Everything that is not as it must be, a line each; empty when all is well.
     pub differences: Vec<String>,
 }
@@ -42,7 +47,7 @@ impl Audit {
     }
 }
 
-/// Audits the archive of a database with the default collection names, all of whose orders are well-formed.
+/// Audits the archive and the quarantine of a database with the default collection names.
 ///
 /// # Errors
 ///
@@ -52,27 +57,43 @@ pub async fn audit(database: &Database) -> Result<Audit> {
     let livreurs = references(database, "Livreur", "id_livreur").await?;
     let restaurants = references(database, "Restaurants", "id_restaurant").await?;
     let menus = references(database, "Menu", "id_menu").await?;
-    let mut archive: HashMap<String, Document> = HashMap::new();
     let mut audit = Audit::default();
+    let (mut archive, mut numeros) = (HashMap::new(), HashSet::new());
     for document in all(database, "Historique", doc! {}).await? {
         audit.archived += 1;
-        let numero = document
-            .get_str("numero_commande")
-            .unwrap_or_default()
-            .to_owned();
-        if archive.insert(numero.clone(), document).is_some() {
-            audit.differences.push(format!("{numero}: archived twice"));
+        if !numeros.insert(name(&document)) {
+            audit
+                .differences
+                .push(format!("{}: archived twice", name(&document)));
+        }
+        archive.insert(identity(document.get("_id")), document);
+    }
+    let mut quarantine = HashMap::new();
+    for entry in all(database, "archd_quarantine", doc! {}).await? {
+        audit.quarantined += 1;
+        if let Some(twice) = quarantine.insert(identity(entry.get("order_id")), entry) {
+            audit
+                .differences
+                .push(format!("{}: quarantined twice", name(&twice)));
         }
     }
     for order in all(database, "Commande", doc! { "status": "livrée" }).await? {
         audit.delivered += 1;
-        let numero = order
-            .get_str("numero_commande")
-            .unwrap_or_default()
-            .to_owned();
-        let Some(archived) = archive.remove(&numero) else {
-            audit.differences.push(format!("{numero}: not archived"));
-            continue;
+        let (id, numero) = (identity(order.get("_id")), name(&order));
+        let entry = quarantine.remove(&id);
+        let archived = match (archive.remove(&id), entry) {
+            (Some(archived), None) => archived,
+            (None, Some(_)) => continue,
+            (Some(_), Some(_)) => {
+                audit
+                    .differences
+                    .push(format!("{numero}: archived and quarantined"));
+                continue;
+            }
+            (None, None) => {
+                audit.differences.push(format!("{numero}: not archived"));
+                continue;
+            }
         };
         let found = |references: &HashMap<String, Document>, id: &str| {
             key(order.get(id)).and_then(|key| references.get(&key).cloned())
@@ -89,13 +110,209 @@ pub async fn audit(database: &Database) -> Result<Audit> {
             audit.differences.push(format!("{numero}: {difference}"));
         }
     }
-    for numero in archive.keys() {
-        audit
-            .differences
-            .push(format!("{numero}: archived, but no delivered order"));
+    for (place, documents) in [("archived", archive), ("quarantined", quarantine)] {
+        audit.differences.extend(
+            documents
+                .values()
+                .map(|document| format!("{}: {place}, but no delivered order", name(document))),
+        );
     }
     audit.differences.sort();
     Ok(audit)
+}
+
+/// What the watcher's checkpoints got ahead of, a line each; empty when all is well.
+///
+/// An order that becomes delivered must be in the archive or in quarantine before a checkpoint at or after that moment is
+/// written, unless it is delivered no more, or the checkpoint declares a gap: then it must be there before the gap is closed.
+/// Within an epoch checkpoints never go back, and epochs never do. Whoever tampers with checkpoints is found out too.
+///
+/// # Errors
+///
+/// When the database's history can't be read.
+pub async fn history(database: &Database) -> Result<Vec<String>> {
+    let mut watch = Watch::default();
+    let oplog = database.client().database("local");
+    let of = [
+        "Commande",
+        "Historique",
+        "archd_quarantine",
+        "archd_state",
+        "$cmd",
+    ]
+    .map(|collection| format!("{}.{collection}", database.name()));
+    let transactions = "admin.$cmd".to_owned();
+    let namespaces: Vec<String> = of.into_iter().chain([transactions]).collect();
+    for entry in all(&oplog, "oplog.rs", doc! { "ns": { "$in": namespaces } }).await? {
+        let time = entry.get_timestamp("ts").context("an entry has no time")?;
+        match entry
+            .get_document("o")
+            .ok()
+            .and_then(|o| o.get_array("applyOps").ok())
+        {
+            Some(parts) => {
+                let parts = parts.iter().filter_map(Bson::as_document);
+                parts.for_each(|part| watch.entry(database.name(), part, time));
+            }
+            None => watch.entry(database.name(), &entry, time),
+        }
+    }
+    Ok(watch.differences)
+}
+
+/// What the history has told so far.
+#[derive(Default)]
+struct Watch {
+    /// Delivered orders that are archived nowhere yet, and when they were delivered.
+    due: HashMap<String, Timestamp>,
+    /// Those that an open gap makes up for.
+    owed: HashMap<String, Timestamp>,
+    /// Orders that are in the archive or in quarantine.
+    kept: HashSet<String>,
+    checkpoint: Option<Timestamp>,
+    epoch: Option<i64>,
+    differences: Vec<String>,
+}
+
+impl Watch {
+    fn entry(&mut self, database: &str, entry: &Document, time: Timestamp) {
+        let kind = entry.get_str("op").unwrap_or_default();
+        let namespace = entry.get_str("ns").unwrap_or_default();
+        let collection = namespace
+            .strip_prefix(database)
+            .and_then(|rest| rest.strip_prefix('.'));
+        let (Some(collection), Ok(change)) = (collection, entry.get_document("o")) else {
+            return;
+        };
+        let key = |from: &str| {
+            let document = entry.get_document(from).ok();
+            identity(document.and_then(|document| document.get("_id")))
+        };
+        match (collection, kind) {
+            ("Historique", "i") => self.keep(key("o")),
+            ("archd_quarantine", "i") => self.keep(identity(change.get("order_id"))),
+            ("Commande", "i") => self.status(key("o"), change.get("status"), time),
+            ("Commande", "u") => {
+                if let Some(status) = set(change, &["status"]) {
+                    self.status(key("o2"), Some(status), time);
+                }
+            }
+            ("Commande", "d") => self.status(key("o"), None, time),
+            ("$cmd", "c") if change.contains_key("dropDatabase") => {
+                *self = Watch {
+                    differences: std::mem::take(&mut self.differences),
+                    ..Watch::default()
+                }
+            }
+            ("$cmd", "c") if gone(change, database) => {
+                self.due.clear();
+                self.owed.clear();
+            }
+            ("archd_state", "u") if key("o2") == identity(Some(&"watcher".into())) => {
+                self.watcher(change)
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, order: String) {
+        self.due.remove(&order);
+        self.owed.remove(&order);
+        self.kept.insert(order);
+    }
+
+    fn status(&mut self, order: String, status: Option<&Bson>, time: Timestamp) {
+        if status.and_then(Bson::as_str) == Some("livrée") && !self.kept.contains(&order) {
+            self.due.entry(order).or_insert(time);
+        } else {
+            self.due.remove(&order);
+            self.owed.remove(&order);
+        }
+    }
+
+    fn watcher(&mut self, change: &Document) {
+        if let Some(epoch) = set(change, &["epoch"]).and_then(Bson::as_i64) {
+            if self.epoch.is_some_and(|known| epoch < known) {
+                self.differences.push(format!("epoch {epoch} came late"));
+            }
+            (self.epoch, self.checkpoint) = (Some(epoch), None);
+        }
+        let gap = set(change, &["gap", "to"]).is_some();
+        if let Some(time) = set(change, &["checkpoint", "time"]).and_then(Bson::as_timestamp) {
+            if self.checkpoint.is_some_and(|known| time < known) {
+                self.differences
+                    .push(format!("the checkpoint went back to {time}"));
+            }
+            self.checkpoint = Some(time);
+            let behind: Vec<_> = self
+                .due
+                .extract_if(|_, delivered| *delivered <= time)
+                .collect();
+            if gap {
+                self.owed.extend(behind);
+            } else {
+                self.complain(behind, "the checkpoint got ahead of it");
+            }
+        }
+        let unset = change
+            .get_document("diff")
+            .and_then(|diff| diff.get_document("d"));
+        if unset.is_ok_and(|unset| unset.contains_key("gap")) {
+            let owed: Vec<_> = self.owed.drain().collect();
+            self.complain(owed, "its gap was closed without it");
+        }
+    }
+
+    fn complain(&mut self, orders: Vec<(String, Timestamp)>, what: &str) {
+        let lines = orders
+            .into_iter()
+            .map(|(order, delivered)| format!("{order}, delivered at {delivered}: {what}"));
+        self.differences.extend(lines);
+    }
+}
+
+/// Whether a command takes the orders away.
+fn gone(command: &Document, database: &str) -> bool {
+    let renamed = command.get_str("renameCollection").ok();
+    let dropped = command.get_str("drop").ok();
+    dropped == Some("Commande")
+        || renamed.and_then(|from| from.strip_prefix(database)) == Some(".Commande")
+}
+
+/// What an update in the oplog sets a field to: a whole document, or the difference in the form that mongod writes since 5.0, where
+/// `u` and `i` hold what is set and `s` before a name holds the difference of that document.
+fn set<'d>(change: &'d Document, path: &[&str]) -> Option<&'d Bson> {
+    fn inside<'d>(value: &'d Bson, path: &[&str]) -> Option<&'d Bson> {
+        path.iter()
+            .try_fold(value, |value, name| value.as_document()?.get(*name))
+    }
+    fn within<'d>(diff: &'d Document, path: &[&str]) -> Option<&'d Bson> {
+        let (first, rest) = path.split_first()?;
+        let whole = ["u", "i"]
+            .iter()
+            .find_map(|kind| diff.get_document(kind).ok()?.get(*first));
+        match whole {
+            Some(value) => inside(value, rest),
+            None => within(diff.get_document(format!("s{first}")).ok()?, rest),
+        }
+    }
+    match change.get_document("diff") {
+        Ok(diff) if change.contains_key("$v") => within(diff, path),
+        _ => inside(change.get(path[0])?, &path[1..]),
+    }
+}
+
+/// A value as a text that no other value has.
+fn identity(value: Option<&Bson>) -> String {
+    format!("{value:?}")
+}
+
+/// What people call an order.
+fn name(order: &Document) -> String {
+    match order.get("numero_commande") {
+        Some(Bson::String(numero)) => numero.clone(),
+        _ => format!("the order {}", identity(order.get("_id"))),
+    }
 }
 
 fn expected(

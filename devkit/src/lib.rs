@@ -11,6 +11,7 @@
 //!
 //! - [`ReplicaSet`] and [`Standalone`] are what a test holds; [`Options`] is how they are made otherwise than by default.
 //! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail.
+//! - [`relay`] stands between a client and a server, and spoils what passes.
 //! - [`locate`] finds the mongod program, and installs one where there is none.
 //!
 //! Every mongod is a real one, listens on 127.0.0.1 alone, and is killed together with its files when its owner drops it, ends,
@@ -23,6 +24,7 @@ mod launch;
 mod mongod;
 mod node;
 mod options;
+pub mod relay;
 mod replica_set;
 mod standalone;
 mod wait;

@@ -3,6 +3,7 @@
 mod child;
 mod gone;
 mod locating;
+mod relaying;
 mod single;
 mod standalone;
 mod three;

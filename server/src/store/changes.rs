@@ -10,7 +10,10 @@ use futures::StreamExt;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::{Error, Store, command::document};
-use crate::domain::raw::{self, ValueRef, kind};
+use crate::domain::{
+    checkpoint::time_of,
+    raw::{self, ValueRef, kind},
+};
 
 /// How long the database waits for a change before it answers that there was none.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -132,14 +135,18 @@ impl Changes {
             .or_else(|| field("nextBatch"))
             .unwrap_or(ValueRef::NULL);
         let position = field("postBatchResumeToken").filter(|value| value.kind == kind::DOCUMENT);
-        Ok(Reply {
-            changes: changes
-                .elements()
-                .map(|element| document(element.value))
-                .collect::<Result<_, _>>()?,
-            position: document(position.ok_or_else(|| {
-                Error::Unusable("the database answered without a place in its history".to_owned())
-            })?)?,
-        })
+        let position = document(position.ok_or_else(|| {
+            Error::Unusable("the database answered without a place in its history".to_owned())
+        })?)?;
+        let changes = changes
+            .elements()
+            .map(|element| document(element.value))
+            .collect::<Result<Vec<_>, _>>()?;
+        // The place after them can lie a moment ahead of the database's own clock; a change can't.
+        let last = changes.last().and_then(|change| raw::find(change, "_id"));
+        if let Some(time) = last.and_then(|token| time_of(&document(token).ok()?)) {
+            self.store.has_read_up_to(time);
+        }
+        Ok(Reply { changes, position })
     }
 }

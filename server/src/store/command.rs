@@ -3,10 +3,10 @@
 //! Commands are built here rather than by the driver's helpers because orders may hold strings that are not UTF-8, in their
 //! ids too, and because one insert must be one wire message whose every per-document outcome is in one reply.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -172,9 +172,24 @@ impl Store {
         i64::try_from(self.policy.operation_timeout.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// The end of every reading command: only what a majority holds, and not longer than we wait.
+    /// The end of every reading command: only what a majority holds, no less than the history has told, and not longer than we wait.
     pub(super) fn read_options(&self) -> RawDocumentBuf {
-        rawdoc! { "readConcern": { "level": "majority" }, "maxTimeMS": self.max_time() }
+        let mut concern = rawdoc! { "level": "majority" };
+        let horizon = self.horizon.load(Ordering::Relaxed);
+        if horizon > 0 {
+            let after = Timestamp {
+                time: (horizon >> 32) as u32,
+                increment: horizon as u32,
+            };
+            concern.append(cstr!("afterClusterTime"), after);
+        }
+        rawdoc! { "readConcern": concern, "maxTimeMS": self.max_time() }
+    }
+
+    /// The history has been read up to here.
+    pub(super) fn has_read_up_to(&self, time: Timestamp) {
+        let horizon = (u64::from(time.time) << 32) | u64::from(time.increment);
+        self.horizon.fetch_max(horizon, Ordering::Relaxed);
     }
 }
 

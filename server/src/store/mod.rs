@@ -1,6 +1,9 @@
 //! The world: the only code that knows MongoDB. It speaks of orders, batches and events outward, and commands inward.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use mongodb::{
     Client, Database,
@@ -103,6 +106,9 @@ pub struct Store {
     names: Names,
     delivered: String,
     policy: Policy,
+    /// The cluster time that the history has been read up to. What it tells of must be there to be read, even on a new primary
+    /// that has not heard yet how much a majority holds.
+    horizon: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -140,6 +146,7 @@ impl Store {
                 retry_attempts: config.retry_attempts as usize,
                 lease: config.lease,
             },
+            horizon: Arc::default(),
         })
     }
 

@@ -61,7 +61,8 @@ impl Store {
         .await
     }
 
-    async fn prepare_archive(&self) -> Result<(), Error> {
+    /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
+    pub(super) async fn prepare_archive(&self) -> Result<(), Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index

@@ -185,19 +185,15 @@ impl Store {
     }
 
     /// Notes which batch closes the gap.
-    pub async fn name_gap_batch(&self, epoch: i64, batch_id: &str) -> Result<bool, Error> {
-        self.update_watcher(
-            mine(epoch),
-            doc! { "$set": { "gap.batch_id": batch_id } },
-            false,
-        )
-        .await
+    pub async fn name_gap_batch(&self, epoch: i64, gap: &Gap) -> Result<bool, Error> {
+        let name = doc! { "$set": { "gap.batch_id": &gap.batch_id } };
+        self.update_watcher(open(epoch, gap), name, false).await
     }
 
     /// Declares the gap closed. What it was is kept, so that everyone can be told.
     pub async fn close_gap(&self, epoch: i64, gap: &Gap) -> Result<bool, Error> {
         let close = doc! { "$unset": { "gap": "" }, "$set": { "closed_gap": gap_document(gap) } };
-        self.update_watcher(mine(epoch), close, false).await
+        self.update_watcher(open(epoch, gap), close, false).await
     }
 
     /// Names this database, so that a cursor of another one can be told: a random text, made once.
@@ -273,6 +269,13 @@ impl Store {
 
 fn mine(epoch: i64) -> Document {
     doc! { "_id": ID, "epoch": epoch }
+}
+
+/// This very gap: a late update must not touch one that was opened since.
+fn open(epoch: i64, gap: &Gap) -> Document {
+    let mut query = mine(epoch);
+    query.insert("gap.to", gap.to);
+    query
 }
 
 fn plain(document: &Document) -> RawDocumentBuf {

@@ -76,7 +76,7 @@ impl Watcher {
                 continue;
             }
             gap.batch_id = started.batch.id;
-            self.store.name_gap_batch(epoch, &gap.batch_id).await?;
+            self.store.name_gap_batch(epoch, gap).await?;
         }
         let succeeded = self.end_of(&gap.batch_id).await? == Some(State::Succeeded);
         if succeeded {

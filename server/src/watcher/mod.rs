@@ -211,7 +211,8 @@ impl Watcher {
             self.pause(GLANCE).await;
             return Ok(Ending::Again);
         }
-        // Not the latest that a majority holds: a new primary has every confirmed write before it knows which are confirmed.
+        // Not what a majority holds: right after an election the new primary has everything that a place can stand for, and does
+        // not know yet that a majority has it too.
         let now = self
             .store
             .hello()

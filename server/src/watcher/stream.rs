@@ -100,7 +100,11 @@ impl Watcher {
         let ending = self
             .follow(epoch, start, &caught_up, &mut progress, backoff)
             .await;
-        // What is archived is worth saving, whatever ended this life.
+        // What is archived is worth saving, whatever ended this life; but never a place after a halt that nobody was told of.
+        if let (Ok(_), Some(why)) = (&ending, &progress.halt) {
+            error!("{why}");
+            self.store.pause_watch(true, why).await?;
+        }
         let saved = self
             .sign(epoch, &mut progress, None, &caught_up, true)
             .await;
@@ -145,12 +149,14 @@ impl Watcher {
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
-                    progress.place = Some(place);
-                    backoff.reset();
+                    // The first reply is that of the opening; a stream that never gets further has not recovered.
+                    if progress.place.replace(place).is_some() {
+                        backoff.reset();
+                    }
                 }
                 reply = replies.recv(), if chunks.len() < CHUNKS && !ended => {
                     let reply = reply.unwrap_or_else(|| Err(Error::Unavailable("the stream ended".to_owned())))?;
-                    ended = self.look_for_an_end(&reply, progress);
+                    ended = self.look_for_an_end(&reply, progress)?;
                     let chunk = self.chunk(reply);
                     waiting.push_back(chunk.wall);
                     chunks.push_back(async move {
@@ -169,21 +175,13 @@ impl Watcher {
                 () = self.stop.cancelled(), if !ended => ended = true,
             }
             if ended && chunks.is_empty() {
-                return self.end(progress).await;
+                return Ok(if self.stop.is_cancelled() {
+                    Ending::Stopping
+                } else {
+                    Ending::Again
+                });
             }
         }
-    }
-
-    /// Every chunk in hand is archived: say how this life ends.
-    async fn end(&self, progress: &mut Progress) -> Result<Ending, Error> {
-        if self.stop.is_cancelled() {
-            return Ok(Ending::Stopping);
-        }
-        if let Some(why) = progress.halt.take() {
-            error!("{why}");
-            self.store.pause_watch(true, &why).await?;
-        }
-        Ok(Ending::Again)
     }
 
     /// Sends the orders of a reply through the corridor.
@@ -220,26 +218,33 @@ impl Watcher {
         }
     }
 
-    /// Notices when the collection's life ends; a renamed one is not followed blindly.
-    fn look_for_an_end(&self, reply: &Reply, progress: &mut Progress) -> bool {
+    /// Notices when the collection's life ends; a renamed one is not followed blindly. An error when another collection is given
+    /// its name: orders were delivered there that this history does not tell of.
+    fn look_for_an_end(&self, reply: &Reply, progress: &mut Progress) -> Result<bool, Error> {
+        let orders = self.store.names().orders.as_str();
         let mut ended = false;
         for change in &reply.changes {
             match raw::find(change, "operationType").and_then(ValueRef::as_str) {
                 Some("rename") => {
+                    let to = raw::find(change, "to").unwrap_or(ValueRef::NULL);
+                    let name = to.elements().find(|element| element.key == b"coll");
+                    if name.and_then(|name| name.value.as_str()) == Some(orders) {
+                        return Err(Error::Unusable(format!(
+                            "another collection was renamed to {orders}"
+                        )));
+                    }
                     progress.halt = Some(format!(
-                        "{} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
-                        self.store.names().orders
+                        "{orders} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
                     ));
                 }
-                Some("drop" | "dropDatabase") => warn!(
-                    "{} was dropped; going on with what is put under its name next",
-                    self.store.names().orders
-                ),
+                Some("drop" | "dropDatabase") => {
+                    warn!("{orders} was dropped; going on with what is put under its name next")
+                }
                 Some("invalidate") => ended = true,
                 _ => {}
             }
         }
-        ended
+        Ok(ended)
     }
 
     /// Saves the place if it has moved, or gives a sign of life when it is time.
@@ -275,7 +280,7 @@ impl Watcher {
         };
         let sign = Sign {
             state,
-            last_error: "",
+            last_error: progress.halt.as_deref().unwrap_or_default(),
             checkpoint: sealed.as_deref(),
             last_event: progress.last_event,
             waiting_since,

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, their names are sentences, and random and slow ones say their seed and their time"
 )]
 
+mod faults;
 mod load;
 mod support;
 
@@ -26,7 +27,12 @@ mod readme;
 mod requests;
 mod secrets;
 mod seeding;
+mod tail_faults;
 mod tailing;
 mod three_nodes;
+mod watch_checkpoints;
+mod watch_collections;
+mod watch_cuts;
+mod watch_refusals;
 mod watching;
 mod writing;

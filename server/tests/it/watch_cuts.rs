@@ -1,0 +1,199 @@
+//! However often the way to the database breaks, the watcher loses no order; the driver's own change stream does.
+
+use std::time::Duration;
+
+use bson::Document;
+use devkit::{
+    ReplicaSet, audit,
+    relay::{Deed, Plan, Relay},
+};
+use futures::StreamExt;
+use mongodb::Client;
+use order_archiver_api::v1 as pb;
+use tokio::time::timeout;
+
+use crate::{
+    faults::{deliver, deliver_many, fresh, relayed, seed, settled, watching},
+    support::eventually,
+};
+
+/// Every second reading of the stream is cut, and every second attempt to resume.
+fn hostile(relay: &Relay) {
+    relay.on("$changeStream", Plan::Every(2), Deed::Cut);
+    relay.on("getMore", Plan::Every(2), Deed::Cut);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_goes_on_from_its_last_place() {
+    let (relay, server) = relayed().await;
+    relay.on("getMore", Plan::First(1), Deed::Cut);
+    deliver_many(&server, "cut", 20).await;
+    assert_eq!(relay.clear(), 1);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_again_while_it_resumes_loses_nothing() {
+    let (relay, server) = relayed().await;
+    hostile(&relay);
+    deliver_many(&server, "cut twice", 300).await;
+    assert!(relay.clear() >= 2);
+    server.shut_down().await;
+}
+
+/// The negative control: this is what the watcher would be if the driver kept its place.
+#[tokio::test]
+async fn the_drivers_own_change_stream_loses_orders_in_the_same_weather() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = fresh(set).await;
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let client = Client::with_uri_str(relay.uri()).await.unwrap();
+    let orders = client
+        .database(database.name())
+        .collection::<Document>("Commande");
+    deliver(&database, "first").await;
+    let archive = database.collection::<Document>("Historique");
+    hostile(&relay);
+    let mut stream = orders.watch().await.unwrap();
+    let mut archiving = tokio::spawn(async move {
+        loop {
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    let order = event.full_document.unwrap();
+                    let last = order.get_str("numero_commande").unwrap() == "last";
+                    archive.insert_one(order).await.unwrap();
+                    if last {
+                        return;
+                    }
+                }
+                _ => {
+                    stream = loop {
+                        if let Ok(opened) = orders.watch().await {
+                            break opened;
+                        }
+                    }
+                }
+            }
+        }
+    });
+    for number in 0..300 {
+        deliver(&database, &format!("lost-{number}")).await;
+    }
+    // It may lose this one as well, so the weather clears up first.
+    relay.clear();
+    eventually(async || {
+        deliver(&database, "last").await;
+        timeout(Duration::from_millis(500), &mut archiving)
+            .await
+            .ok()
+    })
+    .await
+    .unwrap();
+    let audit = audit::audit(&database).await.unwrap();
+    let lost = |line: &&String| line.starts_with("lost-") && line.ends_with(": not archived");
+    assert!(
+        audit.differences.iter().filter(lost).count() > 0,
+        "{audit:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_reply_that_is_lost_on_its_way_is_read_again() {
+    let (relay, server) = relayed().await;
+    relay.on("getMore", Plan::Every(2), Deed::Swallow);
+    deliver_many(&server, "swallowed", 200).await;
+    assert!(relay.clear() >= 1);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_archived_order_whose_confirmation_is_lost_is_archived_once() {
+    let (relay, server) = relayed().await;
+    relay.on("Historique", Plan::Every(3), Deed::Swallow);
+    deliver_many(&server, "unconfirmed", 50).await;
+    assert!(relay.clear() >= 2);
+    assert_eq!(server.watcher_now().await.counts.unwrap().errors, 0);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_black_hole_is_left_and_what_happened_meanwhile_is_archived() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let server = watching(&relay.uri(), fresh(set).await, |config| {
+        config.operation_timeout = Duration::from_secs(2);
+    })
+    .await;
+    relay.pause();
+    for number in 0..10 {
+        deliver(&server.database, &format!("dark-{number}")).await;
+    }
+    server.health(tonic_health::ServingStatus::NotServing).await;
+    relay.resume();
+    settled(&server.database).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_never_opens_is_tried_ever_more_slowly_and_recovers_by_itself() {
+    let (relay, server) = relayed().await;
+    relay.on("$changeStream", Plan::Always, Deed::Cut);
+    relay.cut();
+    deliver(&server.database, "waits").await;
+    server.watcher_is(pb::WatcherState::Retrying).await;
+    let before = relay.hits();
+    let span = Duration::from_secs(4);
+    tokio::time::sleep(span).await;
+    let tries = relay.hits() - before;
+    assert!(tries < 5 * span.as_secs() as u32, "{tries} in {span:?}");
+    let watcher = server.watcher_now().await;
+    assert_eq!(watcher.state(), pb::WatcherState::Retrying, "{watcher:?}");
+    assert!(
+        watcher.last_error.contains("can't be reached"),
+        "{watcher:?}"
+    );
+    relay.clear();
+    settled(&server.database).await;
+    server.watcher_is(pb::WatcherState::Watching).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_opens_and_breaks_for_ever_is_tried_ever_more_slowly() {
+    let (relay, server) = relayed().await;
+    relay.on("getMore", Plan::Always, Deed::Cut);
+    deliver(&server.database, "waits").await;
+    server.watcher_is(pb::WatcherState::Retrying).await;
+    let before = relay.hits();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let tries = relay.hits() - before;
+    assert!(tries <= 8, "{tries} tries in 4 s do not slow down");
+    relay.clear();
+    settled(&server.database).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn no_weather_loses_an_order() {
+    let seed = seed();
+    let (relay, server) = relayed().await;
+    for (place, (bytes, deed)) in [
+        ("$changeStream", Deed::Cut),
+        ("getMore", Deed::Swallow),
+        ("getMore", Deed::Cut),
+        ("insert", Deed::Swallow),
+        ("archd_state", Deed::Cut),
+        ("Commande", Deed::Delay(Duration::from_millis(20))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        relay.on(bytes, Plan::OneIn(5, seed.wrapping_add(place as u64)), deed);
+    }
+    for number in 0..300 {
+        deliver(&server.database, &format!("weather-{number}")).await;
+    }
+    relay.clear();
+    settled(&server.database).await;
+    server.shut_down().await;
+}

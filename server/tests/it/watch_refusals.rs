@@ -1,0 +1,212 @@
+//! Whatever the database answers while orders are read and written, each is archived once.
+
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use order_archiver_api::v1 as pb;
+
+use crate::{
+    faults::{FailPoints, deliver, settled, state},
+    support::{TestServer, eventually, order},
+};
+
+/// Codes that a cursor dies of and a new one does not: not now, not here, killed.
+const PASSING: [i32; 3] = [43, 189, 11601];
+
+#[tokio::test]
+async fn a_stream_that_the_database_ends_is_opened_again() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    for code in PASSING {
+        let fail = doc! {
+            "configureFailPoint": "failGetMoreAfterCursorCheckout", "mode": { "times": 1 }, "data": { "errorCode": code },
+        };
+        points.set.configure_fail_point(fail).await.unwrap();
+        deliver(&server.database, &format!("code {code} first")).await;
+        deliver(&server.database, &format!("code {code} then")).await;
+        settled(&server.database).await;
+    }
+    let gap = state(&server.database)
+        .await
+        .get_document("closed_gap")
+        .unwrap()
+        .clone();
+    assert_eq!(gap.get_str("cause").unwrap(), "first start");
+    server.shut_down().await;
+}
+
+/// What the database is doing for the server's stream.
+async fn operation(server: &TestServer, filter: Document) -> Document {
+    let admin = server.database.client().database("admin");
+    eventually(async || {
+        let all = doc! { "$currentOp": { "allUsers": true, "idleCursors": true } };
+        let mut filter = filter.clone();
+        filter.insert("ns", format!("{}.Commande", server.database.name()));
+        let pipeline = [all, doc! { "$match": filter }];
+        let found = admin.aggregate(pipeline).await.unwrap();
+        let found: Vec<Document> = found.try_collect().await.unwrap();
+        found.into_iter().next()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stream_that_an_operator_kills_is_opened_again() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    let reading = doc! { "op": "getmore" };
+    let killed = operation(&server, reading.clone()).await;
+    let admin = server.database.client().database("admin");
+    let kill = doc! { "killOp": 1, "op": killed.get("opid").unwrap() };
+    admin.run_command(kill).await.unwrap();
+    deliver(&server.database, "after killOp").await;
+    server.archived(1).await;
+    let reading = operation(&server, reading).await;
+    let cursor = reading
+        .get_document("cursor")
+        .unwrap()
+        .get("cursorId")
+        .unwrap();
+    let kill = doc! { "killCursors": "Commande", "cursors": [cursor] };
+    server.database.run_command(kill).await.unwrap();
+    deliver(&server.database, "after killCursors").await;
+    settled(&server.database).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_write_that_a_majority_does_not_confirm_is_looked_up() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    let concern =
+        doc! { "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } };
+    points.fail(&["insert"], doc! { "times": 1 }, concern).await;
+    deliver(&server.database, "unconfirmed").await;
+    settled(&server.database).await;
+    archived_once(&server, 1).await;
+    server.shut_down().await;
+}
+
+/// That the watcher counts so many orders, none of them twice.
+async fn archived_once(server: &TestServer, count: i64) {
+    let counts = eventually(async || {
+        let counts = server.watcher_now().await.counts.unwrap();
+        (counts.archived > 0).then_some(counts)
+    })
+    .await;
+    assert_eq!(
+        (counts.archived, counts.duplicates, counts.errors),
+        (count, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_write_that_is_cut_twice_is_looked_up_and_sent_again() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    let cut = doc! { "closeConnection": true };
+    points.fail(&["insert"], doc! { "times": 2 }, cut).await;
+    deliver(&server.database, "cut").await;
+    settled(&server.database).await;
+    archived_once(&server, 1).await;
+    server.shut_down().await;
+}
+
+/// An insert is never more than one message of 16 MiB, so that its one reply tells of every document in it.
+#[tokio::test]
+async fn a_large_write_that_is_refused_halfway_is_finished_later() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    let refuse = doc! { "errorCode": 13 };
+    points.fail(&["insert"], doc! { "skip": 1 }, refuse).await;
+    let large = (0..5).map(|number| {
+        let mut order = order(format!("large {number}"));
+        order.insert("notes", "x".repeat(5 << 20));
+        order
+    });
+    server.insert("Commande", large).await;
+    server.watcher_is(pb::WatcherState::Retrying).await;
+    let halfway = server.all("Historique").await.len();
+    assert!((1..5).contains(&halfway), "{halfway}");
+    let watcher = server.watcher_now().await;
+    assert!(
+        watcher.last_error.contains("may not run `insert`"),
+        "{watcher:?}"
+    );
+    points.mend().await;
+    settled(&server.database).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_history_that_is_lost_is_made_up_for() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    let (config, database) = (server.config.clone(), server.database.clone());
+    server.shut_down().await;
+    deliver(&database, "in the gap").await;
+    let lost = doc! { "errorCode": 286 };
+    // The aggregations before the stream are those that look at the watcher.
+    points.fail(&["getMore"], doc! { "times": 1 }, lost).await;
+    let server = TestServer::launch(config, database).await;
+    server.ready().await;
+    settled(&server.database).await;
+    server.watcher_is(pb::WatcherState::Watching).await;
+    let gap = state(&server.database)
+        .await
+        .get_document("closed_gap")
+        .unwrap()
+        .clone();
+    assert!(
+        gap.get_str("cause")
+            .unwrap()
+            .contains("history no longer reaches back"),
+        "{gap}"
+    );
+    server.shut_down().await;
+}
+
+/// Right after an election a primary can have an order and not know yet that a majority has it: a read must wait for that.
+#[tokio::test]
+async fn an_order_is_read_no_earlier_than_the_history_told_of_it() {
+    let points = FailPoints::turn().await;
+    let server = points.watching().await;
+    server
+        .database
+        .run_command(doc! { "profile": 2 })
+        .await
+        .unwrap();
+    deliver(&server.database, "told").await;
+    settled(&server.database).await;
+    server
+        .database
+        .run_command(doc! { "profile": 0 })
+        .await
+        .unwrap();
+    let told = doc! { "op": "i", "o.numero_commande": "told", "ns": format!("{}.Commande", server.database.name()) };
+    let oplog = server
+        .database
+        .client()
+        .database("local")
+        .collection::<Document>("oplog.rs");
+    let told = oplog
+        .find_one(told)
+        .await
+        .unwrap()
+        .unwrap()
+        .get_timestamp("ts")
+        .unwrap();
+    let reads =
+        doc! { "command.aggregate": "Commande", "command.pipeline.0.$match": { "$exists": true } };
+    let profile = server.collection("system.profile");
+    let read = profile.find_one(reads).await.unwrap().unwrap();
+    let concern = read
+        .get_document("command")
+        .unwrap()
+        .get_document("readConcern")
+        .unwrap();
+    assert!(
+        concern.get_timestamp("afterClusterTime").unwrap() >= told,
+        "{concern}"
+    );
+    server.shut_down().await;
+}
