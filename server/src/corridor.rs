@@ -115,7 +115,10 @@ impl Corridor {
     pub async fn archive_chunk(&self, selection: &Selection, door: Door) -> Result<Report, Error> {
         let span = info_span!("chunk", door = door.name());
         async {
-            let Gathered { bundles, rest } = self.store.gather(selection).await?;
+            // Without its unique index the archive would take one number twice, so no chunk trusts that it is still there.
+            let (gathered, ()) =
+                futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
+            let Gathered { bundles, rest } = gathered;
             let last = bundles.last().map(|bundle| bundle.order.id().to_owned());
             let judged = bundles
                 .into_iter()

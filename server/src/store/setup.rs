@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
-    pub(super) async fn prepare_archive(&self) -> Result<(), Error> {
+    pub async fn prepare_archive(&self) -> Result<(), Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index

@@ -44,9 +44,6 @@ impl Store {
     /// A duplicate key is looked up: the same order is a duplicate, another one under the same number a conflict. After an answer
     /// that did not come, the archive is read to see what it holds, and only the rest is sent again.
     pub async fn write(&self, documents: &[ArchiveDocument]) -> Result<Vec<Written>, Error> {
-        if !documents.is_empty() {
-            self.prepare_archive().await?;
-        }
         let mut outcomes: Vec<Option<Written>> = vec![None; documents.len()];
         let mut pauses = backon::BackoffBuilder::build(self.backoff());
         let mut uncertain = false;
