@@ -44,6 +44,18 @@ async fn a_stream_that_is_cut_again_while_it_resumes_loses_nothing() {
 /// The negative control: this is what the watcher would be if the driver kept its place.
 #[tokio::test]
 async fn the_drivers_own_change_stream_loses_orders_in_the_same_weather() {
+    // An order is lost when it is delivered between two cuts, which most rounds see but not every one.
+    const ROUNDS: usize = 12;
+    for _ in 0..ROUNDS {
+        if lost_by_the_driver().await > 0 {
+            return;
+        }
+    }
+    panic!("the audit saw no loss in {ROUNDS} rounds, so it would see none of ours");
+}
+
+/// How many orders a plain watcher loses in one round of the weather.
+async fn lost_by_the_driver() -> usize {
     let set = ReplicaSet::shared().await.unwrap();
     let database = fresh(set).await;
     let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
@@ -91,10 +103,7 @@ async fn the_drivers_own_change_stream_loses_orders_in_the_same_weather() {
     .unwrap();
     let audit = audit::audit(&database).await.unwrap();
     let lost = |line: &&String| line.starts_with("lost-") && line.ends_with(": not archived");
-    assert!(
-        audit.differences.iter().filter(lost).count() > 0,
-        "{audit:#?}"
-    );
+    audit.differences.iter().filter(lost).count()
 }
 
 #[tokio::test]
