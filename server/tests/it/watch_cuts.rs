@@ -36,8 +36,13 @@ async fn a_stream_that_is_cut_goes_on_from_its_last_place() {
 async fn a_stream_that_is_cut_again_while_it_resumes_loses_nothing() {
     let (relay, server) = relayed().await;
     hostile(&relay);
-    deliver_many(&server, "cut twice", 300).await;
-    assert!(relay.clear() >= 2);
+    for number in 0..300 {
+        deliver(&server.database, &format!("cut twice-{number}")).await;
+    }
+    // In weather that never clears up the pauses between tries grow long; what counts is that nothing is lost in it.
+    eventually(async || (relay.hits() >= 2).then_some(())).await;
+    relay.clear();
+    settled(&server.database).await;
     server.shut_down().await;
 }
 
