@@ -137,34 +137,6 @@ async fn a_large_write_that_is_refused_halfway_is_finished_later() {
     server.shut_down().await;
 }
 
-#[tokio::test]
-async fn a_history_that_is_lost_is_made_up_for() {
-    let points = FailPoints::turn().await;
-    let server = points.watching().await;
-    let (config, database) = (server.config.clone(), server.database.clone());
-    server.shut_down().await;
-    deliver(&database, "in the gap").await;
-    let lost = doc! { "errorCode": 286 };
-    // The aggregations before the stream are those that look at the watcher.
-    points.fail(&["getMore"], doc! { "times": 1 }, lost).await;
-    let server = TestServer::launch(config, database).await;
-    server.ready().await;
-    settled(&server.database).await;
-    server.watcher_is(pb::WatcherState::Watching).await;
-    let gap = state(&server.database)
-        .await
-        .get_document("closed_gap")
-        .unwrap()
-        .clone();
-    assert!(
-        gap.get_str("cause")
-            .unwrap()
-            .contains("history no longer reaches back"),
-        "{gap}"
-    );
-    server.shut_down().await;
-}
-
 /// Right after an election a primary can have an order and not know yet that a majority has it: a read must wait for that.
 #[tokio::test]
 async fn an_order_is_read_no_earlier_than_the_history_told_of_it() {
