@@ -80,8 +80,6 @@ pub struct Report {
     pub passed: Vec<Passed>,
     /// The delivered ones, counted.
     pub counts: Counts,
-    /// The `_id` of the last order that was gathered; none when there was no order.
-    pub last: Option<Value>,
     /// What was left out because the orders are large; archive it next.
     pub rest: Option<Selection>,
 }
@@ -104,33 +102,37 @@ impl Corridor {
         let mut passed = Vec::new();
         let mut next = Some(selection);
         while let Some(selection) = next {
-            let chunk = self.archive_chunk(&selection, door).await?;
+            let moment = DateTime::from_system_time(SystemTime::now());
+            let chunk = self.archive_chunk(&selection, door, moment).await?;
             passed.extend(chunk.passed);
             next = chunk.rest;
         }
         Ok(passed)
     }
 
-    /// Archives as many of the selected orders as are worth holding in memory at once.
-    pub async fn archive_chunk(&self, selection: &Selection, door: Door) -> Result<Report, Error> {
+    /// Archives as many of the selected orders as are worth holding in memory at once; `moment` is their `date_archivage`.
+    pub async fn archive_chunk(
+        &self,
+        selection: &Selection,
+        door: Door,
+        moment: DateTime,
+    ) -> Result<Report, Error> {
         let span = info_span!("chunk", door = door.name());
         async {
             // Without its unique index the archive would take one number twice, so no chunk trusts that it is still there.
             let (gathered, ()) =
                 futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
             let Gathered { bundles, rest } = gathered;
-            let last = bundles.last().map(|bundle| bundle.order.id().to_owned());
             let judged = bundles
                 .into_iter()
                 .map(|bundle| (judge(&bundle, self.store.delivered()), bundle))
                 .collect();
-            let prepared = self.enrich(judged);
+            let prepared = self.enrich(judged, moment);
             let passed = self.write(prepared).await?;
             let counts = self.announce(&passed, door).await?;
             Ok(Report {
                 passed,
                 counts,
-                last,
                 rest,
             })
         }
@@ -139,9 +141,9 @@ impl Corridor {
     }
 
     /// Turns what is to be archived into documents, and refuses those that the database could not hold.
-    fn enrich(&self, judged: Vec<(Verdict, Bundle)>) -> Prepared {
+    fn enrich(&self, judged: Vec<(Verdict, Bundle)>, moment: DateTime) -> Prepared {
         let stamp = Stamp {
-            date_archivage: DateTime::from_system_time(SystemTime::now()),
+            date_archivage: moment,
             archived_by: self.archived_by.clone(),
         };
         let mut prepared = Prepared::default();
@@ -210,6 +212,20 @@ impl Corridor {
         for order in passed {
             counts += counted(&order.outcome);
         }
+        self.tell(counts, door).await
+    }
+
+    /// Announces orders of which nothing but their place in the archive was looked at.
+    pub async fn pass_by(&self, duplicates: i64, door: Door) -> Result<Counts, Error> {
+        let counts = Counts {
+            found: duplicates,
+            duplicates,
+            ..Counts::default()
+        };
+        self.tell(counts, door).await
+    }
+
+    async fn tell(&self, counts: Counts, door: Door) -> Result<Counts, Error> {
         self.store.count(door.name(), &counts).await?;
         let Counts {
             found,

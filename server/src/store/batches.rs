@@ -4,14 +4,14 @@ use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::{field, joined},
+    command::{joined, write_concern},
     counters::{from_document, to_document},
     orders::NearMiss,
     setup::whole,
 };
 use crate::domain::{
     counts::Counts,
-    raw::{self, Value, ValueRef, Writer},
+    raw::{self, ValueRef, Writer, kind},
 };
 
 /// Where a batch is in its life.
@@ -68,6 +68,11 @@ impl StopReason {
         (StopReason::Unbalanced, "unbalanced"),
         (StopReason::Interrupted, "interrupted"),
     ];
+
+    /// The reason's name in the database.
+    pub fn name(self) -> &'static str {
+        name_in(&StopReason::NAMES, self)
+    }
 }
 
 fn name_in<T: PartialEq>(names: &[(T, &'static str)], wanted: T) -> &'static str {
@@ -130,36 +135,24 @@ pub struct Batch {
     pub near_misses: Vec<NearMiss>,
 }
 
-/// What came of asking for a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Claim {
-    /// A new batch, for the caller to run.
-    New(Batch),
-    /// This one is active already, here or elsewhere.
-    Active(Batch),
-    /// The request id belongs to this one.
-    Known(Batch),
-}
-
 impl Store {
-    /// Asks for a batch: makes one, unless one is active or the request id is known.
-    pub async fn claim_batch(
+    /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is known. The flag says whether
+    /// the batch was there before.
+    pub async fn ask_for_batch(
         &self,
         options: &Options,
         request_id: Option<&str>,
         instance: &str,
-    ) -> Result<Claim, Error> {
+    ) -> Result<(Batch, bool), Error> {
         const TRIES: usize = 10;
         for _ in 0..TRIES {
-            // First of all: a request that is repeated because its batch died must not be told that it still runs.
-            self.bury_silent_batches().await?;
             if let Some(request_id) = request_id
                 && let Some(batch) = self.find_batch(doc! { "request_id": request_id }).await?
             {
-                return Ok(Claim::Known(batch));
+                return Ok((batch, true));
             }
             if let Some(batch) = self.find_batch(doc! { "active": true }).await? {
-                return Ok(Claim::Active(batch));
+                return Ok((batch, true));
             }
             let id = uuid::Uuid::now_v7().to_string();
             if self
@@ -167,7 +160,7 @@ impl Store {
                 .await?
                 && let Some(batch) = self.batch(&id).await?
             {
-                return Ok(Claim::New(batch));
+                return Ok((batch, false));
             }
         }
         Err(Error::Unavailable(
@@ -186,7 +179,7 @@ impl Store {
         let mut stage = doc! {
             "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
             "options": options_document(options), "counts": to_document(&Counts::default()),
-            "created": "$$NOW", "updated": "$$NOW", "alive_until": self.alive_until(),
+            "created": "$$NOW", "updated": "$$NOW", "alive_until": "$$NOW",
         };
         if let Some(request_id) = request_id {
             stage.insert("request_id", doc! { "$literal": request_id });
@@ -203,24 +196,6 @@ impl Store {
             Err(Error::Refused { code: 11000, .. }) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Ends batches whose instance has been silent for too long.
-    pub async fn bury_silent_batches(&self) -> Result<(), Error> {
-        let silent = doc! { "active": true, "$expr": { "$lt": ["$alive_until", "$$NOW"] } };
-        let end = doc! {
-            "state": State::Failed.name(), "stop_reason": name_in(&StopReason::NAMES, StopReason::Interrupted), "ended": "$$NOW", "updated": "$$NOW",
-            "message": "the instance that ran it stopped without a word; what it archived is safe, and the next batch takes up the rest",
-        };
-        self.update_batch(
-            silent,
-            vec![
-                doc! { "$set": end },
-                doc! { "$unset": ["active", "alive_until"] },
-            ],
-        )
-        .await
-        .map(|_| ())
     }
 
     /// One batch.
@@ -263,125 +238,34 @@ impl Store {
             .collect()
     }
 
-    /// Notes that a batch has begun.
-    pub async fn begin_batch(
-        &self,
-        id: &str,
-        estimated_total: i64,
-        warnings: &[String],
-    ) -> Result<bool, Error> {
-        let set = doc! {
-            "state": { "$cond": [{ "$eq": ["$state", State::Cancelling.name()] }, State::Cancelling.name(), State::Running.name()] },
-            "started": "$$NOW", "updated": "$$NOW", "alive_until": self.alive_until(),
-            "estimated_total": estimated_total, "warnings": { "$literal": warnings },
-        };
-        self.update_batch(active(id), vec![doc! { "$set": set }])
-            .await
-    }
-
-    /// Saves the counters and the position of a batch together, after a chunk. False when it is not this instance's any more.
-    pub async fn save_batch(
-        &self,
-        id: &str,
-        counts: &Counts,
-        position: &Value,
-    ) -> Result<bool, Error> {
-        let mut set = Writer::default();
-        set.document("counts", &plain(&to_document(counts)));
-        set.document("position", &field("$literal", position.as_ref()));
-        let times = plain(&doc! { "updated": "$$NOW", "alive_until": self.alive_until() });
-        let stage = joined(&[&set.finish(), &times]);
-        self.update_batch_raw(
-            plain(&active(id)),
-            &[field(
-                "$set",
-                ValueRef {
-                    kind: raw::kind::DOCUMENT,
-                    bytes: stage.as_bytes(),
-                },
-            )],
-        )
-        .await
-    }
-
-    /// Says that the instance that runs a batch is alive. False when the batch is not active any more.
-    pub async fn keep_batch(&self, id: &str) -> Result<bool, Error> {
-        self.update_batch(
-            active(id),
-            vec![doc! { "$set": { "alive_until": self.alive_until() } }],
-        )
-        .await
-    }
-
     /// Asks a batch to stop. False when it has ended.
     pub async fn cancel_batch(&self, id: &str) -> Result<bool, Error> {
-        self.update_batch(
-            active(id),
-            vec![doc! { "$set": { "state": State::Cancelling.name(), "updated": "$$NOW" } }],
-        )
-        .await
+        let set = doc! { "$set": { "state": State::Cancelling.name(), "updated": "$$NOW" } };
+        Ok(self.change_batch(&active(id), plain(&set)).await?.is_some())
     }
 
-    /// Notes that a batch has ended.
-    pub async fn end_batch(
+    /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
+    pub(super) async fn change_batch(
         &self,
-        id: &str,
-        state: State,
-        reason: StopReason,
-        message: &str,
-        counts: &Counts,
-        near_misses: &[NearMiss],
-    ) -> Result<bool, Error> {
-        let misses: Vec<Document> =
-            near_misses.iter().map(|miss| doc! { "status": &miss.status, "orders": miss.orders, "examples": &miss.examples }).collect();
-        let set = doc! {
-            "state": state.name(), "stop_reason": name_in(&StopReason::NAMES, reason), "message": { "$literal": message },
-            "counts": to_document(counts), "near_misses": { "$literal": misses }, "ended": "$$NOW", "updated": "$$NOW",
+        query: &Document,
+        stage: RawDocumentBuf,
+    ) -> Result<Option<Document>, Error> {
+        let mut command = Writer::default();
+        command
+            .string("findAndModify", &self.names.batches)
+            .document("query", &plain(query));
+        let stage = ValueRef {
+            kind: kind::DOCUMENT,
+            bytes: stage.as_bytes(),
         };
-        self.update_batch(
-            active(id),
-            vec![
-                doc! { "$set": set },
-                doc! { "$unset": ["active", "alive_until"] },
-            ],
-        )
-        .await
-    }
-
-    /// Until when the instance that runs a batch need not be heard of.
-    fn alive_until(&self) -> Document {
-        doc! { "$add": ["$$NOW", self.lease_millis()] }
-    }
-
-    async fn update_batch(&self, query: Document, stages: Vec<Document>) -> Result<bool, Error> {
-        let stages: Vec<RawDocumentBuf> = stages.iter().map(plain).collect();
-        self.update_batch_raw(plain(&query), &stages).await
-    }
-
-    /// Updates the batches that match; says whether there was one. Repeating such an update does no harm.
-    async fn update_batch_raw(
-        &self,
-        query: RawDocumentBuf,
-        stages: &[RawDocumentBuf],
-    ) -> Result<bool, Error> {
-        let mut statement = Writer::default();
-        statement.document("q", &query);
-        statement
-            .array(
-                "u",
-                stages.iter().map(|stage| ValueRef {
-                    kind: raw::kind::DOCUMENT,
-                    bytes: stage.as_bytes(),
-                }),
-            )
-            .bool("multi", true);
-        let command = self.write_command(
-            &rawdoc! { "update": self.names.batches.as_str() },
-            "updates",
-            &[statement.finish()],
-        );
-        let reply = self.write_retried(&command).await?;
-        Ok(whole(reply.get("n")) > 0)
+        command
+            .array("update", [stage])
+            .bool("new", true)
+            // The position is an order's `_id`, which may be text that is not UTF-8.
+            .document("fields", &rawdoc! { "position": 0 })
+            .document("writeConcern", &write_concern());
+        let reply = self.write_retried(&command.finish()).await?;
+        Ok(reply.get_document("value").ok().cloned())
     }
 }
 
@@ -389,7 +273,7 @@ fn active(id: &str) -> Document {
     doc! { "_id": id, "active": true }
 }
 
-fn plain(document: &Document) -> RawDocumentBuf {
+pub(super) fn plain(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
 }
 

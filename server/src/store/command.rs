@@ -211,7 +211,8 @@ pub(super) fn checked(reply: Document) -> Result<Document, Error> {
     }
 }
 
-fn write_concern() -> RawDocumentBuf {
+/// Confirmed by a majority, or an answer that it is not yet.
+pub(super) fn write_concern() -> RawDocumentBuf {
     rawdoc! { "w": "majority", "wtimeout": i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX) }
 }
 
@@ -258,6 +259,14 @@ pub(super) fn field(key: &str, value: ValueRef<'_>) -> RawDocumentBuf {
     let mut writer = Writer::with_capacity(value.bytes.len() + key.len() + 16);
     writer.value(key, value);
     writer.finish()
+}
+
+/// A document as a value inside another.
+pub(super) fn document_value(document: &RawDocument) -> ValueRef<'_> {
+    ValueRef {
+        kind: kind::DOCUMENT,
+        bytes: document.as_bytes(),
+    }
 }
 
 /// `{ name: { $in: [values] } }`.

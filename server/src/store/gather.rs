@@ -13,42 +13,38 @@ use futures::future::try_join_all;
 
 use super::{
     Error, Store,
-    command::{document, field, is_any_of, joined},
+    command::{document, document_value, field, is_any_of, joined},
 };
 use crate::domain::{
     enrich::MISSING_FIELDS,
     join_key::JoinKey,
     order::{AlreadyArchived, Bundle, NUMERO, Order, Reference},
-    raw::{self, Value, ValueRef, Writer, kind},
+    raw::{self, Value, ValueRef, Writer},
 };
 
 /// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the finds hardly does.
 const FEW: usize = 2;
 /// A chunk is cut once its orders hold this many bytes, so that memory stays bounded however large they are.
-const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// The types that can be ids: see [`JoinKey`].
 const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "objectId"];
+
+/// Documents that orders refer to, by their ids.
+type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
 
 /// Which orders to gather.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selection {
     /// These orders, by their `_id`.
     Ids(Vec<Value>),
-    /// The next delivered orders, by `_id`.
-    Page {
-        /// The last `_id` of the page before.
-        after: Option<Value>,
-        /// At most this many.
-        limit: usize,
-        /// Only orders with an earlier `date_commande`.
-        before: Option<bson::DateTime>,
-    },
+    /// These orders, read a moment ago, of which the archive holds none.
+    Read(Vec<Order>),
 }
 
 /// What was gathered.
 #[derive(Debug)]
 pub struct Gathered {
-    /// The bundles, by `_id` where a page was asked for.
+    /// The bundles.
     pub bundles: Vec<Bundle>,
     /// What was left out because the orders are large; gather it next.
     pub rest: Option<Selection>,
@@ -64,10 +60,17 @@ impl Store {
                     rest: None,
                 }),
                 // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
-                Err(Error::Refused { .. }) => self.gather_by_find(selection).await,
+                Err(Error::Refused { .. }) => self.gather_by_find(ids).await,
                 Err(error) => Err(error),
             },
-            _ => self.gather_by_find(selection).await,
+            Selection::Ids(ids) => self.gather_by_find(ids).await,
+            Selection::Read(orders) => {
+                let references = self.all_references(orders).await?;
+                Ok(Gathered {
+                    bundles: bundles(orders.clone(), &references, &HashMap::new()),
+                    rest: None,
+                })
+            }
         }
     }
 
@@ -92,75 +95,28 @@ impl Store {
     }
 
     /// Gathers with one `find` for the orders and one for each kind of reference.
-    pub async fn gather_by_find(&self, selection: &Selection) -> Result<Gathered, Error> {
-        let (documents, cut) = self
-            .rows_up_to(&self.orders_command(selection), CHUNK_BYTES)
-            .await?;
+    pub async fn gather_by_find(&self, ids: &[Value]) -> Result<Gathered, Error> {
+        let mut command = Writer::default();
+        command
+            .string("find", &self.names.orders)
+            .document("filter", &is_any_of("_id", ids));
+        let command = joined(&[&command.finish(), &self.read_options()]);
+        let (documents, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
         let orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
-        let (references, archived) = futures::try_join!(
-            try_join_all(Reference::ALL.map(|reference| self.references(reference, &orders))),
-            self.already_archived(&orders)
-        )?;
-        let rest = if cut {
-            rest_of(selection, &orders)
-        } else {
-            None
-        };
-        let bundles = orders
-            .into_iter()
-            .map(|order| Bundle {
-                references: Reference::ALL.map(|reference| {
-                    references[reference as usize]
-                        .get(&JoinKey::of(order.get(reference.id_field())?)?)
-                        .cloned()
-                }),
-                archived: archived.get(&order.id().to_owned()).cloned(),
-                order,
-            })
-            .collect();
+        let rest = cut.then(|| Selection::Ids(without(ids, &orders)));
+        let (references, archived) =
+            futures::try_join!(self.all_references(&orders), self.already_archived(&orders))?;
+        let bundles = bundles(orders, &references, &archived);
         Ok(Gathered { bundles, rest })
     }
 
-    fn orders_command(&self, selection: &Selection) -> RawDocumentBuf {
-        let mut command = Writer::default();
-        command.string("find", &self.names.orders);
-        match selection {
-            Selection::Ids(ids) => {
-                command.document("filter", &is_any_of("_id", ids));
-            }
-            Selection::Page {
-                after,
-                limit,
-                before,
-            } => {
-                let mut filter = rawdoc! { STATUS_KEY: self.delivered.as_str() };
-                if let Some(before) = before {
-                    filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": *before } }]);
-                }
-                // As an expression it walks on over all types of `_id`; a plain `$gt` would end with the type that it compares with.
-                if let Some(after) = after {
-                    let literal = field("$literal", after.as_ref());
-                    let mut beyond = Writer::default();
-                    let sides = [Value::string("$_id"), document_value(&literal).to_owned()];
-                    beyond.array("$gt", sides.iter().map(Value::as_ref));
-                    filter = joined(&[&filter, &field("$expr", document_value(&beyond.finish()))]);
-                }
-                command
-                    .document("filter", &filter)
-                    .document("sort", &rawdoc! { "_id": 1 })
-                    .document("hint", &rawdoc! { "_id": 1 });
-                command.int32("limit", i32::try_from(*limit).unwrap_or(i32::MAX));
-            }
-        }
-        joined(&[&command.finish(), &self.read_options()])
+    /// The documents that the orders refer to, of all kinds.
+    async fn all_references(&self, orders: &[Order]) -> Result<Vec<ById>, Error> {
+        try_join_all(Reference::ALL.map(|reference| self.references(reference, orders))).await
     }
 
     /// The documents of one kind that the orders refer to, by their ids.
-    async fn references(
-        &self,
-        reference: Reference,
-        orders: &[Order],
-    ) -> Result<HashMap<JoinKey, Arc<RawDocumentBuf>>, Error> {
+    async fn references(&self, reference: Reference, orders: &[Order]) -> Result<ById, Error> {
         let mut wanted: HashMap<JoinKey, Value> = HashMap::new();
         for id in orders
             .iter()
@@ -247,40 +203,35 @@ impl Store {
     }
 }
 
-const STATUS_KEY: &bson::raw::CStr = bson::raw::cstr!("status");
-
-fn document_value(document: &RawDocument) -> ValueRef<'_> {
-    ValueRef {
-        kind: kind::DOCUMENT,
-        bytes: document.as_bytes(),
-    }
-}
-
 fn raw_document(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("commands are built of values that BSON can hold")
 }
 
+/// Joins orders with the documents that they refer to and with their places in the archive.
+fn bundles(
+    orders: Vec<Order>,
+    references: &[ById],
+    archived: &HashMap<Value, AlreadyArchived>,
+) -> Vec<Bundle> {
+    let bundle = |order: Order| Bundle {
+        references: Reference::ALL.map(|reference| {
+            references[reference as usize]
+                .get(&JoinKey::of(order.get(reference.id_field())?)?)
+                .cloned()
+        }),
+        archived: archived.get(&order.id().to_owned()).cloned(),
+        order,
+    };
+    orders.into_iter().map(bundle).collect()
+}
+
 /// What is left to gather after the orders of a cut chunk.
-fn rest_of(selection: &Selection, gathered: &[Order]) -> Option<Selection> {
-    match selection {
-        Selection::Ids(ids) => {
-            let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
-            Some(Selection::Ids(
-                ids.iter()
-                    .filter(|id| !done.contains(&id.as_ref()))
-                    .cloned()
-                    .collect(),
-            ))
-        }
-        Selection::Page { limit, before, .. } => {
-            let last = gathered.last()?;
-            Some(Selection::Page {
-                after: Some(last.id().to_owned()),
-                limit: limit - gathered.len(),
-                before: *before,
-            })
-        }
-    }
+fn without(ids: &[Value], gathered: &[Order]) -> Vec<Value> {
+    let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
+    ids.iter()
+        .filter(|id| !done.contains(&id.as_ref()))
+        .cloned()
+        .collect()
 }
 
 fn projection(reference: Reference) -> Document {

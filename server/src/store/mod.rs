@@ -35,6 +35,10 @@ pub mod orders;
 
 pub mod batches;
 
+pub mod running;
+
+pub mod pages;
+
 pub mod changes;
 
 pub mod watch;

@@ -47,7 +47,6 @@ impl Store {
     /// Fails when the archive holds one number twice, or has an index on the number that does not keep it unique.
     pub async fn prepare(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.bury_silent_batches().await?;
         self.create_indexes(&self.names.batches, vec![
             doc! { "key": { "active": 1 }, "name": "one_active", "unique": true, "partialFilterExpression": { "active": true } },
             doc! { "key": { "request_id": 1 }, "name": "request_id", "unique": true, "partialFilterExpression": { "request_id": { "$type": "string" } } },

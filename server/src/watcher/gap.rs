@@ -87,10 +87,9 @@ impl Watcher {
         Ok(succeeded)
     }
 
-    /// Waits for a batch to end, and says how; none when it has been deleted. One whose instance has died ends here.
+    /// Waits for a batch to end, and says how; none when it has been deleted. One whose instance has died is taken up by another.
     async fn end_of(&self, id: &str) -> Result<Option<State>, Error> {
         loop {
-            self.store.bury_silent_batches().await?;
             match self.store.batch(id).await? {
                 Some(batch) if !batch.state.is_final() => sleep(GLANCE).await,
                 batch => return Ok(batch.map(|batch| batch.state)),

@@ -5,7 +5,7 @@ use std::env;
 use archd::{
     config::Config,
     domain::raw::{self, Value},
-    store::{Store, gather::Selection},
+    store::Store,
 };
 use bson::{Binary, Bson, Document, doc, oid::ObjectId, spec::BinarySubtype};
 use devkit::ReplicaSet;
@@ -189,8 +189,7 @@ async fn both_ways_of_gathering_find_the_same() {
         }
         let by_id = |bundle: &archd::domain::order::Bundle| bundle.order.id().bytes.to_vec();
         let mut by_lookup = store.gather_by_lookup(&ids).await.unwrap();
-        let selection = Selection::Ids(ids);
-        let mut by_find = store.gather_by_find(&selection).await.unwrap().bundles;
+        let mut by_find = store.gather_by_find(&ids).await.unwrap().bundles;
         by_lookup.sort_by_key(by_id);
         by_find.sort_by_key(by_id);
         assert_eq!(

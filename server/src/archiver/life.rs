@@ -1,0 +1,370 @@
+//! One life of a batch: a reader pages through the orders, several pages are archived at once, and their counts and the place
+//! behind them are saved together, in the order of the pages.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bson::DateTime;
+use futures::{Stream, StreamExt};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, warn};
+
+use super::{Archiver, End, Ending, page::archive_page};
+use crate::{
+    domain::{counts::Counts, raw::Value},
+    store::{
+        Error,
+        batches::{Batch, Options, State, StopReason},
+        pages::{Page, PageRequest, View},
+        running::{Progress, TakenUp},
+    },
+};
+
+/// Pages that are archived at once: while the database writes one, others are read, joined and enriched.
+const PAGES: usize = 4;
+/// A page of bare `_id`s holds this many times as many orders.
+const IDS_FOR_ONE: usize = 10;
+/// How often the batch is saved while no page is done: so it hears in time what is asked of it.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A life of a batch.
+pub(super) struct Life {
+    archiver: Archiver,
+    taken: TakenUp,
+    options: Options,
+    notes: Mutex<Notes>,
+    /// Whether most orders of the latest page were archived already.
+    mostly_archived: AtomicBool,
+}
+
+/// What the pages under way share.
+struct Notes {
+    /// The `date_archivage` of pages that begin now. Saved before it is used.
+    moment: DateTime,
+    /// Those of the pages under way, in their order, and whether an earlier life may have archived orders of the page.
+    under_way: VecDeque<(DateTime, bool)>,
+    /// Those that earlier lives may have used for orders that they did not count.
+    earlier: Vec<DateTime>,
+    /// How many of the next orders these may be among.
+    doubtful: usize,
+}
+
+impl Notes {
+    /// Every moment that an order may bear which this batch has archived and not counted.
+    fn moments(&self) -> Vec<DateTime> {
+        let under_way = self.under_way.iter().map(|(moment, _)| *moment);
+        let mut moments: Vec<DateTime> = self.earlier.iter().copied().chain(under_way).collect();
+        moments.push(self.moment);
+        moments.dedup();
+        moments
+    }
+}
+
+/// Pages as they are read, and whether an earlier life may have archived orders of them that are not counted.
+type Pages = ReceiverStream<Result<(Page, bool), Error>>;
+
+/// A page that has been archived.
+struct Done {
+    counts: Counts,
+    next: Option<Value>,
+}
+
+impl Life {
+    pub(super) fn new(archiver: &Archiver, taken: TakenUp) -> Life {
+        let earlier = taken.progress.moments.clone();
+        // So many orders can have been under way; others that were delivered since may lie between them.
+        let doubtful = match earlier.len() {
+            0 => 0,
+            _ => 2 * (PAGES + 1) * IDS_FOR_ONE * archiver.chunk_size,
+        };
+        let notes = Notes {
+            moment: now(),
+            under_way: VecDeque::new(),
+            earlier,
+            doubtful,
+        };
+        Life {
+            options: taken.batch.options.clone(),
+            archiver: archiver.clone(),
+            notes: Mutex::new(notes),
+            mostly_archived: AtomicBool::new(false),
+            taken,
+        }
+    }
+
+    /// Archives from where the batch was left until no order is left or there is a reason to stop.
+    pub(super) async fn archive_all(
+        self: Arc<Self>,
+        progress: &mut Progress,
+    ) -> Result<Ending, Error> {
+        let begun = self.begin(progress).await?;
+        let Some(begun) = begun else {
+            return Ok(Ending::Lost);
+        };
+        if let Some(ending) = self.asked_to_stop(&begun) {
+            return Ok(ending);
+        }
+        loop {
+            let budget = match self.options.limit {
+                0 => usize::MAX,
+                limit => usize::try_from(limit - progress.counts.found).unwrap_or(0),
+            };
+            if budget == 0 {
+                return Ok(ended(State::Succeeded, StopReason::Limit));
+            }
+            if progress.exhausted {
+                return Ok(ended(State::Succeeded, StopReason::Exhausted));
+            }
+            if let Some(ending) = self.archive_up_to(budget, progress).await? {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Notes that the batch runs, and what it will meet.
+    async fn begin(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
+        let (archiver, store) = (&self.archiver, &self.archiver.store);
+        if self.options.create_indexes {
+            archiver
+                .patiently(|| store.create_missing_indexes())
+                .await?;
+        }
+        let warnings = archiver.patiently(|| store.missing_indexes()).await?;
+        for warning in &warnings {
+            warn!("{warning}");
+        }
+        // Only a progress bar needs the total, so a database too busy to count is no reason to stop.
+        let total = store
+            .delivered_orders(self.options.before)
+            .await
+            .unwrap_or_default();
+        let total = match self.options.limit {
+            0 => total,
+            limit => total.min(limit),
+        };
+        let lease = &self.taken.lease;
+        let begun = archiver
+            .patiently(|| store.begin_batch(lease, total, &warnings))
+            .await?;
+        match begun {
+            None => Ok(None),
+            Some(_) => self.save(progress).await,
+        }
+    }
+
+    /// Archives at most so many orders. None when it did, or when no order was left.
+    async fn archive_up_to(
+        self: &Arc<Self>,
+        budget: usize,
+        progress: &mut Progress,
+    ) -> Result<Option<Ending>, Error> {
+        let (pages, reader) = self.read(progress.position.clone(), budget);
+        let mut done = self.archive(pages);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut fault = None;
+        let ending = loop {
+            tokio::select! {
+                page = done.next() => match page {
+                    None => break None,
+                    Some(Ok(page)) => self.account(page, progress),
+                    Some(Err(error)) => {
+                        fault = Some(error);
+                        break None;
+                    }
+                },
+                _ = tick.tick() => {}
+                () = self.archiver.stop.cancelled() => break Some(Ending::Released),
+            }
+            if !progress.counts.balance() {
+                let message = "found is not archived + duplicates + errors; this is a fault of the server, please report it".to_owned();
+                break Some(Ending::Batch(super::failed(
+                    StopReason::Unbalanced,
+                    message,
+                )));
+            }
+            let Some(batch) = self.save(progress).await? else {
+                return Ok(Some(Ending::Lost));
+            };
+            if let Some(ending) = self.asked_to_stop(&batch) {
+                break Some(ending);
+            }
+        };
+        // What is under way is finished and counted, whatever ended the reading.
+        drop(reader);
+        while let Some(page) = done.next().await {
+            match (page, &fault) {
+                (Ok(page), None) => self.account(page, progress),
+                (Ok(page), Some(_)) => progress.counts += page.counts,
+                (Err(error), _) => fault = fault.or(Some(error)),
+            }
+        }
+        match fault {
+            Some(error) => Err(error),
+            None => Ok(match self.save(progress).await? {
+                None => Some(Ending::Lost),
+                Some(_) => ending,
+            }),
+        }
+    }
+
+    /// Reads pages ahead of their archiving, until the handle is dropped.
+    fn read(
+        self: &Arc<Self>,
+        mut from: Option<Value>,
+        mut budget: usize,
+    ) -> (Pages, AbortOnDropHandle<()>) {
+        let (sender, pages) = mpsc::channel(1);
+        let life = self.clone();
+        let reading = async move {
+            while budget > 0 {
+                let page = life.next_page(from.take(), budget).await;
+                let ahead = page.as_ref().map_or((None, 0), |(page, _)| {
+                    (page.next.clone(), page.orders.len())
+                });
+                if sender.send(page).await.is_err() || ahead.0.is_none() {
+                    return;
+                }
+                from = ahead.0;
+                budget -= ahead.1;
+            }
+        };
+        let reader = tokio::spawn(reading.in_current_span());
+        (ReceiverStream::new(pages), AbortOnDropHandle::new(reader))
+    }
+
+    /// Reads one page.
+    async fn next_page(&self, from: Option<Value>, budget: usize) -> Result<(Page, bool), Error> {
+        let again = self.notes().doubtful > 0;
+        let view = match self.mostly_archived.load(Ordering::Relaxed) {
+            true => View::Ids,
+            false => View::Whole,
+        };
+        let limit = match view {
+            View::Whole => self.archiver.chunk_size,
+            View::Ids => self.archiver.chunk_size * IDS_FOR_ONE,
+        };
+        let request = PageRequest {
+            from,
+            limit: limit.min(budget),
+            before: self.options.before,
+            view,
+        };
+        let store = &self.archiver.store;
+        let page = self.archiver.patiently(|| store.page(&request)).await?;
+        let mut notes = self.notes();
+        notes.doubtful = notes.doubtful.saturating_sub(page.orders.len());
+        Ok((page, again))
+    }
+
+    /// Archives pages, several at once; they come out in their order.
+    fn archive(self: &Arc<Self>, pages: Pages) -> impl Stream<Item = Result<Done, Error>> + Unpin {
+        let archiving = |page: Result<(Page, bool), Error>| {
+            let life = self.clone();
+            let page = page.map(|(page, again)| (page, self.begin_page(again), again));
+            let task = async move {
+                let (page, moment, again) = page?;
+                life.archive_page(page, moment, again).await
+            };
+            let task = AbortOnDropHandle::new(tokio::spawn(task.in_current_span()));
+            async move {
+                task.await.map_err(|_| Error::Unusable("a page could not be archived because of a fault of the server; please report it".to_owned()))?
+            }
+        };
+        Box::pin(pages.map(archiving).buffered(PAGES))
+    }
+
+    /// Notes that a page is under way, and gives it its moment.
+    fn begin_page(&self, again: bool) -> DateTime {
+        let mut notes = self.notes();
+        let moment = notes.moment;
+        notes.under_way.push_back((moment, again));
+        moment
+    }
+
+    async fn archive_page(
+        &self,
+        page: Page,
+        moment: DateTime,
+        mut again: bool,
+    ) -> Result<Done, Error> {
+        let known = self.notes().moments();
+        let counts = self
+            .archiver
+            .patiently(|| {
+                // What an earlier try has archived bears this page's moment, and counts as archived by it.
+                let moments = if std::mem::replace(&mut again, true) {
+                    &known[..]
+                } else {
+                    &[]
+                };
+                archive_page(&self.archiver, &page, moment, moments)
+            })
+            .await?;
+        self.mostly_archived
+            .store(2 * counts.duplicates > counts.found, Ordering::Relaxed);
+        Ok(Done {
+            counts,
+            next: page.next,
+        })
+    }
+
+    fn account(&self, page: Done, progress: &mut Progress) {
+        self.notes().under_way.pop_front();
+        progress.counts += page.counts;
+        progress.exhausted = page.next.is_none();
+        progress.position = page.next.or(progress.position.take());
+    }
+
+    /// Saves how far the batch is, with a new moment for the pages to come. None when it is not this instance's any more.
+    async fn save(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
+        let next = {
+            let mut notes = self.notes();
+            if notes.doubtful == 0 && !notes.under_way.iter().any(|(_, again)| *again) {
+                notes.earlier.clear();
+            }
+            progress.moments = notes.moments();
+            now().max(DateTime::from_millis(notes.moment.timestamp_millis() + 1))
+        };
+        progress.moments.push(next);
+        let (store, lease) = (&self.archiver.store, &self.taken.lease);
+        let progress = &*progress;
+        let saved = self
+            .archiver
+            .patiently(|| store.save_batch(lease, progress))
+            .await?;
+        self.notes().moment = next;
+        Ok(saved)
+    }
+
+    fn asked_to_stop(&self, batch: &Batch) -> Option<Ending> {
+        (batch.state == State::Cancelling).then(|| ended(State::Cancelled, StopReason::Cancelled))
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ended(state: State, reason: StopReason) -> Ending {
+    Ending::Batch(End {
+        state,
+        reason,
+        message: String::new(),
+    })
+}
+
+fn now() -> DateTime {
+    DateTime::from_system_time(SystemTime::now())
+}

@@ -1,0 +1,200 @@
+//! The runner's side of a batch: taking it up, saving how far it is, ending it. At most one instance has the right to.
+//!
+//! The right is a lease by the database's clock with an epoch: whoever takes a batch up raises its epoch, and what an earlier
+//! runner still says of it is not taken down any more.
+
+use bson::{DateTime, Document, RawDocumentBuf, doc};
+
+use super::{
+    Error, Store,
+    batches::{Batch, State, StopReason, batch_of, plain},
+    command::{field, joined},
+    counters::to_document,
+    orders::NearMiss,
+    setup::whole,
+};
+use crate::domain::{
+    counts::Counts,
+    raw::{self, Value, ValueRef, Writer, kind},
+};
+
+/// The right to run a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    id: String,
+    epoch: i64,
+}
+
+/// How far a batch is: what a later life goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// What became of the orders before the position.
+    pub counts: Counts,
+    /// The `_id` of the first order that is not counted yet; none before the first order.
+    pub position: Option<Value>,
+    /// Whether all orders are counted.
+    pub exhausted: bool,
+    /// The `date_archivage`s that orders from the position on may bear if this batch has archived them, the current one last.
+    pub moments: Vec<DateTime>,
+    /// Why the batch runs slower than it could; empty at full speed.
+    pub throttle: String,
+}
+
+/// A batch that this instance has taken up.
+#[derive(Clone, Debug)]
+pub struct TakenUp {
+    /// The batch.
+    pub batch: Batch,
+    /// The right to run it.
+    pub lease: Lease,
+    /// How far it is.
+    pub progress: Progress,
+    /// How many lives it has had since it was last seen to move, this one included.
+    pub barren_lives: i64,
+}
+
+impl Store {
+    /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been silent for too long.
+    pub async fn take_up_batch(&self, instance: &str) -> Result<Option<TakenUp>, Error> {
+        let silent = doc! { "active": true, "$expr": { "$lte": ["$alive_until", "$$NOW"] } };
+        let one_more =
+            |field: &str| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, 1_i64] };
+        let set = doc! {
+            "instance": { "$literal": instance }, "alive_until": self.alive_until(), "updated": "$$NOW",
+            "epoch": one_more("epoch"), "barren_lives": one_more("barren_lives"),
+        };
+        let Some(document) = self
+            .change_batch(&silent, plain(&doc! { "$set": set }))
+            .await?
+        else {
+            return Ok(None);
+        };
+        let lease = Lease {
+            id: document.get_str("_id").unwrap_or_default().to_owned(),
+            epoch: whole(document.get("epoch")),
+        };
+        Ok(Some(TakenUp {
+            batch: batch_of(&plain(&document))?,
+            progress: self.progress_of(&lease.id).await?,
+            lease,
+            barren_lives: whole(document.get("barren_lives")),
+        }))
+    }
+
+    /// Notes that a batch has begun; a batch that is taken up again keeps its first beginning.
+    pub async fn begin_batch(
+        &self,
+        lease: &Lease,
+        estimated_total: i64,
+        warnings: &[String],
+    ) -> Result<Option<Batch>, Error> {
+        let running = State::Running.name();
+        let cancelling = State::Cancelling.name();
+        let set = doc! {
+            "state": { "$cond": [{ "$eq": ["$state", cancelling] }, cancelling, running] },
+            "started": { "$ifNull": ["$started", "$$NOW"] }, "updated": "$$NOW", "alive_until": self.alive_until(),
+            "estimated_total": estimated_total, "warnings": { "$literal": warnings },
+        };
+        self.runner_says(lease, plain(&doc! { "$set": set })).await
+    }
+
+    /// Saves the counters and the position of a batch together, and tells what has been asked of it since. None when somebody
+    /// else runs it now, or it has been ended.
+    pub async fn save_batch(
+        &self,
+        lease: &Lease,
+        progress: &Progress,
+    ) -> Result<Option<Batch>, Error> {
+        let mut set = Writer::default();
+        set.document("counts", &plain(&to_document(&progress.counts)));
+        if let Some(position) = &progress.position {
+            set.document("position", &field("$literal", position.as_ref()));
+        }
+        let rest = plain(&doc! {
+            "exhausted": progress.exhausted, "moments": &progress.moments, "throttle": { "$literal": &progress.throttle }, "barren_lives": 0_i64,
+            "updated": "$$NOW", "alive_until": self.alive_until(),
+        });
+        let set = joined(&[&set.finish(), &rest]);
+        let stage = field(
+            "$set",
+            ValueRef {
+                kind: kind::DOCUMENT,
+                bytes: set.as_bytes(),
+            },
+        );
+        self.runner_says(lease, stage).await
+    }
+
+    /// Says that the instance that runs a batch is alive. False when the batch is not its own any more.
+    pub async fn keep_batch(&self, lease: &Lease) -> Result<bool, Error> {
+        let alive = doc! { "$set": { "alive_until": self.alive_until() } };
+        Ok(self.runner_says(lease, plain(&alive)).await?.is_some())
+    }
+
+    /// Lets go of a batch that is not at its end, so that another instance, or a later life of this one, takes it up at once.
+    pub async fn release_batch(&self, lease: &Lease) -> Result<(), Error> {
+        let let_go = doc! { "$set": { "alive_until": "$$NOW", "barren_lives": 0_i64 } };
+        self.runner_says(lease, plain(&let_go)).await.map(|_| ())
+    }
+
+    /// Notes that a batch has ended.
+    pub async fn end_batch(
+        &self,
+        lease: &Lease,
+        state: State,
+        reason: StopReason,
+        message: &str,
+        counts: &Counts,
+        near_misses: &[NearMiss],
+    ) -> Result<bool, Error> {
+        let miss = |miss: &NearMiss| doc! { "status": &miss.status, "orders": miss.orders, "examples": &miss.examples };
+        let misses: Vec<Document> = near_misses.iter().map(miss).collect();
+        let set = doc! {
+            "state": state.name(), "stop_reason": reason.name(), "message": { "$literal": message }, "throttle": "",
+            "counts": to_document(counts), "near_misses": { "$literal": misses }, "ended": "$$NOW", "updated": "$$NOW",
+            "active": "$$REMOVE", "alive_until": "$$REMOVE",
+        };
+        Ok(self
+            .runner_says(lease, plain(&doc! { "$set": set }))
+            .await?
+            .is_some())
+    }
+
+    /// Until when the instance that runs a batch need not be heard of.
+    fn alive_until(&self) -> Document {
+        doc! { "$add": ["$$NOW", self.lease_millis()] }
+    }
+
+    /// Changes a batch on behalf of its runner; the batch as it is then, or none if the lease is over.
+    async fn runner_says(
+        &self,
+        lease: &Lease,
+        stage: RawDocumentBuf,
+    ) -> Result<Option<Batch>, Error> {
+        let own = doc! { "_id": &lease.id, "active": true, "epoch": lease.epoch };
+        let document = self.change_batch(&own, stage).await?;
+        document
+            .map(|document| batch_of(&plain(&document)))
+            .transpose()
+    }
+
+    async fn progress_of(&self, id: &str) -> Result<Progress, Error> {
+        let find =
+            plain(&doc! { "find": &self.names.batches, "filter": { "_id": id }, "limit": 1 });
+        let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
+        let moments = raw::find(row, "moments").unwrap_or(ValueRef::NULL);
+        Ok(Progress {
+            counts: batch_of(row)?.counts,
+            position: raw::find(row, "position").map(ValueRef::to_owned),
+            exhausted: raw::find(row, "exhausted").and_then(ValueRef::as_bool) == Some(true),
+            moments: moments
+                .elements()
+                .filter_map(|moment| moment.value.as_date())
+                .collect(),
+            throttle: String::new(),
+        })
+    }
+}
