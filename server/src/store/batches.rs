@@ -470,10 +470,13 @@ fn plain(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
 }
 
+/// The options as a stage of an update writes them.
 fn options_document(options: &Options) -> Document {
+    // A stage refuses an empty document that is not a literal.
+    let limits = doc! { "$literal": options.limits.document() };
     let mut document = doc! {
         "limit": options.limit, "create_indexes": options.create_indexes, "validate_only": options.validate_only,
-        "limits": options.limits.document(),
+        "limits": limits,
     };
     if let Some(before) = options.before {
         document.insert("before", before);
