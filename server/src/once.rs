@@ -75,6 +75,7 @@ async fn archive(
             .before
             .map(|before| DateTime::from_millis(before.timestamp_millis())),
         create_indexes: args.create_indexes,
+        ..Options::default()
     };
     let started = parts.archiver.start(options, None).await?;
     let ended = follow(&parts.store, started, stop).await;

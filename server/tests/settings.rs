@@ -50,6 +50,9 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
     assert_eq!(config.max_tail_readers, 64);
     assert_eq!(config.lease, Duration::from_secs(15));
+    assert_eq!(config.max_orders_per_second, 0);
+    assert_eq!(config.max_replication_lag, Some(Duration::from_secs(10)));
+    assert_eq!(config.max_write_latency, Duration::from_secs(2));
     assert!(config.reflection);
     assert_eq!(config.instance, format!("pod-7-{}", std::process::id()));
     assert_eq!(config.log_filter, "info,mongodb=warn");
@@ -110,6 +113,9 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_MAX_TAIL_READERS", "1"),
         ("ARCHD_WATCH", "false"),
         ("ARCHD_LEASE", "1s"),
+        ("ARCHD_MAX_ORDERS_PER_SECOND", "9"),
+        ("ARCHD_MAX_REPLICATION_LAG", "off"),
+        ("ARCHD_MAX_WRITE_LATENCY", "1ms"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
@@ -122,7 +128,8 @@ fn every_setting_arrives_in_its_own_field() {
          collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
-         max_tail_readers: 1, watch: false, lease: 1s, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
+         max_write_latency: 1ms, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
@@ -140,7 +147,7 @@ fn every_bad_setting_is_named_at_once() {
                 Form::Choice(_) => "perhaps",
                 Form::Address => "localhost",
                 Form::Whole { .. } => "4294967296",
-                Form::Time { .. } => "10",
+                Form::Time { .. } | Form::TimeOrOff { .. } => "10",
                 Form::Filter => "archd=loud",
             };
             (setting.name, value)
@@ -188,6 +195,17 @@ fn limits_are_where_the_help_says() {
         ("ARCHD_INSTANCE", long(128), long(129)),
         ("ARCHD_LEASE", "1s".to_owned(), "999ms".to_owned()),
         ("ARCHD_LEASE", "5m".to_owned(), "301s".to_owned()),
+        (
+            "ARCHD_MAX_REPLICATION_LAG",
+            "off".to_owned(),
+            "Off".to_owned(),
+        ),
+        (
+            "ARCHD_MAX_REPLICATION_LAG",
+            "100ms".to_owned(),
+            "0s".to_owned(),
+        ),
+        ("ARCHD_MAX_WRITE_LATENCY", "5m".to_owned(), "off".to_owned()),
         ("ARCHD_CHUNK_SIZE", "1".to_owned(), "0".to_owned()),
         ("ARCHD_CHUNK_SIZE", "1000".to_owned(), "1001".to_owned()),
         ("ARCHD_RETRY_ATTEMPTS", "20".to_owned(), "21".to_owned()),

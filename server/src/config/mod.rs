@@ -69,6 +69,12 @@ pub struct Config {
     pub watch: bool,
     /// How long this instance may be silent before another one takes its watch or its batch over.
     pub lease: Duration,
+    /// The most orders that a batch meets in a second unless it is told otherwise; 0 means no limit.
+    pub max_orders_per_second: u32,
+    /// A batch waits while a secondary is further behind, unless it is told otherwise; none means that it never waits.
+    pub max_replication_lag: Option<Duration>,
+    /// A batch slows down while the insert of a chunk takes longer, unless it is told otherwise.
+    pub max_write_latency: Duration,
     /// Whether clients may ask the server for its contract.
     pub reflection: bool,
     /// The name of this process among the servers of one database.
@@ -178,6 +184,9 @@ impl Config {
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
             watch: chosen.parsed(&WATCH),
             lease: chosen.time(&LEASE),
+            max_orders_per_second: chosen.parsed(&MAX_ORDERS_PER_SECOND),
+            max_replication_lag: chosen.time_unless_off(&MAX_REPLICATION_LAG),
+            max_write_latency: chosen.time(&MAX_WRITE_LATENCY),
             reflection: chosen.parsed(&REFLECTION),
             instance: if chosen.is_given(&INSTANCE) {
                 chosen.text(&INSTANCE)

@@ -58,9 +58,19 @@ pub enum Form {
         /// The longest.
         most: Duration,
     },
+    /// A length of time with its unit, or off.
+    TimeOrOff {
+        /// The shortest.
+        least: Duration,
+        /// The longest.
+        most: Duration,
+    },
     /// Which log lines are written.
     Filter,
 }
+
+/// The word for no length of time at all.
+pub(super) const OFF: &str = "off";
 
 impl Setting {
     /// The name under which a secret's file is given.
@@ -84,7 +94,7 @@ impl Form {
             Form::Choice(_) => "WORD",
             Form::Address => "ADDRESS",
             Form::Whole { .. } => "N",
-            Form::Time { .. } => "TIME",
+            Form::Time { .. } | Form::TimeOrOff { .. } => "TIME",
             Form::Filter => "FILTER",
         }
     }
@@ -110,10 +120,13 @@ impl Form {
                 }
                 Err(_) => Some("is not a whole number"),
             },
-            Form::Time { least, most } => match humantime::parse_duration(value) {
-                Ok(time) => out_of_range(time, least, most),
-                Err(_) => Some("is not a length of time with its unit"),
-            },
+            Form::TimeOrOff { .. } if value == OFF => None,
+            Form::Time { least, most } | Form::TimeOrOff { least, most } => {
+                match humantime::parse_duration(value) {
+                    Ok(time) => out_of_range(time, least, most),
+                    Err(_) => Some("is not a length of time with its unit"),
+                }
+            }
             Form::Filter => EnvFilter::try_new(value)
                 .is_err()
                 .then_some("is not a filter of log lines"),
@@ -142,6 +155,9 @@ impl fmt::Display for Form {
                 humantime::format_duration(least),
                 humantime::format_duration(most)
             ),
+            Form::TimeOrOff { least, most } => {
+                write!(f, "{OFF} or {}", Form::Time { least, most })
+            }
             Form::Filter => f.write_str(
                 "levels by module, such as info,mongodb=warn (the syntax of tracing's EnvFilter)",
             ),

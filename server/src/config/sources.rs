@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, fs, str::FromStr, time::Duration};
 
-use super::{Problem, SETTINGS, Setting};
+use super::{Problem, SETTINGS, Setting, setting::OFF};
 
 /// What one source gives: values by the name of their setting.
 pub type Values = BTreeMap<String, String>;
@@ -139,6 +139,11 @@ impl Chosen {
     pub(super) fn time(&self, setting: &Setting) -> Duration {
         humantime::parse_duration(&self.text(setting))
             .expect("the form was checked when the value was chosen")
+    }
+
+    /// None when the setting is off.
+    pub(super) fn time_unless_off(&self, setting: &Setting) -> Option<Duration> {
+        (self.text(setting) != OFF).then(|| self.time(setting))
     }
 
     /// A problem with a value that is good by itself, but not beside the others.

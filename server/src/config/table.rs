@@ -30,6 +30,9 @@ pub const SETTINGS: &[Setting] = &[
     MAX_TAIL_READERS,
     WATCH,
     LEASE,
+    MAX_ORDERS_PER_SECOND,
+    MAX_REPLICATION_LAG,
+    MAX_WRITE_LATENCY,
     REFLECTION,
     INSTANCE,
     LOG,
@@ -271,6 +274,45 @@ pub const LEASE: Setting = Setting {
     },
     default: "15s",
     help: "How long this instance may be silent, by the database's clock, before another one takes its watch or its batch over.",
+    secret: false,
+};
+
+/// The most orders that a batch meets in a second.
+pub const MAX_ORDERS_PER_SECOND: Setting = Setting {
+    name: "ARCHD_MAX_ORDERS_PER_SECOND",
+    flag: Some("max-rate"),
+    form: Form::Whole {
+        least: 0,
+        most: 1_000_000,
+    },
+    default: "0",
+    help: "The most orders that a batch meets in a second, unless it is told otherwise; 0 means no limit.",
+    secret: false,
+};
+
+/// How far behind a secondary may be before a batch waits.
+pub const MAX_REPLICATION_LAG: Setting = Setting {
+    name: "ARCHD_MAX_REPLICATION_LAG",
+    flag: Some("max-lag"),
+    form: Form::TimeOrOff {
+        least: Duration::from_millis(100),
+        most: Duration::from_secs(60 * 60),
+    },
+    default: "10s",
+    help: "A batch waits while a secondary is further behind than this, unless it is told otherwise.",
+    secret: false,
+};
+
+/// How long the insert of a chunk may take before a batch slows down.
+pub const MAX_WRITE_LATENCY: Setting = Setting {
+    name: "ARCHD_MAX_WRITE_LATENCY",
+    flag: Some("max-write-latency"),
+    form: Form::Time {
+        least: Duration::from_millis(1),
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "2s",
+    help: "A batch slows down while the insert of a chunk takes longer than this, unless it is told otherwise.",
     secret: false,
 };
 

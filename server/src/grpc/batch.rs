@@ -23,6 +23,8 @@ use crate::{
 const LONGEST_ID: usize = 64;
 const DEFAULT_PAGE: i32 = 20;
 const LARGEST_PAGE: i32 = 200;
+/// The shortest length of time that the database keeps of a batch.
+const MILLISECOND: Duration = Duration::from_millis(1);
 /// How often a batch that is followed is looked at. Whichever instance runs it, the database knows how far it is.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -89,6 +91,15 @@ impl pb::batch_service_server::BatchService for BatchService {
             .await
     }
 
+    async fn tune_batch(
+        &self,
+        request: Request<pb::TuneBatchRequest>,
+    ) -> Result<Response<pb::TuneBatchResponse>, Status> {
+        self.calls
+            .answer(request, async |request| self.tune(request).await)
+            .await
+    }
+
     type WatchBatchStream =
         Pin<Box<dyn Stream<Item = Result<pb::WatchBatchResponse, Status>> + Send>>;
 
@@ -128,24 +139,32 @@ impl BatchService {
         violations
             .check(asked.limit >= 0, "options.limit", "must not be negative; 0 means no limit")
             .check(before != Some(None), "options.before", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
-            .check(max_runtime != Some(None), "options.max_runtime", "must be a length of time that is not negative; 0 means no limit")
-            .check(asked.max_orders_per_second >= 0, "options.max_orders_per_second", "must not be negative; 0 means no limit")
-            .check(request.request_id.len() <= LONGEST_ID, "request_id", format!("must be at most {LONGEST_ID} bytes, not {}", request.request_id.len()));
-        violations.into_result()?;
-        let later = [
-            (
-                max_runtime.flatten().is_some_and(|limit| !limit.is_zero()),
+            .check(
+                max_runtime.is_none_or(|most| most.is_some_and(|most| most.is_zero() || most >= MILLISECOND)),
                 "options.max_runtime",
+                "must be a length of time of at least a millisecond; 0 means no limit",
+            )
+            .check(
+                !(asked.validate_only && asked.create_indexes),
+                "options.create_indexes",
+                "must not be set together with validate_only, which writes nothing; create the indexes first, or leave one of the two out",
+            );
+        check_limits(
+            &mut violations,
+            "options.",
+            asked.max_orders_per_second,
+            asked.max_replication_lag.as_ref(),
+            asked.max_write_latency.as_ref(),
+        );
+        violations.check(
+            request.request_id.len() <= LONGEST_ID,
+            "request_id",
+            format!(
+                "must be at most {LONGEST_ID} bytes, not {}",
+                request.request_id.len()
             ),
-            (asked.validate_only, "options.validate_only"),
-            (
-                asked.max_orders_per_second > 0,
-                "options.max_orders_per_second",
-            ),
-        ];
-        if let Some((_, option)) = later.iter().find(|(set, _)| *set) {
-            return Err(status::not_yet(option));
-        }
+        );
+        violations.into_result()?;
         let options = convert::options(&asked);
         let request_id = (!request.request_id.is_empty()).then_some(request.request_id.as_str());
         let started = self
@@ -161,6 +180,36 @@ impl BatchService {
         Ok(pb::StartBatchResponse {
             batch: Some(convert::batch(started.batch, self.now().await?)),
             already_running: started.already,
+        })
+    }
+
+    async fn tune(&self, request: pb::TuneBatchRequest) -> Result<pb::TuneBatchResponse, Status> {
+        let (lag, latency) = (
+            request.max_replication_lag.as_ref(),
+            request.max_write_latency.as_ref(),
+        );
+        let rate = request.max_orders_per_second;
+        let mut violations = Violations::default();
+        check_id(&mut violations, &request.id);
+        check_limits(&mut violations, "", rate, lag, latency);
+        violations.check(
+            rate.is_some() || lag.is_some() || latency.is_some(),
+            "max_orders_per_second",
+            "must be given, or max_replication_lag, or max_write_latency: there is nothing to change",
+        );
+        violations.into_result()?;
+        self.find(&request.id).await?;
+        let tuned = self
+            .store
+            .tune_batch(&request.id, &convert::limits(&request))
+            .await
+            .map_err(|error| status::of_error(&error))?;
+        if !tuned {
+            return Err(status::batch_ended(&request.id));
+        }
+        let batch = self.find(&request.id).await?;
+        Ok(pb::TuneBatchResponse {
+            batch: Some(convert::batch(batch, self.now().await?)),
         })
     }
 
@@ -225,17 +274,7 @@ impl BatchService {
 
     async fn find(&self, id: &str) -> Result<Batch, Status> {
         let mut violations = Violations::default();
-        violations
-            .check(
-                !id.is_empty(),
-                "id",
-                "must not be empty; ListBatches shows the ids",
-            )
-            .check(
-                id.len() <= LONGEST_ID,
-                "id",
-                format!("must be at most {LONGEST_ID} bytes, not {}", id.len()),
-            );
+        check_id(&mut violations, id);
         violations.into_result()?;
         let batch = self
             .store
@@ -247,6 +286,47 @@ impl BatchService {
 
     async fn now(&self) -> Result<DateTime, Status> {
         now(&self.store).await
+    }
+}
+
+fn check_id(violations: &mut Violations, id: &str) {
+    violations
+        .check(
+            !id.is_empty(),
+            "id",
+            "must not be empty; ListBatches shows the ids",
+        )
+        .check(
+            id.len() <= LONGEST_ID,
+            "id",
+            format!("must be at most {LONGEST_ID} bytes, not {}", id.len()),
+        );
+}
+
+/// The limits have the same rules at the start and later; `within` is the path of the message that holds them.
+fn check_limits(
+    violations: &mut Violations,
+    within: &str,
+    max_orders_per_second: Option<i32>,
+    max_replication_lag: Option<&prost_types::Duration>,
+    max_write_latency: Option<&prost_types::Duration>,
+) {
+    violations.check(
+        max_orders_per_second.is_none_or(|most| most >= 0),
+        &format!("{within}max_orders_per_second"),
+        "must not be negative; 0 means no limit",
+    );
+    for (name, limit) in [
+        ("max_replication_lag", max_replication_lag),
+        ("max_write_latency", max_write_latency),
+    ] {
+        let all_right = limit
+            .is_none_or(|limit| convert::length(limit).is_some_and(|limit| limit >= MILLISECOND));
+        violations.check(
+            all_right,
+            &format!("{within}{name}"),
+            "must be a length of time of at least a millisecond; leave it out to have it as it is",
+        );
     }
 }
 

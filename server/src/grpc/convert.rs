@@ -18,7 +18,7 @@ use crate::{
         raw::{self, ValueRef, kind},
     },
     store::{
-        batches::{Batch, Options, State, StopReason},
+        batches::{Batch, Limits, Options, State, StopReason},
         json,
         orders::NearMiss,
         quarantine::Entry,
@@ -100,6 +100,47 @@ pub(crate) fn options(options: &pb::BatchOptions) -> Options {
         limit: options.limit,
         before: options.before.as_ref().and_then(date),
         create_indexes: options.create_indexes,
+        max_runtime: whole_millis(options.max_runtime.as_ref()).filter(|most| !most.is_zero()),
+        validate_only: options.validate_only,
+        limits: Limits {
+            max_orders_per_second: options.max_orders_per_second.and_then(at_most),
+            max_replication_lag: whole_millis(options.max_replication_lag.as_ref()),
+            max_write_latency: whole_millis(options.max_write_latency.as_ref()),
+        },
+    }
+}
+
+/// The limits of a request, once its violations have been checked.
+pub(crate) fn limits(tuning: &pb::TuneBatchRequest) -> Limits {
+    Limits {
+        max_orders_per_second: tuning.max_orders_per_second.and_then(at_most),
+        max_replication_lag: whole_millis(tuning.max_replication_lag.as_ref()),
+        max_write_latency: whole_millis(tuning.max_write_latency.as_ref()),
+    }
+}
+
+fn at_most(orders: i32) -> Option<u32> {
+    u32::try_from(orders).ok()
+}
+
+/// A length of time as exact as the database keeps it, so that a repeated request is found equal to what was kept of it.
+fn whole_millis(length_of_time: Option<&prost_types::Duration>) -> Option<Duration> {
+    let millis = length(length_of_time?)?.as_millis();
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+fn batch_options(options: &Options, limits: Limits) -> pb::BatchOptions {
+    pb::BatchOptions {
+        limit: options.limit,
+        before: options.before.map(timestamp),
+        max_runtime: options.max_runtime.map(duration),
+        validate_only: options.validate_only,
+        create_indexes: options.create_indexes,
+        max_orders_per_second: limits
+            .max_orders_per_second
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+        max_replication_lag: limits.max_replication_lag.map(duration),
+        max_write_latency: limits.max_write_latency.map(duration),
     }
 }
 
@@ -122,12 +163,7 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
             .map_or(pb::BatchStopReason::Unspecified, stop_reason)
             .into(),
         message: batch.message,
-        options: Some(pb::BatchOptions {
-            limit: batch.options.limit,
-            before: batch.options.before.map(timestamp),
-            create_indexes: batch.options.create_indexes,
-            ..pb::BatchOptions::default()
-        }),
+        options: Some(batch_options(&batch.options, batch.limits)),
         counts: Some(counts(batch.counts)),
         estimated_total: batch.estimated_total,
         create_time: Some(timestamp(batch.created)),
@@ -140,7 +176,8 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
         near_misses: batch.near_misses.into_iter().map(near_miss).collect(),
         duration: Some(duration(took)),
         orders_per_second,
-        throttle: String::new(),
+        throttle: batch.throttle,
+        resumes: batch.resumes,
     }
 }
 

@@ -104,15 +104,6 @@ pub(crate) fn reader_too_slow(patience: Duration, cursor: &str) -> Status {
     )
 }
 
-/// Something that this release does not have.
-pub(crate) fn not_yet(what: &str) -> Status {
-    Status::with_error_details(
-        Code::Unimplemented,
-        format!("{what} is not available in this release yet"),
-        info(ErrorReason::NotYetAvailable, []),
-    )
-}
-
 /// The history ends before what was asked for; `oldest` is how far it reaches.
 pub(crate) fn history_lost(oldest: Option<&str>) -> Status {
     let reach = oldest.map_or(String::new(), |oldest| {
@@ -170,7 +161,7 @@ pub(crate) fn request_id_reused(request_id: &str) -> Status {
     )
 }
 
-/// A batch that has ended can't be cancelled.
+/// A batch that has ended can't be cancelled or tuned.
 pub(crate) fn batch_ended(id: &str) -> Status {
     precondition(
         ErrorReason::BatchEnded,

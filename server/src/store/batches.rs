@@ -1,5 +1,7 @@
 //! Batches as the database keeps them: what was asked, how far it is, and who runs it. At most one is active.
 
+use std::time::Duration;
+
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
@@ -98,7 +100,66 @@ pub struct Options {
     pub before: Option<DateTime>,
     /// Make the indexes on the foreign keys when they are missing.
     pub create_indexes: bool,
+    /// Stop after this long; none means no limit. Kept to the millisecond.
+    pub max_runtime: Option<Duration>,
+    /// Predict the counts and write nothing.
+    pub validate_only: bool,
+    /// How gently to go about it, as asked at the start.
+    pub limits: Limits,
 }
+
+/// How gently a batch treats the database. What is absent is left to whoever comes next: see [`Limits::or`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most orders to meet in a second; 0 means no limit.
+    pub max_orders_per_second: Option<u32>,
+    /// Wait while a secondary is further behind. Kept to the millisecond.
+    pub max_replication_lag: Option<Duration>,
+    /// Slow down while a chunk's insert takes longer. Kept to the millisecond.
+    pub max_write_latency: Option<Duration>,
+}
+
+impl Limits {
+    /// These limits, and where there is none, the other ones.
+    pub fn or(self, others: Limits) -> Limits {
+        Limits {
+            max_orders_per_second: self.max_orders_per_second.or(others.max_orders_per_second),
+            max_replication_lag: self.max_replication_lag.or(others.max_replication_lag),
+            max_write_latency: self.max_write_latency.or(others.max_write_latency),
+        }
+    }
+
+    fn document(&self) -> Document {
+        let mut document = doc! {};
+        if let Some(most) = self.max_orders_per_second {
+            document.insert(MOST_ORDERS, i64::from(most));
+        }
+        for (name, length) in [
+            (MOST_LAG, self.max_replication_lag),
+            (MOST_LATENCY, self.max_write_latency),
+        ] {
+            insert_length(&mut document, name, length);
+        }
+        document
+    }
+
+    fn of(document: Option<&Document>) -> Limits {
+        let Some(document) = document else {
+            return Limits::default();
+        };
+        let most = document.get(MOST_ORDERS);
+        Limits {
+            max_orders_per_second: most.and_then(|most| u32::try_from(whole(Some(most))).ok()),
+            max_replication_lag: length_in(document, MOST_LAG),
+            max_write_latency: length_in(document, MOST_LATENCY),
+        }
+    }
+}
+
+const MOST_RUNTIME: &str = "max_runtime";
+const MOST_ORDERS: &str = "max_orders_per_second";
+const MOST_LAG: &str = "max_replication_lag";
+const MOST_LATENCY: &str = "max_write_latency";
 
 /// A batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,8 +172,10 @@ pub struct Batch {
     pub stop_reason: Option<StopReason>,
     /// The same for people.
     pub message: String,
-    /// What it was asked to do.
+    /// What it was asked to do. Never changes, so that a repeated request is known by it.
     pub options: Options,
+    /// The limits that hold now: those that it was tuned to, else those of its options.
+    pub limits: Limits,
     /// What became of the orders it met.
     pub counts: Counts,
     /// How many delivered orders there were when it began; 0 while unknown.
@@ -133,6 +196,10 @@ pub struct Batch {
     pub warnings: Vec<String>,
     /// Statuses that only look delivered.
     pub near_misses: Vec<NearMiss>,
+    /// Why it runs slower than it could, for people; empty at full speed.
+    pub throttle: String,
+    /// How often another life of a server took it up.
+    pub resumes: i32,
 }
 
 impl Store {
@@ -244,6 +311,16 @@ impl Store {
         Ok(self.change_batch(&active(id), plain(&set)).await?.is_some())
     }
 
+    /// Sets the limits that are given, and leaves the others as they are. False when the batch has ended.
+    pub async fn tune_batch(&self, id: &str, limits: &Limits) -> Result<bool, Error> {
+        let mut set = doc! { "updated": "$$NOW" };
+        for (name, limit) in limits.document() {
+            set.insert(format!("limits.{name}"), limit);
+        }
+        let set = doc! { "$set": set };
+        Ok(self.change_batch(&active(id), plain(&set)).await?.is_some())
+    }
+
     /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
     pub(super) async fn change_batch(
         &self,
@@ -277,12 +354,43 @@ pub(super) fn plain(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
 }
 
+/// The options as a stage of an update writes them.
 fn options_document(options: &Options) -> Document {
-    let mut document = doc! { "limit": options.limit, "create_indexes": options.create_indexes };
+    // A stage refuses an empty document that is not a literal.
+    let limits = doc! { "$literal": options.limits.document() };
+    let mut document = doc! {
+        "limit": options.limit, "create_indexes": options.create_indexes, "validate_only": options.validate_only,
+        "limits": limits,
+    };
     if let Some(before) = options.before {
         document.insert("before", before);
     }
+    insert_length(&mut document, MOST_RUNTIME, options.max_runtime);
     document
+}
+
+fn options_of(document: &Document) -> Options {
+    Options {
+        limit: whole(document.get("limit")),
+        before: document.get_datetime("before").ok().copied(),
+        create_indexes: document.get_bool("create_indexes").unwrap_or_default(),
+        max_runtime: length_in(document, MOST_RUNTIME),
+        validate_only: document.get_bool("validate_only").unwrap_or_default(),
+        limits: Limits::of(document.get_document("limits").ok()),
+    }
+}
+
+/// Lengths of time are kept in milliseconds.
+fn insert_length(document: &mut Document, name: &str, length: Option<Duration>) {
+    if let Some(length) = length {
+        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        document.insert(name, millis);
+    }
+}
+
+fn length_in(document: &Document, name: &str) -> Option<Duration> {
+    let millis = whole(Some(document.get(name)?));
+    u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
 /// Reads a batch from its document.
@@ -300,7 +408,11 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
     let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
     let text = |field| row.get_str(field).unwrap_or_default().to_owned();
     let date = |field| row.get_datetime(field).ok().copied();
-    let options = row.get_document("options").cloned().unwrap_or_default();
+    let options = row
+        .get_document("options")
+        .map(options_of)
+        .unwrap_or_default();
+    let tuned = Limits::of(row.get_document("limits").ok());
     let miss = |document: &Document| NearMiss {
         status: document.get_str("status").unwrap_or_default().to_owned(),
         orders: whole(document.get("orders")),
@@ -311,11 +423,8 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
         state: value_in(&State::NAMES, &text("state")).ok_or_else(unusable)?,
         stop_reason: value_in(&StopReason::NAMES, &text("stop_reason")),
         message: text("message"),
-        options: Options {
-            limit: whole(options.get("limit")),
-            before: options.get_datetime("before").ok().copied(),
-            create_indexes: options.get_bool("create_indexes").unwrap_or_default(),
-        },
+        limits: tuned.or(options.limits),
+        options,
         counts: row
             .get_document("counts")
             .map(from_document)
@@ -338,6 +447,8 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
                     .collect()
             })
             .unwrap_or_default(),
+        throttle: text("throttle"),
+        resumes: i32::try_from((whole(row.get("epoch")) - 1).max(0)).unwrap_or(i32::MAX),
     })
 }
 

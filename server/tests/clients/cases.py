@@ -66,8 +66,12 @@ CASES = {
     "BatchService.StartBatch": [
         Case({"request_id": REQUEST_ID}),
         Case({"request_id": REQUEST_ID, "options": {"limit": 7}}, "ALREADY_EXISTS", "REQUEST_ID_REUSED"),
-        Case({"options": {"validate_only": True}}, "UNIMPLEMENTED", "NOT_YET_AVAILABLE"),
         bad({"request_id": "x" * 65, "options": {"limit": -1}}, "options.limit", "request_id"),
+        bad(
+            {"options": {"validate_only": True, "create_indexes": True, "max_runtime": "-1s", "max_orders_per_second": -1, "max_replication_lag": "0s",
+                         "max_write_latency": "0.0001s"}},
+            "options.create_indexes", "options.max_runtime", "options.max_orders_per_second", "options.max_replication_lag", "options.max_write_latency",
+        ),
     ],
     "BatchService.GetBatch": [
         Case(lambda stage: {"id": stage.batch}),
@@ -83,6 +87,13 @@ CASES = {
     "BatchService.CancelBatch": [
         Case(lambda stage: {"id": stage.batch}, "FAILED_PRECONDITION", "BATCH_ENDED"),
         unknown({"id": "nowhere"}),
+    ],
+    "BatchService.TuneBatch": [
+        Case(lambda stage: {"id": stage.batch, "max_orders_per_second": 0}, "FAILED_PRECONDITION", "BATCH_ENDED"),
+        bad({"max_orders_per_second": -1, "max_replication_lag": "0s", "max_write_latency": "-1s"}, "id", "max_orders_per_second",
+            "max_replication_lag", "max_write_latency"),
+        bad(lambda stage: {"id": stage.batch}, "max_orders_per_second"),
+        unknown({"id": "nowhere", "max_write_latency": "0.5s"}),
     ],
     "WatcherService.GetWatcher": OFF,
     "WatcherService.PauseWatcher": OFF,

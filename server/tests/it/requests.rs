@@ -28,6 +28,12 @@ const LESS_THAN_NOTHING: Duration = Duration {
     nanos: 0,
 };
 
+/// Less than a millisecond.
+const NEXT_TO_NOTHING: Duration = Duration {
+    seconds: 0,
+    nanos: 999_999,
+};
+
 fn long(length: usize) -> String {
     "é".repeat(length / 2 + 1)
 }
@@ -92,15 +98,28 @@ async fn every_field_that_is_wrong_is_named() {
     };
     refused!(server.batches(), start_batch:
         pb::StartBatchRequest {
-            options: Some(pb::BatchOptions { limit: -1, before: Some(NEVER), max_runtime: Some(LESS_THAN_NOTHING), max_orders_per_second: -1, ..Default::default() }),
+            options: Some(pb::BatchOptions { limit: -1, before: Some(NEVER), max_runtime: Some(LESS_THAN_NOTHING), validate_only: true, create_indexes: true,
+                max_orders_per_second: Some(-1), max_replication_lag: Some(Duration::default()), max_write_latency: Some(FOR_EVER) }),
             request_id: long(64),
-        } => ["options.limit", "options.before", "options.max_runtime", "options.max_orders_per_second", "request_id"],
+        } => ["options.limit", "options.before", "options.max_runtime", "options.create_indexes", "options.max_orders_per_second",
+              "options.max_replication_lag", "options.max_write_latency", "request_id"],
+        options(pb::BatchOptions { max_runtime: Some(NEXT_TO_NOTHING), max_replication_lag: Some(NEXT_TO_NOTHING), max_write_latency: Some(LESS_THAN_NOTHING), ..Default::default() })
+            => ["options.max_runtime", "options.max_replication_lag", "options.max_write_latency"],
         options(pb::BatchOptions { before: Some(NO_MOMENT), max_runtime: Some(NO_LENGTH), ..Default::default() }) => ["options.before", "options.max_runtime"]);
     for id in [String::new(), long(64)] {
         refused!(server.batches(), get_batch: pb::GetBatchRequest { id: id.clone() } => ["id"]);
         refused!(server.batches(), cancel_batch: pb::CancelBatchRequest { id: id.clone() } => ["id"]);
+        refused!(server.batches(), tune_batch:
+            pb::TuneBatchRequest { id: id.clone(), max_orders_per_second: Some(1), ..Default::default() } => ["id"],
+            pb::TuneBatchRequest { id: id.clone(), ..Default::default() } => ["id", "max_orders_per_second"]);
         refused!(server.batches(), watch_batch: pb::WatchBatchRequest { id } => ["id"]);
     }
+    let id = || "b-1".to_owned();
+    refused!(server.batches(), tune_batch:
+        pb::TuneBatchRequest { id: id(), max_orders_per_second: Some(-1), max_replication_lag: Some(Duration::default()), max_write_latency: Some(NO_LENGTH) }
+            => ["max_orders_per_second", "max_replication_lag", "max_write_latency"],
+        pb::TuneBatchRequest { id: id(), max_replication_lag: Some(FOR_EVER), max_write_latency: Some(NEXT_TO_NOTHING), ..Default::default() }
+            => ["max_replication_lag", "max_write_latency"]);
     for unknown in [0, 99] {
         refused!(server.batches(), list_batches: pb::ListBatchesRequest { page_size: -1, states: vec![1, unknown], ..Default::default() } => ["page_size", "states"]);
         refused!(server.quarantine(), list_quarantined: pb::ListQuarantinedRequest { page_size: -1, reasons: vec![unknown], id: long(64), ..Default::default() }
@@ -188,54 +207,6 @@ async fn a_message_over_its_limit_is_refused_and_the_next_one_served() {
 }
 
 #[tokio::test]
-async fn what_this_release_does_not_have_says_so() {
-    let server = TestServer::start().await;
-    let batch = async |options| server.start_batch(options, "").await.map(drop);
-    let one = Duration {
-        seconds: 1,
-        nanos: 0,
-    };
-    let none = pb::BatchOptions::default;
-    let table = [
-        (
-            "max_runtime",
-            batch(pb::BatchOptions {
-                max_runtime: Some(one),
-                ..none()
-            })
-            .await,
-        ),
-        (
-            "validate_only",
-            batch(pb::BatchOptions {
-                validate_only: true,
-                ..none()
-            })
-            .await,
-        ),
-        (
-            "max_orders_per_second",
-            batch(pb::BatchOptions {
-                max_orders_per_second: 1,
-                ..none()
-            })
-            .await,
-        ),
-    ];
-    for (what, answer) in table {
-        let status = answer.expect_err(what);
-        assert_eq!(status.code(), Code::Unimplemented, "{what}: {status:?}");
-        assert_eq!(faults(&status).0, "NOT_YET_AVAILABLE", "{what}");
-        assert!(status.message().contains(what), "{what}: {status:?}");
-    }
-    let unlimited = pb::BatchOptions {
-        max_runtime: Some(Duration::default()),
-        ..none()
-    };
-    batch(unlimited).await.unwrap();
-}
-
-#[tokio::test]
 async fn what_nobody_knows_is_named() {
     let server = TestServer::start().await;
     let name = || "nobody".to_owned();
@@ -273,6 +244,18 @@ async fn what_nobody_knows_is_named() {
             server
                 .batches()
                 .cancel_batch(pb::CancelBatchRequest { id: name() })
+                .await
+                .map(drop),
+        ),
+        (
+            "batch",
+            server
+                .batches()
+                .tune_batch(pb::TuneBatchRequest {
+                    id: name(),
+                    max_orders_per_second: Some(0),
+                    ..Default::default()
+                })
                 .await
                 .map(drop),
         ),

@@ -5,9 +5,10 @@ use futures::{
     stream::{self, BoxStream},
 };
 use order_archiver_api::v1::{
-    Batch, BatchState, CancelBatchRequest, CancelBatchResponse, GetBatchRequest, GetBatchResponse,
-    ListBatchesRequest, ListBatchesResponse, StartBatchRequest, StartBatchResponse,
-    WatchBatchRequest, WatchBatchResponse, batch_service_server::BatchService,
+    Batch, BatchOptions, BatchState, CancelBatchRequest, CancelBatchResponse, GetBatchRequest,
+    GetBatchResponse, ListBatchesRequest, ListBatchesResponse, StartBatchRequest,
+    StartBatchResponse, TuneBatchRequest, TuneBatchResponse, WatchBatchRequest, WatchBatchResponse,
+    batch_service_server::BatchService,
 };
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, async_trait};
@@ -70,6 +71,22 @@ impl BatchService for Answers {
         let mut batch = self.batch(&request.into_inner().id)?;
         batch.set_state(BatchState::Cancelling);
         Ok(Response::new(CancelBatchResponse { batch: Some(batch) }))
+    }
+
+    async fn tune_batch(
+        &self,
+        request: Request<TuneBatchRequest>,
+    ) -> Result<Response<TuneBatchResponse>, Status> {
+        let request = request.into_inner();
+        self.0.note(&request);
+        let mut batch = self.batch(&request.id)?;
+        batch.options = Some(BatchOptions {
+            max_orders_per_second: request.max_orders_per_second,
+            max_replication_lag: request.max_replication_lag,
+            max_write_latency: request.max_write_latency,
+            ..batch.options.unwrap_or_default()
+        });
+        Ok(Response::new(TuneBatchResponse { batch: Some(batch) }))
     }
 
     async fn watch_batch(
