@@ -123,11 +123,11 @@ impl Corridor {
             let (gathered, ()) =
                 futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
             let Gathered { bundles, rest } = gathered;
-            let judged = bundles
-                .into_iter()
-                .map(|bundle| (judge(&bundle, self.store.delivered()), bundle))
-                .collect();
-            let prepared = self.enrich(judged, moment);
+            let stamp = Stamp {
+                date_archivage: moment,
+                archived_by: self.archived_by.clone(),
+            };
+            let prepared = prepare(bundles, self.store.delivered(), &stamp);
             let passed = self.write(prepared).await?;
             let counts = self.announce(&passed, door).await?;
             Ok(Report {
@@ -138,34 +138,6 @@ impl Corridor {
         }
         .instrument(span)
         .await
-    }
-
-    /// Turns what is to be archived into documents, and refuses those that the database could not hold.
-    fn enrich(&self, judged: Vec<(Verdict, Bundle)>, moment: DateTime) -> Prepared {
-        let stamp = Stamp {
-            date_archivage: moment,
-            archived_by: self.archived_by.clone(),
-        };
-        let mut prepared = Prepared::default();
-        for (verdict, bundle) in judged {
-            match verdict {
-                Verdict::Archive(fields) => {
-                    let document = enrich(&bundle.order, &fields, &stamp);
-                    match too_large(&document) {
-                        Some(refusal) => prepared.refused.push((bundle, refusal)),
-                        None => prepared.documents.push((bundle, document)),
-                    }
-                }
-                Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
-                Verdict::Duplicate(missing) => prepared
-                    .settled
-                    .push(pass(&bundle, Outcome::Duplicate(missing))),
-                Verdict::NotDelivered => prepared
-                    .settled
-                    .push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
-            }
-        }
-        prepared
     }
 
     /// Writes documents to the archive and refused orders to quarantine.
@@ -208,11 +180,7 @@ impl Corridor {
 
     /// Counts what happened. Everyone else hears of it from the database: see [`crate::events`].
     async fn announce(&self, passed: &[Passed], door: Door) -> Result<Counts, Error> {
-        let mut counts = Counts::default();
-        for order in passed {
-            counts += counted(&order.outcome);
-        }
-        self.tell(counts, door).await
+        self.tell(sum(passed), door).await
     }
 
     /// Announces orders of which nothing but their place in the archive was looked at.
@@ -239,12 +207,45 @@ impl Corridor {
     }
 }
 
-/// A chunk on its way through the corridor.
+/// A chunk on its way through the corridor, judged and enriched: all that can be said of it without writing.
 #[derive(Default)]
-struct Prepared {
-    documents: Vec<(Bundle, ArchiveDocument)>,
-    refused: Vec<(Bundle, Refusal)>,
+pub(crate) struct Prepared {
+    /// What goes to the archive.
+    pub(crate) documents: Vec<(Bundle, ArchiveDocument)>,
+    /// What goes to quarantine.
+    pub(crate) refused: Vec<(Bundle, Refusal)>,
     settled: Vec<Passed>,
+}
+
+impl Prepared {
+    /// The counts of those orders that need no writing.
+    pub(crate) fn settled_counts(&self) -> Counts {
+        sum(&self.settled)
+    }
+}
+
+/// Judges and enriches: refuses what the database could not hold, and makes documents of the rest.
+pub(crate) fn prepare(bundles: Vec<Bundle>, delivered: &str, stamp: &Stamp) -> Prepared {
+    let mut prepared = Prepared::default();
+    for bundle in bundles {
+        match judge(&bundle, delivered) {
+            Verdict::Archive(fields) => {
+                let document = enrich(&bundle.order, &fields, stamp);
+                match too_large(&document) {
+                    Some(refusal) => prepared.refused.push((bundle, refusal)),
+                    None => prepared.documents.push((bundle, document)),
+                }
+            }
+            Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
+            Verdict::Duplicate(missing) => prepared
+                .settled
+                .push(pass(&bundle, Outcome::Duplicate(missing))),
+            Verdict::NotDelivered => prepared
+                .settled
+                .push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
+        }
+    }
+    prepared
 }
 
 fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
@@ -263,6 +264,14 @@ fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
         reason: Reason::TooLarge,
         detail: format!("with its names added the order takes {} bytes, over the database's limit of 16 MiB; shorten the order, then retry", document.document.as_bytes().len()),
     })
+}
+
+fn sum(passed: &[Passed]) -> Counts {
+    let mut counts = Counts::default();
+    for order in passed {
+        counts += counted(&order.outcome);
+    }
+    counts
 }
 
 fn counted(outcome: &Outcome) -> Counts {

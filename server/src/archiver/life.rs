@@ -14,13 +14,13 @@ use bson::DateTime;
 use futures::{Stream, StreamExt};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
-use super::{Archiver, End, Ending, page::archive_page};
+use super::{Archiver, End, Ending, pace::Pace, page::archive_page, rehearsal::Rehearsal};
 use crate::{
     domain::{counts::Counts, raw::Value},
     store::{
@@ -43,6 +43,9 @@ pub(super) struct Life {
     archiver: Archiver,
     taken: TakenUp,
     options: Options,
+    pace: Pace,
+    /// Where nothing is to be written.
+    rehearsal: Option<Rehearsal>,
     notes: Mutex<Notes>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
@@ -94,8 +97,12 @@ impl Life {
             earlier,
             doubtful,
         };
+        let store = &archiver.store;
+        let rehearsed = taken.batch.options.validate_only;
         Life {
             options: taken.batch.options.clone(),
+            pace: Pace::new(store.clone(), archiver.limits, taken.batch.limits),
+            rehearsal: rehearsed.then(|| Rehearsal::new(store.reader())),
             archiver: archiver.clone(),
             notes: Mutex::new(notes),
             mostly_archived: AtomicBool::new(false),
@@ -115,6 +122,7 @@ impl Life {
         if let Some(ending) = self.asked_to_stop(&begun) {
             return Ok(ending);
         }
+        let deadline = self.deadline(&begun);
         loop {
             let budget = match self.options.limit {
                 0 => usize::MAX,
@@ -126,7 +134,7 @@ impl Life {
             if progress.exhausted {
                 return Ok(ended(State::Succeeded, StopReason::Exhausted));
             }
-            if let Some(ending) = self.archive_up_to(budget, progress).await? {
+            if let Some(ending) = self.archive_up_to(budget, deadline, progress).await? {
                 return Ok(ending);
             }
         }
@@ -163,10 +171,19 @@ impl Life {
         }
     }
 
+    /// When the batch has run for as long as it may, over all its lives.
+    fn deadline(&self, batch: &Batch) -> Option<Instant> {
+        let most = self.options.max_runtime?;
+        let started = batch.started.unwrap_or(batch.updated).timestamp_millis();
+        let ran = u64::try_from(batch.updated.timestamp_millis() - started).unwrap_or(0);
+        Some(Instant::now() + most.saturating_sub(Duration::from_millis(ran)))
+    }
+
     /// Archives at most so many orders. None when it did, or when no order was left.
     async fn archive_up_to(
         self: &Arc<Self>,
         budget: usize,
+        deadline: Option<Instant>,
         progress: &mut Progress,
     ) -> Result<Option<Ending>, Error> {
         let (pages, reader) = self.read(progress.position.clone(), budget);
@@ -186,6 +203,7 @@ impl Life {
                 },
                 _ = tick.tick() => {}
                 () = self.archiver.stop.cancelled() => break Some(Ending::Released),
+                () = reached(deadline) => break Some(ended(State::Succeeded, StopReason::MaxRuntime)),
             }
             if !progress.counts.balance() {
                 let message = "found is not archived + duplicates + errors; this is a fault of the server, please report it".to_owned();
@@ -246,6 +264,7 @@ impl Life {
 
     /// Reads one page.
     async fn next_page(&self, from: Option<Value>, budget: usize) -> Result<(Page, bool), Error> {
+        self.pace.admit().await;
         let again = self.notes().doubtful > 0;
         let view = match self.mostly_archived.load(Ordering::Relaxed) {
             true => View::Ids,
@@ -257,12 +276,13 @@ impl Life {
         };
         let request = PageRequest {
             from,
-            limit: limit.min(budget),
+            limit: limit.min(budget).min(self.pace.portion()),
             before: self.options.before,
             view,
         };
         let store = &self.archiver.store;
         let page = self.archiver.patiently(|| store.page(&request)).await?;
+        self.pace.took(page.orders.len());
         let mut notes = self.notes();
         notes.doubtful = notes.doubtful.saturating_sub(page.orders.len());
         Ok((page, again))
@@ -309,7 +329,13 @@ impl Life {
                 } else {
                     &[]
                 };
-                archive_page(&self.archiver, &page, moment, moments)
+                let page = &page;
+                async move {
+                    match &self.rehearsal {
+                        Some(rehearsal) => rehearsal.page(page).await,
+                        None => archive_page(&self.archiver, page, moment, moments).await,
+                    }
+                }
             })
             .await?;
         self.mostly_archived
@@ -338,6 +364,7 @@ impl Life {
             now().max(DateTime::from_millis(notes.moment.timestamp_millis() + 1))
         };
         progress.moments.push(next);
+        progress.throttle = self.pace.reason();
         let (store, lease) = (&self.archiver.store, &self.taken.lease);
         let progress = &*progress;
         let saved = self
@@ -345,6 +372,9 @@ impl Life {
             .patiently(|| store.save_batch(lease, progress))
             .await?;
         self.notes().moment = next;
+        if let Some(batch) = &saved {
+            self.pace.tune(batch.limits);
+        }
         Ok(saved)
     }
 
@@ -363,6 +393,13 @@ fn ended(state: State, reason: StopReason) -> Ending {
         reason,
         message: String::new(),
     })
+}
+
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn now() -> DateTime {

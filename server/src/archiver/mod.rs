@@ -16,14 +16,16 @@ use crate::{
     domain::counts::Counts,
     store::{
         Error, Store,
-        batches::{Batch, Options, State, StopReason},
+        batches::{Batch, Limits, Options, State, StopReason},
         orders::NearMiss,
         running::{Lease, TakenUp},
     },
 };
 
 mod life;
+mod pace;
 mod page;
+mod rehearsal;
 
 use life::Life;
 
@@ -38,6 +40,7 @@ pub struct Archiver {
     store: Store,
     corridor: Corridor,
     chunk_size: usize,
+    limits: Limits,
     instance: String,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -71,10 +74,12 @@ enum Ending {
 
 impl Archiver {
     /// An archiver whose batches run among `tasks` and are let go when `stop` is cancelled. It takes up batches that nobody runs.
+    /// `limits` hold for batches that have none of their own.
     pub fn new(
         store: Store,
         corridor: Corridor,
         chunk_size: usize,
+        limits: Limits,
         instance: String,
         tasks: TaskTracker,
         stop: CancellationToken,
@@ -83,6 +88,7 @@ impl Archiver {
             store,
             corridor,
             chunk_size,
+            limits,
             instance,
             tasks,
             stop,
@@ -139,6 +145,7 @@ impl Archiver {
 
     async fn run(&self, taken: TakenUp) {
         let lease = taken.lease.clone();
+        let rehearsed = taken.batch.options.validate_only;
         if taken.barren_lives == 1 && taken.batch.started.is_none() {
             info!(limit = taken.batch.options.limit, "batch started");
         } else {
@@ -162,7 +169,7 @@ impl Archiver {
                 return;
             }
         };
-        let near_misses = self.tidy().await;
+        let near_misses = self.tidy(rehearsed).await;
         let Counts {
             found,
             archived,
@@ -245,8 +252,8 @@ impl Archiver {
     }
 
     /// What is done once the last order is met. The batch is none the worse when it can't be.
-    async fn tidy(&self) -> Vec<NearMiss> {
-        if let Err(error) = self.store.release_archived().await {
+    async fn tidy(&self, rehearsed: bool) -> Vec<NearMiss> {
+        if !rehearsed && let Err(error) = self.store.release_archived().await {
             warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
         }
         self.store.near_misses().await.unwrap_or_else(|error| {

@@ -210,6 +210,7 @@ fn stop_reason(reason: StopReason) -> pb::BatchStopReason {
     match reason {
         StopReason::Exhausted => pb::BatchStopReason::Exhausted,
         StopReason::Limit => pb::BatchStopReason::Limit,
+        StopReason::MaxRuntime => pb::BatchStopReason::MaxRuntime,
         StopReason::Cancelled => pb::BatchStopReason::Cancelled,
         StopReason::Database => pb::BatchStopReason::Database,
         StopReason::Unbalanced => pb::BatchStopReason::Unbalanced,

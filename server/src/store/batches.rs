@@ -55,6 +55,7 @@ impl State {
 pub enum StopReason {
     Exhausted,
     Limit,
+    MaxRuntime,
     Cancelled,
     Database,
     Unbalanced,
@@ -62,9 +63,10 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    const NAMES: [(StopReason, &str); 6] = [
+    const NAMES: [(StopReason, &str); 7] = [
         (StopReason::Exhausted, "exhausted"),
         (StopReason::Limit, "limit"),
+        (StopReason::MaxRuntime, "max_runtime"),
         (StopReason::Cancelled, "cancelled"),
         (StopReason::Database, "database"),
         (StopReason::Unbalanced, "unbalanced"),

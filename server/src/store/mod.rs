@@ -39,6 +39,10 @@ pub mod running;
 
 pub mod pages;
 
+pub mod reader;
+
+pub mod burden;
+
 pub mod changes;
 
 pub mod watch;
@@ -113,6 +117,7 @@ pub struct Store {
     /// The cluster time that the history has been read up to. What it tells of must be there to be read, even on a new primary
     /// that has not heard yet how much a majority holds.
     horizon: Arc<AtomicU64>,
+    latency: burden::Latency,
 }
 
 impl Store {
@@ -151,6 +156,7 @@ impl Store {
                 lease: config.lease,
             },
             horizon: Arc::default(),
+            latency: burden::Latency::default(),
         })
     }
 

@@ -1,6 +1,9 @@
 //! Write: puts documents into the archive, each exactly once, and knows of every single one what became of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use bson::{Document, RawDocumentBuf, rawdoc};
 use tokio::time::sleep;
@@ -109,7 +112,10 @@ impl Store {
                 "documents",
                 part,
             );
-            let reply = match self.run(command).await {
+            let sent = Instant::now();
+            let reply = self.run(command).await;
+            self.latency.note(sent.elapsed());
+            let reply = match reply {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.
                 Err(Error::Refused { code, .. })
                     if BAD_DOCUMENT.contains(&code) && part.len() > 1 =>

@@ -1,0 +1,63 @@
+//! Reader: the database as somebody sees it who may look at orders and at the archive, and has nothing to write with.
+
+use std::collections::HashSet;
+
+use bson::rawdoc;
+
+use super::{
+    Error, Store,
+    command::joined,
+    gather::{Gathered, Selection},
+    pages::{Page, Standing},
+};
+use crate::domain::{
+    order::NUMERO,
+    raw::{self, Value, Writer},
+};
+
+/// What can be read of the database, and nothing that writes.
+#[derive(Clone, Debug)]
+pub struct Reader(Store);
+
+impl Store {
+    /// This database, to read.
+    pub fn reader(&self) -> Reader {
+        Reader(self.clone())
+    }
+}
+
+impl Reader {
+    /// The exact status of a delivered order.
+    pub fn delivered(&self) -> &str {
+        self.0.delivered()
+    }
+
+    /// See [`Store::standings`].
+    pub async fn standings(&self, page: &Page) -> Result<Vec<Standing>, Error> {
+        self.0.standings(page).await
+    }
+
+    /// See [`Store::gather`].
+    pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
+        self.0.gather(selection).await
+    }
+
+    /// Which of these numbers the archive holds.
+    pub async fn archived_numbers(&self, numbers: &[Value]) -> Result<HashSet<Value>, Error> {
+        let store = &self.0;
+        let rows = store
+            .rows_for(NUMERO, numbers, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &store.names.archive)
+                    .document("filter", filter)
+                    .document("projection", &rawdoc! { "_id": 0, "numero_commande": 1 });
+                joined(&[&command.finish(), &store.read_options()])
+            })
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| raw::find(row, NUMERO).map(|numero| numero.to_owned()))
+            .collect())
+    }
+}
