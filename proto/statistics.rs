@@ -11,12 +11,18 @@ const FRAME: usize = 50;
 /// The blank columns between a side of the frame and its text.
 const PADDING: usize = 2;
 
-/// The box of a batch: what became of its orders, how long it took and how fast it was.
+/// The box of a batch: what became of its orders, how long it took and how fast it was. A dry run says that it only predicts.
 pub fn of_batch(batch: &Batch) -> String {
     let mut found = vec![String::new()];
     found.extend(counted(&batch.counts.unwrap_or_default()));
     found.push(String::new());
-    framed("STATISTICS OUTPUT", &[found, pace(batch)])
+    let predicts = batch.options.is_some_and(|options| options.validate_only);
+    let title = if predicts {
+        "DRY RUN: A PREDICTION, NOTHING WAS WRITTEN"
+    } else {
+        "STATISTICS OUTPUT"
+    };
+    framed(title, &[found, pace(batch)])
 }
 
 /// The five lines that every report of counts has; each share is one of the orders found.
@@ -153,6 +159,7 @@ pub fn length(duration: &Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::v1::BatchOptions;
 
     fn batch() -> Batch {
         Batch {
@@ -191,6 +198,26 @@ mod tests {
 │  Rate:        97 orders/min                      │
 └──────────────────────────────────────────────────┘"
         );
+    }
+
+    #[test]
+    fn a_dry_run_is_told_from_a_batch_by_its_title() {
+        let options = BatchOptions {
+            validate_only: true,
+            ..BatchOptions::default()
+        };
+        let text = of_batch(&Batch {
+            options: Some(options),
+            ..batch()
+        });
+        let (head, rest) = text.split_once("\n├").unwrap();
+        assert_eq!(
+            head,
+            "\
+┌──────────────────────────────────────────────────┐
+│    DRY RUN: A PREDICTION, NOTHING WAS WRITTEN    │"
+        );
+        assert!(of_batch(&batch()).ends_with(rest));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(crate) enum Exit {
     Denied = 5,
     Conflict = 6,
     BatchFailed = 7,
+    Unbalanced = 8,
     Interrupted = 130,
 }
 
@@ -28,6 +29,7 @@ Exit codes:
     5  denied
     6  conflict or failed precondition: not delivered, in quarantine, already ended, …
     7  a batch that was waited for failed
+    8  the books of a batch that was waited for did not balance; please report it
   130  interrupted by Ctrl-C while waiting";
 
 impl From<Exit> for ExitCode {

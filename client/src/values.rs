@@ -112,6 +112,18 @@ fn ago(now: DateTime<Utc>, text: &str) -> Option<Timestamp> {
     Some(timestamp(time))
 }
 
+/// Reads a rate in orders a second; `off`, which is 0 in the contract, is no limit.
+pub(crate) fn rate(text: &str) -> Result<i32, String> {
+    match text {
+        "off" => Ok(0),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|rate| *rate > 0)
+            .ok_or_else(|| format!("give a whole number from 1 to {}, or off", i32::MAX)),
+    }
+}
+
 /// Reads a duration for a field of a request.
 pub(crate) fn proto_duration(text: &str) -> Result<prost_types::Duration, String> {
     to_proto(duration(text)?)
@@ -205,6 +217,17 @@ mod tests {
         );
         assert!(duration("0s").is_err());
         assert!(duration("24").unwrap_err().contains("24h"));
+    }
+
+    #[test]
+    fn a_rate_is_a_whole_number_or_off() {
+        assert_eq!(
+            (rate("500"), rate("2147483647"), rate("off")),
+            (Ok(500), Ok(i32::MAX), Ok(0))
+        );
+        for typed in ["0", "-1", "1.5", "2147483648", "fast", ""] {
+            assert!(rate(typed).unwrap_err().contains("or off"), "{typed}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     shutdown::INTERRUPTED,
     store::{
         Error, Store,
-        batches::{Batch, Options, State},
+        batches::{Batch, Limits, Options, State, StopReason},
     },
 };
 
@@ -26,18 +26,22 @@ const GLANCE: Duration = Duration::from_millis(100);
 const FAILURE: u8 = 1;
 const BATCH_FAILED: u8 = 3;
 const DATABASE_UNAVAILABLE: u8 = 4;
+const UNBALANCED: u8 = 8;
 
 /// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if it is ours.
 pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> ExitCode {
     match archive(&config, &args, &stop).await {
         Ok(batch) => {
-            let state = batch.state;
+            let (state, reason) = (batch.state, batch.stop_reason);
             if let Err(error) = print(batch, args.output) {
                 error!(%error, "the statistics can't be printed");
                 return ExitCode::from(FAILURE);
             }
             match state {
                 State::Cancelled => ExitCode::from(INTERRUPTED),
+                State::Failed if reason == Some(StopReason::Unbalanced) => {
+                    ExitCode::from(UNBALANCED)
+                }
                 State::Failed => ExitCode::from(BATCH_FAILED),
                 _ => ExitCode::SUCCESS,
             }
@@ -75,13 +79,27 @@ async fn archive(
             .before
             .map(|before| DateTime::from_millis(before.timestamp_millis())),
         create_indexes: args.create_indexes,
-        ..Options::default()
+        max_runtime: args.max_runtime,
+        validate_only: args.dry_run,
+        limits: Limits::of_settings(config),
     };
-    let started = parts.archiver.start(options, None).await?;
-    let ended = follow(&parts.store, started, stop).await;
+    let ended = run(&parts, &options, stop).await;
     over.cancel();
     parts.drain().await;
     ended
+}
+
+/// Runs a batch, or follows the one that is running; but a dry run is no batch, and a batch no dry run, so the other kind is only waited for.
+async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Batch, Error> {
+    loop {
+        let started = parts.archiver.start(options.clone(), None).await?;
+        let other_kind =
+            started.already && started.batch.options.validate_only != options.validate_only;
+        let ended = follow(&parts.store, started, stop).await?;
+        if !other_kind || stop.is_cancelled() {
+            return Ok(ended);
+        }
+    }
 }
 
 /// Waits for a batch to end; a stop cancels it unless somebody else runs it.
@@ -91,6 +109,7 @@ async fn follow(store: &Store, started: Started, stop: &CancellationToken) -> Re
         info!(
             id = batch.id,
             instance = batch.instance,
+            dry_run = batch.options.validate_only,
             "a batch is running already; following it"
         );
     }
@@ -157,6 +176,8 @@ fn as_json(batch: &pb::Batch) -> serde_json::Value {
         "state": batch.state().as_str_name(),
         "stop_reason": batch.stop_reason().as_str_name(),
         "message": batch.message,
+        "validate_only": batch.options.is_some_and(|options| options.validate_only),
+        "resumes": batch.resumes,
         "found": counts.found,
         "archived": counts.archived,
         "duplicates": counts.duplicates,

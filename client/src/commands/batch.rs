@@ -5,9 +5,10 @@ mod follow;
 mod list;
 mod show;
 mod start;
+mod tune;
 mod watch;
 
-use order_archiver_api::v1::{Batch, BatchState};
+use order_archiver_api::v1::{Batch, BatchState, BatchStopReason};
 
 use crate::{connect::Session, exit::Exit, fault::Fault};
 
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     List(list::Args),
     /// Show one batch
     Show(show::Args),
+    /// Change the limits of a batch while it runs
+    Tune(tune::Args),
     /// Follow one batch until it ends
     Watch(watch::Args),
     /// Ask a batch to stop; what it has archived stays archived
@@ -31,6 +34,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fau
         Command::Start(args) => start::run(session, args).await,
         Command::List(args) => list::run(session, args).await,
         Command::Show(args) => show::run(session, args).await,
+        Command::Tune(args) => tune::run(session, args).await,
         Command::Watch(args) => watch::run(session, &args).await,
         Command::Cancel(args) => cancel::run(session, args).await,
     }
@@ -40,6 +44,9 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fau
 fn verdict(batch: &Batch) -> Exit {
     match batch.state() {
         BatchState::Succeeded => Exit::Done,
+        BatchState::Failed if batch.stop_reason() == BatchStopReason::Unbalanced => {
+            Exit::Unbalanced
+        }
         BatchState::Failed => Exit::BatchFailed,
         _ => Exit::Failure,
     }

@@ -2,14 +2,14 @@
 
 use order_archiver_api::{
     statistics::{self, length, rounded, thousands},
-    v1::{Batch, BatchState, BatchStopReason, NearMiss},
+    v1::{Batch, BatchOptions, BatchState, BatchStopReason, NearMiss},
 };
 use prost_types::Duration;
 
 use super::{
     grid,
     text::{one_line, words},
-    units::{moment, moment_or_dash, whole_length},
+    units::{chosen_length, moment, moment_or_dash, whole_length},
 };
 
 /// Batches, one a row.
@@ -24,6 +24,7 @@ pub(crate) fn table(batches: &[Batch]) -> String {
         "DUPLICATES",
         "INCOMPLETE",
         "ERRORS",
+        "NOTES",
     ];
     let rows = batches.iter().map(|batch| {
         let counts = batch.counts.unwrap_or_default();
@@ -40,33 +41,92 @@ pub(crate) fn table(batches: &[Batch]) -> String {
             thousands(counts.duplicates),
             thousands(counts.incomplete),
             thousands(counts.errors),
+            notes(batch),
         ]
     });
-    grid::table(header, &header[3..], rows)
+    grid::table(header, &header[3..9], rows)
+}
+
+/// What sets a batch apart from a plain one.
+fn notes(batch: &Batch) -> String {
+    let options = batch.options.unwrap_or_default();
+    let mut notes: Vec<String> = asked(&options)
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .map(|(name, value)| match value.as_str() {
+            YES => name.to_lowercase(),
+            value => format!("{} {value}", name.to_lowercase()),
+        })
+        .collect();
+    notes.extend(resumed(batch));
+    notes.extend(some(&batch.throttle));
+    notes.join(" · ")
+}
+
+const YES: &str = "yes";
+
+/// What a batch was asked for beyond archiving everything, each with its name.
+fn asked(options: &BatchOptions) -> [(&'static str, Option<String>); 8] {
+    let yes = |asked: bool| asked.then(|| YES.to_owned());
+    let orders = |most: i64| format!("{} orders", thousands(most));
+    [
+        ("Dry run", yes(options.validate_only)),
+        ("Limit", (options.limit > 0).then(|| orders(options.limit))),
+        ("Before", options.before.as_ref().map(moment)),
+        (
+            "Max runtime",
+            options.max_runtime.as_ref().map(chosen_length),
+        ),
+        ("Create indexes", yes(options.create_indexes)),
+        (
+            "Max rate",
+            options.max_orders_per_second.map(|most| match most {
+                0 => "off".to_owned(),
+                most => format!("{}/s", orders(most.into())),
+            }),
+        ),
+        (
+            "Max lag",
+            options.max_replication_lag.as_ref().map(chosen_length),
+        ),
+        (
+            "Max write latency",
+            options.max_write_latency.as_ref().map(chosen_length),
+        ),
+    ]
+}
+
+fn resumed(batch: &Batch) -> Option<String> {
+    match batch.resumes {
+        ..1 => None,
+        1 => Some("resumed once".to_owned()),
+        times => Some(format!("resumed {times} times")),
+    }
 }
 
 /// Everything about one batch.
 pub(crate) fn card(batch: &Batch) -> String {
     let options = batch.options.unwrap_or_default();
-    let limit = (options.limit > 0).then(|| thousands(options.limit));
-    let fields = [
+    let what = [
         ("ID", Some(batch.id.clone())),
         ("State", Some(ending(batch))),
-        ("Limit", limit.map(|limit| format!("{limit} orders"))),
-        ("Before", options.before.as_ref().map(moment)),
-        (
-            "Create indexes",
-            options.create_indexes.then(|| "yes".to_owned()),
-        ),
+    ];
+    let life = [
         ("Created", batch.create_time.as_ref().map(moment)),
         ("Started", batch.start_time.as_ref().map(moment)),
         ("Ended", batch.end_time.as_ref().map(moment)),
         ("Instance", some(&batch.instance)),
         ("Request ID", some(&batch.request_id)),
+        (
+            "Resumes",
+            (batch.resumes > 0).then(|| batch.resumes.to_string()),
+        ),
         ("Throttle", some(&batch.throttle)),
     ];
-    let fields = fields
+    let fields = what
         .into_iter()
+        .chain(asked(&options))
+        .chain(life)
         .filter_map(|(name, value)| Some((name, value?)));
     format!("{}\n\n{}", grid::card(fields), statistics(batch))
 }
@@ -115,10 +175,14 @@ pub(crate) fn progress(batch: &Batch) -> String {
     if batch.state() == BatchState::Pending {
         return "waiting to begin".to_owned();
     }
-    let mut parts = vec![match batch.estimated_total {
+    let mut parts = Vec::new();
+    if batch.options.is_some_and(|options| options.validate_only) {
+        parts.push("dry run".to_owned());
+    }
+    parts.push(match batch.estimated_total {
         0 => format!("{} orders", thousands(counts.found)),
         total => format!("{} of {} orders", thousands(counts.found), thousands(total)),
-    }];
+    });
     for (number, name) in [
         (counts.archived, "archived"),
         (counts.duplicates, "duplicates"),
@@ -136,6 +200,7 @@ pub(crate) fn progress(batch: &Batch) -> String {
         BatchState::Running => parts.extend(left(batch).map(|left| format!("{left} left"))),
         _ => parts.push(one_line(&ending(batch))),
     }
+    parts.extend(resumed(batch));
     parts.extend(some(&one_line(&batch.throttle)));
     parts.join(" · ")
 }
@@ -197,6 +262,13 @@ mod tests {
         }
     }
 
+    fn dry_run() -> BatchOptions {
+        BatchOptions {
+            validate_only: true,
+            ..BatchOptions::default()
+        }
+    }
+
     #[test]
     fn warnings_and_near_misses_follow_the_box() {
         let batch = Batch {
@@ -249,6 +321,14 @@ NEAR MISS  ORDERS  EXAMPLES
             ..running
         };
         assert!(progress(&stuck).ends_with("6 errors"));
+        let gentle = Batch {
+            options: Some(dry_run()),
+            resumes: 1,
+            throttle: "a secondary is 12s behind".to_owned(),
+            ..stuck
+        };
+        assert!(progress(&gentle).starts_with("dry run · 1,234 of 100,000 orders"));
+        assert!(progress(&gentle).ends_with("6 errors · resumed once · a secondary is 12s behind"));
     }
 
     #[test]
@@ -285,16 +365,63 @@ NEAR MISS  ORDERS  EXAMPLES
         assert!(text.starts_with(
             "ID       b-1\nState    succeeded (exhausted)\nLimit    10,000 orders\nCreated  2025-"
         ));
-        assert!(!text.contains("Request ID"));
+        for absent in ["Request ID", "Dry run", "Max", "Resumes", "Throttle"] {
+            assert!(!text.contains(absent), "{text}");
+        }
+        let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
+        let options = BatchOptions {
+            max_runtime: seconds(7_200),
+            max_orders_per_second: Some(1_500),
+            max_replication_lag: seconds(120),
+            max_write_latency: Some(Duration {
+                seconds: 0,
+                nanos: 500_000_000,
+            }),
+            ..dry_run()
+        };
+        let text = card(&Batch {
+            options: Some(options),
+            resumes: 2,
+            throttle: "held to 1,500 orders/s".to_owned(),
+            ..batch()
+        });
+        let shown: Vec<_> = text.lines().skip(2).take(5).collect();
+        assert_eq!(
+            shown,
+            [
+                "Dry run            yes",
+                "Max runtime        2h",
+                "Max rate           1,500 orders/s",
+                "Max lag            2m",
+                "Max write latency  500ms",
+            ]
+        );
+        assert!(
+            text.contains("\nResumes            2\nThrottle           held to 1,500 orders/s\n"),
+            "{text}"
+        );
+        assert!(text.contains("A PREDICTION, NOTHING WAS WRITTEN"));
     }
 
     #[test]
     fn a_table_has_a_row_for_each_batch() {
+        let options = BatchOptions {
+            limit: 10_000,
+            max_orders_per_second: Some(0),
+            ..dry_run()
+        };
+        let noted = Batch {
+            options: Some(options),
+            resumes: 2,
+            throttle: "a secondary is 12s behind".to_owned(),
+            ..batch()
+        };
         assert_eq!(
-            table(&[batch()]),
+            table(&[batch(), noted]),
             "\
-ID   STATE      CREATED               DURATION  FOUND  ARCHIVED  DUPLICATES  INCOMPLETE  ERRORS
-b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6"
+ID   STATE      CREATED               DURATION  FOUND  ARCHIVED  DUPLICATES  INCOMPLETE  ERRORS  NOTES
+b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6
+b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6  dry run · limit 10,000 orders · max rate off · resumed 2 times · a secondary is 12s behind"
         );
     }
 }

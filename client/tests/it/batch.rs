@@ -1,6 +1,6 @@
 //! `archctl batch`: starting, following to every end, and leaving it running.
 
-use order_archiver_api::v1::BatchState;
+use order_archiver_api::v1::{Batch, BatchOptions, BatchState, BatchStopReason};
 
 use crate::{
     fake::{Fake, batch},
@@ -18,6 +18,16 @@ fn start_says_how_to_follow() {
         "--before",
         "2025-10-01",
         "--create-indexes",
+        "--max-runtime",
+        "2h",
+        "--max-rate",
+        "500",
+        "--max-lag",
+        "2s",
+        "--max-write-latency",
+        "500ms",
+        "--request-id",
+        "nightly",
     ];
     let ended = run(&fake.endpoint(), &args);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -37,6 +47,11 @@ fn start_says_how_to_follow() {
         "seconds: 1759276800",
         "create_indexes: true",
         "validate_only: false",
+        "max_runtime: Some(Duration { seconds: 7200, nanos: 0 })",
+        "max_orders_per_second: Some(500)",
+        "max_replication_lag: Some(Duration { seconds: 2, nanos: 0 })",
+        "max_write_latency: Some(Duration { seconds: 0, nanos: 500000000 })",
+        "request_id: \"nightly\"",
     ] {
         assert!(asked.contains(words), "{asked}");
     }
@@ -57,16 +72,122 @@ fn a_batch_that_was_there_is_told() {
 }
 
 #[test]
+fn what_is_not_given_is_left_to_the_server() {
+    let fake = Fake::start();
+    run(&fake.endpoint(), &["batch", "start"]);
+    let asked = fake.last_request();
+    for words in [
+        "max_runtime: None",
+        "max_orders_per_second: None",
+        "max_replication_lag: None",
+        "max_write_latency: None",
+    ] {
+        assert!(asked.contains(words), "{asked}");
+    }
+}
+
+/// The one batch as a dry run.
+fn dry_run(state: BatchState) -> Batch {
+    let options = BatchOptions {
+        validate_only: true,
+        ..BatchOptions::default()
+    };
+    Batch {
+        options: Some(options),
+        ..batch(state)
+    }
+}
+
+#[test]
+fn a_dry_run_says_that_it_only_predicts() {
+    let fake = Fake::start();
+    fake.script.batch.send_replace(dry_run(BatchState::Running));
+    let waiting = Running::start(&fake.endpoint(), &["batch", "start", "--dry-run", "--wait"]);
+    waiting.hears("dry run · 1,234 of 2,000 orders");
+    assert!(fake.last_request().contains("validate_only: true"));
+    fake.script
+        .batch
+        .send_replace(dry_run(BatchState::Succeeded));
+    let ended = waiting.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(
+        ended
+            .stdout
+            .contains("DRY RUN: A PREDICTION, NOTHING WAS WRITTEN"),
+        "{ended:?}"
+    );
+    let list = run(&fake.endpoint(), &["batch", "list"]);
+    assert!(list.stdout.trim_end().ends_with("dry run"), "{list:?}");
+}
+
+#[test]
+fn a_dry_run_is_not_taken_for_a_batch_nor_a_batch_for_a_dry_run() {
+    let fake = Fake::start();
+    let ended = |there: &Batch, flags: &[&str]| {
+        fake.script.batch.send_replace(there.clone());
+        let again = ["batch", "start", "--request-id", "again"];
+        run(&fake.endpoint(), &[&again, flags].concat())
+    };
+    let (batch, dry_run) = (batch(BatchState::Succeeded), dry_run(BatchState::Succeeded));
+    for wait in [&[][..], &["--wait"]] {
+        let other = ended(&dry_run, wait);
+        assert_eq!(other.code, 6, "{other:?}");
+        assert!(other.stderr.contains("It is a dry run"), "{other:?}");
+        let other = ended(&batch, &[&["--dry-run"], wait].concat());
+        assert_eq!(other.code, 6, "{other:?}");
+        assert!(other.stderr.contains("It is no dry run"), "{other:?}");
+        assert_eq!(ended(&batch, wait).code, 0);
+        assert_eq!(ended(&dry_run, &[&["--dry-run"], wait].concat()).code, 0);
+    }
+}
+
+#[test]
+fn tune_sends_what_is_given_and_shows_what_holds_now() {
+    let fake = Fake::start();
+    let ended = run(
+        &fake.endpoint(),
+        &[
+            "batch",
+            "tune",
+            "b-1",
+            "--max-rate",
+            "1500",
+            "--max-lag",
+            "2s",
+        ],
+    );
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for line in ["Max rate  1,500 orders/s\n", "Max lag   2.0s\n"] {
+        assert!(ended.stdout.contains(line), "{ended:?}");
+    }
+    assert_eq!(
+        fake.last_request(),
+        "TuneBatchRequest { id: \"b-1\", max_orders_per_second: Some(1500), \
+         max_replication_lag: Some(Duration { seconds: 2, nanos: 0 }), max_write_latency: None }"
+    );
+    let ended = run(
+        &fake.endpoint(),
+        &["batch", "tune", "b-1", "--max-rate", "off"],
+    );
+    assert!(ended.stdout.contains("Max rate  off\n"), "{ended:?}");
+}
+
+#[test]
 fn waiting_ends_with_the_box_and_the_batchs_own_exit() {
-    for (state, code) in [
-        (BatchState::Succeeded, 0),
-        (BatchState::Failed, 7),
-        (BatchState::Cancelled, 1),
+    for (state, reason, code) in [
+        (BatchState::Succeeded, BatchStopReason::Exhausted, 0),
+        (BatchState::Succeeded, BatchStopReason::MaxRuntime, 0),
+        (BatchState::Failed, BatchStopReason::Database, 7),
+        (BatchState::Failed, BatchStopReason::Unbalanced, 8),
+        (BatchState::Cancelled, BatchStopReason::Cancelled, 1),
     ] {
         let fake = Fake::start();
         let waiting = Running::start(&fake.endpoint(), &["batch", "start", "--wait"]);
         waiting.hears("1,234 of 2,000 orders");
-        fake.script.batch.send_replace(batch(state));
+        fake.script.batch.send_replace(Batch {
+            stop_reason: reason.into(),
+            ..batch(state)
+        });
         let ended = waiting.end();
         assert_eq!(ended.code, code, "{ended:?}");
         assert!(
@@ -161,8 +282,13 @@ fn show_list_and_cancel_name_the_batch() {
             && asked.contains("[Failed, Running]") | asked.contains("[5, 2]"),
         "{asked}"
     );
-    for command in ["show", "cancel", "watch"] {
-        let ended = run(&endpoint, &["batch", command, "b-0"]);
+    for command in [
+        &["show"][..],
+        &["cancel"],
+        &["tune", "--max-rate=1"],
+        &["watch"],
+    ] {
+        let ended = run(&endpoint, &[&["batch"], command, &["b-0"]].concat());
         assert_eq!(
             (ended.code, ended.stderr.as_str()),
             (3, "error: there is no batch b-0\n")

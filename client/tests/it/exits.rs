@@ -156,6 +156,14 @@ fn wrong_words_are_usage() {
         &["--timeout", "0s", "stats"],
         &["batch", "start", "--before", "yesterday"],
         &["batch", "start", "--limit", "0"],
+        &["batch", "start", "--max-runtime", "0s"],
+        &["batch", "start", "--max-rate", "0"],
+        &["batch", "start", "--max-lag", "2"],
+        &["batch", "start", "--max-write-latency", "off"],
+        &["batch", "start", "--dry-run", "--create-indexes"],
+        &["batch", "tune", "b-1"],
+        &["batch", "tune", "b-1", "--max-rate", "-5"],
+        &["batch", "tune", "--max-rate", "5"],
         &["orders", "list", "--incomplete", "--complete"],
         &["tail", "--kind", "gossip"],
         &["archive", "-", "CMD-1"],
@@ -169,6 +177,32 @@ fn wrong_words_are_usage() {
         let ended = run("localhost", args);
         assert_eq!(ended.code, 2, "{args:?}: {ended:?}");
         assert_eq!(ended.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_bad_option_of_a_batch_is_named_with_its_mend() {
+    for (option, value, mend) in [
+        ("--limit", "-1", "-1 is not in 1.."),
+        ("--before", "yesterday", "give a date, 2025-10-16"),
+        (
+            "--max-runtime",
+            "2",
+            "give a duration such as 90s, 15m or 24h",
+        ),
+        (
+            "--max-rate",
+            "-1",
+            "give a whole number from 1 to 2147483647, or off",
+        ),
+        ("--max-lag", "off", "give a duration such as 90s"),
+        ("--max-write-latency", "0s", "must be longer than nothing"),
+    ] {
+        let ended = run("localhost", &["batch", "start", option, value]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        for words in [option, mend] {
+            assert!(ended.stderr.contains(words), "{words}: {ended:?}");
+        }
     }
 }
 

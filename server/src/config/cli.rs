@@ -22,15 +22,23 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct BatchArgs {
     /// Stop after this many orders have been met
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub limit: Option<u64>,
 
     /// Only orders whose date_commande is before this moment: RFC 3339, or YYYY-MM-DD for midnight UTC
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub before: Option<DateTime<Utc>>,
 
-    /// Create the indexes on the foreign keys that are missing, instead of only warning about them
+    /// Stop after this long, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = run_time)]
+    pub max_runtime: Option<Duration>,
+
+    /// Predict the statistics and write nothing
     #[arg(long)]
+    pub dry_run: bool,
+
+    /// Create the indexes on the foreign keys that are missing, instead of only warning about them
+    #[arg(long, conflicts_with = "dry_run")]
     pub create_indexes: bool,
 
     /// How long to wait for a database that is away
@@ -83,7 +91,8 @@ pub fn cli() -> clap::Command {
                 .about("Archive what is delivered, print the statistics and leave")
                 .long_about(
                     "Archives the delivered orders that the archive does not hold yet, prints the statistics on \
-                     standard output and leaves: for cron, Kubernetes CronJobs and serverless timers.",
+                     standard output and leaves: for cron, Kubernetes CronJobs and serverless timers. How gently it \
+                     goes about it is up to --max-rate, --max-lag and --max-write-latency, below among the settings.",
                 ),
         )
         .subcommand(
@@ -113,6 +122,8 @@ pub fn cli() -> clap::Command {
                 Arg::new(setting.name)
                     .long(setting.flag?)
                     .value_name(setting.form.placeholder())
+                    // Refused in its place, by name.
+                    .allow_negative_numbers(true)
                     .global(true)
                     .help_heading(HEADING)
                     .help(help),
@@ -159,6 +170,13 @@ fn moment(value: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|_| "give 2025-10-16 or 2025-10-16T02:00:00Z".to_owned())
 }
 
+fn run_time(value: &str) -> Result<Duration, String> {
+    humantime::parse_duration(value)
+        .ok()
+        .filter(|time| *time >= Duration::from_millis(1))
+        .ok_or_else(|| "give a time of at least 1ms with its unit, such as 90s or 2h".to_owned())
+}
+
 fn after_help() -> String {
     let mut text = String::from(
         "A flag wins over the environment, the environment over the .env file, and that over the default. An empty value \
@@ -174,7 +192,7 @@ fn after_help() -> String {
     }
     text.push_str(
         "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch ended FAILED\n  \
-         4    the database is unavailable\n  130  interrupted",
+         4    the database is unavailable\n  8    the books of the batch did not balance\n  130  interrupted",
     );
     text
 }

@@ -178,6 +178,11 @@ mod tests {
                 "--limit=3",
                 "--before",
                 "2025-10-16",
+                "--max-runtime=1h 30m",
+                "--dry-run",
+                "--max-rate=500",
+                "--max-lag=off",
+                "--max-write-latency=500ms",
                 "--chunk-size",
                 "7",
             ],
@@ -187,12 +192,22 @@ mod tests {
         let expected = BatchArgs {
             limit: Some(3),
             before: Some("2025-10-16T00:00:00Z".parse().unwrap()),
+            max_runtime: Some(std::time::Duration::from_secs(5_400)),
+            dry_run: true,
             create_indexes: false,
             wait: std::time::Duration::from_secs(30),
             output: crate::config::Output::Text,
         };
         assert_eq!(command, Command::Batch(expected));
         assert_eq!((config.database.as_str(), config.chunk_size), ("d", 7));
+        assert_eq!(
+            (config.max_orders_per_second, config.max_replication_lag),
+            (500, None)
+        );
+        assert_eq!(
+            config.max_write_latency,
+            std::time::Duration::from_millis(500)
+        );
     }
 
     #[test]
@@ -214,7 +229,33 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(started(&["batch", "--limit", "0"], b"").is_err());
+    }
+
+    #[test]
+    fn a_bad_option_of_a_batch_is_named_with_its_mend() {
+        for (arguments, mend) in [
+            (&["--limit", "0"][..], "--limit <N>"),
+            (&["--before", "yesterday"], "give 2025-10-16"),
+            (&["--max-runtime", "0s"], "such as 90s or 2h"),
+            (&["--max-runtime", "90"], "such as 90s or 2h"),
+            (&["--dry-run", "--create-indexes"], "--create-indexes"),
+            (&["--limit", "-1"], "--limit <N>"),
+            (
+                &["--max-rate", "-1"],
+                "ARCHD_MAX_ORDERS_PER_SECOND=\"-1\" (--max-rate) is not a whole number; give",
+            ),
+            (
+                &["--max-lag=0s"],
+                "ARCHD_MAX_REPLICATION_LAG=\"0s\" (--max-lag) is out of range; give off or",
+            ),
+            (
+                &["--max-write-latency=off"],
+                "ARCHD_MAX_WRITE_LATENCY=\"off\" (--max-write-latency) is not",
+            ),
+        ] {
+            let told = started(&[&["batch"], arguments].concat(), b"").unwrap_err();
+            assert!(told.contains(mend), "{arguments:?}: {told}");
+        }
     }
 
     #[test]

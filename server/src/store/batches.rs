@@ -11,9 +11,12 @@ use super::{
     orders::NearMiss,
     setup::whole,
 };
-use crate::domain::{
-    counts::Counts,
-    raw::{self, ValueRef, Writer, kind},
+use crate::{
+    config::Config,
+    domain::{
+        counts::Counts,
+        raw::{self, ValueRef, Writer, kind},
+    },
 };
 
 /// Where a batch is in its life.
@@ -128,6 +131,15 @@ impl Limits {
             max_orders_per_second: self.max_orders_per_second.or(others.max_orders_per_second),
             max_replication_lag: self.max_replication_lag.or(others.max_replication_lag),
             max_write_latency: self.max_write_latency.or(others.max_write_latency),
+        }
+    }
+
+    /// The limits of a batch that is told nothing, all but the lag always given: an absent one means that no batch waits for it.
+    pub fn of_settings(config: &Config) -> Limits {
+        Limits {
+            max_orders_per_second: Some(config.max_orders_per_second),
+            max_replication_lag: config.max_replication_lag,
+            max_write_latency: Some(config.max_write_latency),
         }
     }
 

@@ -12,6 +12,7 @@ mod load;
 mod support;
 
 mod availability;
+mod batch_options;
 mod batches;
 mod burst;
 mod crash_loop;

@@ -11,7 +11,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Ctrl-C leaves the batch running and exits with 130. The exit code says how the batch ended: 0, 7 when it failed, 1 when it was cancelled.
+Ctrl-C leaves the batch running and exits with 130. The exit code says how the batch ended: 0, 7 when it failed, 8 when its books \
+did not balance, 1 when it was cancelled.
 
 Examples:
   archctl batch watch 019a2b3c
