@@ -1,16 +1,13 @@
 //! The contest: every contender archives the same orders into an empty archive, in turns, for several rounds.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Result, ensure};
 use bson::RawDocumentBuf;
 
 use crate::{
     options::Size,
     peers,
-    platform::Platform,
-    process,
-    support::machine,
+    platform::{Cost, Platform},
+    process::{self, Batch},
     verdict::{at_least, each, median, spread},
 };
 
@@ -49,13 +46,25 @@ impl Contender {
 /// One turn of a contender.
 struct Turn {
     orders: usize,
-    took: Duration,
-    /// The CPU time of mongod.
-    database: Duration,
-    /// The CPU time of `archd`, or of the bench where it does the work itself.
-    client: Duration,
-    /// Of `archd` alone: the wall clock of the process, and its peak memory in MiB.
-    process: Option<(Duration, f64)>,
+    cost: Cost,
+    /// Of `archd` alone.
+    batch: Option<Batch>,
+}
+
+impl Turn {
+    /// The rate from the first order to the last: of `archd`, what the batch says of itself.
+    fn rate(&self) -> f64 {
+        let took = self
+            .batch
+            .as_ref()
+            .map_or(self.cost.took, |batch| batch.duration);
+        self.orders as f64 / took.as_secs_f64()
+    }
+
+    /// The rate with the start and the end of a process.
+    fn whole_rate(&self) -> f64 {
+        self.orders as f64 / self.cost.took.as_secs_f64()
+    }
 }
 
 /// Medians, in orders a second.
@@ -80,30 +89,22 @@ pub(crate) async fn hold(platform: &Platform, size: &Size) -> Result<Rates> {
     }
 
     println!(
-        "\n## The batch of {} orders, {} rounds\n",
+        "\n## The batch of {} orders, medians of {} rounds\n",
         platform.delivered, size.rounds
     );
     println!(
-        "| contender | orders | orders/s | lowest–highest | `archd` is | mongod µs/order | client µs/order | peak MiB |"
+        "| contender | orders | orders/s | lowest–highest | `archd` is | mongod µs/order | client µs/order | peak MiB | others |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    let rate = |turns: &[Turn]| median(&rates(turns));
-    let archd = rate(&turns[0]);
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    let archd = of(&turns[0], Turn::rate);
     for (contender, turns) in CONTENDERS.iter().zip(&turns) {
-        row(contender.name(), turns, &rates(turns), archd);
-        if turns.iter().all(|turn| turn.process.is_some()) {
-            let whole = turns
-                .iter()
-                .filter_map(|turn| Some(turn.orders as f64 / turn.process?.0.as_secs_f64()));
-            row(
-                "the same, from the start of the process to its end",
-                turns,
-                &whole.collect::<Vec<_>>(),
-                archd,
-            );
+        row(contender.name(), turns, Turn::rate, archd);
+        if *contender == Contender::Archd {
+            let name = "the same, from the start of the process to its end";
+            row(name, turns, Turn::whole_rate, archd);
         }
     }
-    let [_, brief, merge, _, one, four] = turns.each_ref().map(|turns| rate(turns));
+    let [_, brief, merge, _, one, four] = turns.each_ref().map(|turns| of(turns, Turn::rate));
     println!();
     at_least("times the brief's flow", archd / brief, 40.0);
     at_least("times `$merge`", archd / merge, 3.5);
@@ -120,20 +121,18 @@ async fn turn(
     platform.empty_archive().await?;
     let database = &platform.database;
     let work = async {
-        let (start, cpu) = (Instant::now(), machine::own_cpu()?);
-        let mut batch = None;
         match contender {
-            Contender::Archd => batch = Some(process::batch(platform).await?),
-            Contender::Brief => drop(peers::brief::archive(database, size.brief).await?),
+            Contender::Archd => return Ok(Some(process::batch(platform).await?)),
+            Contender::Brief => peers::brief::archive(database, size.brief).await?,
             Contender::Merge => peers::merge::archive(database).await?,
-            Contender::Join => drop(peers::join::archive(database).await?),
+            Contender::Join => peers::join::archive(database).await?,
             Contender::Insert { in_flight } => {
                 peers::insert::archive(database, finished, in_flight).await?;
             }
         }
-        anyhow::Ok((batch, start.elapsed(), machine::own_cpu()? - cpu))
+        Ok(None)
     };
-    let ((batch, took, client), database) = platform.costing(work).await?;
+    let (batch, cost) = platform.costing(work).await?;
     let orders = platform.archived().await?;
     let due = if contender == Contender::Brief {
         size.brief
@@ -147,33 +146,35 @@ async fn turn(
     );
     Ok(Turn {
         orders,
-        took: batch.as_ref().map_or(took, |batch| batch.duration),
-        database,
-        client: batch.as_ref().map_or(client, |batch| batch.cpu),
-        process: batch.map(|batch| (batch.wall, batch.peak)),
+        cost,
+        batch,
     })
 }
 
-fn rates(turns: &[Turn]) -> Vec<f64> {
-    let rate = |turn: &Turn| turn.orders as f64 / turn.took.as_secs_f64();
-    turns.iter().map(rate).collect()
+/// The median of a figure of several turns.
+fn of(turns: &[Turn], figure: impl Fn(&Turn) -> f64) -> f64 {
+    median(&turns.iter().map(figure).collect::<Vec<_>>())
 }
 
-fn row(name: &str, turns: &[Turn], rates: &[f64], archd: f64) {
-    let of = |figure: fn(&Turn) -> f64| median(&turns.iter().map(figure).collect::<Vec<_>>());
-    let peak = of(|turn| turn.process.map_or(f64::NAN, |(_, peak)| peak));
-    let peak = if peak.is_nan() {
-        String::new()
-    } else {
-        format!("{peak:.0}")
+fn row(name: &str, turns: &[Turn], rate: fn(&Turn) -> f64, archd: f64) {
+    let Some(first) = turns.first() else {
+        return;
     };
+    let peak = of(turns, |turn| {
+        turn.batch.as_ref().map_or(0.0, |batch| batch.peak)
+    });
     println!(
-        "| {name} | {} | {:.0} | {} | {:.2} × | {:.1} | {:.1} | {peak} |",
-        turns.first().map_or(0, |turn| turn.orders),
-        median(rates),
-        spread(rates),
-        archd / median(rates),
-        of(|turn| each(turn.database, turn.orders)),
-        of(|turn| each(turn.client, turn.orders)),
+        "| {name} | {} | {:.0} | {} | {:.2} × | {:.1} | {:.1} | {} | {:.0} % |",
+        first.orders,
+        of(turns, rate),
+        spread(&turns.iter().map(rate).collect::<Vec<_>>()),
+        archd / of(turns, rate),
+        of(turns, |turn| each(turn.cost.mongod, turn.orders)),
+        of(turns, |turn| each(turn.cost.client, turn.orders)),
+        first
+            .batch
+            .as_ref()
+            .map_or(String::new(), |_| format!("{peak:.0}")),
+        of(turns, |turn| turn.cost.others * 100.0),
     );
 }

@@ -24,10 +24,10 @@ enum Way {
 
 /// What a way has cost so far.
 #[derive(Default)]
-struct Cost {
+struct Total {
     calls: usize,
     took: Duration,
-    database: Duration,
+    mongod: Duration,
 }
 
 /// Gathers chunks of several sizes either way, in turns.
@@ -40,13 +40,13 @@ pub(crate) async fn compare(platform: &Platform, size: &Size) -> Result<()> {
     );
     println!("|---:|---:|---:|---:|---:|");
     for orders in CHUNKS {
-        let (mut lookup, mut find) = (Cost::default(), Cost::default());
+        let (mut lookup, mut find) = (Total::default(), Total::default());
         for _ in 0..size.rounds {
             gather(platform, &ids, orders, Way::Lookup, size.span, &mut lookup).await?;
             gather(platform, &ids, orders, Way::Find, size.span, &mut find).await?;
         }
-        let millis = |cost: &Cost| cost.took.as_secs_f64() * 1_000.0 / cost.calls as f64;
-        let micros = |cost: &Cost| each(cost.database, cost.calls * orders);
+        let millis = |total: &Total| total.took.as_secs_f64() * 1_000.0 / total.calls as f64;
+        let micros = |total: &Total| each(total.mongod, total.calls * orders);
         println!(
             "| {orders} | {:.2} | {:.2} | {:.0} | {:.0} |",
             millis(&lookup),
@@ -65,7 +65,7 @@ async fn gather(
     orders: usize,
     way: Way,
     span: Duration,
-    cost: &mut Cost,
+    total: &mut Total,
 ) -> Result<()> {
     let store = &platform.store;
     let start = Instant::now();
@@ -93,10 +93,10 @@ async fn gather(
         }
         Ok(calls)
     };
-    let (calls, database) = platform.costing(work).await?;
-    cost.calls += calls;
-    cost.took += start.elapsed();
-    cost.database += database;
+    let (calls, cost) = platform.costing(work).await?;
+    total.calls += calls;
+    total.took += cost.took;
+    total.mongod += cost.mongod;
     Ok(())
 }
 

@@ -33,18 +33,19 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: f64) -> Res
     let written = platform.writes_to_archive().await? - writes;
 
     println!("\n## The batch of {orders} orders, and a second one\n");
-    println!("| batch | orders/s | mongod µs/order | archd µs/order | peak MiB |");
-    println!("|---|---:|---:|---:|---:|");
-    for (name, batch, database) in [
+    println!("| batch | orders/s | mongod µs/order | client µs/order | peak MiB | others |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (name, batch, cost) in [
         ("all new", &first, first_cost),
         ("nothing new", &second, second_cost),
     ] {
         println!(
-            "| {name} | {:.0} | {:.1} | {:.1} | {:.0} |",
+            "| {name} | {:.0} | {:.1} | {:.1} | {:.0} | {:.0} % |",
             rate(batch, orders),
-            each(database, orders),
-            each(batch.cpu, orders),
-            batch.peak
+            each(cost.mongod, orders),
+            each(cost.client, orders),
+            batch.peak,
+            cost.others * 100.0,
         );
     }
     let (early, late) = (resident(&first, 1), resident(&first, 3));

@@ -1,6 +1,9 @@
 //! The platform whose orders are archived: delivered orders among the others, as the seeder makes them up.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use archd::{
@@ -20,6 +23,19 @@ use crate::support::{ground, machine};
 const HANDFUL: usize = 1_000;
 /// Inserts under way at once.
 const HANDS: usize = 8;
+
+/// What some work cost.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    /// By the clock.
+    pub(crate) took: Duration,
+    /// The CPU time of mongod.
+    pub(crate) mongod: Duration,
+    /// The CPU time of the bench, and of the `archd` that it awaited.
+    pub(crate) client: Duration,
+    /// The share of the machine's CPU time that went to processes which have nothing to do with this: it should be next to none.
+    pub(crate) others: f64,
+}
 
 /// A platform on a database of its own.
 pub(crate) struct Platform {
@@ -130,14 +146,31 @@ impl Platform {
         })
     }
 
-    /// Does some work, and says what it cost mongod.
+    /// Does some work, and says what it cost.
     pub(crate) async fn costing<T>(
         &self,
         work: impl Future<Output = Result<T>>,
-    ) -> Result<(T, Duration)> {
-        let before = machine::cpu(self.mongod)?;
+    ) -> Result<(T, Cost)> {
+        let now = || {
+            anyhow::Ok((
+                machine::cpu(self.mongod)?,
+                machine::own_cpu()?,
+                machine::all_cpu()?,
+            ))
+        };
+        let (start, (mongod, own, all)) = (Instant::now(), now()?);
         let done = work.await?;
-        Ok((done, machine::cpu(self.mongod)? - before))
+        let (took, after) = (start.elapsed(), now()?);
+        let (mongod, client) = (after.0 - mongod, after.1 - own);
+        let others = (after.2 - all).saturating_sub(mongod + client);
+        let machine = took.as_secs_f64() * machine::cores()? as f64;
+        let cost = Cost {
+            took,
+            mongod,
+            client,
+            others: others.as_secs_f64() / machine,
+        };
+        Ok((done, cost))
     }
 
     /// Gives the database up.

@@ -1,9 +1,6 @@
 //! `archd` as the process that it is in production, watched from outside.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -28,10 +25,6 @@ pub(crate) struct Batch {
     pub(crate) duplicates: u64,
     /// What it says of itself.
     pub(crate) duration: Duration,
-    /// From the start of the process to its end.
-    pub(crate) wall: Duration,
-    /// What it cost, in the process.
-    pub(crate) cpu: Duration,
     /// The memory that it held, in MiB, at each glance.
     pub(crate) memory: Vec<f64>,
     /// The most that it ever held.
@@ -40,8 +33,6 @@ pub(crate) struct Batch {
 
 /// Runs `archd batch` to its end.
 pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
-    let cpu = machine::ended_children_cpu()?;
-    let start = Instant::now();
     let mut child = archd(platform, &["batch", "--output=json", "--log=warn"])
         .stdout(Stdio::piped())
         .spawn()?;
@@ -61,8 +52,7 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         }
     };
     let ended = timeout(PATIENCE, watching).await;
-    let (ended, wall) = (ended.context("the batch does not end")??, start.elapsed());
-    let cpu = machine::ended_children_cpu()? - cpu;
+    let ended = ended.context("the batch does not end")??;
     ensure!(ended.success(), "archd batch ended with {ended}");
     let said: Value = serde_json::from_slice(&child.wait_with_output().await?.stdout)?;
     let count = |name: &str| {
@@ -76,8 +66,6 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         archived: count("archived")?,
         duplicates: count("duplicates")?,
         duration: Duration::from_secs_f64(seconds.context("a batch without a duration")?),
-        wall,
-        cpu,
         memory,
         peak,
     })

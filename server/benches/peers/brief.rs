@@ -10,15 +10,15 @@ use super::enriched::enriched;
 /// Documents in one insert.
 const HUNDRED: usize = 100;
 
-/// Archives the first `limit` delivered orders; how many there were.
-pub(crate) async fn archive(database: &Database, limit: usize) -> Result<usize> {
+/// Archives the first `limit` delivered orders.
+pub(crate) async fn archive(database: &Database, limit: usize) -> Result<()> {
     let archive = database.collection::<Document>("Historique");
     let mut orders = database
         .collection::<Document>("Commande")
         .find(doc! { "status": "livrée" })
         .limit(i64::try_from(limit)?)
         .await?;
-    let (mut archived, mut documents) = (0, Vec::with_capacity(HUNDRED));
+    let mut documents = Vec::with_capacity(HUNDRED);
     loop {
         let order = orders.try_next().await?;
         let last = order.is_none();
@@ -32,11 +32,10 @@ pub(crate) async fn archive(database: &Database, limit: usize) -> Result<usize> 
                 .ordered(false)
                 .write_concern(WriteConcern::majority())
                 .await?;
-            archived += documents.len();
             documents.clear();
         }
         if last {
-            return Ok(archived);
+            return Ok(());
         }
     }
 }

@@ -17,8 +17,8 @@ const KINDS: [(&str, &str); 4] = [
     ("Menu", "id_menu"),
 ];
 
-/// Archives every delivered order; how many there were.
-pub(crate) async fn archive(database: &Database) -> Result<usize> {
+/// Archives every delivered order.
+pub(crate) async fn archive(database: &Database) -> Result<()> {
     let archive = database.collection::<Document>("Historique");
     let mut chunks = database
         .collection::<Document>("Commande")
@@ -26,7 +26,6 @@ pub(crate) async fn archive(database: &Database) -> Result<usize> {
         .batch_size(u32::try_from(THOUSAND)?)
         .await?
         .try_chunks(THOUSAND);
-    let mut archived = 0;
     while let Some(mut orders) = chunks.try_next().await? {
         enrich(database, &mut orders).await?;
         archive
@@ -34,9 +33,8 @@ pub(crate) async fn archive(database: &Database) -> Result<usize> {
             .ordered(false)
             .write_concern(WriteConcern::majority())
             .await?;
-        archived += orders.len();
     }
-    Ok(archived)
+    Ok(())
 }
 
 async fn enrich(database: &Database, orders: &mut [Document]) -> Result<()> {
@@ -75,6 +73,9 @@ async fn found(
     let rows = database
         .collection::<Document>(collection)
         .find(doc! { id: { "$in": ids } })
+        .projection(
+            doc! { "_id": 0, id: 1, "Prénom": 1, "Nom": 1, "Email": 1, "name": 1, "price": 1 },
+        )
         .batch_size(u32::try_from(THOUSAND)?)
         .await?;
     let by_id = rows.try_filter_map(|row| async move { Ok(row.get_i32(id).ok().zip(Some(row))) });
