@@ -128,12 +128,7 @@ impl Platform {
             .get_document("wiredTiger")
             .and_then(|engine| engine.get_document("cursor"))
             .context("the storage engine does not tell of its cursors")?;
-        let calls = [
-            "insert calls",
-            "modify calls",
-            "remove calls",
-            "update calls",
-        ];
+        let calls = ["insert calls", "modify", "remove calls", "update calls"];
         calls.iter().try_fold(0, |sum, calls| {
             let count = cursors.get(calls).and_then(|count| match count {
                 bson::Bson::Int32(count) => Some(i64::from(*count)),
