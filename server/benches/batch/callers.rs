@@ -38,7 +38,7 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, brief: f64) -> Resul
     }
 
     println!(
-        "\n## `ArchiveOrder`, {} rounds of {} s\n",
+        "\n### `ArchiveOrder`, {} rounds of {} s\n",
         size.rounds,
         size.span.as_secs_f64()
     );

@@ -89,7 +89,7 @@ pub(crate) async fn hold(platform: &Platform, size: &Size) -> Result<Rates> {
     }
 
     println!(
-        "\n## The batch of {} orders, medians of {} rounds\n",
+        "\n### The batch of {} orders, medians of {} rounds\n",
         platform.delivered, size.rounds
     );
     println!(

@@ -34,7 +34,7 @@ struct Total {
 pub(crate) async fn compare(platform: &Platform, size: &Size) -> Result<()> {
     platform.empty_archive().await?;
     let ids = ids(platform, size.seed).await?;
-    println!("\n## Gathering, one call after the other\n");
+    println!("\n### Gathering, one call after the other\n");
     println!(
         "| orders in a chunk | `$lookup`: ms a chunk | finds: ms a chunk | `$lookup`: mongod µs/order | finds: mongod µs/order |"
     );

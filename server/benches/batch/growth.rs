@@ -32,7 +32,7 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: f64) -> Res
     );
     let written = platform.writes_to_archive().await? - writes;
 
-    println!("\n## The batch of {orders} orders, and a second one\n");
+    println!("\n### The batch of {orders} orders, and a second one\n");
     println!("| batch | orders/s | mongod µs/order | client µs/order | peak MiB | others |");
     println!("|---|---:|---:|---:|---:|---:|");
     for (name, batch, cost) in [

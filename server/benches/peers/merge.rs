@@ -6,8 +6,6 @@ use futures::TryStreamExt;
 use mongodb::{Database, options::WriteConcern};
 
 /// Archives every delivered order.
-///
-/// The joins have their plainest form, which is the one that the server's fast engine takes.
 pub(crate) async fn archive(database: &Database) -> Result<()> {
     let lookup = |from: &str, id: &str, name: &str| doc! { "$lookup": { "from": from, "localField": id, "foreignField": id, "as": name } };
     let first = |path: &str| doc! { "$first": format!("${path}") };
