@@ -7,7 +7,13 @@
 #![allow(missing_docs, reason = "a bench has no readers of its documentation")]
 #![allow(clippy::print_stdout, reason = "the figures are its data")]
 
-mod peers;
+mod peers {
+    pub(crate) mod enriched;
+    pub(crate) mod watchers;
+}
+mod support {
+    pub(crate) mod ground;
+}
 
 use std::{
     collections::HashMap,
@@ -17,12 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use archd::{
-    config::Config,
-    seeder::Plan,
-    sower::{self, Field},
-    store::Store,
-};
+use archd::{config::Config, seeder::Plan};
 use bson::{Bson, Document, doc, oid::ObjectId};
 use devkit::ReplicaSet;
 use futures::StreamExt;
@@ -248,32 +249,11 @@ impl Bench {
 
     /// A fresh database with people, restaurants and menus.
     async fn stage(&self) -> Result<Stage> {
-        let database = self.set.fresh_database().await?;
-        let mut config = Config::simulation(&self.set.uri(), database.name())
-            .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+        let ground = support::ground::sown(&self.set, Plan::for_orders(20_000)).await?;
+        ground.store.close().await;
+        let mut config = ground.config;
         config.watch = true;
-        let store = Store::new(&config).await?;
-        let plan = Plan {
-            orders: 0,
-            ..Plan::for_orders(20_000)
-        };
-        let (listener, mut progress) = mpsc::channel(16);
-        let field = Field {
-            plan,
-            append: false,
-            live_per_minute: 0,
-            live_lifetime: Duration::from_secs(60),
-        };
-        let draining = async { while progress.recv().await.is_some() {} };
-        let sowing = async {
-            let outcome = sower::sow(&store, field, &listener).await;
-            drop(listener);
-            outcome
-        };
-        let (outcome, ()) = tokio::join!(sowing, draining);
-        outcome?;
-        store.prepare().await?;
-        store.close().await;
+        let database = ground.database;
         Ok(Stage { database, config })
     }
 }
@@ -339,8 +319,8 @@ impl Stage {
                 self.watching().await?;
                 archiving
             }
-            Contender::Plain => self.peer(peers::plain_watcher(self.database.clone())),
-            Contender::Floor => self.peer(peers::floor(self.database.clone())),
+            Contender::Plain => self.peer(peers::watchers::plain_watcher(self.database.clone())),
+            Contender::Floor => self.peer(peers::watchers::floor(self.database.clone())),
         };
         // A peer does not say when its stream is open; a delivery that nobody counts does.
         if !matches!(contender, Contender::Archd) {

@@ -100,6 +100,7 @@ fn every_file_says_what_it_is_for() {
     let folders = [
         "server/src",
         "server/tests",
+        "server/benches",
         "server/examples",
         "client/src",
         "client/tests",
