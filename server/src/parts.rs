@@ -38,7 +38,7 @@ impl Parts {
             store.clone(),
             corridor.clone(),
             config.chunk_size,
-            limits(config),
+            Limits::of_settings(config),
             instance.clone(),
             tasks.clone(),
             stop.clone(),
@@ -67,14 +67,5 @@ impl Parts {
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await;
-    }
-}
-
-/// The limits of batches that have none of their own.
-fn limits(config: &Config) -> Limits {
-    Limits {
-        max_orders_per_second: Some(config.max_orders_per_second),
-        max_replication_lag: config.max_replication_lag,
-        max_write_latency: Some(config.max_write_latency),
     }
 }

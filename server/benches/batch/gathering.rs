@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use archd::{
-    domain::raw::{Value, kind},
-    store::gather::Selection,
-};
+use archd::domain::raw::{Value, kind};
 use bson::{Document, doc};
 use futures::TryStreamExt;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -74,12 +71,7 @@ async fn gather(
         for chunk in ids.chunks_exact(orders).cycle() {
             let bundles = match way {
                 Way::Lookup => store.gather_by_lookup(chunk).await?,
-                Way::Find => {
-                    store
-                        .gather_by_find(&Selection::Ids(chunk.to_vec()))
-                        .await?
-                        .bundles
-                }
+                Way::Find => store.gather_by_find(chunk).await?.bundles,
             };
             ensure!(
                 bundles.len() == orders,
