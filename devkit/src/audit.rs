@@ -193,8 +193,11 @@ impl Watch {
             ("archd_quarantine", "i") => self.keep(identity(change.get("order_id"))),
             ("Commande", "i") => self.status(key("o"), change.get("status"), time),
             ("Commande", "u") => {
-                if let Some(status) = set(change, &["status"]) {
-                    self.status(key("o2"), Some(status), time);
+                let unset = removed(change).is_some_and(|gone| gone.contains_key("status"));
+                let status = set(change, &["status"]);
+                // An update tells only what it changes, a replacement all that there is.
+                if status.is_some() || unset || !change.contains_key("$v") {
+                    self.status(key("o2"), status, time);
                 }
             }
             ("Commande", "d") => self.status(key("o"), None, time),
@@ -254,10 +257,7 @@ impl Watch {
                 self.complain(behind, "the checkpoint got ahead of it");
             }
         }
-        let unset = change
-            .get_document("diff")
-            .and_then(|diff| diff.get_document("d"));
-        if unset.is_ok_and(|unset| unset.contains_key("gap")) {
+        if removed(change).is_some_and(|gone| gone.contains_key("gap")) {
             let owed: Vec<_> = self.owed.drain().collect();
             self.complain(owed, "its gap was closed without it");
         }
@@ -300,6 +300,11 @@ fn set<'d>(change: &'d Document, path: &[&str]) -> Option<&'d Bson> {
         Ok(diff) if change.contains_key("$v") => within(diff, path),
         _ => inside(change.get(path[0])?, &path[1..]),
     }
+}
+
+/// The fields that an update in the oplog removes.
+fn removed(change: &Document) -> Option<&Document> {
+    change.get_document("diff").ok()?.get_document("d").ok()
 }
 
 /// A value as a text that no other value has.

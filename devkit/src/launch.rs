@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 
 use crate::Options;
+use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::wait::until;
 use crate::watchdog::{Life, Watchdog};
 
@@ -26,6 +28,9 @@ pub(crate) struct Launch {
     /// The name of the replica set, for a member of one.
     pub(crate) set: Option<&'static str>,
     pub(crate) options: Options,
+    /// Its own, if the options ask for one.
+    pub(crate) disk: Option<Disk>,
+    pub(crate) clock: Option<Clock>,
 }
 
 /// Why a mongod does not listen.
@@ -36,17 +41,43 @@ pub(crate) enum Failure {
 }
 
 impl Launch {
-    /// Starts mongod on the port; the log goes to a file of its own for each start.
-    pub(crate) fn spawn(&self, port: u16, log: &Path) -> Result<Watchdog> {
-        let data = self.home.join("data");
+    /// Prepares a node of the deployment in this folder.
+    pub(crate) fn new(
+        program: PathBuf,
+        folder: &Path,
+        number: usize,
+        set: Option<&'static str>,
+        options: Options,
+    ) -> Result<Launch> {
+        let home = folder.join(format!("node-{number}"));
+        let data = data(&home);
         fs::create_dir_all(&data)
             .with_context(|| format!("`{}` cannot be made", data.display()))?;
-        Watchdog::spawn(
-            &self.folder,
-            &self.program,
-            &self.arguments(port, &data, log),
-        )
-        .with_context(|| format!("`{}` cannot be started", self.program.display()))
+        let disk = options
+            .disk
+            .map(|ways| Disk::new(&data, ways))
+            .transpose()?;
+        let clock = options.clock.then(|| Clock::new(&home)).transpose()?;
+        Ok(Launch {
+            program,
+            folder: folder.to_owned(),
+            home,
+            set,
+            options,
+            disk,
+            clock,
+        })
+    }
+
+    /// Starts mongod on the port; the log goes to a file of its own for each start.
+    pub(crate) fn spawn(&self, port: u16, log: &Path) -> Result<Watchdog> {
+        let mut words: Vec<OsString> = Vec::new();
+        words.extend(self.disk.iter().flat_map(Disk::prefix));
+        words.extend(self.clock.iter().flat_map(Clock::prefix));
+        words.push(self.program.clone().into());
+        words.extend(self.arguments(port, &data(&self.home), log));
+        Watchdog::spawn(&self.folder, &words)
+            .with_context(|| format!("`{}` cannot be started", self.program.display()))
     }
 
     fn arguments(&self, port: u16, data: &Path, log: &Path) -> Vec<OsString> {
@@ -78,6 +109,9 @@ impl Launch {
         }
         // Its socket would lie in the common temporary folder and outlive a kill.
         args.push("--nounixsocket".into());
+        if self.disk.is_some() {
+            args.extend(Disk::arguments().map(OsString::from));
+        }
         args.extend(self.options.args.iter().map(OsString::from));
         args
     }
@@ -108,6 +142,11 @@ impl Launch {
             )),
         }
     }
+}
+
+/// Where a node keeps its data.
+fn data(home: &Path) -> PathBuf {
+    home.join("data")
 }
 
 /// A port that is free now; that it stays so until mongod binds it is likely, not certain.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`ReplicaSet`] and [`Standalone`] are what a test holds; [`Options`] is how they are made otherwise than by default.
-//! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail.
+//! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail, fill its disk, set its clock.
 //! - [`relay`] stands between a client and a server, and spoils what passes.
 //! - [`locate`] finds the mongod program, and installs one where there is none.
 //!
@@ -18,6 +18,8 @@
 //! or is killed itself.
 
 pub mod audit;
+mod clock;
+mod disk;
 mod hello;
 mod install;
 mod launch;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use bson::{Document, doc};
+use anyhow::{Context, Result, bail, ensure};
+use bson::{DateTime, Document, doc};
 use mongodb::Client;
 use mongodb::options::ClientOptions;
 use tokio::time::timeout;
 
+use crate::disk::Disk;
 use crate::hello::Hello;
 use crate::launch::{Failure, Launch, free_port};
 use crate::wait::until;
@@ -163,6 +164,47 @@ impl Node {
             },
         )
         .await
+    }
+
+    /// Leaves no space on the node's [own disk](crate::Options::own_disk): mongod aborts at one of its next writes, and a start
+    /// fails until the disk is [freed](Self::free_disk).
+    pub fn fill_disk(&self) -> Result<()> {
+        self.disk()?.fill(self.pid(), &self.log())
+    }
+
+    /// Gives the space back.
+    pub fn free_disk(&self) -> Result<()> {
+        self.disk()?.free()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub async fn ended(&self) -> Result<()> {
+        self.end(&[]).await
+    }
+
+    /// Sets the node's [own wall clock](crate::Options::own_clock) so many seconds ahead of the time, or behind it, and makes sure
+    /// that mongod sees it. Its monotonic clocks go on as they did.
+    pub async fn shift_clock(&self, seconds: i64) -> Result<()> {
+        let clock = self.launch.clock.as_ref();
+        clock
+            .context("the node has no clock of its own: see `Options::own_clock`")?
+            .set(seconds)?;
+        let shown = self.admin(doc! { "hello": 1 }).await?;
+        let shown = shown
+            .get_datetime("localTime")
+            .context("it tells no time")?;
+        let ahead = shown.timestamp_millis() - DateTime::now().timestamp_millis();
+        ensure!(
+            (ahead / 1_000 - seconds).abs() <= 30,
+            "mongod's clock is {ahead} ms ahead and should be {seconds} s: this mongod asks for the time in a way that can't be \
+             shifted, as one does that is linked statically; set MONGOD to one that is linked with the system's C library"
+        );
+        Ok(())
+    }
+
+    fn disk(&self) -> Result<&Disk> {
+        let disk = self.launch.disk.as_ref();
+        disk.context("the node has no disk of its own: see `Options::own_disk`")
     }
 
     /// Runs `configureFailPoint` on this node: `doc! { "configureFailPoint": "failCommand", "mode": …, "data": … }`.

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::disk::Way;
 use crate::{ReplicaSet, Standalone};
 
 /// The choices for a deployment: `Options::new().nodes(3).oplog_mb(64).start().await?`.
@@ -11,6 +12,8 @@ pub struct Options {
     pub(crate) cache_gb: f64,
     pub(crate) oplog_mb: u32,
     pub(crate) args: Vec<String>,
+    pub(crate) disk: Option<&'static [Way]>,
+    pub(crate) clock: bool,
 }
 
 impl Default for Options {
@@ -20,6 +23,8 @@ impl Default for Options {
             cache_gb: 0.5,
             oplog_mb: 256,
             args: Vec::new(),
+            disk: None,
+            clock: false,
         }
     }
 }
@@ -51,6 +56,19 @@ impl Options {
     /// One more argument for mongod's command line.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// Gives each node a small disk of its own, which [`fill_disk`](crate::Node::fill_disk) fills up. It takes the tools of
+    /// util-linux, and no privilege; where they are missing, starting fails and says so.
+    pub fn own_disk(mut self) -> Self {
+        self.disk = Some(Way::ALL);
+        self
+    }
+
+    /// Gives each node a wall clock of its own, which [`shift_clock`](crate::Node::shift_clock) sets. It takes a C compiler.
+    pub fn own_clock(mut self) -> Self {
+        self.clock = true;
         self
     }
 

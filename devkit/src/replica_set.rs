@@ -211,19 +211,8 @@ pub(crate) async fn launch(
         .context("there is no temporary folder")?;
     let alone = options.nodes == 1;
     let nodes = (1..=options.nodes).map(|number| {
-        let home = folder.path().join(format!("node-{number}"));
-        let (program, folder, options) =
-            (program.clone(), folder.path().to_owned(), options.clone());
-        Node::start(
-            Launch {
-                program,
-                folder,
-                home,
-                set,
-                options,
-            },
-            alone,
-        )
+        let launch = Launch::new(program.clone(), folder.path(), number, set, options.clone());
+        async move { Node::start(launch?, alone).await }
     });
     let nodes = try_join_all(nodes).await?;
     Ok((folder, nodes))

@@ -53,14 +53,13 @@ impl Life {
 }
 
 impl Watchdog {
-    /// Starts the program with its arguments; `folder` is what goes when it goes.
-    pub(crate) fn spawn(folder: &Path, program: &Path, args: &[OsString]) -> Result<Self> {
+    /// Starts the program that these words are, with its arguments; `folder` is what goes when it goes.
+    pub(crate) fn spawn(folder: &Path, words: &[OsString]) -> Result<Self> {
         let mut command = Command::new("sh");
         command
             .args(["-c", SCRIPT, "watchdog"])
             .arg(folder)
-            .arg(program)
-            .args(args);
+            .args(words);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -2,6 +2,7 @@
 
 mod child;
 mod gone;
+mod history;
 mod locating;
 mod relaying;
 mod single;

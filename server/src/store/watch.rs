@@ -134,9 +134,14 @@ impl Store {
     }
 
     /// Whether the instance that watches has been silent for longer than its own lease: the settings of whoever looks may differ.
+    /// A sign of life from further ahead was given before the database's clock was set back, and would count for ever so long.
     fn silent(&self) -> Document {
         let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
-        doc! { "$lt": [{ "$ifNull": ["$alive_at", DateTime::MIN] }, { "$subtract": ["$$NOW", lease] }] }
+        let alive_at = doc! { "$ifNull": ["$alive_at", DateTime::MIN] };
+        doc! { "$or": [
+            { "$lt": [&alive_at, { "$subtract": ["$$NOW", &lease] }] },
+            { "$gt": [&alive_at, { "$add": ["$$NOW", &lease] }] },
+        ] }
     }
 
     /// Gives a sign of life, and saves how far the watcher is. False when somebody else has taken the watch.

@@ -8,7 +8,7 @@ use pb::event_service_client::EventServiceClient;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpStream,
-    process::Command,
+    process::{Child, Command},
 };
 
 use crate::support::{TestServer, assert_unavailable, orders, within};
@@ -26,6 +26,14 @@ pub(crate) fn archd(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
+}
+
+/// Sends a program a signal by its name.
+pub(crate) fn signal(program: &Child, name: &str) {
+    let id = program.id().expect("it runs").to_string();
+    let kill = ["-c", r#"kill -s "$1" "$2""#, "signal", name, &id];
+    let status = std::process::Command::new("sh").args(kill).status();
+    assert!(status.unwrap().success());
 }
 
 /// Runs it to its end: the code, standard output, standard error.
@@ -135,9 +143,7 @@ async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
     let mut news = stream.unwrap().into_inner();
     within(news.message()).await.unwrap().unwrap();
 
-    let id = server.id().unwrap().to_string();
-    let kill = Command::new("kill").args(["-TERM", &id]).status();
-    assert!(kill.await.unwrap().success());
+    signal(&server, "TERM");
     let farewell = within(async {
         loop {
             // What the watcher does meanwhile is told too.

@@ -10,21 +10,33 @@ use crate::{
 };
 
 /// Codes that a cursor dies of and a new one does not: not now, not here, killed.
-const PASSING: [i32; 3] = [43, 189, 11601];
+const PASSING: [i32; 25] = [
+    6, 7, 43, 46, 50, 63, 89, 91, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 9001, 10107,
+    11600, 11601, 11602, 13435, 13436,
+];
 
+/// Every code ends the stream once, and then its opening.
 #[tokio::test]
 async fn a_stream_that_the_database_ends_is_opened_again() {
     let points = FailPoints::turn().await;
     let server = points.watching().await;
-    for code in PASSING {
+    for (before, code) in PASSING.into_iter().enumerate() {
+        let how = doc! { "errorCode": code };
+        points.fail(&["aggregate"], doc! { "times": 1 }, how).await;
         let fail = doc! {
             "configureFailPoint": "failGetMoreAfterCursorCheckout", "mode": { "times": 1 }, "data": { "errorCode": code },
         };
-        points.set.configure_fail_point(fail).await.unwrap();
+        let entered = points.set.nodes()[0].admin(fail).await.unwrap();
         deliver(&server.database, &format!("code {code} first")).await;
+        let met = doc! {
+            "waitForFailPoint": "failGetMoreAfterCursorCheckout", "maxTimeMS": 30_000,
+            "timesEntered": entered.get_i32("count").unwrap() + 1,
+        };
+        points.set.nodes()[0].admin(met).await.unwrap();
         deliver(&server.database, &format!("code {code} then")).await;
-        settled(&server.database).await;
+        server.archived(2 * (before + 1)).await;
     }
+    settled(&server.database).await;
     let gap = state(&server.database)
         .await
         .get_document("closed_gap")
