@@ -183,6 +183,15 @@ pub(crate) fn progress(batch: &Batch) -> String {
         0 => format!("{} orders", thousands(counts.found)),
         total => format!("{} of {} orders", thousands(counts.found), thousands(total)),
     });
+    if batch.orders_per_second > 0.0 {
+        parts.push(format!("{}/s", rounded(batch.orders_per_second)));
+    }
+    match batch.state() {
+        BatchState::Running => parts.extend(left(batch).map(|left| format!("{left} left"))),
+        _ => parts.push(one_line(&ending(batch))),
+    }
+    // What a narrow terminal cuts off is at the end.
+    parts.extend(some(&one_line(&batch.throttle)));
     for (number, name) in [
         (counts.archived, "archived"),
         (counts.duplicates, "duplicates"),
@@ -193,15 +202,7 @@ pub(crate) fn progress(batch: &Batch) -> String {
             parts.push(format!("{} {name}", thousands(number)));
         }
     }
-    if batch.orders_per_second > 0.0 {
-        parts.push(format!("{}/s", rounded(batch.orders_per_second)));
-    }
-    match batch.state() {
-        BatchState::Running => parts.extend(left(batch).map(|left| format!("{left} left"))),
-        _ => parts.push(one_line(&ending(batch))),
-    }
     parts.extend(resumed(batch));
-    parts.extend(some(&one_line(&batch.throttle)));
     parts.join(" · ")
 }
 
@@ -307,15 +308,14 @@ NEAR MISS  ORDERS  EXAMPLES
         };
         assert_eq!(
             progress(&running),
-            "1,234 of 100,000 orders · 1,220 archived · 8 duplicates · 45 incomplete · 6 errors · 1,234/s · 1m 21s left"
+            "1,234 of 100,000 orders · 1,234/s · 1m 21s left · 1,220 archived · 8 duplicates · 45 incomplete · 6 errors"
         );
         let stopping = Batch {
             state: BatchState::Cancelling.into(),
             estimated_total: 0,
             ..running.clone()
         };
-        assert!(progress(&stopping).starts_with("1,234 orders ·"));
-        assert!(progress(&stopping).ends_with("· cancelling"));
+        assert!(progress(&stopping).starts_with("1,234 orders · 1,234/s · cancelling · "));
         let stuck = Batch {
             orders_per_second: 0.0,
             ..running
@@ -327,8 +327,11 @@ NEAR MISS  ORDERS  EXAMPLES
             throttle: "a secondary is 12s behind".to_owned(),
             ..stuck
         };
-        assert!(progress(&gentle).starts_with("dry run · 1,234 of 100,000 orders"));
-        assert!(progress(&gentle).ends_with("6 errors · resumed once · a secondary is 12s behind"));
+        let line = progress(&gentle);
+        let first =
+            "dry run · 1,234 of 100,000 orders · a secondary is 12s behind · 1,220 archived";
+        assert!(line.starts_with(first), "{line}");
+        assert!(line.ends_with("6 errors · resumed once"), "{line}");
     }
 
     #[test]

@@ -129,7 +129,7 @@ mod tests {
             ),
             (
                 told(EventKind::BatchFinished, Some(Event::Batch(batch))),
-                "batch finished  b-1  2 orders · 2 archived · succeeded (exhausted)",
+                "batch finished  b-1  2 orders · succeeded (exhausted) · 2 archived",
             ),
             (
                 told(EventKind::WatcherState, Some(Event::Watcher(watcher))),
