@@ -74,7 +74,7 @@ pub struct Passed {
 }
 
 /// What became of a chunk of orders.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Every order that was there, delivered or not.
     pub passed: Vec<Passed>,

@@ -27,6 +27,7 @@ use crate::{
         Error,
         batches::{Batch, Options, State, StopReason},
         pages::{Page, PageRequest, View},
+        references::Memory,
         running::{Progress, TakenUp},
     },
 };
@@ -46,6 +47,8 @@ pub(super) struct Life {
     pace: Pace,
     /// Where nothing is to be written.
     rehearsal: Option<Rehearsal>,
+    /// What the orders of the latest pages refer to.
+    memory: Arc<Memory>,
     notes: Mutex<Notes>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
@@ -104,6 +107,7 @@ impl Life {
             pace: Pace::new(store.clone(), archiver.limits, taken.batch.limits),
             rehearsal: rehearsed.then(|| Rehearsal::new(store.reader())),
             archiver: archiver.clone(),
+            memory: Arc::default(),
             notes: Mutex::new(notes),
             mostly_archived: AtomicBool::new(false),
             taken,
@@ -332,8 +336,10 @@ impl Life {
                 let page = &page;
                 async move {
                     match &self.rehearsal {
-                        Some(rehearsal) => rehearsal.page(page).await,
-                        None => archive_page(&self.archiver, page, moment, moments).await,
+                        Some(rehearsal) => rehearsal.page(page, &self.memory).await,
+                        None => {
+                            archive_page(&self.archiver, page, moment, moments, &self.memory).await
+                        }
                     }
                 }
             })

@@ -1,5 +1,7 @@
 //! One page of a batch: what the archive holds is passed by, the rest goes through the corridor.
 
+use std::sync::Arc;
+
 use bson::DateTime;
 
 use super::Archiver;
@@ -10,6 +12,7 @@ use crate::{
         Error,
         gather::Selection,
         pages::{Page, Standing, View},
+        references::Memory,
     },
 };
 
@@ -20,6 +23,7 @@ pub(super) async fn archive_page(
     page: &Page,
     moment: DateTime,
     ours: &[DateTime],
+    memory: &Arc<Memory>,
 ) -> Result<Counts, Error> {
     let standings = match ours {
         [] => archiver.store.standings(page).await?,
@@ -44,7 +48,7 @@ pub(super) async fn archive_page(
     }
     counts += archiver.corridor.pass_by(archived, Door::Batch).await?;
     for orders in new.chunks(archiver.chunk_size) {
-        let mut next = Some(selection(page.view, orders));
+        let mut next = Some(selection(page.view, orders, memory));
         while let Some(selection) = next {
             let report = archiver
                 .corridor
@@ -57,9 +61,9 @@ pub(super) async fn archive_page(
     Ok(counts)
 }
 
-fn selection(view: View, orders: &[Order]) -> Selection {
+fn selection(view: View, orders: &[Order], memory: &Arc<Memory>) -> Selection {
     match view {
-        View::Whole => Selection::Read(orders.to_vec()),
+        View::Whole => Selection::Read(orders.to_vec(), memory.clone()),
         View::Ids => Selection::Ids(orders.iter().map(|order| order.id().to_owned()).collect()),
     }
 }

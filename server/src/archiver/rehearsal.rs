@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -21,6 +21,7 @@ use crate::{
         gather::Selection,
         pages::{Page, Standing, View},
         reader::Reader,
+        references::Memory,
     },
 };
 
@@ -40,7 +41,7 @@ impl Rehearsal {
     }
 
     /// Predicts what would become of the orders of a page.
-    pub(super) async fn page(&self, page: &Page) -> Result<Counts, Error> {
+    pub(super) async fn page(&self, page: &Page, memory: &Arc<Memory>) -> Result<Counts, Error> {
         let standings = self.reader.standings(page).await?;
         let is_new = |standing: &Standing| *standing == Standing::New;
         let new = page
@@ -59,7 +60,7 @@ impl Rehearsal {
             ..Counts::default()
         };
         let mut next = Some(match page.view {
-            View::Whole => Selection::Read(new.cloned().collect()),
+            View::Whole => Selection::Read(new.cloned().collect(), memory.clone()),
             View::Ids => Selection::Ids(new.map(|order| order.id().to_owned()).collect()),
         });
         while let Some(selection) = next {

@@ -59,7 +59,10 @@ impl Store {
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut rows = Vec::new();
         for part in split(values, |value| value.bytes.len()) {
-            rows.extend(self.rows(&command(&is_any_of(name, part))).await?);
+            // The database would send 101 rows first and make the rest a second round trip.
+            let at_once = rawdoc! { "batchSize": i32::MAX };
+            let command = joined(&[&command(&is_any_of(name, part)), &at_once]);
+            rows.extend(self.rows(&command).await?);
         }
         Ok(rows)
     }

@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
-use futures::future::try_join_all;
+use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
     command::{document, document_value, field, is_any_of, joined},
+    references::{ById, Memory, projection},
 };
 use crate::domain::{
     enrich::MISSING_FIELDS,
@@ -29,16 +29,13 @@ pub(super) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// The types that can be ids: see [`JoinKey`].
 const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "objectId"];
 
-/// Documents that orders refer to, by their ids.
-type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
-
 /// Which orders to gather.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Selection {
     /// These orders, by their `_id`.
     Ids(Vec<Value>),
-    /// These orders, read a moment ago, of which the archive holds none.
-    Read(Vec<Order>),
+    /// These orders, read a moment ago, of which the archive holds none; what they refer to may be remembered.
+    Read(Vec<Order>, Arc<Memory>),
 }
 
 /// What was gathered.
@@ -64,8 +61,8 @@ impl Store {
                 Err(error) => Err(error),
             },
             Selection::Ids(ids) => self.gather_by_find(ids).await,
-            Selection::Read(orders) => {
-                let references = self.all_references(orders).await?;
+            Selection::Read(orders, memory) => {
+                let references = self.references_remembered(orders, memory).await?;
                 Ok(Gathered {
                     bundles: bundles(orders.clone(), &references, &HashMap::new()),
                     rest: None,
@@ -99,85 +96,16 @@ impl Store {
         let mut command = Writer::default();
         command
             .string("find", &self.names.orders)
-            .document("filter", &is_any_of("_id", ids));
+            .document("filter", &is_any_of("_id", ids))
+            .int32("batchSize", i32::MAX);
         let command = joined(&[&command.finish(), &self.read_options()]);
         let (documents, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
         let orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
         let rest = cut.then(|| Selection::Ids(without(ids, &orders)));
         let (references, archived) =
-            futures::try_join!(self.all_references(&orders), self.already_archived(&orders))?;
+            futures::try_join!(self.references(&orders), self.already_archived(&orders))?;
         let bundles = bundles(orders, &references, &archived);
         Ok(Gathered { bundles, rest })
-    }
-
-    /// The documents that the orders refer to, of all kinds.
-    async fn all_references(&self, orders: &[Order]) -> Result<Vec<ById>, Error> {
-        try_join_all(Reference::ALL.map(|reference| self.references(reference, orders))).await
-    }
-
-    /// The documents of one kind that the orders refer to, by their ids.
-    async fn references(&self, reference: Reference, orders: &[Order]) -> Result<ById, Error> {
-        let mut wanted: HashMap<JoinKey, Value> = HashMap::new();
-        for id in orders
-            .iter()
-            .filter_map(|order| order.get(reference.id_field()))
-        {
-            if let Some(key) = JoinKey::of(id) {
-                wanted.entry(key).or_insert_with(|| id.to_owned());
-            }
-        }
-        let ids: Vec<Value> = wanted.values().cloned().collect();
-        let rows = self
-            .rows_for(reference.id_field(), &ids, |filter| {
-                self.reference_command(reference, filter, None)
-            })
-            .await?;
-        let (mut found, mut ambiguous) = (HashMap::with_capacity(rows.len()), HashSet::new());
-        for row in rows {
-            // A document whose id is a list matches each of its members; it is nobody's id.
-            let Some(key) = raw::find(&row, reference.id_field()).and_then(JoinKey::of) else {
-                continue;
-            };
-            if found.insert(key.clone(), Arc::new(row)).is_some() {
-                ambiguous.insert(key);
-            }
-        }
-        for key in ambiguous {
-            let first = rawdoc! { "sort": { "_id": 1 } };
-            let id = std::slice::from_ref(&wanted[&key]);
-            let rows = self
-                .rows_for(reference.id_field(), id, |filter| {
-                    self.reference_command(reference, filter, Some(&first))
-                })
-                .await?;
-            let is_it = |row: &RawDocumentBuf| {
-                raw::find(row, reference.id_field())
-                    .and_then(JoinKey::of)
-                    .as_ref()
-                    == Some(&key)
-            };
-            if let Some(row) = rows.into_iter().find(is_it) {
-                found.insert(key, Arc::new(row));
-            }
-        }
-        Ok(found)
-    }
-
-    fn reference_command(
-        &self,
-        reference: Reference,
-        filter: &RawDocument,
-        more: Option<&RawDocument>,
-    ) -> RawDocumentBuf {
-        let mut command = Writer::default();
-        command.string("find", self.names.of(reference));
-        command.document("filter", filter);
-        command.document("projection", &raw_document(&projection(reference)));
-        joined(&[
-            &command.finish(),
-            more.unwrap_or(&rawdoc! {}),
-            &self.read_options(),
-        ])
     }
 
     /// What the archive holds under the orders' `_id`s.
@@ -203,7 +131,7 @@ impl Store {
     }
 }
 
-fn raw_document(document: &Document) -> RawDocumentBuf {
+pub(super) fn raw_document(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("commands are built of values that BSON can hold")
 }
 
@@ -231,16 +159,6 @@ fn without(ids: &[Value], gathered: &[Order]) -> Vec<Value> {
     ids.iter()
         .filter(|id| !done.contains(&id.as_ref()))
         .cloned()
-        .collect()
-}
-
-fn projection(reference: Reference) -> Document {
-    let fields = [reference.id_field()]
-        .into_iter()
-        .chain(reference.fields().iter().copied());
-    [("_id".to_owned(), Bson::from(0))]
-        .into_iter()
-        .chain(fields.map(|name| (name.to_owned(), Bson::from(1))))
         .collect()
 }
 

@@ -23,6 +23,8 @@ pub mod setup;
 
 pub mod gather;
 
+pub mod references;
+
 pub mod write;
 
 pub mod counters;
