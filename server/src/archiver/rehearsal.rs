@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use bson::DateTime;
@@ -67,7 +66,7 @@ impl Rehearsal {
             let gathered = self.reader.gather(&selection).await?;
             next = gathered.rest;
             let stamp = Stamp {
-                date_archivage: DateTime::from_system_time(SystemTime::now()),
+                date_archivage: DateTime::MIN,
                 archived_by: String::new(),
             };
             counts += self

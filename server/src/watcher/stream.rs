@@ -139,7 +139,7 @@ impl Watcher {
         let mut waiting: std::collections::VecDeque<Option<DateTime>> =
             std::collections::VecDeque::new();
         let mut tick = interval(TICK.min(self.store.beat()));
-        let mut ended = false;
+        let (mut ended, mut fault) = (false, None);
         loop {
             tokio::select! {
                 biased;
@@ -155,14 +155,20 @@ impl Watcher {
                     }
                 }
                 reply = replies.recv(), if chunks.len() < CHUNKS && !ended => {
-                    let reply = reply.unwrap_or_else(|| Err(Error::Unavailable("the stream ended".to_owned())))?;
-                    ended = self.look_for_an_end(&reply, progress)?;
-                    let chunk = self.chunk(reply);
-                    waiting.push_back(chunk.wall);
-                    chunks.push_back(async move {
-                        let passed = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
-                        Ok::<_, Error>((chunk.place, chunk.wall, passed))
-                    });
+                    let reply = reply.unwrap_or_else(|| Err(Error::Unavailable("the stream ended".to_owned())));
+                    match reply.and_then(|reply| Ok((self.look_for_an_end(&reply, progress)?, reply))) {
+                        Ok((end, reply)) => {
+                            ended = end;
+                            let chunk = self.chunk(reply);
+                            waiting.push_back(chunk.wall);
+                            chunks.push_back(async move {
+                                let passed = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
+                                Ok::<_, Error>((chunk.place, chunk.wall, passed))
+                            });
+                        }
+                        // What was read before is archived first: a stream that breaks after every reply gets on all the same.
+                        Err(error) => (fault, ended) = (Some(error), true),
+                    }
                 }
                 _ = tick.tick() => {
                     let oldest = waiting.front().copied().flatten();
@@ -175,6 +181,9 @@ impl Watcher {
                 () = self.stop.cancelled(), if !ended => ended = true,
             }
             if ended && chunks.is_empty() {
+                if let Some(error) = fault {
+                    return Err(error);
+                }
                 return Ok(if self.stop.is_cancelled() {
                     Ending::Stopping
                 } else {

@@ -16,7 +16,7 @@ use tonic_health::{
 use crate::support::{TestServer, assert_unavailable, eventually, faults, order, orders, within};
 
 /// How long the callers of these tests wait.
-const DEADLINE: Duration = Duration::from_millis(1_500);
+const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Every call that needs the database, each with a deadline.
 fn calls(server: &TestServer) -> Vec<(&'static str, BoxFuture<'static, Result<(), Status>>)> {
@@ -108,8 +108,11 @@ async fn healths(server: &TestServer) -> Vec<ServingStatus> {
 /// That an order can be archived.
 async fn assert_works(server: &TestServer, numero: &str) {
     server.insert("Commande", [order(numero)]).await;
-    let archived = server.archive_order(numero).await.unwrap();
-    assert_eq!(archived.outcome(), pb::ArchiveOutcome::Archived);
+    server.archive_order(numero).await.unwrap();
+    // Not by this call, perhaps: a batch whose caller gave up while the database was frozen begins when that is back.
+    let archive = server.collection("Historique");
+    let archived = archive.count_documents(doc! { "numero_commande": numero });
+    assert_eq!(archived.await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -133,10 +136,7 @@ async fn a_server_without_its_database_says_so_and_serves_once_it_is_there() {
     assert_eq!(healths(&server).await, [ServingStatus::NotServing; 8]);
     let asked = Instant::now();
     assert_all_unavailable(&server).await;
-    assert!(
-        asked.elapsed() < Duration::from_secs(1),
-        "it is known to be away"
-    );
+    assert!(asked.elapsed() < DEADLINE / 2, "it is known to be away");
     node.thaw().unwrap();
     server.ready().await;
     assert_works(&server, "CMD-2025-000002").await;

@@ -153,6 +153,7 @@ async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
         }
     });
     assert_unavailable(&farewell.await, "STOPPING");
-    let status = tokio::time::timeout(std::time::Duration::from_secs(6), server.wait()).await;
+    // Well after its three seconds of grace, and well before the twenty that it has by default.
+    let status = tokio::time::timeout(std::time::Duration::from_secs(15), server.wait()).await;
     assert_eq!(status.expect("it does not leave").unwrap().code(), Some(0));
 }

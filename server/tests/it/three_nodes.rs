@@ -6,6 +6,7 @@ use bson::{Document, Timestamp, doc};
 use devkit::{Node, ReplicaSet};
 use futures::{TryStreamExt, future::try_join_all};
 use mongodb::options::{ReadConcern, WriteConcern};
+use tokio::time::sleep;
 use tonic_health::ServingStatus;
 
 use crate::{
@@ -117,7 +118,14 @@ async fn without_a_majority_nothing_counts_as_archived_and_all_of_it_is_once_the
     let primary = set.primary().await.unwrap();
     let others = secondaries(&set, primary);
     others.iter().for_each(|node| node.freeze().unwrap());
-    let before = held_by_a_majority(primary).await;
+    // What the others had confirmed is still on its way.
+    let mut before = held_by_a_majority(primary).await;
+    eventually(async || {
+        sleep(Duration::from_millis(200)).await;
+        let now = held_by_a_majority(primary).await;
+        (std::mem::replace(&mut before, now) == now).then_some(())
+    })
+    .await;
     server.health(ServingStatus::NotServing).await;
     assert_unavailable(
         &server.archive_order("CMD-0000001").await.unwrap_err(),
