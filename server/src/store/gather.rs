@@ -1,7 +1,7 @@
 //! Gather: reads orders and everything that hangs off them, as majority-committed bundles.
 //!
-//! There are two ways with one result. A few orders come with all their references in one `$lookup` aggregation, one round
-//! trip. Many come with one `find` for each kind of reference, joined here: that costs the database a third of the CPU.
+//! There are two ways with one result. A single order comes with all its references in one `$lookup` aggregation, one round
+//! trip. Several come with one `find` for each kind of reference, joined here: that costs the database a third of the CPU.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,7 +23,7 @@ use crate::domain::{
 };
 
 /// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the finds hardly does.
-const FEW: usize = 2;
+const FEW: usize = 1;
 /// A chunk is cut once its orders hold this many bytes, so that memory stays bounded however large they are.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// The types that can be ids: see [`JoinKey`].
