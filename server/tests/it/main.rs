@@ -12,6 +12,7 @@ mod load;
 mod support;
 
 mod availability;
+mod batch_crashes;
 mod batch_options;
 mod batches;
 mod burst;
