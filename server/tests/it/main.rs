@@ -14,6 +14,7 @@ mod support;
 mod availability;
 mod batch_crashes;
 mod batch_options;
+mod batch_pace;
 mod batch_paging;
 mod batch_rehearsal;
 mod batches;
