@@ -221,3 +221,32 @@ async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_arc
     let audit = audit(&lives.database).await.unwrap();
     assert!(audit.is_clean(), "{:#?}", audit.differences);
 }
+
+#[tokio::test]
+async fn what_lands_after_its_process_was_killed_is_counted_once() {
+    let lives = Lives::new().await;
+    let orders = (0..100).map(|number| order(format!("CMD-{number}")));
+    lives
+        .collection("Commande")
+        .insert_many(orders)
+        .await
+        .unwrap();
+    // Longer than the lease: the next life looks into the archive before, and inserts after.
+    lives.delay_inserts(Duration::from_secs(4)).await;
+    let mut process = lives.another();
+    let entered =
+        doc! { "waitForFailPoint": "failCommand", "timesEntered": 1, "maxTimeMS": 30_000 };
+    let admin = lives.database.client().database("admin");
+    admin.run_command(entered).await.unwrap();
+    process.kill().await.unwrap();
+    let (code, figures) = lives.last().await;
+    let count = |name: &str| figures[name].as_i64().unwrap();
+    assert_eq!(
+        (code, count("found"), count("archived"), count("duplicates")),
+        (Some(0), 100, 100, 0),
+        "{figures}"
+    );
+    assert_eq!(count("resumes"), 1);
+    let audit = audit(&lives.database).await.unwrap();
+    assert!(audit.is_clean(), "{:#?}", audit.differences);
+}
