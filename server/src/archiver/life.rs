@@ -355,6 +355,7 @@ impl Life {
     fn account(&self, page: Done, progress: &mut Progress) {
         self.notes().under_way.pop_front();
         progress.counts += page.counts;
+        progress.moved = true;
         progress.exhausted = page.next.is_none();
         progress.position = page.next.or(progress.position.take());
     }

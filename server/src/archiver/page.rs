@@ -1,13 +1,13 @@
 //! One page of a batch: what the archive holds is passed by, the rest goes through the corridor.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bson::DateTime;
 
 use super::Archiver;
 use crate::{
-    corridor::Door,
-    domain::{counts::Counts, order::Order},
+    corridor::{Door, Outcome, Report},
+    domain::{counts::Counts, order::Order, raw::ValueRef},
     store::{
         Error,
         gather::Selection,
@@ -55,10 +55,50 @@ pub(super) async fn archive_page(
                 .archive_chunk(&selection, Door::Batch, moment)
                 .await?;
             counts += report.counts;
+            if !ours.is_empty() {
+                counts += landed_late(archiver, page, &report, ours).await?;
+            }
             next = report.rest;
         }
     }
     Ok(counts)
+}
+
+/// Corrects the counts of orders that were not in the archive a moment ago and are duplicates now: what an earlier try had sent
+/// has come in between.
+async fn landed_late(
+    archiver: &Archiver,
+    page: &Page,
+    report: &Report,
+    ours: &[DateTime],
+) -> Result<Counts, Error> {
+    let duplicates: HashSet<ValueRef<'_>> = report
+        .passed
+        .iter()
+        .filter(|passed| matches!(passed.outcome, Outcome::Duplicate(_)))
+        .map(|passed| passed.id.as_ref())
+        .collect();
+    let mut correction = Counts::default();
+    if duplicates.is_empty() {
+        return Ok(correction);
+    }
+    let orders = page.orders.iter();
+    let late = Page {
+        orders: orders
+            .filter(|order| duplicates.contains(&order.id()))
+            .cloned()
+            .collect(),
+        view: page.view,
+        next: None,
+    };
+    for standing in archiver.store.signed_standings(&late, ours).await? {
+        if let Standing::Signed { incomplete } = standing {
+            correction.duplicates -= 1;
+            correction.archived += 1;
+            correction.incomplete += i64::from(incomplete);
+        }
+    }
+    Ok(correction)
 }
 
 fn selection(view: View, orders: &[Order], memory: &Arc<Memory>) -> Selection {

@@ -17,6 +17,7 @@ pub mod kind {
     pub const BOOLEAN: u8 = 0x08;
     pub const DATE: u8 = 0x09;
     pub const NULL: u8 = 0x0a;
+    pub const SYMBOL: u8 = 0x0e;
     pub const INT32: u8 = 0x10;
     pub const TIMESTAMP: u8 = 0x11;
     pub const INT64: u8 = 0x12;

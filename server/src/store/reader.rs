@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     order::NUMERO,
-    raw::{self, Value, Writer},
+    raw::{self, Value, ValueRef, Writer, kind},
 };
 
 /// What can be read of the database, and nothing that writes.
@@ -42,7 +42,7 @@ impl Reader {
         self.0.gather(selection).await
     }
 
-    /// Which of these numbers the archive holds.
+    /// Which of these numbers are taken in the archive, and perhaps some others.
     pub async fn archived_numbers(&self, numbers: &[Value]) -> Result<HashSet<Value>, Error> {
         let store = &self.0;
         let rows = store
@@ -57,7 +57,23 @@ impl Reader {
             .await?;
         Ok(rows
             .iter()
-            .filter_map(|row| raw::find(row, NUMERO).map(|numero| numero.to_owned()))
+            .filter_map(|row| raw::find(row, NUMERO))
+            .flat_map(taken_by)
             .collect())
+    }
+}
+
+/// The texts that the unique index takes for equal to a number: a symbol is its text, and a list is each of its members.
+fn taken_by(numero: ValueRef<'_>) -> Vec<Value> {
+    let text = |value: ValueRef<'_>| match value.kind {
+        kind::SYMBOL => Value {
+            kind: kind::STRING,
+            ..value.to_owned()
+        },
+        _ => value.to_owned(),
+    };
+    match numero.kind {
+        kind::ARRAY => numero.elements().map(|member| text(member.value)).collect(),
+        _ => vec![text(numero)],
     }
 }

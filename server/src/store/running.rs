@@ -34,6 +34,8 @@ pub struct Progress {
     pub position: Option<Value>,
     /// Whether all orders are counted.
     pub exhausted: bool,
+    /// Whether this life has got any further than the one before it.
+    pub moved: bool,
     /// The `date_archivage`s that orders from the position on may bear if this batch has archived them, the current one last.
     pub moments: Vec<DateTime>,
     /// Why the batch runs slower than it could; empty at full speed.
@@ -110,11 +112,14 @@ impl Store {
         if let Some(position) = &progress.position {
             set.document("position", &field("$literal", position.as_ref()));
         }
-        let rest = plain(&doc! {
-            "exhausted": progress.exhausted, "moments": &progress.moments, "throttle": { "$literal": &progress.throttle }, "barren_lives": 0_i64,
+        let mut rest = doc! {
+            "exhausted": progress.exhausted, "moments": &progress.moments, "throttle": { "$literal": &progress.throttle },
             "updated": "$$NOW", "alive_until": self.alive_until(),
-        });
-        let set = joined(&[&set.finish(), &rest]);
+        };
+        if progress.moved {
+            rest.insert("barren_lives", 0_i64);
+        }
+        let set = joined(&[&set.finish(), &plain(&rest)]);
         let stage = field(
             "$set",
             ValueRef {
@@ -195,6 +200,7 @@ impl Store {
                 .filter_map(|moment| moment.value.as_date())
                 .collect(),
             throttle: String::new(),
+            moved: false,
         })
     }
 }

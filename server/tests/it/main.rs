@@ -12,7 +12,11 @@ mod load;
 mod support;
 
 mod availability;
+mod batch_crashes;
 mod batch_options;
+mod batch_pace;
+mod batch_paging;
+mod batch_rehearsal;
 mod batches;
 mod burst;
 mod clock_jump;

@@ -1,0 +1,252 @@
+//! A batch may be killed at any moment, again and again: it counts every order once, and one that kills whoever runs it is given up.
+
+use std::{process::Stdio, time::Duration};
+
+use bson::{Document, doc};
+use devkit::{ReplicaSet, audit::audit};
+use mongodb::{Collection, Database};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{process::Child, time::sleep};
+
+use crate::{
+    faults::fresh,
+    load::{how_many, seed},
+    process::{archd, run},
+    support::{eventually, order},
+};
+
+const ORDERS: usize = 5_000;
+const CHUNK: &str = "10";
+/// Orders that the archive holds before the batch begins.
+const EARLIER: usize = 200;
+/// One order in so many has no number, and goes to quarantine.
+const NUMBERLESS: usize = 50;
+/// As many lives without progress as a batch may have.
+const BARREN_LIVES: i64 = 5;
+
+/// What every life of the program is told.
+struct Lives {
+    set: ReplicaSet,
+    database: Database,
+    uri: String,
+}
+
+impl Lives {
+    async fn new() -> Lives {
+        let set = ReplicaSet::start().await.unwrap();
+        let (database, uri) = (fresh(&set).await, set.uri());
+        Lives { set, database, uri }
+    }
+
+    fn settings(&self) -> [(&str, &str); 5] {
+        [
+            ("MONGODB_URI", &self.uri),
+            ("MONGODB_DATABASE", self.database.name()),
+            ("ARCHD_CHUNK_SIZE", CHUNK),
+            ("ARCHD_LEASE", "1s"),
+            ("ARCHD_MAX_WRITE_LATENCY", "5m"),
+        ]
+    }
+
+    /// Another process that begins the batch, or takes it up.
+    fn another(&self) -> Child {
+        let mut command = archd(&["batch"], &self.settings());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// A process that runs the batch to its end: its code and what it says of the batch.
+    async fn last(&self) -> (Option<i32>, serde_json::Value) {
+        let (code, figures, log) = run(&["batch", "--output", "json"], &self.settings()).await;
+        let figures = serde_json::from_str(&figures);
+        (
+            code,
+            figures.unwrap_or_else(|error| panic!("{error}\n{log}")),
+        )
+    }
+
+    /// Every insert of the program takes this much longer.
+    async fn delay_inserts(&self, delay: Duration) {
+        let millis = i64::try_from(delay.as_millis()).unwrap();
+        let data = doc! { "failCommands": ["insert"], "appName": "archd", "blockConnection": true, "blockTimeMS": millis };
+        let slow = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+        self.set.configure_fail_point(slow).await.unwrap();
+    }
+
+    async fn hurry_again(&self) {
+        self.set.clear_fail_point("failCommand").await.unwrap();
+    }
+
+    fn collection(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+
+    /// The only batch there is, as soon as it is like this.
+    async fn batch(&self, is: impl Fn(&Document) -> bool) -> Document {
+        eventually(async || {
+            let batch = self.collection("archd_batches").find_one(doc! {}).await;
+            batch.unwrap().filter(|batch| is(batch))
+        })
+        .await
+    }
+
+    async fn how_many(&self, collection: &str, filter: Document) -> i64 {
+        let documents = self.collection(collection).count_documents(filter).await;
+        i64::try_from(documents.unwrap()).unwrap()
+    }
+}
+
+fn found(batch: &Document) -> i64 {
+    let counts = batch.get_document("counts").unwrap();
+    counts.get_i64("found").unwrap()
+}
+
+/// Orders of every fate: whole ones, incomplete ones, ones without a number.
+fn orders(dice: &mut StdRng) -> Vec<Document> {
+    let one = |number: usize| {
+        let mut order = order(format!("CMD-{number:07}"));
+        order.insert("id_restaurant", dice.random_range(1..=2));
+        if number.is_multiple_of(NUMBERLESS) {
+            order.remove("numero_commande");
+        }
+        order
+    };
+    (1..=ORDERS).map(one).collect()
+}
+
+#[tokio::test]
+async fn killed_at_random_moments_a_batch_counts_every_order_once() {
+    let (seed, crashes) = (seed(), how_many("BATCH_CRASHES", 30) as i64);
+    let mut dice = StdRng::seed_from_u64(seed);
+    let lives = Lives::new().await;
+    let commande = lives.collection("Commande");
+    let orders = orders(&mut dice);
+    commande.insert_many(&orders[..EARLIER]).await.unwrap();
+    assert_eq!(lives.last().await.0, Some(0));
+    let batches = lives.collection("archd_batches");
+    batches.delete_many(doc! {}).await.unwrap();
+    commande.insert_many(&orders[EARLIER..]).await.unwrap();
+    let earlier = lives.how_many("Historique", doc! {}).await;
+    let earlier_incomplete = lives
+        .how_many("Historique", doc! { "incomplete": true })
+        .await;
+
+    lives.delay_inserts(Duration::from_millis(40)).await;
+    let mut before = 0;
+    for crash in 1..=crashes {
+        let mut process = lives.another();
+        lives
+            .batch(|batch| batch.get_i64("epoch").ok() == Some(crash) && found(batch) > before)
+            .await;
+        sleep(Duration::from_millis(dice.random_range(0..120))).await;
+        process.kill().await.unwrap();
+        let batch = lives.batch(|_| true).await;
+        assert!(
+            batch.get_bool("active").is_ok(),
+            "it ended before crash {crash}: {batch}"
+        );
+        before = found(&batch);
+    }
+    lives.hurry_again().await;
+
+    let (code, figures) = lives.last().await;
+    assert_eq!(
+        (code, &figures["state"]),
+        (Some(0), &"BATCH_STATE_SUCCEEDED".into()),
+        "{figures}"
+    );
+    assert_eq!(lives.how_many("archd_batches", doc! {}).await, 1);
+    let count = |name: &str| figures[name].as_i64().unwrap();
+    let archived = lives.how_many("Historique", doc! {}).await - earlier;
+    let incomplete = lives
+        .how_many("Historique", doc! { "incomplete": true })
+        .await
+        - earlier_incomplete;
+    let errors = lives.how_many("archd_quarantine", doc! {}).await;
+    assert_eq!(errors, (ORDERS / NUMBERLESS) as i64);
+    let expected = [
+        ("found", ORDERS as i64),
+        ("archived", archived),
+        ("duplicates", earlier),
+        ("incomplete", incomplete),
+        ("errors", errors),
+        ("resumes", crashes),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(count(name), expected, "{name} of {figures}");
+    }
+    assert_eq!(archived + earlier + errors, ORDERS as i64);
+    let audit = audit(&lives.database).await.unwrap();
+    assert!(audit.is_clean(), "{:#?}", audit.differences);
+}
+
+#[tokio::test]
+async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_archives_all() {
+    let lives = Lives::new().await;
+    let orders = (0..100).map(|number| order(format!("CMD-{number}")));
+    lives
+        .collection("Commande")
+        .insert_many(orders)
+        .await
+        .unwrap();
+    lives.delay_inserts(Duration::from_secs(30)).await;
+    for life in 1..=BARREN_LIVES {
+        let mut process = lives.another();
+        // It has begun, and saved that it is where it was.
+        let begun = |batch: &Document| {
+            batch.get_i64("epoch").ok() == Some(life)
+                && batch.get_str("state").ok() == Some("running")
+                && batch.contains_key("moments")
+        };
+        let batch = lives.batch(begun).await;
+        lives
+            .batch(|now| now.get("moments") != batch.get("moments"))
+            .await;
+        process.kill().await.unwrap();
+    }
+    lives.hurry_again().await;
+    let (code, figures) = lives.last().await;
+    assert_ne!(code, Some(0), "{figures}");
+    assert_eq!(
+        figures["stop_reason"], "BATCH_STOP_REASON_INTERRUPTED",
+        "{figures}"
+    );
+
+    let (code, figures) = lives.last().await;
+    assert_eq!(
+        (code, &figures["found"]),
+        (Some(0), &100.into()),
+        "{figures}"
+    );
+    let audit = audit(&lives.database).await.unwrap();
+    assert!(audit.is_clean(), "{:#?}", audit.differences);
+}
+
+#[tokio::test]
+async fn what_lands_after_its_process_was_killed_is_counted_once() {
+    let lives = Lives::new().await;
+    let orders = (0..100).map(|number| order(format!("CMD-{number}")));
+    lives
+        .collection("Commande")
+        .insert_many(orders)
+        .await
+        .unwrap();
+    // Longer than the lease: the next life looks into the archive before, and inserts after.
+    lives.delay_inserts(Duration::from_secs(4)).await;
+    let mut process = lives.another();
+    let entered =
+        doc! { "waitForFailPoint": "failCommand", "timesEntered": 1, "maxTimeMS": 30_000 };
+    let admin = lives.database.client().database("admin");
+    admin.run_command(entered).await.unwrap();
+    process.kill().await.unwrap();
+    let (code, figures) = lives.last().await;
+    let count = |name: &str| figures[name].as_i64().unwrap();
+    assert_eq!(
+        (code, count("found"), count("archived"), count("duplicates")),
+        (Some(0), 100, 100, 0),
+        "{figures}"
+    );
+    assert_eq!(count("resumes"), 1);
+    let audit = audit(&lives.database).await.unwrap();
+    assert!(audit.is_clean(), "{:#?}", audit.differences);
+}
