@@ -19,17 +19,25 @@ pub struct Schedule {
 }
 
 /// Why there is no schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The expression can't be read.
-    #[error("is not a cron expression")]
     Expression,
     /// The expression can be read, but no day has it.
-    #[error("is a time that never comes")]
     Never,
     /// No time zone has this name.
-    #[error("is not the name of a time zone")]
     Zone,
+}
+
+impl Fault {
+    /// What is wrong, in words that follow the value's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Fault::Expression => "is not a cron expression",
+            Fault::Never => "is a time that never comes",
+            Fault::Zone => "is not the name of a time zone",
+        }
+    }
 }
 
 impl Schedule {
