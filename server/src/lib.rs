@@ -22,6 +22,8 @@ pub mod sower;
 
 pub mod monitor;
 
+mod schedule;
+
 mod parts;
 
 pub(crate) mod grpc;
@@ -38,7 +40,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{config::Config, parts::Parts};
+use crate::{config::Config, parts::Parts, store::batches::Limits};
 
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,16 @@ pub async fn run(
         parts
             .tasks
             .spawn(parts.watcher.clone().run(parts.monitor.clone()));
+    }
+    if let Some(due) = config.schedule.clone() {
+        let runner = schedule::Runner {
+            due,
+            catch_up: config.schedule_catch_up,
+            limits: Limits::of_settings(&config),
+            archiver: parts.archiver.clone(),
+            stop: stop.clone(),
+        };
+        parts.tasks.spawn(runner.run());
     }
     let serving = grpc::serve(listener, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);

@@ -53,6 +53,9 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.max_orders_per_second, 0);
     assert_eq!(config.max_replication_lag, Some(Duration::from_secs(10)));
     assert_eq!(config.max_write_latency, Duration::from_secs(2));
+    let schedule = config.schedule.map(|schedule| schedule.to_string());
+    assert_eq!(schedule.as_deref(), Some("0 2 * * * in Europe/Paris"));
+    assert!(!config.schedule_catch_up);
     assert!(config.reflection);
     assert_eq!(config.instance, format!("pod-7-{}", std::process::id()));
     assert_eq!(config.log_filter, "info,mongodb=warn");
@@ -116,6 +119,9 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_MAX_ORDERS_PER_SECOND", "9"),
         ("ARCHD_MAX_REPLICATION_LAG", "off"),
         ("ARCHD_MAX_WRITE_LATENCY", "1ms"),
+        ("ARCHD_SCHEDULE", "5 4 * * *"),
+        ("ARCHD_SCHEDULE_ZONE", "UTC"),
+        ("ARCHD_SCHEDULE_CATCH_UP", "true"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
@@ -129,7 +135,7 @@ fn every_setting_arrives_in_its_own_field() {
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
-         max_write_latency: 1ms, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_write_latency: 1ms, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
@@ -148,6 +154,8 @@ fn every_bad_setting_is_named_at_once() {
                 Form::Address => "localhost",
                 Form::Whole { .. } => "4294967296",
                 Form::Time { .. } | Form::TimeOrOff { .. } => "10",
+                Form::ScheduleOrOff => "0 0 30 2 *",
+                Form::Zone => "Europe/Lutetia",
                 Form::Filter => "archd=loud",
             };
             (setting.name, value)
@@ -206,6 +214,22 @@ fn limits_are_where_the_help_says() {
             "0s".to_owned(),
         ),
         ("ARCHD_MAX_WRITE_LATENCY", "5m".to_owned(), "off".to_owned()),
+        ("ARCHD_SCHEDULE", "off".to_owned(), "never".to_owned()),
+        (
+            "ARCHD_SCHEDULE",
+            "0 0 29 2 *".to_owned(),
+            "0 0 30 2 *".to_owned(),
+        ),
+        (
+            "ARCHD_SCHEDULE",
+            "*/2 * * * * *".to_owned(),
+            "0 0 2 * * * 2027".to_owned(),
+        ),
+        (
+            "ARCHD_SCHEDULE_ZONE",
+            "America/Los_Angeles".to_owned(),
+            "Paris".to_owned(),
+        ),
         ("ARCHD_CHUNK_SIZE", "1".to_owned(), "0".to_owned()),
         ("ARCHD_CHUNK_SIZE", "1000".to_owned(), "1001".to_owned()),
         ("ARCHD_RETRY_ATTEMPTS", "20".to_owned(), "21".to_owned()),

@@ -11,10 +11,10 @@ use super::{
     units::{chosen_length, moment, whole_length},
 };
 
-/// The brief's box over the whole life of the archive, then the window, the last batch, and the sizes.
+/// The brief's box over the whole life of the archive, then the last and the next batch, the window, and the sizes.
 pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut sections = vec![lifetime(stats)];
-    sections.extend(last_batch(stats));
+    sections.extend(batches(stats));
     sections.extend([window(stats), now(stats)]);
     let mut text = framed("STATISTICS OUTPUT", &sections);
     if !stats.near_misses.is_empty() {
@@ -38,20 +38,22 @@ fn lifetime(stats: &GetStatsResponse) -> Vec<String> {
     lines
 }
 
-fn last_batch(stats: &GetStatsResponse) -> Option<Vec<String>> {
-    let last = stats.last_batch.as_ref()?;
-    let mut lines = pace(last);
-    lines.push(line(
-        "Last batch:",
-        &one_line(&format!("{} {}", last.id, batch::state(last))),
-    ));
+fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
+    let mut lines = Vec::new();
+    if let Some(last) = &stats.last_batch {
+        lines.extend(pace(last));
+        lines.push(line(
+            "Last batch:",
+            &one_line(&format!("{} {}", last.id, batch::state(last))),
+        ));
+    }
     lines.extend(
         stats
             .next_batch_time
             .as_ref()
             .map(|time| line("Next batch:", &moment(time))),
     );
-    Some(lines)
+    (!lines.is_empty()).then_some(lines)
 }
 
 fn window(stats: &GetStatsResponse) -> Vec<String> {
@@ -195,6 +197,25 @@ mod tests {
         });
         assert!(text.contains("│  Watcher lag: 3s "), "{text}");
         assert!(!statistics(&stats()).contains("Watcher"));
+    }
+
+    #[test]
+    fn the_next_batch_is_shown_even_before_the_first_one() {
+        let next = Some(Timestamp {
+            seconds: 1_760_660_000,
+            nanos: 0,
+        });
+        for last_batch in [stats().last_batch, None] {
+            let text = statistics(&GetStatsResponse {
+                last_batch,
+                next_batch_time: next,
+                ..stats()
+            });
+            assert!(
+                text.contains("│  Next batch:  2025-10-17 00:13:20Z  "),
+                "{text}"
+            );
+        }
     }
 
     #[test]

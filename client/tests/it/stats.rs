@@ -14,6 +14,7 @@ fn the_box_is_the_briefs() {
         "│  Rate:        97 orders/min                      │",
         "│  Last 24h                                        │",
         "│  Watcher lag: 3s                                 │",
+        "│  Next batch:  2025-10-16 14:23:45Z               │",
     ] {
         assert!(stats.stdout.contains(line), "{}", stats.stdout);
     }
@@ -44,6 +45,7 @@ fn json_has_the_contracts_names_and_numbers() {
     assert_eq!(json["lifetime"]["archived"], 1_220);
     assert_eq!(json["window_length"], "86400s");
     assert_eq!(json["watcher_lag"], "3s");
+    assert_eq!(json["next_batch_time"], json["read_time"]);
     assert_eq!(json["last_batch"]["state"], "BATCH_STATE_SUCCEEDED");
     assert_eq!(json["near_misses"], serde_json::json!([]));
     assert!(pretty.stdout.lines().count() > 20, "pretty is many lines");

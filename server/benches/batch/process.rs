@@ -78,12 +78,13 @@ pub(crate) struct Server {
     _process: Child,
 }
 
-/// Starts `archd serve` without its watcher, and waits until it is ready.
+/// Starts `archd serve` without its watcher and its schedule, and waits until it is ready.
 pub(crate) async fn serve(platform: &Platform) -> Result<Server> {
     let arguments = [
         "serve",
         "--listen=127.0.0.1:0",
         "--watch=false",
+        "--schedule=off",
         "--log-format=json",
     ];
     let mut process = archd(platform, &arguments).stderr(Stdio::piped()).spawn()?;

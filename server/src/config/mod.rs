@@ -32,9 +32,11 @@ pub use self::{
     uri::MongodbUri,
 };
 use self::{
+    setting::OFF,
     sources::{Chosen, Sources},
     table::*,
 };
+use crate::domain::schedule::Schedule;
 
 /// Every setting of the server. Its `Debug` form may be logged: the only secret hides itself.
 #[derive(Clone, Debug)]
@@ -75,6 +77,10 @@ pub struct Config {
     pub max_replication_lag: Option<Duration>,
     /// A batch slows down while the insert of a chunk takes longer, unless it is told otherwise.
     pub max_write_latency: Duration,
+    /// When `serve` starts a batch by itself; none means never.
+    pub schedule: Option<Schedule>,
+    /// Whether `serve`, when it starts, makes the latest batch of the schedule if no instance has.
+    pub schedule_catch_up: bool,
     /// Whether clients may ask the server for its contract.
     pub reflection: bool,
     /// The name of this process among the servers of one database.
@@ -187,6 +193,8 @@ impl Config {
             max_orders_per_second: chosen.parsed(&MAX_ORDERS_PER_SECOND),
             max_replication_lag: chosen.time_unless_off(&MAX_REPLICATION_LAG),
             max_write_latency: chosen.time(&MAX_WRITE_LATENCY),
+            schedule: chosen.schedule_unless_off(&SCHEDULE, &SCHEDULE_ZONE),
+            schedule_catch_up: chosen.parsed(&SCHEDULE_CATCH_UP),
             reflection: chosen.parsed(&REFLECTION),
             instance: if chosen.is_given(&INSTANCE) {
                 chosen.text(&INSTANCE)
@@ -203,8 +211,8 @@ impl Config {
         })
     }
 
-    /// The defaults under the simulation profile, with a random instance and without the watcher: what a test or a demonstration
-    /// starts from, in which nothing happens that it did not ask for.
+    /// The defaults under the simulation profile, with a random instance and without watcher and schedule: what a test or a
+    /// demonstration starts from, in which nothing happens that it did not ask for.
     ///
     /// # Errors
     ///
@@ -216,6 +224,7 @@ impl Config {
             (MONGODB_DATABASE, database),
             (PROFILE, "simulation"),
             (WATCH, "false"),
+            (SCHEDULE, OFF),
             (INSTANCE, &instance),
         ]
         .map(|(setting, value)| (setting.name.to_owned(), value.to_owned()));

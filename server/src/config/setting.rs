@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use tracing_subscriber::EnvFilter;
 
 use super::MongodbUri;
+use crate::domain::schedule::{Fault, Schedule};
 
 /// A row of the table from which flags, lookup, help and documents derive.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +66,15 @@ pub enum Form {
         /// The longest.
         most: Duration,
     },
+    /// When something recurs, or off.
+    ScheduleOrOff,
+    /// A time zone.
+    Zone,
     /// Which log lines are written.
     Filter,
 }
 
-/// The word for no length of time at all.
+/// The word for no length of time, or no schedule, at all.
 pub(super) const OFF: &str = "off";
 
 impl Setting {
@@ -95,6 +100,8 @@ impl Form {
             Form::Address => "ADDRESS",
             Form::Whole { .. } => "N",
             Form::Time { .. } | Form::TimeOrOff { .. } => "TIME",
+            Form::ScheduleOrOff => "CRON",
+            Form::Zone => "ZONE",
             Form::Filter => "FILTER",
         }
     }
@@ -120,13 +127,15 @@ impl Form {
                 }
                 Err(_) => Some("is not a whole number"),
             },
-            Form::TimeOrOff { .. } if value == OFF => None,
+            Form::TimeOrOff { .. } | Form::ScheduleOrOff if value == OFF => None,
             Form::Time { least, most } | Form::TimeOrOff { least, most } => {
                 match humantime::parse_duration(value) {
                     Ok(time) => out_of_range(time, least, most),
                     Err(_) => Some("is not a length of time with its unit"),
                 }
             }
+            Form::ScheduleOrOff => wrong_schedule(value, "UTC"),
+            Form::Zone => wrong_schedule("0 0 * * *", value),
             Form::Filter => EnvFilter::try_new(value)
                 .is_err()
                 .then_some("is not a filter of log lines"),
@@ -158,6 +167,11 @@ impl fmt::Display for Form {
             Form::TimeOrOff { least, most } => {
                 write!(f, "{OFF} or {}", Form::Time { least, most })
             }
+            Form::ScheduleOrOff => write!(
+                f,
+                "{OFF} or a cron expression of five fields (minute, hour, day of the month, month, day of the week), or of six with the second before them"
+            ),
+            Form::Zone => f.write_str("the IANA name of a time zone, such as Europe/Paris or UTC"),
             Form::Filter => f.write_str(
                 "levels by module, such as info,mongodb=warn (the syntax of tracing's EnvFilter)",
             ),
@@ -208,6 +222,10 @@ fn wrong_text(value: &str, most: usize) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn wrong_schedule(expression: &str, zone: &str) -> Option<&'static str> {
+    Schedule::new(expression, zone).err().map(Fault::words)
 }
 
 fn out_of_range<T: PartialOrd>(value: T, least: T, most: T) -> Option<&'static str> {

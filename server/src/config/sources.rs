@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Debug, fs, str::FromStr, time::Duration};
 
 use super::{Problem, SETTINGS, Setting, setting::OFF};
+use crate::domain::schedule::Schedule;
 
 /// What one source gives: values by the name of their setting.
 pub type Values = BTreeMap<String, String>;
@@ -144,6 +145,19 @@ impl Chosen {
     /// None when the setting is off.
     pub(super) fn time_unless_off(&self, setting: &Setting) -> Option<Duration> {
         (self.text(setting) != OFF).then(|| self.time(setting))
+    }
+
+    /// None when the setting is off.
+    pub(super) fn schedule_unless_off(
+        &self,
+        expression: &Setting,
+        zone: &Setting,
+    ) -> Option<Schedule> {
+        let expression = self.text(expression);
+        (expression != OFF).then(|| {
+            Schedule::new(&expression, &self.text(zone))
+                .expect("the forms were checked when the values were chosen")
+        })
     }
 
     /// A problem with a value that is good by itself, but not beside the others.

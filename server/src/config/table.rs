@@ -33,6 +33,9 @@ pub const SETTINGS: &[Setting] = &[
     MAX_ORDERS_PER_SECOND,
     MAX_REPLICATION_LAG,
     MAX_WRITE_LATENCY,
+    SCHEDULE,
+    SCHEDULE_ZONE,
+    SCHEDULE_CATCH_UP,
     REFLECTION,
     INSTANCE,
     LOG,
@@ -313,6 +316,36 @@ pub const MAX_WRITE_LATENCY: Setting = Setting {
     },
     default: "2s",
     help: "A batch slows down while the insert of a chunk takes longer than this, unless it is told otherwise.",
+    secret: false,
+};
+
+/// When a batch starts by itself.
+pub const SCHEDULE: Setting = Setting {
+    name: "ARCHD_SCHEDULE",
+    flag: Some("schedule"),
+    form: Form::ScheduleOrOff,
+    default: "0 2 * * *",
+    help: "When serve starts a batch by itself; however many instances serve a database, each time makes one batch.",
+    secret: false,
+};
+
+/// The time zone of the schedule.
+pub const SCHEDULE_ZONE: Setting = Setting {
+    name: "ARCHD_SCHEDULE_ZONE",
+    flag: Some("schedule-zone"),
+    form: Form::Zone,
+    default: "Europe/Paris",
+    help: "The time zone of ARCHD_SCHEDULE, the same on every instance of a database.",
+    secret: false,
+};
+
+/// Whether a missed time is made up for.
+pub const SCHEDULE_CATCH_UP: Setting = Setting {
+    name: "ARCHD_SCHEDULE_CATCH_UP",
+    flag: Some("schedule-catch-up"),
+    form: Form::Choice(&["true", "false"]),
+    default: "false",
+    help: "Whether serve, when it starts, makes the latest batch of ARCHD_SCHEDULE if no instance has.",
     secret: false,
 };
 

@@ -17,3 +17,5 @@ pub mod checkpoint;
 pub mod counts;
 
 pub mod near_miss;
+
+pub mod schedule;

@@ -135,6 +135,7 @@ fn add_services(
             stats::StatsService {
                 calls: calls.clone(),
                 store: store.clone(),
+                schedule: config.schedule.clone(),
             },
         ))
         .add_service(pb::seed_service_server::SeedServiceServer::new(

@@ -2,7 +2,9 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use chrono::DateTime;
 use order_archiver_api::v1 as pb;
+use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     convert,
     status::{self, Violations},
 };
-use crate::{stats, store::Store};
+use crate::{domain::schedule::Schedule, stats, store::Store};
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const WINDOWS: RangeInclusive<Duration> =
@@ -19,6 +21,7 @@ const WINDOWS: RangeInclusive<Duration> =
 pub(crate) struct StatsService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    pub(crate) schedule: Option<Schedule>,
 }
 
 #[tonic::async_trait]
@@ -51,6 +54,11 @@ impl StatsService {
         let stats = stats::read(&self.store, window, request.include_near_misses)
             .await
             .map_err(|error| status::of_error(&error))?;
+        let next_batch = self.schedule.as_ref().and_then(|schedule| {
+            schedule.next_after(DateTime::from_timestamp_millis(
+                stats.read.timestamp_millis(),
+            )?)
+        });
         let archived_per_hour = stats.archived_per_hour(window);
         Ok(pb::GetStatsResponse {
             lifetime: Some(convert::counts(stats.sums.lifetime)),
@@ -71,7 +79,10 @@ impl StatsService {
                 .collect(),
             database: self.store.database_name().to_owned(),
             read_time: Some(convert::timestamp(stats.read)),
-            next_batch_time: None,
+            next_batch_time: next_batch.map(|time| Timestamp {
+                seconds: time.timestamp(),
+                nanos: 0,
+            }),
         })
     }
 }

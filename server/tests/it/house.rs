@@ -10,7 +10,7 @@ const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 /// What each module may import of this crate.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("config", &[]),
+    ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("seeder", &[]),
@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sower", &["domain", "seeder", "store"]),
     ("archiver", &["domain", "store", "corridor"]),
     ("desk", &["domain", "store", "corridor"]),
+    ("schedule", &["domain", "store", "archiver"]),
     (
         "watcher",
         &["domain", "store", "corridor", "archiver", "monitor"],
@@ -125,7 +126,7 @@ fn every_file_says_what_it_is_for() {
 }
 
 /// A clock that is wrong by hours must change nothing but the date that is stamped on an archived order, and the minute that it
-/// is counted under: leases, places and delays are told by the clocks of the database, and waiting by one that only counts.
+/// is counted under, and the moment at which a batch of the schedule begins: leases, places and delays are told by the clocks of the database, and waiting by one that only counts.
 #[test]
 fn the_local_clock_decides_nothing() {
     let asked: Vec<String> = sources()
@@ -140,6 +141,7 @@ fn the_local_clock_decides_nothing() {
     let stamps = [
         "archiver/life.rs",
         "corridor.rs",
+        "schedule.rs",
         "sower.rs",
         "store/counters.rs",
     ];

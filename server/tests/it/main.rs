@@ -32,6 +32,7 @@ mod process;
 mod quarantine;
 mod readme;
 mod requests;
+mod schedule;
 mod secrets;
 mod seeding;
 mod tail_faults;

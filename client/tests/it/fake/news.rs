@@ -109,6 +109,7 @@ impl StatsService for Answers {
                 nanos: 0,
             }),
             read_time: Some(NOW),
+            next_batch_time: Some(NOW),
             ..GetStatsResponse::default()
         }))
     }

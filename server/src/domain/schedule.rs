@@ -1,0 +1,283 @@
+//! When the schedule is due: a cron expression in a time zone, through both clock changes of the year.
+
+use std::fmt;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use chrono_tz::Tz;
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
+
+/// When a batch is due. A time of day is due once each day: at its first pass when the clocks are set back over it, and at the end of
+/// the gap when they are set forward over it. What recurs by the hour, the minute or the second keeps recurring through both changes.
+#[derive(Clone)]
+pub struct Schedule {
+    cron: Cron,
+    expression: String,
+    zone: Tz,
+}
+
+/// Why there is no schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The expression can't be read.
+    Expression,
+    /// The expression can be read, but no day has it.
+    Never,
+    /// No time zone has this name.
+    Zone,
+}
+
+impl Fault {
+    /// What is wrong, in words that follow the value's name.
+    pub fn words(self) -> &'static str {
+        match self {
+            Fault::Expression => "is not a cron expression",
+            Fault::Never => "is a time that never comes",
+            Fault::Zone => "is not the name of a time zone",
+        }
+    }
+}
+
+impl Schedule {
+    /// Reads a cron expression of five fields (minute, hour, day of the month, month, day of the week), or of six with the second
+    /// before them, and the IANA name of a time zone.
+    ///
+    /// # Errors
+    ///
+    /// When either can't be read, or when the expression never comes true.
+    pub fn new(expression: &str, zone: &str) -> Result<Schedule, Fault> {
+        let zone = zone.parse().map_err(|_| Fault::Zone)?;
+        let cron = CronParser::builder()
+            .seconds(Seconds::Optional)
+            .year(Year::Disallowed)
+            .build()
+            .parse(expression)
+            .map_err(|_| Fault::Expression)?;
+        // The calendar repeats itself, so what does not come after this moment never comes.
+        cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true)
+            .map_err(|_| Fault::Never)?;
+        Ok(Schedule {
+            cron,
+            expression: expression.to_owned(),
+            zone,
+        })
+    }
+
+    /// The first time after a moment; none in the far future only, beyond the years of the cron expression.
+    pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
+        self.cron
+            .find_next_occurrence(&self.second(moment), false)
+            .ok()
+    }
+
+    /// The last time that is not after a moment; none in the far past only.
+    pub fn latest_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
+        self.cron
+            .find_previous_occurrence(&self.second(moment), true)
+            .ok()
+    }
+
+    /// The whole second of a moment, on the clocks of the zone.
+    fn second(&self, moment: DateTime<Utc>) -> DateTime<Tz> {
+        moment.trunc_subsecs(0).with_timezone(&self.zone)
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schedule({self})")
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.expression, self.zone)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::Duration;
+
+    use super::*;
+
+    fn schedule(expression: &str, zone: &str) -> Schedule {
+        Schedule::new(expression, zone).unwrap()
+    }
+
+    fn moment(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    /// The next times one after another, each of which has to be its own latest time.
+    fn times(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
+        let mut at = moment(from);
+        (0..count)
+            .map(|_| {
+                let due = schedule.next_after(at).unwrap();
+                let second = Duration::seconds(1);
+                assert!(due > at, "{schedule}: {due} after {at}");
+                assert_eq!(schedule.latest_until(due.to_utc()), Some(due));
+                let before = schedule.latest_until(due.to_utc() - second).unwrap();
+                assert!(
+                    before <= at,
+                    "{schedule}: {before} lies between {at} and {due}"
+                );
+                at = due.to_utc();
+                due.to_rfc3339()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_next_times_are_the_ones_on_the_wall() {
+        let paris = "Europe/Paris";
+        let cases: &[(&str, &str, &str, &[&str])] = &[
+            // An ordinary night, and the moment itself is not after itself.
+            (
+                "0 2 * * *",
+                paris,
+                "2026-11-24T02:00:00+01:00",
+                &["2026-11-25T02:00:00+01:00", "2026-11-26T02:00:00+01:00"],
+            ),
+            // 02:00 to 03:00 does not exist on 29 March 2026: once, when the clocks are set.
+            (
+                "30 2 * * *",
+                paris,
+                "2026-03-28T00:00:00+01:00",
+                &[
+                    "2026-03-28T02:30:00+01:00",
+                    "2026-03-29T03:00:00+02:00",
+                    "2026-03-30T02:30:00+02:00",
+                ],
+            ),
+            // 02:30 comes twice on 25 October 2026: once, at its first pass.
+            (
+                "30 2 * * *",
+                paris,
+                "2026-10-24T12:00:00+02:00",
+                &["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"],
+            ),
+            // Begun in the second pass, the first one is over.
+            (
+                "30 2 * * *",
+                paris,
+                "2026-10-25T02:10:00+01:00",
+                &["2026-10-26T02:30:00+01:00"],
+            ),
+            // What recurs by the hour does so through both changes.
+            (
+                "0 * * * *",
+                paris,
+                "2026-03-29T00:30:00+01:00",
+                &["2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00"],
+            ),
+            (
+                "0 * * * *",
+                paris,
+                "2026-10-25T01:30:00+02:00",
+                &[
+                    "2026-10-25T02:00:00+02:00",
+                    "2026-10-25T02:00:00+01:00",
+                    "2026-10-25T03:00:00+01:00",
+                ],
+            ),
+            (
+                "0 0 29 2 *",
+                paris,
+                "2026-01-01T00:00:00Z",
+                &["2028-02-29T00:00:00+01:00", "2032-02-29T00:00:00+01:00"],
+            ),
+            (
+                "0 0 31 * *",
+                paris,
+                "2026-03-31T12:00:00+02:00",
+                &[
+                    "2026-05-31T00:00:00+02:00",
+                    "2026-07-31T00:00:00+02:00",
+                    "2026-08-31T00:00:00+02:00",
+                ],
+            ),
+            // West of UTC the date is still yesterday's.
+            (
+                "0 22 * * 5",
+                "America/Los_Angeles",
+                "2026-11-28T05:59:59Z",
+                &["2026-11-27T22:00:00-08:00", "2026-12-04T22:00:00-08:00"],
+            ),
+            (
+                "*/2 * * * * *",
+                "UTC",
+                "2026-11-24T23:59:57.9Z",
+                &["2026-11-24T23:59:58+00:00", "2026-11-25T00:00:00+00:00"],
+            ),
+        ];
+        for (expression, zone, from, expected) in cases {
+            let schedule = schedule(expression, zone);
+            let found = times(&schedule, from, expected.len());
+            assert_eq!(&found, expected, "{schedule} from {from}");
+        }
+    }
+
+    #[test]
+    fn the_latest_time_is_the_one_that_was_missed() {
+        for (expression, at, latest) in [
+            (
+                "0 2 * * *",
+                "2026-11-24T02:00:00+01:00",
+                "2026-11-24T02:00:00+01:00",
+            ),
+            (
+                "0 2 * * *",
+                "2026-11-24T01:59:59.999+01:00",
+                "2026-11-23T02:00:00+01:00",
+            ),
+            (
+                "30 2 * * *",
+                "2026-03-29T03:10:00+02:00",
+                "2026-03-29T03:00:00+02:00",
+            ),
+            (
+                "30 2 * * *",
+                "2026-03-29T01:59:59+01:00",
+                "2026-03-28T02:30:00+01:00",
+            ),
+            // In the second pass of the hour, before and after the time shows again.
+            (
+                "30 2 * * *",
+                "2026-10-25T02:10:00+01:00",
+                "2026-10-25T02:30:00+02:00",
+            ),
+            (
+                "30 2 * * *",
+                "2026-10-25T02:50:00+01:00",
+                "2026-10-25T02:30:00+02:00",
+            ),
+        ] {
+            let schedule = schedule(expression, "Europe/Paris");
+            let found = schedule.latest_until(moment(at)).unwrap();
+            assert_eq!(found.to_rfc3339(), latest, "{schedule} at {at}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_a_schedule_is_refused() {
+        for (expression, zone, fault) in [
+            ("0 0 30 2 *", "UTC", Fault::Never),
+            ("0 0 31 4,6,9,11 *", "UTC", Fault::Never),
+            ("", "UTC", Fault::Expression),
+            ("2 o'clock", "UTC", Fault::Expression),
+            ("60 * * * *", "UTC", Fault::Expression),
+            ("0 2 * *", "UTC", Fault::Expression),
+            ("0 0 2 * * * 2027", "UTC", Fault::Expression),
+            ("0 2 * * *", "Europe/Lutetia", Fault::Zone),
+            ("0 2 * * *", "", Fault::Zone),
+        ] {
+            let found = Schedule::new(expression, zone).err();
+            assert_eq!(found, Some(fault), "{expression} in {zone}");
+        }
+    }
+}
