@@ -14,7 +14,7 @@ use bson::DateTime;
 use futures::{Stream, StreamExt};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -192,7 +192,7 @@ impl Life {
     ) -> Result<Option<Ending>, Error> {
         let (pages, reader) = self.read(progress.position.clone(), budget);
         let mut done = self.archive(pages);
-        let mut tick = interval(TICK);
+        let mut tick = interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fault = None;
         let ending = loop {
@@ -225,7 +225,9 @@ impl Life {
         };
         // What is under way is finished and counted, whatever ended the reading.
         drop(reader);
+        let mut saved = true;
         while let Some(page) = done.next().await {
+            saved = false;
             match (page, &fault) {
                 (Ok(page), None) => self.account(page, progress),
                 (Ok(page), Some(_)) => progress.counts += page.counts,
@@ -234,6 +236,7 @@ impl Life {
         }
         match fault {
             Some(error) => Err(error),
+            None if saved => Ok(ending),
             None => Ok(match self.save(progress).await? {
                 None => Some(Ending::Lost),
                 Some(_) => ending,
