@@ -43,7 +43,7 @@ async fn runs_elsewhere(server: &TestServer, options: Document) {
     let batch = doc! {
         "_id": "b-1", "state": "running", "active": true, "instance": "elsewhere", "options": options, "request_id": "nightly",
         "created": now, "started": now, "updated": now, "alive_until": DateTime::from_millis(now.timestamp_millis() + 3_600_000),
-        "throttle": "a secondary is 12s behind", "resumes": 2,
+        "throttle": "a secondary is 12s behind", "epoch": 3_i64,
     };
     server.insert("archd_batches", [batch]).await;
 }
