@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use bson::DateTime;
@@ -65,8 +64,9 @@ impl Rehearsal {
         while let Some(selection) = next {
             let gathered = self.reader.gather(&selection).await?;
             next = gathered.rest;
+            // Every date is as long as any other, and nobody sees this one.
             let stamp = Stamp {
-                date_archivage: DateTime::from_system_time(SystemTime::now()),
+                date_archivage: DateTime::MIN,
                 archived_by: String::new(),
             };
             counts += self
