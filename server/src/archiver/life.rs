@@ -290,8 +290,6 @@ impl Life {
         let store = &self.archiver.store;
         let page = self.archiver.patiently(|| store.page(&request)).await?;
         self.pace.took(page.orders.len());
-        let mut notes = self.notes();
-        notes.doubtful = notes.doubtful.saturating_sub(page.orders.len());
         Ok((page, again))
     }
 
@@ -299,7 +297,10 @@ impl Life {
     fn archive(self: &Arc<Self>, pages: Pages) -> impl Stream<Item = Result<Done, Error>> + Unpin {
         let archiving = |page: Result<(Page, bool), Error>| {
             let life = self.clone();
-            let page = page.map(|(page, again)| (page, self.begin_page(again), again));
+            let page = page.map(|(page, again)| {
+                let moment = self.begin_page(page.orders.len(), again);
+                (page, moment, again)
+            });
             let task = async move {
                 let (page, moment, again) = page?;
                 life.archive_page(page, moment, again).await
@@ -313,8 +314,10 @@ impl Life {
     }
 
     /// Notes that a page is under way, and gives it its moment.
-    fn begin_page(&self, again: bool) -> DateTime {
+    fn begin_page(&self, orders: usize, again: bool) -> DateTime {
         let mut notes = self.notes();
+        // Not as soon as it is read: the moments of earlier lives are forgotten once no doubtful order is left.
+        notes.doubtful = notes.doubtful.saturating_sub(orders);
         let moment = notes.moment;
         notes.under_way.push_back((moment, again));
         moment

@@ -62,7 +62,7 @@ impl Store {
         let one_more =
             |field: &str| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, 1_i64] };
         let set = doc! {
-            "instance": { "$literal": instance }, "alive_until": self.alive_until(), "updated": "$$NOW",
+            "instance": { "$literal": instance }, "alive_until": self.alive_until(),
             "epoch": one_more("epoch"), "barren_lives": one_more("barren_lives"),
         };
         let Some(document) = self
