@@ -154,9 +154,17 @@ impl Archiver {
                 "batch taken up where it was left"
             );
         }
-        let (counts, ending) = tokio::select! {
-            done = self.live(taken) => done,
-            () = self.keep_alive(&lease) => (Counts::default(), Ending::Lost),
+        let work = async {
+            let (counts, ending) = self.live(taken).await;
+            let near_misses = match ending {
+                Ending::Batch(_) => self.tidy(rehearsed).await,
+                _ => Vec::new(),
+            };
+            (counts, ending, near_misses)
+        };
+        let (counts, ending, near_misses) = tokio::select! {
+            done = work => done,
+            () = self.keep_alive(&lease) => (Counts::default(), Ending::Lost, Vec::new()),
         };
         let end = match ending {
             Ending::Batch(end) => end,
@@ -169,7 +177,6 @@ impl Archiver {
                 return;
             }
         };
-        let near_misses = self.tidy(rehearsed).await;
         let Counts {
             found,
             archived,

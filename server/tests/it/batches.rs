@@ -1,6 +1,9 @@
 //! One batch at a time on a database, whichever instance was asked; whatever ends it, the next one takes up the rest.
 
+use std::time::Duration;
+
 use bson::{DateTime, doc};
+use devkit::ReplicaSet;
 use mongodb::IndexModel;
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, BatchState, BatchStopReason};
@@ -194,6 +197,24 @@ async fn a_batch_whose_instance_died_is_taken_up_by_the_next_one() {
         (BatchState::Failed, BatchStopReason::Interrupted)
     );
     assert_eq!(met(&server.run_batch().await), (3, 0, 3));
+}
+
+#[tokio::test]
+async fn a_batch_is_not_taken_for_dead_while_it_looks_for_near_misses() {
+    let set = ReplicaSet::start().await.unwrap();
+    let lease = Duration::from_secs(1);
+    let server = TestServer::start_on(&set, |config| config.lease = lease).await;
+    let _other = server.another(|config| config.lease = lease).await;
+    server.insert("Commande", orders(3)).await;
+    // Three times as long as the lease; of what a batch does only the look for near misses aggregates.
+    let slow = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": ["aggregate"], "blockConnection": true, "blockTimeMS": 3_000 },
+    };
+    set.configure_fail_point(slow).await.unwrap();
+    let batch = server.run_batch().await;
+    set.clear_fail_point("failCommand").await.unwrap();
+    assert_eq!((batch.resumes, met(&batch)), (0, (3, 3, 0)));
 }
 
 #[tokio::test]
