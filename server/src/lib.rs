@@ -40,7 +40,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{config::Config, parts::Parts, store::batches::Limits};
+use crate::{config::Config, parts::Parts, store::options::Limits};
 
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]

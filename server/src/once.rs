@@ -16,7 +16,8 @@ use crate::{
     shutdown::INTERRUPTED,
     store::{
         Error, Store,
-        batches::{Batch, Limits, Options, State, StopReason},
+        batches::{Batch, State, StopReason},
+        options::{Limits, Options},
     },
 };
 

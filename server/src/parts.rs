@@ -8,7 +8,7 @@ use crate::{
     corridor::Corridor,
     desk::Desk,
     monitor::Monitor,
-    store::{Error, Store, batches::Limits},
+    store::{Error, Store, options::Limits},
     watcher::Watcher,
 };
 

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use crate::{
     archiver::Archiver,
     domain::schedule::Schedule,
-    store::batches::{Limits, Options},
+    store::options::{Limits, Options},
 };
 
 /// The longest sleep: the clock may be set while nobody looks.

@@ -2,7 +2,6 @@
 //! behind them are saved together, in the order of the pages.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -20,12 +19,19 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
-use super::{Archiver, End, Ending, pace::Pace, page::archive_page, rehearsal::Rehearsal};
+use super::{
+    Archiver, End, Ending,
+    ledger::{Entry, Ledger},
+    pace::Pace,
+    page::archive_page,
+    rehearsal::Rehearsal,
+};
 use crate::{
     domain::{counts::Counts, raw::Value},
     store::{
         Error,
-        batches::{Batch, Options, State, StopReason},
+        batches::{Batch, State, StopReason},
+        options::Options,
         pages::{Page, PageRequest, View},
         references::Memory,
         running::{Progress, TakenUp},
@@ -49,32 +55,9 @@ pub(super) struct Life {
     rehearsal: Option<Rehearsal>,
     /// What the orders of the latest pages refer to.
     memory: Arc<Memory>,
-    notes: Mutex<Notes>,
+    ledger: Mutex<Ledger>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
-}
-
-/// What the pages under way share.
-struct Notes {
-    /// The `date_archivage` of pages that begin now. Saved before it is used.
-    moment: DateTime,
-    /// Those of the pages under way, in their order, and whether an earlier life may have archived orders of the page.
-    under_way: VecDeque<(DateTime, bool)>,
-    /// Those that earlier lives may have used for orders that they did not count.
-    earlier: Vec<DateTime>,
-    /// How many of the next orders these may be among.
-    doubtful: usize,
-}
-
-impl Notes {
-    /// Every moment that an order may bear which this batch has archived and not counted.
-    fn moments(&self) -> Vec<DateTime> {
-        let under_way = self.under_way.iter().map(|(moment, _)| *moment);
-        let mut moments: Vec<DateTime> = self.earlier.iter().copied().chain(under_way).collect();
-        moments.push(self.moment);
-        moments.dedup();
-        moments
-    }
 }
 
 /// Pages as they are read, and whether an earlier life may have archived orders of them that are not counted.
@@ -88,18 +71,9 @@ struct Done {
 
 impl Life {
     pub(super) fn new(archiver: &Archiver, taken: TakenUp) -> Life {
-        let earlier = taken.progress.moments.clone();
         // So many orders can have been under way; others that were delivered since may lie between them.
-        let doubtful = match earlier.len() {
-            0 => 0,
-            _ => 2 * (PAGES + 1) * IDS_FOR_ONE * archiver.chunk_size,
-        };
-        let notes = Notes {
-            moment: now(),
-            under_way: VecDeque::new(),
-            earlier,
-            doubtful,
-        };
+        let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * archiver.chunk_size;
+        let ledger = Ledger::new(now(), taken.progress.moments.clone(), reach);
         let store = &archiver.store;
         let rehearsed = taken.batch.options.validate_only;
         Life {
@@ -108,7 +82,7 @@ impl Life {
             rehearsal: rehearsed.then(|| Rehearsal::new(store.reader())),
             archiver: archiver.clone(),
             memory: Arc::default(),
-            notes: Mutex::new(notes),
+            ledger: Mutex::new(ledger),
             mostly_archived: AtomicBool::new(false),
             taken,
         }
@@ -156,18 +130,9 @@ impl Life {
         for warning in &warnings {
             warn!("{warning}");
         }
-        // Only a progress bar needs the total, so a database too busy to count is no reason to stop.
-        let total = store
-            .delivered_orders(self.options.before)
-            .await
-            .unwrap_or_default();
-        let total = match self.options.limit {
-            0 => total,
-            limit => total.min(limit),
-        };
         let lease = &self.taken.lease;
         let begun = archiver
-            .patiently(|| store.begin_batch(lease, total, &warnings))
+            .patiently(|| store.begin_batch(lease, &warnings))
             .await?;
         match begun {
             None => Ok(None),
@@ -272,7 +237,7 @@ impl Life {
     /// Reads one page.
     async fn next_page(&self, from: Option<Value>, budget: usize) -> Result<(Page, bool), Error> {
         self.pace.admit().await;
-        let again = self.notes().doubtful > 0;
+        let doubtful = self.ledger().in_doubt();
         let view = match self.mostly_archived.load(Ordering::Relaxed) {
             true => View::Ids,
             false => View::Whole,
@@ -290,20 +255,20 @@ impl Life {
         let store = &self.archiver.store;
         let page = self.archiver.patiently(|| store.page(&request)).await?;
         self.pace.took(page.orders.len());
-        Ok((page, again))
+        Ok((page, doubtful))
     }
 
     /// Archives pages, several at once; they come out in their order.
     fn archive(self: &Arc<Self>, pages: Pages) -> impl Stream<Item = Result<Done, Error>> + Unpin {
         let archiving = |page: Result<(Page, bool), Error>| {
             let life = self.clone();
-            let page = page.map(|(page, again)| {
-                let moment = self.begin_page(page.orders.len(), again);
-                (page, moment, again)
+            let page = page.map(|(page, doubtful)| {
+                let entry = self.ledger().begin_page(page.orders.len(), doubtful);
+                (page, entry)
             });
             let task = async move {
-                let (page, moment, again) = page?;
-                life.archive_page(page, moment, again).await
+                let (page, entry) = page?;
+                life.archive_page(page, entry).await
             };
             let task = AbortOnDropHandle::new(tokio::spawn(task.in_current_span()));
             async move {
@@ -313,28 +278,17 @@ impl Life {
         Box::pin(pages.map(archiving).buffered(PAGES))
     }
 
-    /// Notes that a page is under way, and gives it its moment.
-    fn begin_page(&self, orders: usize, again: bool) -> DateTime {
-        let mut notes = self.notes();
-        // Not as soon as it is read: the moments of earlier lives are forgotten once no doubtful order is left.
-        notes.doubtful = notes.doubtful.saturating_sub(orders);
-        let moment = notes.moment;
-        notes.under_way.push_back((moment, again));
-        moment
-    }
-
-    async fn archive_page(
-        &self,
-        page: Page,
-        moment: DateTime,
-        mut again: bool,
-    ) -> Result<Done, Error> {
-        let known = self.notes().moments();
+    async fn archive_page(&self, page: Page, entry: Entry) -> Result<Done, Error> {
+        let Entry {
+            moment,
+            mut doubtful,
+        } = entry;
+        let known = self.ledger().moments();
         let counts = self
             .archiver
             .patiently(|| {
                 // What an earlier try has archived bears this page's moment, and counts as archived by it.
-                let moments = if std::mem::replace(&mut again, true) {
+                let moments = if std::mem::replace(&mut doubtful, true) {
                     &known[..]
                 } else {
                     &[]
@@ -359,7 +313,7 @@ impl Life {
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
-        self.notes().under_way.pop_front();
+        self.ledger().end_page();
         progress.counts += page.counts;
         progress.moved = true;
         progress.exhausted = page.next.is_none();
@@ -368,15 +322,8 @@ impl Life {
 
     /// Saves how far the batch is, with a new moment for the pages to come. None when it is not this instance's any more.
     async fn save(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
-        let next = {
-            let mut notes = self.notes();
-            if notes.doubtful == 0 && !notes.under_way.iter().any(|(_, again)| *again) {
-                notes.earlier.clear();
-            }
-            progress.moments = notes.moments();
-            now().max(DateTime::from_millis(notes.moment.timestamp_millis() + 1))
-        };
-        progress.moments.push(next);
+        let next;
+        (next, progress.moments) = self.ledger().next(now());
         progress.throttle = self.pace.reason();
         let (store, lease) = (&self.archiver.store, &self.taken.lease);
         let progress = &*progress;
@@ -384,7 +331,7 @@ impl Life {
             .archiver
             .patiently(|| store.save_batch(lease, progress))
             .await?;
-        self.notes().moment = next;
+        self.ledger().saved(next);
         if let Some(batch) = &saved {
             self.pace.tune(batch.limits);
         }
@@ -395,8 +342,8 @@ impl Life {
         (batch.state == State::Cancelling).then(|| ended(State::Cancelled, StopReason::Cancelled))
     }
 
-    fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

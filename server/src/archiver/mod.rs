@@ -8,7 +8,10 @@ use std::{
 };
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
@@ -16,12 +19,14 @@ use crate::{
     domain::counts::Counts,
     store::{
         Error, Store,
-        batches::{Batch, Limits, Options, State, StopReason},
+        batches::{Batch, State, StopReason},
+        options::{Limits, Options},
         orders::NearMiss,
         running::{Lease, TakenUp},
     },
 };
 
+mod ledger;
 mod life;
 mod pace;
 mod page;
@@ -145,7 +150,7 @@ impl Archiver {
 
     async fn run(&self, taken: TakenUp) {
         let lease = taken.lease.clone();
-        let rehearsed = taken.batch.options.validate_only;
+        let options = taken.batch.options.clone();
         if taken.barren_lives == 1 && taken.batch.started.is_none() {
             info!(limit = taken.batch.options.limit, "batch started");
         } else {
@@ -154,10 +159,15 @@ impl Archiver {
                 "batch taken up where it was left"
             );
         }
+        let survey = self.clone().survey(lease.clone(), options.clone());
+        let survey = AbortOnDropHandle::new(tokio::spawn(survey.in_current_span()));
         let work = async {
             let (counts, ending) = self.live(taken).await;
             let near_misses = match ending {
-                Ending::Batch(_) => self.tidy(rehearsed).await,
+                Ending::Batch(_) => {
+                    self.tidy(&options).await;
+                    survey.await.unwrap_or_default()
+                }
                 _ => Vec::new(),
             };
             (counts, ending, near_misses)
@@ -259,9 +269,30 @@ impl Archiver {
     }
 
     /// What is done once the last order is met. The batch is none the worse when it can't be.
-    async fn tidy(&self, rehearsed: bool) -> Vec<NearMiss> {
-        if !rehearsed && let Err(error) = self.store.release_archived().await {
+    async fn tidy(&self, options: &Options) {
+        if !options.validate_only
+            && let Err(error) = self.store.release_archived().await
+        {
             warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
+        }
+    }
+
+    /// What is looked for beside the archiving, because it reads every order: how many are delivered, for a progress bar, and
+    /// statuses that only look so. The batch is none the worse when it can't be.
+    async fn survey(self, lease: Lease, options: Options) -> Vec<NearMiss> {
+        let expect = async {
+            let delivered = self.store.delivered_orders(options.before).await?;
+            let most = if options.limit == 0 {
+                i64::MAX
+            } else {
+                options.limit
+            };
+            self.store
+                .expect_in_batch(&lease, delivered.min(most))
+                .await
+        };
+        if let Err(error) = expect.await {
+            warn!(%error, "the delivered orders could not be counted; progress has no total");
         }
         self.store.near_misses().await.unwrap_or_else(|error| {
             warn!(%error, "statuses that only look delivered could not be looked for");

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use crate::store::{Store, batches::Limits};
+use crate::store::{Store, options::Limits};
 
 /// How often a batch that waits looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(250);

@@ -18,8 +18,9 @@ use crate::{
         raw::{self, ValueRef, kind},
     },
     store::{
-        batches::{Batch, Limits, Options, State, StopReason},
+        batches::{Batch, State, StopReason},
         json,
+        options::{Limits, Options},
         orders::NearMiss,
         quarantine::Entry,
         watch::{self, Gap},

@@ -1,22 +1,18 @@
 //! Batches as the database keeps them: what was asked, how far it is, and who runs it. At most one is active.
 
-use std::time::Duration;
-
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
     command::{joined, write_concern},
     counters::{from_document, to_document},
+    options::{Limits, Options},
     orders::NearMiss,
     setup::whole,
 };
-use crate::{
-    config::Config,
-    domain::{
-        counts::Counts,
-        raw::{self, ValueRef, Writer, kind},
-    },
+use crate::domain::{
+    counts::Counts,
+    raw::{self, ValueRef, Writer, kind},
 };
 
 /// Where a batch is in its life.
@@ -95,85 +91,6 @@ fn value_in<T: Copy>(names: &[(T, &str)], wanted: &str) -> Option<T> {
         .find(|(_, name)| *name == wanted)
         .map(|(value, _)| *value)
 }
-
-/// What a batch is asked to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Stop after this many orders; 0 means no limit.
-    pub limit: i64,
-    /// Only orders with an earlier `date_commande`.
-    pub before: Option<DateTime>,
-    /// Make the indexes on the foreign keys when they are missing.
-    pub create_indexes: bool,
-    /// Stop after this long; none means no limit. Kept to the millisecond.
-    pub max_runtime: Option<Duration>,
-    /// Predict the counts and write nothing.
-    pub validate_only: bool,
-    /// How gently to go about it, as asked at the start.
-    pub limits: Limits,
-}
-
-/// How gently a batch treats the database. What is absent is left to whoever comes next: see [`Limits::or`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// The most orders to meet in a second; 0 means no limit.
-    pub max_orders_per_second: Option<u32>,
-    /// Wait while a secondary is further behind. Kept to the millisecond.
-    pub max_replication_lag: Option<Duration>,
-    /// Slow down while a chunk's insert takes longer. Kept to the millisecond.
-    pub max_write_latency: Option<Duration>,
-}
-
-impl Limits {
-    /// These limits, and where there is none, the other ones.
-    pub fn or(self, others: Limits) -> Limits {
-        Limits {
-            max_orders_per_second: self.max_orders_per_second.or(others.max_orders_per_second),
-            max_replication_lag: self.max_replication_lag.or(others.max_replication_lag),
-            max_write_latency: self.max_write_latency.or(others.max_write_latency),
-        }
-    }
-
-    /// The limits of a batch that is told nothing, all but the lag always given: an absent one means that no batch waits for it.
-    pub fn of_settings(config: &Config) -> Limits {
-        Limits {
-            max_orders_per_second: Some(config.max_orders_per_second),
-            max_replication_lag: config.max_replication_lag,
-            max_write_latency: Some(config.max_write_latency),
-        }
-    }
-
-    fn document(&self) -> Document {
-        let mut document = doc! {};
-        if let Some(most) = self.max_orders_per_second {
-            document.insert(MOST_ORDERS, i64::from(most));
-        }
-        for (name, length) in [
-            (MOST_LAG, self.max_replication_lag),
-            (MOST_LATENCY, self.max_write_latency),
-        ] {
-            insert_length(&mut document, name, length);
-        }
-        document
-    }
-
-    fn of(document: Option<&Document>) -> Limits {
-        let Some(document) = document else {
-            return Limits::default();
-        };
-        let most = document.get(MOST_ORDERS);
-        Limits {
-            max_orders_per_second: most.and_then(|most| u32::try_from(whole(Some(most))).ok()),
-            max_replication_lag: length_in(document, MOST_LAG),
-            max_write_latency: length_in(document, MOST_LATENCY),
-        }
-    }
-}
-
-const MOST_RUNTIME: &str = "max_runtime";
-const MOST_ORDERS: &str = "max_orders_per_second";
-const MOST_LAG: &str = "max_replication_lag";
-const MOST_LATENCY: &str = "max_write_latency";
 
 /// A batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,7 +176,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut stage = doc! {
             "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
-            "options": options_document(options), "counts": to_document(&Counts::default()),
+            "options": options.stage(), "counts": to_document(&Counts::default()),
             "created": "$$NOW", "updated": "$$NOW", "alive_until": "$$NOW",
         };
         if let Some(request_id) = request_id {
@@ -368,45 +285,6 @@ pub(super) fn plain(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
 }
 
-/// The options as a stage of an update writes them.
-fn options_document(options: &Options) -> Document {
-    // A stage refuses an empty document that is not a literal.
-    let limits = doc! { "$literal": options.limits.document() };
-    let mut document = doc! {
-        "limit": options.limit, "create_indexes": options.create_indexes, "validate_only": options.validate_only,
-        "limits": limits,
-    };
-    if let Some(before) = options.before {
-        document.insert("before", before);
-    }
-    insert_length(&mut document, MOST_RUNTIME, options.max_runtime);
-    document
-}
-
-fn options_of(document: &Document) -> Options {
-    Options {
-        limit: whole(document.get("limit")),
-        before: document.get_datetime("before").ok().copied(),
-        create_indexes: document.get_bool("create_indexes").unwrap_or_default(),
-        max_runtime: length_in(document, MOST_RUNTIME),
-        validate_only: document.get_bool("validate_only").unwrap_or_default(),
-        limits: Limits::of(document.get_document("limits").ok()),
-    }
-}
-
-/// Lengths of time are kept in milliseconds.
-fn insert_length(document: &mut Document, name: &str, length: Option<Duration>) {
-    if let Some(length) = length {
-        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-        document.insert(name, millis);
-    }
-}
-
-fn length_in(document: &Document, name: &str) -> Option<Duration> {
-    let millis = whole(Some(document.get(name)?));
-    u64::try_from(millis).ok().map(Duration::from_millis)
-}
-
 /// Reads a batch from its document.
 pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
     // The position is an order's `_id`, which may be text that is not UTF-8; nothing here needs it decoded.
@@ -424,7 +302,7 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
     let date = |field| row.get_datetime(field).ok().copied();
     let options = row
         .get_document("options")
-        .map(options_of)
+        .map(Options::of)
         .unwrap_or_default();
     let tuned = Limits::of(row.get_document("limits").ok());
     let miss = |document: &Document| NearMiss {

@@ -35,6 +35,8 @@ pub mod archive;
 
 pub mod orders;
 
+pub mod options;
+
 pub mod batches;
 
 pub mod running;

@@ -87,7 +87,6 @@ impl Store {
     pub async fn begin_batch(
         &self,
         lease: &Lease,
-        estimated_total: i64,
         warnings: &[String],
     ) -> Result<Option<Batch>, Error> {
         let running = State::Running.name();
@@ -95,9 +94,15 @@ impl Store {
         let set = doc! {
             "state": { "$cond": [{ "$eq": ["$state", cancelling] }, cancelling, running] },
             "started": { "$ifNull": ["$started", "$$NOW"] }, "updated": "$$NOW", "alive_until": self.alive_until(),
-            "estimated_total": estimated_total, "warnings": { "$literal": warnings },
+            "warnings": { "$literal": warnings },
         };
         self.runner_says(lease, plain(&doc! { "$set": set })).await
+    }
+
+    /// Notes about how many orders a batch will meet.
+    pub async fn expect_in_batch(&self, lease: &Lease, orders: i64) -> Result<(), Error> {
+        let expected = doc! { "$set": { "estimated_total": orders } };
+        self.runner_says(lease, plain(&expected)).await.map(|_| ())
     }
 
     /// Saves the counters and the position of a batch together, and tells what has been asked of it since. None when somebody

@@ -7,11 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::Watcher;
-use crate::store::{
-    Error,
-    batches::{Options, State},
-    watch::Gap,
-};
+use crate::store::{Error, batches::State, options::Options, watch::Gap};
 
 /// How often a batch is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
