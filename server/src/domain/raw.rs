@@ -22,6 +22,7 @@ pub mod kind {
     pub const TIMESTAMP: u8 = 0x11;
     pub const INT64: u8 = 0x12;
     pub const DECIMAL: u8 = 0x13;
+    pub const MAX_KEY: u8 = 0x7f;
 }
 
 /// The type and the bytes of a value inside a document.
@@ -34,6 +35,12 @@ pub struct ValueRef<'a> {
 }
 
 impl<'a> ValueRef<'a> {
+    /// What comes after every other value.
+    pub const MAX_KEY: ValueRef<'static> = ValueRef {
+        kind: kind::MAX_KEY,
+        bytes: &[],
+    };
+
     /// The null value.
     pub const NULL: ValueRef<'static> = ValueRef {
         kind: kind::NULL,

@@ -1,7 +1,7 @@
 //! Pages: reads the delivered orders in the order of their `_id`s, and tells which of them the archive holds.
 //!
-//! The `_id`s may be of any type, and a plain `$gte` ends with the type that it compares with. An expression goes on through
-//! all of them, and so do the bounds `min` and `max`, which need not even look into the documents but leave out what comes last.
+//! The `_id`s may be of any type, and a plain `$gte` ends with the type that it compares with. The bounds `min` and `max` of an
+//! index go on through all of them, but leave out MaxKey, which comes last: it has a page of its own after all the others.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use bson::{DateTime, RawDocument, rawdoc};
 
 use super::{
     Error, Store,
-    command::{document_value, field, joined},
+    command::{field, joined},
     gather::CHUNK_BYTES,
 };
 use crate::domain::{
@@ -77,20 +77,20 @@ impl Store {
         if let Some(before) = request.before {
             filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": before } }]);
         }
-        if let Some(from) = &request.from {
-            let literal = field("$literal", from.as_ref());
-            let mut at_or_after = Writer::default();
-            at_or_after.array(
-                "$gte",
-                [Value::string("$_id").as_ref(), document_value(&literal)],
-            );
-            let expression = field("$expr", document_value(&at_or_after.finish()));
-            filter = joined(&[&filter, &expression]);
+        let mut bound = None;
+        match &request.from {
+            Some(from) if from.as_ref() == ValueRef::MAX_KEY => {
+                filter = joined(&[&filter, &field("_id", from.as_ref())]);
+            }
+            from => bound = from.as_ref().map(|from| field("_id", from.as_ref())),
         }
         let mut command = Writer::default();
         command
             .string("find", &self.names.orders)
             .document("filter", &filter);
+        if let Some(bound) = &bound {
+            command.document("min", bound);
+        }
         if request.view == View::Ids {
             command.document("projection", &rawdoc! { "_id": 1 });
         }
@@ -100,7 +100,10 @@ impl Store {
         let (rows, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
         let mut orders: Vec<Order> = rows.into_iter().map(Order::new).collect();
         let more = cut || orders.len() > request.limit;
-        let next = orders.pop_if(|_| more).map(|order| order.id().to_owned());
+        let next = match orders.pop_if(|_| more) {
+            Some(order) => Some(order.id().to_owned()),
+            None => bound.map(|_| ValueRef::MAX_KEY.to_owned()),
+        };
         Ok(Page {
             orders,
             view: request.view,

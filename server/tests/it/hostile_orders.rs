@@ -734,7 +734,13 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
 
 #[tokio::test]
 async fn a_batch_pages_through_ids_of_every_type() {
-    let server = TestServer::start_with(|config| config.chunk_size = 2)
+    for chunk_size in 1..=3 {
+        page_through_ids_of_every_type(chunk_size).await;
+    }
+}
+
+async fn page_through_ids_of_every_type(chunk_size: usize) {
+    let server = TestServer::start_with(|config| config.chunk_size = chunk_size)
         .await
         .with_references()
         .await;
