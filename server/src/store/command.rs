@@ -49,6 +49,19 @@ impl Store {
             .await
     }
 
+    /// Like [`Store::rows_up_to`], but when the database did not manage it in time, that is the answer: the same again would
+    /// take as long.
+    pub(super) async fn rows_in_time(
+        &self,
+        command: &RawDocument,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+        (|| self.pages(command, bytes))
+            .retry(self.backoff())
+            .when(|error| error.is_transient() && !error.is_slow())
+            .await
+    }
+
     /// Reads the rows in which a field has one of these values: asks once for as many values as fit one command.
     /// `command` builds it around the filter.
     pub(super) async fn rows_for(

@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc, rawdoc};
 
 use super::{Error, Store, command::joined};
-use crate::domain::order::{NUMERO, Reference};
+use crate::domain::order::{NUMERO, Reference, STATUS};
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,9 +100,15 @@ impl Store {
     /// Indexes whose absence makes archiving slow, each as a sentence with the command that mends it.
     pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
-        for (collection, field) in self.wanted_indexes() {
-            if !self.has_index(collection, field).await? {
-                warnings.push(format!("{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"));
+        for wanted in self.wanted_indexes() {
+            if !self.has_index(&wanted).await? {
+                let Wanted {
+                    collection,
+                    key,
+                    without,
+                } = wanted;
+                let on = key.keys().cloned().collect::<Vec<_>>().join(" and ");
+                warnings.push(format!("{collection} has no index on {on}, so {without}; mend: db.getCollection({collection:?}).createIndex({key}), or start the batch with --create-indexes"));
             }
         }
         Ok(warnings)
@@ -110,33 +116,62 @@ impl Store {
 
     /// Makes the indexes that [`Store::missing_indexes`] misses.
     pub async fn create_missing_indexes(&self) -> Result<(), Error> {
-        for (collection, field) in self.wanted_indexes() {
-            // The database refuses a second index on the same field, under whatever name.
-            if !self.has_index(collection, field).await? {
-                let index = doc! { "key": { field: 1 }, "name": format!("{field}_1") };
-                self.create_indexes(collection, vec![index]).await?;
+        for wanted in self.wanted_indexes() {
+            // The database refuses a second index on the same fields, under whatever name.
+            if !self.has_index(&wanted).await? {
+                let name = wanted.key.keys().map(|field| format!("{field}_1"));
+                let name = name.collect::<Vec<_>>().join("_");
+                let index = doc! { "key": wanted.key, "name": name };
+                self.create_indexes(wanted.collection, vec![index]).await?;
             }
         }
         Ok(())
     }
 
-    /// Whether some index of a collection begins with a field.
-    async fn has_index(&self, collection: &str, field: &str) -> Result<bool, Error> {
-        let led_by = |index: &Document| {
+    /// The name of the index that a batch can page along without a look at the orders themselves, if there is one.
+    pub async fn paging_index(&self) -> Result<Option<String>, Error> {
+        let plain = |index: &&Document| {
+            let narrower = ["partialFilterExpression", "sparse", "collation", "hidden"];
             index
                 .get_document("key")
-                .is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field))
+                .is_ok_and(|key| *key == paging_key())
+                && !narrower.iter().any(|option| index.contains_key(option))
         };
-        Ok(self.indexes(collection).await?.iter().any(led_by))
+        let indexes = self.indexes(&self.names.orders).await?;
+        let paging = indexes.iter().find(plain);
+        Ok(paging.and_then(|index| index.get_str("name").ok().map(str::to_owned)))
     }
 
-    fn wanted_indexes(&self) -> Vec<(&str, &'static str)> {
-        let references =
-            Reference::ALL.map(|reference| (self.names.of(reference), reference.id_field()));
-        references
-            .into_iter()
-            .chain([(self.names.orders.as_str(), NUMERO)])
-            .collect()
+    /// Whether some index of a collection begins with the wanted fields.
+    async fn has_index(&self, wanted: &Wanted<'_>) -> Result<bool, Error> {
+        let begins_so = |index: &Document| {
+            index
+                .get_document("key")
+                .is_ok_and(|key| key.keys().take(wanted.key.len()).eq(wanted.key.keys()))
+        };
+        Ok(self.indexes(wanted.collection).await?.iter().any(begins_so))
+    }
+
+    fn wanted_indexes(&self) -> Vec<Wanted<'_>> {
+        let join = |collection, field: &str| Wanted {
+            collection,
+            key: doc! { field: 1 },
+            without: "every join reads it whole",
+        };
+        let mut wanted: Vec<Wanted<'_>> = Reference::ALL
+            .iter()
+            .map(|reference| join(self.names.of(*reference), reference.id_field()))
+            .collect();
+        wanted.push(Wanted {
+            without: "looking up a number reads it whole",
+            ..join(&self.names.orders, NUMERO)
+        });
+        wanted.push(Wanted {
+            collection: &self.names.orders,
+            key: paging_key(),
+            without: "every batch reads it whole",
+        });
+        wanted
     }
 
     async fn create_indexes(&self, collection: &str, indexes: Vec<Document>) -> Result<(), Error> {
@@ -199,6 +234,18 @@ impl Store {
         };
         Ok(rows.iter().filter_map(shown).collect())
     }
+}
+
+/// An index that archiving is slow without.
+struct Wanted<'a> {
+    collection: &'a str,
+    key: Document,
+    /// What happens without it.
+    without: &'static str,
+}
+
+fn paging_key() -> Document {
+    doc! { STATUS: 1, "_id": 1 }
 }
 
 fn last_write(hello: &Document, of: &str) -> Option<bson::Timestamp> {
