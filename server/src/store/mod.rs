@@ -43,6 +43,12 @@ pub mod pages;
 
 pub mod reader;
 
+pub mod inspect;
+
+pub mod access;
+
+pub mod holdings;
+
 pub mod burden;
 
 pub mod changes;
@@ -52,6 +58,7 @@ pub mod watch;
 pub mod seeds;
 
 pub use error::Error;
+pub use inspect::Inspector;
 
 /// Names of the collections.
 #[derive(Clone, Debug)]
@@ -74,7 +81,8 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(collections: &Collections) -> Names {
+    /// The names that the settings give.
+    pub fn new(collections: &Collections) -> Names {
         let own = |name: &str| format!("{}{name}", collections.prefix);
         Names {
             orders: collections.orders.clone(),
@@ -92,6 +100,11 @@ impl Names {
             counters: own("counters"),
             state: own("state"),
         }
+    }
+
+    /// The collections of all references.
+    pub fn references(&self) -> &[String; 4] {
+        &self.references
     }
 
     /// The collection of a kind of reference.

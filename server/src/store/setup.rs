@@ -18,6 +18,17 @@ pub struct Deployment {
     pub latest: Option<bson::Timestamp>,
 }
 
+/// What keeps the archive's numbers unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The right index is there.
+    Kept,
+    /// There is no index on the number yet.
+    Missing,
+    /// An index of this name is on the number, does not keep it unique, and stands in the way of one that would.
+    Hindered(String),
+}
+
 impl Store {
     /// Asks the primary for a sign of life.
     pub async fn hello(&self) -> Result<Deployment, Error> {
@@ -62,6 +73,29 @@ impl Store {
 
     /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
+        match self.guard().await? {
+            Guard::Kept => return Ok(()),
+            Guard::Hindered(index) => {
+                return Err(Error::Unusable(format!(
+                    "the index {index:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({index:?}), and the server makes the right one",
+                    self.names.archive, self.names.archive,
+                )));
+            }
+            Guard::Missing => {}
+        }
+        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
+        match self.create_indexes(&self.names.archive, vec![index]).await {
+            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
+                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
+                self.names.archive,
+                self.repeated_numbers().await?.join(", "),
+            ))),
+            outcome => outcome,
+        }
+    }
+
+    /// What keeps the archive's numbers unique.
+    pub(super) async fn guard(&self) -> Result<Guard, Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index
@@ -75,47 +109,42 @@ impl Store {
             index.get_bool("unique").unwrap_or(false) && plain
         };
         if indexes.iter().filter(on_numero).any(keeps_unique) {
-            return Ok(());
+            return Ok(Guard::Kept);
         }
-        if let Some(index) = indexes.iter().find(on_numero) {
-            return Err(Error::Unusable(format!(
-                "the index {:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({:?}), and the server makes the right one",
-                index.get_str("name").unwrap_or_default(),
-                self.names.archive,
-                self.names.archive,
-                index.get_str("name").unwrap_or_default(),
-            )));
-        }
-        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
-        match self.create_indexes(&self.names.archive, vec![index]).await {
-            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
-                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
-                self.names.archive,
-                self.repeated_numbers().await?.join(", "),
-            ))),
-            outcome => outcome,
-        }
+        Ok(match indexes.iter().find(on_numero) {
+            Some(index) => Guard::Hindered(index.get_str("name").unwrap_or_default().to_owned()),
+            None => Guard::Missing,
+        })
     }
 
     /// Indexes whose absence makes archiving slow, each as a sentence with the command that mends it.
     pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
-        let mut warnings = Vec::new();
+        let missing = self.absent_indexes().await?;
+        let sentence = |(collection, field): &(&str, &str)| {
+            format!(
+                "{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"
+            )
+        };
+        Ok(missing.iter().map(sentence).collect())
+    }
+
+    /// The collections without an index that joins need, each with the field it should begin with.
+    pub(super) async fn absent_indexes(&self) -> Result<Vec<(&str, &'static str)>, Error> {
+        let mut missing = Vec::new();
         for (collection, field) in self.wanted_indexes() {
             if !self.has_index(collection, field).await? {
-                warnings.push(format!("{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"));
+                missing.push((collection, field));
             }
         }
-        Ok(warnings)
+        Ok(missing)
     }
 
     /// Makes the indexes that [`Store::missing_indexes`] misses.
     pub async fn create_missing_indexes(&self) -> Result<(), Error> {
-        for (collection, field) in self.wanted_indexes() {
-            // The database refuses a second index on the same field, under whatever name.
-            if !self.has_index(collection, field).await? {
-                let index = doc! { "key": { field: 1 }, "name": format!("{field}_1") };
-                self.create_indexes(collection, vec![index]).await?;
-            }
+        // Only those, because the database refuses a second index on the same field, under whatever name.
+        for (collection, field) in self.absent_indexes().await? {
+            let index = doc! { "key": { field: 1 }, "name": format!("{field}_1") };
+            self.create_indexes(collection, vec![index]).await?;
         }
         Ok(())
     }
@@ -182,7 +211,8 @@ impl Store {
         first.get_timestamp("ts").ok()
     }
 
-    async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
+    /// A few of the numbers that the archive holds more than once. Reads all of it.
+    pub(super) async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
         let command = rawdoc! {
             "aggregate": self.names.archive.as_str(),
             "pipeline": [
