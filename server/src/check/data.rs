@@ -19,7 +19,7 @@ pub(super) fn collections(config: &Config, holdings: &[Holding], others: &[Strin
     const NAME: &str = "collections";
     let shown = |holding: &Holding| match holding.documents {
         Some(documents) => format!("{} {documents}", holding.name),
-        None => format!("{} none", holding.name),
+        None => format!("no {}", holding.name),
     };
     let shown: Vec<String> = holdings.iter().map(shown).collect();
     let found = format!("{}: {}", config.database, shown.join(", "));

@@ -20,6 +20,7 @@ use crate::{
 mod data;
 mod deployment;
 mod finding;
+mod needs;
 mod print;
 mod privileges;
 
@@ -59,9 +60,10 @@ async fn report(config: &Config, wait: Duration) -> Report {
             return report;
         }
     };
-    match reach(&store.inspector(), wait).await {
+    let inspector = store.inspector();
+    match reach(&inspector, wait).await {
         // Whoever breaks off has said so.
-        Ok(server) => drop(examine(config, &store, &server, &mut report).await),
+        Ok(server) => drop(examine(config, &inspector, &server, &mut report).await),
         Err(error) => {
             report.away = error.is_transient();
             report.findings.push(deployment::no_connection(&error));
@@ -92,11 +94,10 @@ async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
 /// Looks at one thing after the other; none when it broke off.
 async fn examine(
     config: &Config,
-    store: &Store,
+    inspector: &Inspector,
     server: &Server,
     report: &mut Report,
 ) -> Option<()> {
-    let inspector = store.inspector();
     report.findings.push(deployment::connection(server));
     report
         .findings
@@ -114,7 +115,7 @@ async fn examine(
     // Which indexes are missing decides which privileges are wanted.
     let absent = inspector.absent_indexes().await;
     let known = absent.as_deref().unwrap_or_default();
-    let needs = privileges::needs(config, store.names(), &server.kind, known);
+    let needs = needs::needs(config, inspector.names(), &server.kind, known);
     let access = inspector.access().await;
     let (mut nobody, mut optional) = (false, None);
     report.note("privileges", access, |access| {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::finding::{Report, Verdict};
+use super::finding::{Finding, Report, Verdict};
 use crate::config::Output;
 
 /// Prints to standard output, in colour only for a terminal that wants it.
@@ -20,7 +20,7 @@ pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
 
 fn as_text(report: &Report, color: bool) -> String {
     let mut text = String::new();
-    let width = |finding: &super::finding::Finding| finding.name.len();
+    let width = |finding: &Finding| finding.name.len();
     let width = report.findings.iter().map(width).max().unwrap_or(0);
     for finding in &report.findings {
         let word = format!("{:<11}", word(finding.verdict));
@@ -83,4 +83,45 @@ fn painted(verdict: Verdict, word: &str) -> String {
         Verdict::NotChecked => 2,
     };
     format!("\u{1b}[{color}m{word}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_is_a_line_with_what_mends_it_below() {
+        let report = Report {
+            findings: vec![
+                Finding::ok("clocks", "agree"),
+                Finding::warning("history", "is short", "a\nb"),
+                Finding::failed("set", "is none", "c"),
+                Finding::not_checked("rest", "no set"),
+            ],
+            away: false,
+        };
+        let expected = "\
+ok           clocks   agree
+warning      history  is short
+             fix: a
+                  b
+FAILED       set      is none
+             fix: c
+not checked  rest     no set
+1 ok, 1 warning, 1 failed, 1 not checked
+";
+        assert_eq!(as_text(&report, false), expected);
+        let colored = as_text(&report, true);
+        assert!(
+            colored.contains("\u{1b}[31mFAILED     \u{1b}[0m  set"),
+            "{colored}"
+        );
+        for color in [2, 31, 32, 33] {
+            assert_eq!(
+                colored.matches(&format!("\u{1b}[{color}m")).count(),
+                1,
+                "{colored}"
+            );
+        }
+    }
 }

@@ -65,9 +65,9 @@ impl Inspector {
         self.store.guard().await
     }
 
-    /// A few of the numbers that the archive holds more than once. Reads all of it.
+    /// A few of the numbers that the archive holds more than once. Reads all of it, for as long as one call may take.
     pub async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
-        self.store.repeated_numbers().await
+        self.store.within(self.store.repeated_numbers()).await?
     }
 
     /// The collections without an index that joins need, each with the field it should begin with.

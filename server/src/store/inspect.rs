@@ -7,7 +7,7 @@ use mongodb::options::{ReadPreference, SelectionCriteria};
 use tokio::time::Instant;
 
 use super::{
-    Error, Store,
+    Error, Names, Store,
     changes::{Scope, Start},
     command::name_of,
     setup::whole,
@@ -75,6 +75,11 @@ impl Store {
 }
 
 impl Inspector {
+    /// Names of the collections.
+    pub fn names(&self) -> &Names {
+        self.store.names()
+    }
+
     /// Asks whoever answers, the primary if there is one.
     pub async fn server(&self) -> Result<Server, Error> {
         let build = self.ask("admin", rawdoc! { "buildInfo": 1 }).await?;

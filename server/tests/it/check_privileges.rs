@@ -229,10 +229,7 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     assert!(!ids.is_empty());
     let retry = pb::RetryQuarantinedRequest { ids: ids.clone() };
     server.quarantine().retry_quarantined(retry).await.unwrap();
-    let let_go = pb::DropQuarantinedRequest {
-        ids,
-        ..pb::DropQuarantinedRequest::default()
-    };
+    let let_go = pb::DropQuarantinedRequest { ids };
     server.quarantine().drop_quarantined(let_go).await.unwrap();
     server
         .stats()
