@@ -203,7 +203,6 @@ fn majority_of(status: &Document, config: Option<&Document>) -> Majority {
         .collect();
     let up = |member: &Document| {
         [PRIMARY, SECONDARY].contains(&whole(member.get("state")))
-            && whole(member.get("health")) == 1
             && !silent.contains(&whole(member.get("_id")))
     };
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
