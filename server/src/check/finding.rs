@@ -123,8 +123,10 @@ impl Report {
     ) -> Option<()> {
         let finding = match answer {
             Ok(fact) => judge(fact),
-            // What it takes is named among the privileges.
-            Err(error @ Error::Denied { .. }) => Finding::not_checked(name, error.to_string()),
+            Err(Error::Denied { command }) => Finding::not_checked(
+                name,
+                format!("the database user may not run `{command}`; see the privileges"),
+            ),
             Err(error) if error.is_transient() => {
                 self.away = true;
                 let fix = "look at the database's log, then check again";
