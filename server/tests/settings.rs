@@ -518,6 +518,11 @@ fn the_help_is_up_to_date() {
         "tests/help/archd-batch.txt",
         &batch.render_long_help().to_string(),
     );
+    let check = cli.find_subcommand_mut("check").unwrap();
+    is_kept_in(
+        "tests/help/archd-check.txt",
+        &check.render_long_help().to_string(),
+    );
 }
 
 #[test]

@@ -117,11 +117,9 @@ impl Life {
     async fn begin(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
         let (archiver, store) = (&self.archiver, &self.archiver.store);
         if self.options.create_indexes {
-            archiver
-                .patiently(|| store.create_missing_indexes())
-                .await?;
+            archiver.patiently(|| store.create_absent_indexes()).await?;
         }
-        let warnings = archiver.patiently(|| store.missing_indexes()).await?;
+        let warnings = archiver.patiently(|| store.index_warnings()).await?;
         for warning in &warnings {
             warn!("{warning}");
         }

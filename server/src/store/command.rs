@@ -303,7 +303,8 @@ pub(super) fn joined(parts: &[&RawDocument]) -> RawDocumentBuf {
     writer.finish()
 }
 
-fn name_of(command: &RawDocument) -> String {
+/// The name of a command.
+pub(super) fn name_of(command: &RawDocument) -> String {
     elements(command.as_bytes())
         .next()
         .map(|element| String::from_utf8_lossy(element.key).into_owned())

@@ -21,6 +21,8 @@ pub mod json;
 
 pub mod setup;
 
+pub mod indexes;
+
 pub mod gather;
 
 pub mod references;
@@ -45,6 +47,12 @@ pub mod pages;
 
 pub mod reader;
 
+pub mod inspect;
+
+pub mod access;
+
+pub mod holdings;
+
 pub mod burden;
 
 pub mod changes;
@@ -54,6 +62,7 @@ pub mod watch;
 pub mod seeds;
 
 pub use error::Error;
+pub use inspect::Inspector;
 
 /// Names of the collections.
 #[derive(Clone, Debug)]
@@ -76,7 +85,8 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(collections: &Collections) -> Names {
+    /// The names that the settings give.
+    pub fn new(collections: &Collections) -> Names {
         let own = |name: &str| format!("{}{name}", collections.prefix);
         Names {
             orders: collections.orders.clone(),
@@ -94,6 +104,11 @@ impl Names {
             counters: own("counters"),
             state: own("state"),
         }
+    }
+
+    /// The collections of all references.
+    pub fn references(&self) -> &[String; 4] {
+        &self.references
     }
 
     /// The collection of a kind of reference.

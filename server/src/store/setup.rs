@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc, rawdoc};
 
 use super::{Error, Store, command::joined};
-use crate::domain::order::{NUMERO, Reference, STATUS};
+use crate::domain::order::NUMERO;
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,17 @@ pub struct Deployment {
     pub majority: Option<bson::Timestamp>,
     /// The latest write that the primary holds; none on a standalone mongod.
     pub latest: Option<bson::Timestamp>,
+}
+
+/// What keeps the archive's numbers unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The right index is there.
+    Kept,
+    /// There is no index on the number yet.
+    Missing,
+    /// An index of this name is on the number, does not keep it unique, and stands in the way of one that would.
+    Hindered(String),
 }
 
 impl Store {
@@ -62,6 +73,29 @@ impl Store {
 
     /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
+        match self.guard().await? {
+            Guard::Kept => return Ok(()),
+            Guard::Hindered(index) => {
+                return Err(Error::Unusable(format!(
+                    "the index {index:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({index:?}), and the server makes the right one",
+                    self.names.archive, self.names.archive,
+                )));
+            }
+            Guard::Missing => {}
+        }
+        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
+        match self.create_indexes(&self.names.archive, vec![index]).await {
+            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
+                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
+                self.names.archive,
+                self.repeated_numbers().await?.join(", "),
+            ))),
+            outcome => outcome,
+        }
+    }
+
+    /// What keeps the archive's numbers unique.
+    pub(super) async fn guard(&self) -> Result<Guard, Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index
@@ -75,126 +109,12 @@ impl Store {
             index.get_bool("unique").unwrap_or(false) && plain
         };
         if indexes.iter().filter(on_numero).any(keeps_unique) {
-            return Ok(());
+            return Ok(Guard::Kept);
         }
-        if let Some(index) = indexes.iter().find(on_numero) {
-            return Err(Error::Unusable(format!(
-                "the index {:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({:?}), and the server makes the right one",
-                index.get_str("name").unwrap_or_default(),
-                self.names.archive,
-                self.names.archive,
-                index.get_str("name").unwrap_or_default(),
-            )));
-        }
-        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
-        match self.create_indexes(&self.names.archive, vec![index]).await {
-            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
-                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
-                self.names.archive,
-                self.repeated_numbers().await?.join(", "),
-            ))),
-            outcome => outcome,
-        }
-    }
-
-    /// Indexes whose absence makes archiving slow, each as a sentence with the command that mends it.
-    pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
-        let mut warnings = Vec::new();
-        for wanted in self.wanted_indexes() {
-            if !self.has_index(&wanted).await? {
-                let Wanted {
-                    collection,
-                    key,
-                    without,
-                } = wanted;
-                let on = key.keys().cloned().collect::<Vec<_>>().join(" and ");
-                warnings.push(format!("{collection} has no index on {on}, so {without}; mend: db.getCollection({collection:?}).createIndex({key}), or start the batch with --create-indexes"));
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// Makes the indexes that [`Store::missing_indexes`] misses.
-    pub async fn create_missing_indexes(&self) -> Result<(), Error> {
-        for wanted in self.wanted_indexes() {
-            // The database refuses a second index on the same fields, under whatever name.
-            if !self.has_index(&wanted).await? {
-                let name = wanted.key.keys().map(|field| format!("{field}_1"));
-                let name = name.collect::<Vec<_>>().join("_");
-                let index = doc! { "key": wanted.key, "name": name };
-                self.create_indexes(wanted.collection, vec![index]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The name of the index that a batch can page along without a look at the orders themselves, if there is one.
-    pub async fn paging_index(&self) -> Result<Option<String>, Error> {
-        let plain = |index: &&Document| {
-            let narrower = ["partialFilterExpression", "sparse", "collation", "hidden"];
-            index
-                .get_document("key")
-                .is_ok_and(|key| *key == paging_key())
-                && !narrower.iter().any(|option| index.contains_key(option))
-        };
-        let indexes = self.indexes(&self.names.orders).await?;
-        let paging = indexes.iter().find(plain);
-        Ok(paging.and_then(|index| index.get_str("name").ok().map(str::to_owned)))
-    }
-
-    /// Whether some index of a collection begins with the wanted fields.
-    async fn has_index(&self, wanted: &Wanted<'_>) -> Result<bool, Error> {
-        let begins_so = |index: &Document| {
-            index
-                .get_document("key")
-                .is_ok_and(|key| key.keys().take(wanted.key.len()).eq(wanted.key.keys()))
-        };
-        Ok(self.indexes(wanted.collection).await?.iter().any(begins_so))
-    }
-
-    fn wanted_indexes(&self) -> Vec<Wanted<'_>> {
-        let join = |collection, field: &str| Wanted {
-            collection,
-            key: doc! { field: 1 },
-            without: "every join reads it whole",
-        };
-        let mut wanted: Vec<Wanted<'_>> = Reference::ALL
-            .iter()
-            .map(|reference| join(self.names.of(*reference), reference.id_field()))
-            .collect();
-        wanted.push(Wanted {
-            without: "looking up a number reads it whole",
-            ..join(&self.names.orders, NUMERO)
-        });
-        wanted.push(Wanted {
-            collection: &self.names.orders,
-            key: paging_key(),
-            without: "every batch reads it whole",
-        });
-        wanted
-    }
-
-    async fn create_indexes(&self, collection: &str, indexes: Vec<Document>) -> Result<(), Error> {
-        let command = bson::RawDocumentBuf::try_from(
-            &doc! { "createIndexes": collection, "indexes": indexes, "writeConcern": { "w": "majority" } },
-        );
-        let command = command.expect("index descriptions are plain documents");
-        self.retry(|| self.run(command.clone())).await.map(|_| ())
-    }
-
-    async fn indexes(&self, collection: &str) -> Result<Vec<Document>, Error> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        match self.rows(&rawdoc! { "listIndexes": collection }).await {
-            Ok(rows) => Ok(rows
-                .iter()
-                .filter_map(|row| Document::try_from(row.as_ref()).ok())
-                .collect()),
-            Err(Error::Refused {
-                code: NAMESPACE_NOT_FOUND,
-                ..
-            }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        Ok(match indexes.iter().find(on_numero) {
+            Some(index) => Guard::Hindered(index.get_str("name").unwrap_or_default().to_owned()),
+            None => Guard::Missing,
+        })
     }
 
     /// The oldest moment that the database's history still reaches; none without the privilege to see it.
@@ -217,7 +137,8 @@ impl Store {
         first.get_timestamp("ts").ok()
     }
 
-    async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
+    /// A few of the numbers that the archive holds more than once. Reads all of it.
+    pub(super) async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
         let command = rawdoc! {
             "aggregate": self.names.archive.as_str(),
             "pipeline": [
@@ -234,18 +155,6 @@ impl Store {
         };
         Ok(rows.iter().filter_map(shown).collect())
     }
-}
-
-/// An index that archiving is slow without.
-struct Wanted<'a> {
-    collection: &'a str,
-    key: Document,
-    /// What happens without it.
-    without: &'static str,
-}
-
-fn paging_key() -> Document {
-    doc! { STATUS: 1, "_id": 1 }
 }
 
 fn last_write(hello: &Document, of: &str) -> Option<bson::Timestamp> {

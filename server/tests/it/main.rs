@@ -19,6 +19,8 @@ mod batch_paging;
 mod batch_rehearsal;
 mod batches;
 mod burst;
+mod check;
+mod check_privileges;
 mod clock_jump;
 mod crash_loop;
 mod full_disk;
