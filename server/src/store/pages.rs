@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use bson::{DateTime, RawDocument, rawdoc};
+use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
     Error, Store,
-    command::{document_value, field, joined},
+    command::{commands_for, document_value, field, joined},
     gather::CHUNK_BYTES,
 };
 use crate::domain::{
@@ -96,8 +96,7 @@ impl Store {
         }
         // One order more than asked for tells where the next page begins.
         along_ids(&mut command, request.limit + 1);
-        let command = joined(&[&command.finish(), &self.read_options()]);
-        let (rows, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
+        let (rows, cut) = self.bulk_rows(&command.finish(), CHUNK_BYTES).await?;
         let mut orders: Vec<Order> = rows.into_iter().map(Order::new).collect();
         let more = cut || orders.len() > request.limit;
         let next = orders.pop_if(|_| more).map(|order| order.id().to_owned());
@@ -121,8 +120,7 @@ impl Store {
                     .document("min", &field("_id", first.id()))
                     .document("max", &field("_id", next.as_ref()));
                 along_ids(&mut command, limit);
-                let command = joined(&[&command.finish(), &self.read_options()]);
-                let rows = self.rows(&command).await?;
+                let (rows, _) = self.bulk_rows(&command.finish(), usize::MAX).await?;
                 (rows.len() < limit).then_some(rows)
             }
             _ => None,
@@ -130,42 +128,51 @@ impl Store {
         let rows = match within {
             Some(rows) => rows,
             // The archive goes on far beyond the page, or is far denser because its orders have been deleted: asking for each costs less.
-            None => self.archived_among(page, &ids).await?,
+            None => {
+                let mut rows = Vec::new();
+                for command in self.archived_among(page, &ids) {
+                    rows.extend(self.bulk_rows(&command, usize::MAX).await?.0);
+                }
+                rows
+            }
         };
         Ok(standings(page, &rows, &[]))
     }
 
-    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`.
+    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`. That is counted
+    /// on, so the primary is asked, which knows the latest inserts.
     pub async fn signed_standings(
         &self,
         page: &Page,
         moments: &[DateTime],
     ) -> Result<Vec<Standing>, Error> {
         let signature = rawdoc! { "date_archivage": 1, "incomplete": 1 };
-        let rows = self.archived_among(page, &signature).await?;
+        let mut rows = Vec::new();
+        for command in self.archived_among(page, &signature) {
+            rows.extend(
+                self.rows(&joined(&[&command, &self.read_options()]))
+                    .await?,
+            );
+        }
         Ok(standings(page, &rows, moments))
     }
 
-    /// What the archive holds under the `_id`s of a page.
-    async fn archived_among(
-        &self,
-        page: &Page,
-        projection: &RawDocument,
-    ) -> Result<Vec<bson::RawDocumentBuf>, Error> {
+    /// The commands that ask what the archive holds under the `_id`s of a page, without their read options.
+    fn archived_among(&self, page: &Page, projection: &RawDocument) -> Vec<RawDocumentBuf> {
         let ids: Vec<Value> = page
             .orders
             .iter()
             .map(|order| order.id().to_owned())
             .collect();
-        self.rows_for("_id", &ids, |filter| {
+        commands_for("_id", &ids, |filter| {
             let mut command = Writer::default();
             command
                 .string("find", &self.names.archive)
                 .document("filter", filter)
                 .document("projection", projection);
-            joined(&[&command.finish(), &self.read_options()])
+            command.finish()
         })
-        .await
+        .collect()
     }
 }
 
@@ -179,11 +186,7 @@ fn along_ids(command: &mut Writer, limit: usize) {
         .int32("batchSize", limit);
 }
 
-fn standings(
-    page: &Page,
-    archived: &[bson::RawDocumentBuf],
-    moments: &[DateTime],
-) -> Vec<Standing> {
+fn standings(page: &Page, archived: &[RawDocumentBuf], moments: &[DateTime]) -> Vec<Standing> {
     let by_id: HashMap<ValueRef<'_>, &RawDocument> = archived
         .iter()
         .filter_map(|row| Some((raw::find(row, "_id")?, row.as_ref())))
