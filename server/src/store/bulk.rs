@@ -33,7 +33,7 @@ impl Store {
         bytes: usize,
     ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
         let from_secondary = match &self.secondaries {
-            Some(secondaries) => self.from_secondary(secondaries, command, bytes).await,
+            Some(secondaries) => self.ask_secondary(secondaries, command, bytes).await,
             None => None,
         };
         let answer = match from_secondary {
@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// None when the primary has to answer.
-    async fn from_secondary(
+    async fn ask_secondary(
         &self,
         secondaries: &Secondaries,
         command: &RawDocument,

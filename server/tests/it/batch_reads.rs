@@ -2,10 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use archd::config::BatchReads;
+use archd::{
+    config::{BatchReads, Config},
+    store::{
+        Store,
+        gather::Selection,
+        pages::{PageRequest, View},
+    },
+};
 use bson::{Document, doc};
 use devkit::{Node, ReplicaSet, Standalone, audit::audit};
-use mongodb::options::WriteConcern;
+use mongodb::{Database, options::WriteConcern};
 use order_archiver_api::v1 as pb;
 
 use crate::support::{TestServer, order, tally};
@@ -13,7 +20,7 @@ use crate::support::{TestServer, order, tally};
 /// For how long a batch may be held up by a secondary: one short try, beside what the batch itself takes here.
 const HELD_UP: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(20);
 
-fn reads_from_secondaries(config: &mut archd::config::Config) {
+fn reads_from_secondaries(config: &mut Config) {
     config.batch_reads = BatchReads::Secondary;
     config.chunk_size = 10;
     // A batch would wait for the secondary that it is to do without.
@@ -46,13 +53,15 @@ async fn assert_exact(server: &TestServer) {
     assert!(audit.is_clean(), "{:#?}", audit.differences);
 }
 
-/// How many pages of orders, looks at the archive and finds of clients a node has answered since it was told to take notes.
+/// The server's database as this one node has it.
+async fn database_on(node: &Node, server: &TestServer) -> Database {
+    let client = node.client().await.unwrap();
+    client.database(server.database.name())
+}
+
+/// How many pages of orders, looks at the archive and finds of clients a node has answered the server since it began to take notes.
 async fn notes(server: &TestServer, node: &Node) -> [u64; 3] {
-    let database = node
-        .client()
-        .await
-        .unwrap()
-        .database(server.database.name());
+    let database = database_on(node, server).await;
     let profile = database.collection::<Document>("system.profile");
     let count = async |what: Document| profile.count_documents(what).await.unwrap();
     [
@@ -69,13 +78,9 @@ async fn pages_are_read_from_a_secondary_and_what_orders_refer_to_from_the_prima
     let server = server.with_references().await;
     deliver(&server, 95, WriteConcern::majority()).await;
     for node in set.nodes() {
-        let database = node
-            .client()
-            .await
-            .unwrap()
-            .database(server.database.name());
-        let take_notes =
-            doc! { "profile": 1, "filter": { "op": "query", "ns": { "$ne": "system.profile" } } };
+        // The primary itself repeats some reads on the secondaries, to keep their caches warm.
+        let take_notes = doc! { "profile": 1, "filter": { "appName": "archd" } };
+        let database = database_on(node, &server).await;
         database.run_command(take_notes).await.unwrap();
     }
     let everything = pb::BatchOptions::default();
@@ -101,6 +106,35 @@ async fn pages_are_read_from_a_secondary_and_what_orders_refer_to_from_the_prima
     assert!(pages > 20 && looks > 20, "{pages} pages, {looks} looks");
     assert_eq!(clients, 0);
     server.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_orders_refer_to_is_read_no_older_than_their_page() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let config = Config::simulation(&set.uri(), database.name()).unwrap();
+    let store = Store::new(&config).await.unwrap();
+    let tell = async |command: Document| database.run_command(command).await.unwrap();
+    let deliver = doc! { "insert": "Commande", "documents": [order("CMD-1")], "writeConcern": { "w": "majority" } };
+    let delivered = tell(deliver).await.get_timestamp("operationTime").unwrap();
+    tell(doc! { "profile": 2 }).await;
+    let first = PageRequest {
+        from: None,
+        limit: 10,
+        before: None,
+        view: View::Whole,
+    };
+    let page = store.page(&first).await.unwrap();
+    assert_eq!(page.orders.len(), 1);
+    let orders = Selection::Read(page.orders, Default::default());
+    store.gather(&orders).await.unwrap();
+    tell(doc! { "profile": 0 }).await;
+    let profile = database.collection::<Document>("system.profile");
+    let clients = profile.find_one(doc! { "command.find": "Client" }).await;
+    let clients = clients.unwrap().unwrap();
+    let command = clients.get_document("command").unwrap();
+    let concern = command.get_document("readConcern").unwrap();
+    assert!(concern.get_timestamp("afterClusterTime").unwrap() >= delivered);
 }
 
 /// Hides a member from everyone who reads, while it goes on confirming writes.
@@ -160,7 +194,7 @@ async fn a_secondary_that_lags_or_freezes_hides_no_order_and_holds_a_batch_up_fo
 }
 
 #[tokio::test]
-async fn where_there_is_no_secondary_the_primary_is_read() {
+async fn where_there_is_no_secondary_the_primary_is_read_at_the_first_try() {
     let set = ReplicaSet::start().await.unwrap();
     let standalone = Standalone::start().await.unwrap();
     let of_one = format!("mongodb://{}/?replicaSet=rs", set.nodes()[0].address());
@@ -169,8 +203,16 @@ async fn where_there_is_no_secondary_the_primary_is_read() {
         let server = TestServer::on_with(&uri, &database, reads_from_secondaries).await;
         server.ready().await;
         deliver(&server, 25, WriteConcern::majority()).await;
+        let take_notes = doc! { "profile": 2 };
+        server.database.run_command(take_notes).await.unwrap();
         assert_eq!(batch(&server, Default::default()).await, [25, 25, 0, 0]);
         assert_eq!(batch(&server, Default::default()).await, [25, 0, 25, 0]);
+        let mut page = doc! { "command.find": "Commande", "command.sort": { "_id": 1 } };
+        let profile = server.collection("system.profile");
+        assert!(profile.count_documents(page.clone()).await.unwrap() > 0);
+        // Whoever is asked after a try in vain has more time than that.
+        page.insert("command.maxTimeMS", doc! { "$gt": 2_000 });
+        assert_eq!(profile.count_documents(page).await.unwrap(), 0);
         assert_exact(&server).await;
         server.shut_down().await;
     }
