@@ -11,10 +11,11 @@ use mongodb::{
 };
 
 use crate::{
-    config::{Collections, Config},
+    config::{BatchReads, Collections, Config},
     domain::order::Reference,
 };
 
+mod bulk;
 mod command;
 mod error;
 pub mod json;
@@ -133,10 +134,13 @@ pub struct Store {
     names: Names,
     delivered: String,
     policy: Policy,
-    /// The cluster time that the history has been read up to. What it tells of must be there to be read, even on a new primary
-    /// that has not heard yet how much a majority holds.
+    /// The cluster time that is known to lie behind us: the history and the pages of batches have been read up to it, or a batch
+    /// has begun at it. What it tells of must be there to be read, even on a new primary that has not heard yet how much a
+    /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    /// Where a batch reads in bulk; none where that is always the primary.
+    secondaries: Option<bulk::Secondaries>,
 }
 
 impl Store {
@@ -176,6 +180,10 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            secondaries: match config.batch_reads {
+                BatchReads::Primary => None,
+                BatchReads::Secondary => Some(bulk::Secondaries::default()),
+            },
         })
     }
 

@@ -73,7 +73,7 @@ impl Store {
             &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": "simple" }, "hint": { "$natural": 1 } },
         );
         let command = joined(&[&head.expect("a plain pipeline"), &self.read_options()]);
-        let (rows, _) = self.rows_in_time(&command, usize::MAX).await?;
+        let rows = self.answer_in_time(&command, usize::MAX).await?.rows;
         let mut misses: BTreeMap<String, NearMiss> = BTreeMap::new();
         for row in &rows {
             let Some(status) = raw::find(row, "_id") else {

@@ -9,7 +9,7 @@ use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
     Error, Store,
-    command::{field, joined},
+    command::{commands_for, field, joined},
     gather::CHUNK_BYTES,
 };
 use crate::domain::{
@@ -116,8 +116,8 @@ impl Store {
             &along(request),
             &all_at_once(request.limit + 1),
         ]);
-        let command = joined(&[&command.finish(), &walk, &self.read_options()]);
-        let (rows, cut) = self.rows_in_time(&command, CHUNK_BYTES).await?;
+        let command = joined(&[&command.finish(), &walk]);
+        let (rows, cut) = self.bulk_rows(&command, CHUNK_BYTES).await?;
         let mut orders: Vec<Order> = rows.into_iter().map(Order::new).collect();
         let more = cut || orders.len() > request.limit;
         let next = match orders.pop_if(|_| more) {
@@ -145,8 +145,8 @@ impl Store {
             .document("max", &self.bound(request, ValueRef::MAX_KEY))
             .int32("skip", entries)
             .int32("limit", 1);
-        let command = joined(&[&walk.finish(), &along(request), &self.read_options()]);
-        let rows = self.rows(&command).await?;
+        let command = joined(&[&walk.finish(), &along(request)]);
+        let (rows, _) = self.bulk_rows(&command, usize::MAX).await?;
         Ok(rows
             .first()
             .and_then(|row| raw::find(row, "_id"))
@@ -175,8 +175,8 @@ impl Store {
                     .document("min", &field("_id", first.id()))
                     .document("max", &field("_id", next.as_ref()));
                 let walk = joined(&[&along_ids(), &all_at_once(limit)]);
-                let command = joined(&[&command.finish(), &walk, &self.read_options()]);
-                let rows = self.rows(&command).await?;
+                let command = joined(&[&command.finish(), &walk]);
+                let (rows, _) = self.bulk_rows(&command, usize::MAX).await?;
                 (rows.len() < limit).then_some(rows)
             }
             _ => None,
@@ -184,42 +184,51 @@ impl Store {
         let rows = match within {
             Some(rows) => rows,
             // The archive goes on far beyond the page, or is far denser because its orders have been deleted: asking for each costs less.
-            None => self.archived_among(page, &ids).await?,
+            None => {
+                let mut rows = Vec::new();
+                for command in self.archived_among(page, &ids) {
+                    rows.extend(self.bulk_rows(&command, usize::MAX).await?.0);
+                }
+                rows
+            }
         };
         Ok(standings(page, &rows, &[]))
     }
 
-    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`.
+    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`. That is counted
+    /// on, so the primary is asked, which knows the latest inserts.
     pub async fn signed_standings(
         &self,
         page: &Page,
         moments: &[DateTime],
     ) -> Result<Vec<Standing>, Error> {
         let signature = rawdoc! { "date_archivage": 1, "incomplete": 1 };
-        let rows = self.archived_among(page, &signature).await?;
+        let mut rows = Vec::new();
+        for command in self.archived_among(page, &signature) {
+            rows.extend(
+                self.rows(&joined(&[&command, &self.read_options()]))
+                    .await?,
+            );
+        }
         Ok(standings(page, &rows, moments))
     }
 
-    /// What the archive holds under the `_id`s of a page.
-    async fn archived_among(
-        &self,
-        page: &Page,
-        projection: &RawDocument,
-    ) -> Result<Vec<RawDocumentBuf>, Error> {
+    /// The commands that ask what the archive holds under the `_id`s of a page, without their read options.
+    fn archived_among(&self, page: &Page, projection: &RawDocument) -> Vec<RawDocumentBuf> {
         let ids: Vec<Value> = page
             .orders
             .iter()
             .map(|order| order.id().to_owned())
             .collect();
-        self.rows_for("_id", &ids, |filter| {
+        commands_for("_id", &ids, |filter| {
             let mut command = Writer::default();
             command
                 .string("find", &self.names.archive)
                 .document("filter", filter)
                 .document("projection", projection);
-            joined(&[&command.finish(), &self.read_options()])
+            command.finish()
         })
-        .await
+        .collect()
     }
 }
 

@@ -16,6 +16,7 @@ mod batch_crashes;
 mod batch_options;
 mod batch_pace;
 mod batch_paging;
+mod batch_reads;
 mod batch_rehearsal;
 mod batches;
 mod burst;
