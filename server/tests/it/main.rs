@@ -13,6 +13,7 @@ mod support;
 
 mod availability;
 mod batch_crashes;
+mod batch_lives;
 mod batch_options;
 mod batch_pace;
 mod batch_paging;
