@@ -17,6 +17,7 @@ mod batch_lives;
 mod batch_options;
 mod batch_pace;
 mod batch_paging;
+mod batch_process;
 mod batch_rehearsal;
 mod batches;
 mod burst;
