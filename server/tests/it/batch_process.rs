@@ -157,6 +157,28 @@ async fn a_process_that_is_stopped_lets_go_of_the_batch_that_it_took_up() {
     );
 }
 
+/// Not of another one, that it would begin once it had given this one up.
+#[tokio::test]
+async fn a_process_tells_of_the_batch_that_it_found_and_gave_up() {
+    let database = with_orders(3).await;
+    runs_elsewhere(&database, options_elsewhere()).await;
+    let batches = database.collection::<Document>("archd_batches");
+    let killed_all =
+        doc! { "$set": { "alive_until": DateTime::from_millis(0), "barren_lives": 5_i64 } };
+    batches.update_one(doc! {}, killed_all).await.unwrap();
+    let process = Process::start(&database, "batch --output=json").await;
+    let (code, figures, log) = process.end().await;
+    assert_eq!(
+        (code, &figures["id"], &figures["stop_reason"]),
+        (
+            Some(3),
+            &"b-1".into(),
+            &"BATCH_STOP_REASON_INTERRUPTED".into()
+        ),
+        "{log}"
+    );
+}
+
 #[tokio::test]
 async fn a_process_that_is_stopped_cancels_the_batch_that_it_asked_for() {
     let database = with_orders(500).await;
