@@ -65,6 +65,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let parts = Parts::new(&config, stop.clone()).await?;
+    parts.archiver.care_for_orphans();
     if config.watch {
         parts
             .tasks
@@ -101,6 +102,7 @@ pub async fn run(
 /// Watches until `stop` is cancelled, and serves nobody.
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let parts = Parts::new(&config, stop.clone()).await?;
+    parts.archiver.care_for_orphans();
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));

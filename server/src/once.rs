@@ -15,7 +15,7 @@ use crate::{
     parts::Parts,
     shutdown::INTERRUPTED,
     store::{
-        Error, Store,
+        Error,
         batches::{Batch, State, StopReason},
         options::{Limits, Options},
     },
@@ -29,23 +29,38 @@ const BATCH_FAILED: u8 = 3;
 const DATABASE_UNAVAILABLE: u8 = 4;
 const UNBALANCED: u8 = 8;
 
-/// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if it is ours.
+/// What a process has to tell of in the end.
+struct Outcome {
+    batch: Batch,
+    /// Whether the batch does what was asked for; one that does something else was only waited for.
+    as_asked: bool,
+}
+
+impl Outcome {
+    fn code(&self) -> ExitCode {
+        match (self.batch.state, self.batch.stop_reason) {
+            _ if !self.as_asked => ExitCode::from(INTERRUPTED),
+            (State::Succeeded, _) => ExitCode::SUCCESS,
+            (State::Failed, Some(StopReason::Unbalanced)) => ExitCode::from(UNBALANCED),
+            (State::Failed, _) => ExitCode::from(BATCH_FAILED),
+            (State::Pending | State::Running | State::Cancelling | State::Cancelled, _) => {
+                ExitCode::from(INTERRUPTED)
+            }
+        }
+    }
+}
+
+/// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if it was asked for here, and
+/// otherwise leaves it to its instance, or to the next one.
 pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> ExitCode {
     match archive(&config, &args, &stop).await {
-        Ok(batch) => {
-            let (state, reason) = (batch.state, batch.stop_reason);
-            if let Err(error) = print(batch, args.output) {
+        Ok(outcome) => {
+            let code = outcome.code();
+            if let Err(error) = print(outcome.batch, args.output) {
                 error!(%error, "the statistics can't be printed");
                 return ExitCode::from(FAILURE);
             }
-            match state {
-                State::Cancelled => ExitCode::from(INTERRUPTED),
-                State::Failed if reason == Some(StopReason::Unbalanced) => {
-                    ExitCode::from(UNBALANCED)
-                }
-                State::Failed => ExitCode::from(BATCH_FAILED),
-                _ => ExitCode::SUCCESS,
-            }
+            code
         }
         Err(error) => {
             error!(%error, "no batch");
@@ -64,7 +79,7 @@ async fn archive(
     config: &Config,
     args: &BatchArgs,
     stop: &CancellationToken,
-) -> Result<Batch, Error> {
+) -> Result<Outcome, Error> {
     let over = CancellationToken::new();
     let mut parts = Parts::new(config, over.clone()).await?;
     tokio::select! {
@@ -90,44 +105,80 @@ async fn archive(
     ended
 }
 
-/// Runs a batch, or follows the one that is running; but a dry run is no batch, and a batch no dry run, so the other kind is only waited for.
-async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Batch, Error> {
+/// Runs a batch, or follows the one that is running; but one that does something else than what is asked is only waited for.
+async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Outcome, Error> {
+    let start = || parts.archiver.start(options.clone(), None);
+    let mut started = start().await?;
+    // Not sooner: a batch that was left is to be found by then, and told of, rather than taken up and ended before.
+    parts.archiver.care_for_orphans();
     loop {
-        let started = parts.archiver.start(options.clone(), None).await?;
-        let other_kind =
-            started.already && started.batch.options.validate_only != options.validate_only;
-        let ended = follow(&parts.store, started, stop).await?;
-        if !other_kind || stop.is_cancelled() {
-            return Ok(ended);
+        let as_asked = started.batch.options.do_what_is_asked(options);
+        let batch = follow(parts, started, as_asked, stop).await?;
+        if as_asked || stop.is_cancelled() {
+            return Ok(Outcome { batch, as_asked });
         }
+        started = start().await?;
     }
 }
 
-/// Waits for a batch to end; a stop cancels it unless somebody else runs it.
-async fn follow(store: &Store, started: Started, stop: &CancellationToken) -> Result<Batch, Error> {
+/// Waits for a batch to end, for as long as the batch itself waits for a database that is away. A stop cancels it only if it was
+/// asked for here: of another one somebody else may wait for the end, so it is left to whoever runs it, or comes next.
+async fn follow(
+    parts: &Parts,
+    started: Started,
+    as_asked: bool,
+    stop: &CancellationToken,
+) -> Result<Batch, Error> {
+    let (archiver, store) = (&parts.archiver, &parts.store);
     let Started { mut batch, already } = started;
+    let id = batch.id.clone();
     if already {
-        info!(
-            id = batch.id,
-            instance = batch.instance,
-            dry_run = batch.options.validate_only,
-            "a batch is running already; following it"
-        );
+        let Options {
+            limit,
+            before,
+            max_runtime,
+            validate_only: dry_run,
+            ..
+        } = &batch.options;
+        let instance = &batch.instance;
+        if as_asked {
+            info!(id, instance, "a batch is running already; following it");
+        } else {
+            info!(
+                id,
+                instance,
+                limit,
+                ?before,
+                ?max_runtime,
+                dry_run,
+                "a batch that does something else is running; waiting for its end"
+            );
+        }
     }
     let mut asked_to_stop = false;
     while !batch.state.is_final() {
+        let look = async {
+            sleep(GLANCE).await;
+            archiver.patiently(|| store.batch(&id)).await
+        };
         tokio::select! {
             () = stop.cancelled(), if !asked_to_stop => {
+                if already && archiver.runs(&id) {
+                    warn!(id, "letting go of the batch, which was asked for elsewhere; another instance, or the next start, goes on with it");
+                    break;
+                }
                 if already {
-                    warn!(id = batch.id, "leaving the batch to its instance; `archctl batch watch` follows it");
+                    warn!(id, "leaving the batch to its instance; `archctl batch watch` follows it");
                     break;
                 }
                 asked_to_stop = true;
-                store.cancel_batch(&batch.id).await?;
+                if let Err(error) = store.cancel_batch(&id).await {
+                    warn!(%error, id, "the batch can't be cancelled; another instance, or the next start, goes on with it");
+                    break;
+                }
             }
-            () = sleep(GLANCE) => {
-                let id = batch.id.clone();
-                batch = store.batch(&id).await?.ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
+            look = look => {
+                batch = look?.ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
             }
         }
     }

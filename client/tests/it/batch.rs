@@ -1,6 +1,7 @@
 //! `archctl batch`: starting, following to every end, and leaving it running.
 
 use order_archiver_api::v1::{Batch, BatchOptions, BatchState, BatchStopReason};
+use tonic::Status;
 
 use crate::{
     fake::{Fake, batch},
@@ -231,6 +232,23 @@ fn ctrl_c_leaves_the_batch_running() {
         let ended = waiting.end();
         assert_eq!((ended.code, ended.stdout.as_str()), (130, ""));
     }
+}
+
+#[test]
+fn whoever_can_not_follow_a_batch_is_told_how_to_follow_it_again() {
+    let fake = Fake::start();
+    for args in [
+        &["batch", "start", "--wait"][..],
+        &["batch", "watch", "b-1"],
+    ] {
+        fake.refuse_next(Status::internal("a fault of the server"));
+        let ended = run(&fake.endpoint(), args);
+        assert_ne!(ended.code, 0, "{ended:?}");
+        let advice = "`archctl batch watch b-1` follows it again.";
+        assert!(ended.stderr.contains(advice), "{ended:?}");
+    }
+    let ended = run(&fake.endpoint(), &["batch", "watch", "b-2"]);
+    assert!(!ended.stderr.contains("follows it again"), "{ended:?}");
 }
 
 #[test]

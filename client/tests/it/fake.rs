@@ -41,7 +41,7 @@ pub(crate) struct Script {
     pub(crate) batch: watch::Sender<Batch>,
     /// Every event there ever was, and every end of a stream; the cursor of an event is its place.
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
-    /// What the next call about the watcher or the events is answered with.
+    /// What the next call about the watcher, the events or the progress of the batch is answered with.
     refusal: Mutex<Option<Status>>,
     opened: Sender<()>,
     tails: Mutex<Receiver<()>>,
@@ -113,7 +113,7 @@ impl Fake {
             .send_modify(|history| history.push(Err(status)));
     }
 
-    /// Refuses the next call about the watcher or the events.
+    /// Refuses the next call about the watcher, the events or the progress of the batch.
     pub(crate) fn refuse_next(&self, status: Status) {
         self.script.refusal.lock().unwrap().replace(status);
     }

@@ -3,7 +3,7 @@
 //! A batch outlives the instance that runs it: whoever finds it without a runner takes it up and goes on from its saved place.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -48,6 +48,10 @@ pub struct Archiver {
     chunk_size: usize,
     limits: Limits,
     instance: String,
+    /// The id of the batch that this instance runs, for as long as it does.
+    own: Arc<Mutex<Weak<String>>>,
+    /// Held while this instance looks for a batch that nobody runs.
+    looking: Arc<tokio::sync::Mutex<()>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -79,8 +83,8 @@ enum Ending {
 }
 
 impl Archiver {
-    /// An archiver whose batches run among `tasks` and are let go when `stop` is cancelled. It takes up batches that nobody runs.
-    /// `limits` hold for batches that have none of their own.
+    /// An archiver whose batches run among `tasks` and are let go when `stop` is cancelled. `limits` hold for batches that have
+    /// none of their own.
     pub fn new(
         store: Store,
         corridor: Corridor,
@@ -90,17 +94,22 @@ impl Archiver {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Archiver {
-        let archiver = Archiver {
+        Archiver {
             store,
             corridor,
             chunk_size,
             limits,
             instance,
+            own: Arc::default(),
+            looking: Arc::default(),
             tasks,
             stop,
-        };
-        archiver.tasks.spawn(archiver.clone().care());
-        archiver
+        }
+    }
+
+    /// From now on takes up batches that nobody runs.
+    pub fn care_for_orphans(&self) {
+        self.tasks.spawn(self.clone().care());
     }
 
     /// Starts a batch and answers at once, or answers with the one that is active or that the request id belongs to.
@@ -136,27 +145,46 @@ impl Archiver {
         if self.stop.is_cancelled() {
             return;
         }
-        match self.store.take_up_batch(&self.instance).await {
+        // An instance that was slow to say that it lives goes on with its batch: taken up again, it would run twice here. So
+        // every look must know what the one before it has taken up.
+        let _one_at_a_time = self.looking.lock().await;
+        let own = self.own().upgrade();
+        let own = own.as_deref().map(String::as_str);
+        match self.store.take_up_batch(&self.instance, own).await {
             Ok(None) => {}
             Ok(Some(taken)) => {
+                let id = Arc::new(taken.batch.id.clone());
+                *self.own() = Arc::downgrade(&id);
                 let archiver = self.clone();
                 let span = info_span!("batch", id = taken.batch.id);
-                self.tasks
-                    .spawn(async move { archiver.run(taken).await }.instrument(span));
+                let life = async move {
+                    archiver.run(taken).await;
+                    drop(id);
+                };
+                self.tasks.spawn(life.instrument(span));
             }
             // The monitor tells of a database that is away; the next look comes soon.
             Err(error) => tracing::debug!(%error, "no batch can be taken up"),
         }
     }
 
+    /// Whether this instance runs a batch.
+    pub(crate) fn runs(&self, id: &str) -> bool {
+        self.own().upgrade().is_some_and(|own| *own == id)
+    }
+
+    fn own(&self) -> MutexGuard<'_, Weak<String>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn run(&self, taken: TakenUp) {
         let lease = taken.lease.clone();
         let options = taken.batch.options.clone();
-        if taken.barren_lives == 1 && taken.batch.started.is_none() {
+        if taken.batch.started.is_none() {
             info!(limit = taken.batch.options.limit, "batch started");
         } else {
             info!(
-                lives = taken.barren_lives,
+                barren_lives = taken.barren_lives,
                 "batch taken up where it was left"
             );
         }
@@ -217,7 +245,7 @@ impl Archiver {
     /// One life of a batch: from where it was left as far as it gets.
     async fn live(&self, taken: TakenUp) -> (Counts, Ending) {
         let mut progress = taken.progress.clone();
-        if taken.barren_lives > BARREN_LIVES {
+        if taken.barren_lives >= BARREN_LIVES {
             let message = format!(
                 "{BARREN_LIVES} instances in a row died with it before it got any further; what was archived is safe; see their logs, then start a new batch"
             );
@@ -237,7 +265,7 @@ impl Archiver {
     }
 
     /// Does something that is safe to repeat, waiting for a database that has gone away.
-    async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+    pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
         &self,
         mut work: impl FnMut() -> F,
     ) -> Result<T, Error> {

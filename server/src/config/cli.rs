@@ -106,7 +106,8 @@ pub fn cli() -> clap::Command {
                 .long_about(
                     "Archives the delivered orders that the archive does not hold yet, prints the statistics on \
                      standard output and leaves: for cron, Kubernetes CronJobs and serverless timers. How gently it \
-                     goes about it is up to --max-rate, --max-lag and --max-write-latency, below among the settings.",
+                     goes about it is up to --max-rate, --max-lag and --max-write-latency, below among the settings. \
+                     A batch that is running already is followed if it does what is asked here, else waited for.",
                 ),
         )
         .subcommand(

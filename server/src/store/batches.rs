@@ -129,7 +129,7 @@ pub struct Batch {
     pub near_misses: Vec<NearMiss>,
     /// Why it runs slower than it could, for people; empty at full speed.
     pub throttle: String,
-    /// How often another life of a server took it up.
+    /// How often another life of a server went on with it.
     pub resumes: i32,
 }
 
@@ -182,8 +182,12 @@ impl Store {
         if let Some(request_id) = request_id {
             stage.insert("request_id", doc! { "$literal": request_id });
         }
-        // An upsert by pipeline, because only there the database's own clock can be written.
-        let statement = doc! { "q": { "_id": id }, "u": [{ "$set": stage }], "upsert": true };
+        // An upsert by pipeline, because only there the database's own clock can be written. When it is sent again because its
+        // answer was lost, the batch may run already, or have ended: then it stays as it is.
+        let is_new = doc! { "$eq": [{ "$type": "$created" }, "missing"] };
+        let born = doc! { "$mergeObjects": ["$$ROOT", stage] };
+        let replace = doc! { "$replaceWith": { "$cond": [is_new, born, "$$ROOT"] } };
+        let statement = doc! { "q": { "_id": id }, "u": [replace], "upsert": true };
         let command = self.write_command(
             &rawdoc! { "update": self.names.batches.as_str() },
             "updates",
@@ -349,7 +353,7 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
             })
             .unwrap_or_default(),
         throttle: text("throttle"),
-        resumes: i32::try_from((whole(row.get("epoch")) - 1).max(0)).unwrap_or(i32::MAX),
+        resumes: i32::try_from((whole(row.get("lives")) - 1).max(0)).unwrap_or(i32::MAX),
     })
 }
 

@@ -30,6 +30,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a batch with these options does what is asked with the other ones, at whatever pace.
+    pub fn do_what_is_asked(&self, asked: &Options) -> bool {
+        let bounds = |options: &Options| (options.limit, options.before, options.max_runtime);
+        self.validate_only == asked.validate_only
+            && bounds(self) == bounds(asked)
+            && (self.create_indexes || !asked.create_indexes)
+    }
+
     /// The options as a stage of an update writes them.
     pub(super) fn stage(&self) -> Document {
         // A stage refuses an empty document that is not a literal.

@@ -1,7 +1,8 @@
 //! The runner's side of a batch: taking it up, saving how far it is, ending it. At most one instance has the right to.
 //!
 //! The right is a lease by the database's clock with an epoch: whoever takes a batch up raises its epoch, and what an earlier
-//! runner still says of it is not taken down any more.
+//! runner still says of it is not taken down any more. A life of a batch counts from `begin_batch` on:
+//! a take-up that no majority confirmed is none.
 
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 
@@ -51,22 +52,34 @@ pub struct TakenUp {
     pub lease: Lease,
     /// How far it is.
     pub progress: Progress,
-    /// How many lives it has had since it was last seen to move, this one included.
+    /// How many lives it has begun since it was last seen to move, before this one.
     pub barren_lives: i64,
 }
 
 impl Store {
-    /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been silent for too long.
-    pub async fn take_up_batch(&self, instance: &str) -> Result<Option<TakenUp>, Error> {
-        let silent = doc! { "active": true, "$expr": { "$lte": ["$alive_until", "$$NOW"] } };
-        let one_more =
-            |field: &str| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, 1_i64] };
+    /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been silent for too long. But not
+    /// `own`, the one that this instance runs.
+    pub async fn take_up_batch(
+        &self,
+        instance: &str,
+        own: Option<&str>,
+    ) -> Result<Option<TakenUp>, Error> {
+        // When this is sent again because its answer was lost, the batch may be taken up already, by this very call.
+        let call = uuid::Uuid::new_v4().to_string();
+        let by_this_call = doc! { "$eq": ["$taken_by", &call] };
+        let mut free =
+            doc! { "active": true, "$expr": { "$or": [self.silent_runner(), &by_this_call] } };
+        if let Some(own) = own {
+            free.insert("_id", doc! { "$ne": own });
+        }
+        let epoch = or_zero("epoch");
         let set = doc! {
-            "instance": { "$literal": instance }, "alive_until": self.alive_until(),
-            "epoch": one_more("epoch"), "barren_lives": one_more("barren_lives"),
+            "instance": { "$literal": instance }, "taken_by": &call,
+            "alive_until": self.alive_until(), "lease": self.lease_millis(),
+            "epoch": { "$cond": [by_this_call, &epoch, { "$add": [&epoch, 1_i64] }] },
         };
         let Some(document) = self
-            .change_batch(&silent, plain(&doc! { "$set": set }))
+            .change_batch(&free, plain(&doc! { "$set": set }))
             .await?
         else {
             return Ok(None);
@@ -83,8 +96,8 @@ impl Store {
         }))
     }
 
-    /// Notes that a batch has begun; a batch that is taken up again keeps its first beginning. From then on every read, of
-    /// whichever member of the set, sees at least what a majority had confirmed before.
+    /// Notes that a life of a batch has begun; a batch that is taken up again keeps its first beginning. From then on every read,
+    /// of whichever member of the set, sees at least what a majority had confirmed before.
     pub async fn begin_batch(
         &self,
         lease: &Lease,
@@ -92,7 +105,11 @@ impl Store {
     ) -> Result<Option<Batch>, Error> {
         let running = State::Running.name();
         let cancelling = State::Cancelling.name();
+        // This may be sent again too: each epoch is one life.
+        let one = doc! { "$cond": [{ "$eq": ["$begun", "$epoch"] }, 0_i64, 1_i64] };
         let set = doc! {
+            "begun": "$epoch", "lives": { "$add": [or_zero("lives"), &one] },
+            "barren_lives": { "$add": [or_zero("barren_lives"), one] },
             "state": { "$cond": [{ "$eq": ["$state", cancelling] }, cancelling, running] },
             "started": { "$ifNull": ["$started", "$$NOW"] }, "updated": "$$NOW", "alive_until": self.alive_until(),
             "warnings": { "$literal": warnings },
@@ -182,6 +199,15 @@ impl Store {
         doc! { "$add": ["$$NOW", self.lease_millis()] }
     }
 
+    /// Whether the instance that runs a batch has been silent for longer than its own lease: the settings of whoever looks may
+    /// differ. A sign of life from further ahead than a lease was given before the database's clock was set back, and would count
+    /// for ever so long.
+    fn silent_runner(&self) -> Document {
+        let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
+        let furthest = doc! { "$add": ["$$NOW", { "$multiply": [lease, 2] }] };
+        doc! { "$or": [{ "$lte": ["$alive_until", "$$NOW"] }, { "$gt": ["$alive_until", furthest] }] }
+    }
+
     /// Changes a batch on behalf of its runner; the batch as it is then, or none if the lease is over.
     async fn runner_says(
         &self,
@@ -223,4 +249,9 @@ fn batch_in(document: Option<&Document>) -> Result<Option<Batch>, Error> {
     document
         .map(|document| batch_of(&plain(document)))
         .transpose()
+}
+
+/// A number of the batch that is 0 where it is not there yet.
+fn or_zero(field: &str) -> Document {
+    doc! { "$ifNull": [format!("${field}"), 0_i64] }
 }

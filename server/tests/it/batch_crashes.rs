@@ -68,9 +68,21 @@ impl Lives {
     /// Every insert of the program takes this much longer.
     async fn delay_inserts(&self, delay: Duration) {
         let millis = i64::try_from(delay.as_millis()).unwrap();
-        let data = doc! { "failCommands": ["insert"], "appName": "archd", "blockConnection": true, "blockTimeMS": millis };
-        let slow = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
-        self.set.configure_fail_point(slow).await.unwrap();
+        self.inserts(doc! { "blockConnection": true, "blockTimeMS": millis })
+            .await;
+    }
+
+    /// No insert of the program comes to anything, however often it is sent; not in a later life either.
+    async fn refuse_inserts(&self) {
+        const MAX_TIME_EXPIRED: i32 = 50;
+        self.inserts(doc! { "errorCode": MAX_TIME_EXPIRED }).await;
+    }
+
+    async fn inserts(&self, how: Document) {
+        let mut data = doc! { "failCommands": ["insert"], "appName": "archd" };
+        data.extend(how);
+        let fail = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+        self.set.configure_fail_point(fail).await.unwrap();
     }
 
     async fn hurry_again(&self) {
@@ -189,7 +201,7 @@ async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_arc
         .insert_many(orders)
         .await
         .unwrap();
-    lives.delay_inserts(Duration::from_secs(30)).await;
+    lives.refuse_inserts().await;
     for life in 1..=BARREN_LIVES {
         let mut process = lives.another();
         // It has begun, and saved that it is where it was.

@@ -1,17 +1,14 @@
 //! A batch keeps what it was asked for as long as it lives; its limits change while it runs, and that makes no other request of it.
 
-use bson::{DateTime, Document, doc};
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, TuneBatchRequest};
 use prost_types::{Duration, Timestamp};
 use tonic::{Code, Status};
 
 use crate::{
-    process::archd,
+    batch_process::{Process, options_elsewhere, runs_elsewhere},
     support::{TestServer, faults, orders, within},
 };
-use devkit::ReplicaSet;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 const fn millis(millis: i32) -> Option<Duration> {
     Some(Duration {
@@ -35,36 +32,6 @@ fn all_options() -> BatchOptions {
         max_replication_lag: millis(2_000),
         max_write_latency: millis(500),
     }
-}
-
-/// A batch that an instance elsewhere runs, and will for a long time.
-async fn runs_elsewhere(server: &TestServer, options: Document) {
-    let now = DateTime::now();
-    let batch = doc! {
-        "_id": "b-1", "state": "running", "active": true, "instance": "elsewhere", "options": options, "request_id": "nightly",
-        "created": now, "started": now, "updated": now, "alive_until": DateTime::from_millis(now.timestamp_millis() + 3_600_000),
-        "throttle": "a secondary is 12s behind", "epoch": 3_i64,
-    };
-    server.insert("archd_batches", [batch]).await;
-}
-
-fn options_elsewhere() -> Document {
-    doc! { "limit": 0_i64, "create_indexes": false, "limits": { "max_orders_per_second": 10_i64, "max_write_latency": 500_i64 } }
-}
-
-async fn end_it(server: &TestServer, reason: &str) {
-    let state = if reason == "unbalanced" {
-        "failed"
-    } else {
-        "succeeded"
-    };
-    let end = doc! {
-        "$set": { "state": state, "stop_reason": reason, "ended": DateTime::now() },
-        "$unset": { "active": 1, "alive_until": 1 },
-    };
-    let batches = server.collection("archd_batches");
-    let updated = batches.update_one(doc! { "_id": "b-1", "active": true }, end);
-    assert_eq!(updated.await.unwrap().modified_count, 1);
 }
 
 async fn tune(server: &TestServer, request: TuneBatchRequest) -> Result<BatchOptions, Status> {
@@ -138,7 +105,7 @@ async fn a_request_id_is_known_by_every_option() {
 async fn limits_change_while_the_batch_runs_and_make_no_other_request_of_it() {
     let server = TestServer::start().await;
     let other = server.another(|_| {}).await;
-    runs_elsewhere(&server, options_elsewhere()).await;
+    runs_elsewhere(&server.database, options_elsewhere()).await;
     let asked = BatchOptions {
         max_orders_per_second: Some(10),
         max_write_latency: millis(500),
@@ -210,7 +177,7 @@ async fn a_batch_of_a_process_has_the_options_of_its_command_line() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(3)).await;
     let batch = "batch --max-runtime=1h --max-rate=5000 --max-lag=2s --max-write-latency=500ms --output=json";
-    let (code, figures, _) = Process::start(&server, batch).await.end().await;
+    let (code, figures, _) = Process::start(&server.database, batch).await.end().await;
     assert_eq!((code, &figures["found"]), (Some(0), &3.into()));
     let request = pb::GetBatchRequest {
         id: figures["id"].as_str().unwrap().to_owned(),
@@ -224,86 +191,4 @@ async fn a_batch_of_a_process_has_the_options_of_its_command_line() {
         ..Default::default()
     };
     assert_eq!(kept.into_inner().batch.unwrap().options, Some(expected));
-}
-
-#[tokio::test]
-async fn a_process_waits_for_a_dry_run_and_then_archives() {
-    let server = TestServer::start().await;
-    server.insert("Commande", orders(3)).await;
-    runs_elsewhere(
-        &server,
-        doc! { "limit": 0_i64, "create_indexes": false, "validate_only": true },
-    )
-    .await;
-    let mut batch = Process::start(&server, "batch --output=json").await;
-    batch.says("is running already").await;
-    end_it(&server, "exhausted").await;
-    let (code, figures, _) = batch.end().await;
-    assert_eq!((code, &figures["archived"]), (Some(0), &3.into()));
-    assert_eq!(figures["validate_only"], false);
-}
-
-#[tokio::test]
-async fn a_process_whose_batch_does_not_balance_leaves_with_a_code_of_its_own() {
-    let server = TestServer::start().await;
-    runs_elsewhere(&server, options_elsewhere()).await;
-    let mut batch = Process::start(&server, "batch --output=json").await;
-    batch.says("is running already").await;
-    end_it(&server, "unbalanced").await;
-    let (code, figures, log) = batch.end().await;
-    assert_eq!(code, Some(8), "{log}");
-    assert_eq!(
-        (&figures["state"], &figures["resumes"]),
-        (&"BATCH_STATE_FAILED".into(), &2.into())
-    );
-}
-
-/// `archd` as a process, on the database of a test.
-struct Process {
-    child: tokio::process::Child,
-    log: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
-}
-
-impl Process {
-    async fn start(server: &TestServer, arguments: &str) -> Process {
-        let uri = ReplicaSet::shared().await.unwrap().uri();
-        let settings = [
-            ("MONGODB_URI", uri.as_str()),
-            ("MONGODB_DATABASE", server.database.name()),
-        ];
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        let mut child = archd(&arguments, &settings).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        Process { child, log }
-    }
-
-    /// Waits for a line of the log.
-    async fn says(&mut self, words: &str) {
-        within(async {
-            loop {
-                let line = self.log.next_line().await.unwrap().expect(words);
-                if line.contains(words) {
-                    return;
-                }
-            }
-        })
-        .await;
-    }
-
-    /// The code, the figures, and the rest of the log.
-    async fn end(mut self) -> (Option<i32>, serde_json::Value, String) {
-        within(async {
-            let (mut log, mut figures) = (String::new(), String::new());
-            while let Some(line) = self.log.next_line().await.unwrap() {
-                log = format!("{log}{line}\n");
-            }
-            let mut stdout = self.child.stdout.take().unwrap();
-            stdout.read_to_string(&mut figures).await.unwrap();
-            let code = self.child.wait().await.unwrap().code();
-            let figures = serde_json::from_str(&figures)
-                .unwrap_or_else(|error| panic!("{error}: {figures}\n{log}"));
-            (code, figures, log)
-        })
-        .await
-    }
 }

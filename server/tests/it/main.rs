@@ -13,9 +13,11 @@ mod support;
 
 mod availability;
 mod batch_crashes;
+mod batch_lives;
 mod batch_options;
 mod batch_pace;
 mod batch_paging;
+mod batch_process;
 mod batch_reads;
 mod batch_rehearsal;
 mod batches;

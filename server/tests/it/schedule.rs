@@ -80,11 +80,13 @@ async fn a_missed_time_is_made_up_for_once_and_only_if_asked() {
 #[tokio::test]
 async fn a_batch_that_is_due_waits_for_the_one_that_is_running() {
     let server = TestServer::start().await;
-    // An instance elsewhere runs this batch, and says so for as long as the test needs it.
-    let alive = bson::DateTime::from_millis(4_000_000_000_000);
+    // An instance elsewhere runs this batch, and need not say so while the test lasts.
+    let lease = 3_600_000;
+    let alive = bson::DateTime::from_millis(bson::DateTime::now().timestamp_millis() + lease);
     let running = doc! {
         "_id": "0", "state": "running", "active": true, "instance": "elsewhere", "counts": {}, "options": {},
-        "created": bson::DateTime::from_millis(0), "updated": bson::DateTime::from_millis(0), "alive_until": alive, "epoch": 1_i64,
+        "created": bson::DateTime::from_millis(0), "updated": bson::DateTime::from_millis(0), "alive_until": alive, "lease": lease,
+        "epoch": 1_i64,
     };
     server.insert("archd_batches", [running]).await;
     let catching_up = server

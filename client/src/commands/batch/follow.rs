@@ -1,7 +1,7 @@
 //! Following one batch to its end, across a restart of the server.
 
 use order_archiver_api::v1::{Batch, WatchBatchRequest};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::has_ended;
 use crate::{
@@ -27,7 +27,13 @@ pub(super) async fn to_the_end(
             say(&format!("Batch {id} {}", render::batch::ending(&batch)));
             Ok(Some(batch))
         }
-        Some(Err(fault)) => Err(fault),
+        Some(Err(fault)) => {
+            // Whoever reads no more needs no advice, and a batch that does not exist has nothing to follow.
+            if matches!(&fault, Fault::Refused(status) if status.code() != Code::NotFound) {
+                say(&format!("Batch {id} may be running still; {advice}"));
+            }
+            Err(fault)
+        }
         None => {
             say(&format!("Batch {id} is left running; {advice}"));
             Ok(None)

@@ -94,6 +94,9 @@ impl BatchService for Answers {
         request: Request<WatchBatchRequest>,
     ) -> Result<Response<Self::WatchBatchStream>, Status> {
         self.batch(&request.into_inner().id)?;
+        if let Some(status) = self.0.refusal.lock().unwrap().take() {
+            return Err(status);
+        }
         let states = WatchStream::new(self.0.batch.subscribe());
         // The stream ends with the state that ends the batch.
         let states = stream::unfold(Some(states), async |states| {
