@@ -17,8 +17,9 @@ use crate::{
     store::{Error, Store, gather::Selection},
 };
 
-/// Chunks under way at once.
-const CHUNKS: usize = 4;
+/// Chunks under way at once: one is prepared while the other is written. With more of them, callers who come at once are spread
+/// over smaller chunks, and what a chunk costs whatever its size is paid more often.
+const CHUNKS: usize = 2;
 /// Callers in one chunk at most.
 const CALLERS: usize = 500;
 /// Callers in line at most; more wait outside until there is room.

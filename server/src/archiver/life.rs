@@ -24,7 +24,7 @@ use super::{
     rehearsal::Rehearsal,
 };
 use crate::{
-    domain::{counts::Counts, raw::Value},
+    domain::{counts::Counts, order::LARGEST_CHUNK, raw::Value},
     store::{
         Error,
         batches::{Batch, State, StopReason},
@@ -65,8 +65,9 @@ struct Done {
 
 impl Life {
     pub(super) fn new(archiver: &Archiver, taken: TakenUp) -> Life {
-        // So many orders can have been under way; others that were delivered since may lie between them.
-        let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * archiver.chunk_size;
+        // So many orders can have been under way, whatever the chunks of that instance; others that were delivered since may lie
+        // between them.
+        let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * LARGEST_CHUNK as usize;
         let ledger = Ledger::new(now(), taken.progress.moments.clone(), reach);
         let store = &archiver.store;
         let rehearsed = taken.batch.options.validate_only;

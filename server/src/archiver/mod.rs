@@ -8,24 +8,19 @@ use std::{
 };
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::{
-    sync::CancellationToken,
-    task::{AbortOnDropHandle, TaskTracker},
-};
-use tracing::{Instrument, info, info_span, warn};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, info_span, warn};
 
 use crate::{
     corridor::Corridor,
-    domain::counts::Counts,
     store::{
         Error, Store,
         batches::{Batch, State, StopReason},
         options::{Limits, Options},
-        orders::NearMiss,
-        running::{Lease, TakenUp},
     },
 };
 
+mod hands;
 mod ledger;
 mod life;
 mod pace;
@@ -33,12 +28,8 @@ mod page;
 mod reading;
 mod rehearsal;
 
-use life::Life;
-
 /// How long a batch waits for a database that has gone away, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// How many lives in a row a batch may have without getting any further, before it is given up: it may be what kills them.
-const BARREN_LIVES: i64 = 5;
 
 /// Runs batches. Clones are the same archiver.
 #[derive(Clone, Debug)]
@@ -177,93 +168,6 @@ impl Archiver {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(&self, taken: TakenUp) {
-        let lease = taken.lease.clone();
-        let options = taken.batch.options.clone();
-        if taken.batch.started.is_none() {
-            info!(limit = taken.batch.options.limit, "batch started");
-        } else {
-            info!(
-                barren_lives = taken.barren_lives,
-                "batch taken up where it was left"
-            );
-        }
-        let survey = self.clone().survey(lease.clone(), options.clone());
-        let survey = AbortOnDropHandle::new(tokio::spawn(survey.in_current_span()));
-        let work = async {
-            let (counts, ending) = self.live(taken).await;
-            let near_misses = match ending {
-                Ending::Batch(_) => {
-                    self.tidy(&options).await;
-                    survey.await.unwrap_or_default()
-                }
-                _ => Vec::new(),
-            };
-            (counts, ending, near_misses)
-        };
-        let (counts, ending, near_misses) = tokio::select! {
-            done = work => done,
-            () = self.keep_alive(&lease) => (Counts::default(), Ending::Lost, Vec::new()),
-        };
-        let end = match ending {
-            Ending::Batch(end) => end,
-            Ending::Lost => return warn!("another instance has taken this batch over"),
-            Ending::Released => {
-                info!("batch left where it is, for another instance or the next start");
-                if let Err(error) = self.store.release_batch(&lease).await {
-                    warn!(%error, "the batch could not be let go; it is taken up once its lease is over");
-                }
-                return;
-            }
-        };
-        let Counts {
-            found,
-            archived,
-            duplicates,
-            incomplete,
-            errors,
-        } = counts;
-        info!(
-            state = end.state.name(),
-            found, archived, duplicates, incomplete, errors, "batch ended"
-        );
-        let saved = self.patiently(|| {
-            self.store.end_batch(
-                &lease,
-                end.state,
-                end.reason,
-                &end.message,
-                &counts,
-                &near_misses,
-            )
-        });
-        if let Err(error) = saved.await {
-            warn!(%error, "the end of the batch could not be saved; whoever takes it up saves it");
-        }
-    }
-
-    /// One life of a batch: from where it was left as far as it gets.
-    async fn live(&self, taken: TakenUp) -> (Counts, Ending) {
-        let mut progress = taken.progress.clone();
-        if taken.barren_lives >= BARREN_LIVES {
-            let message = format!(
-                "{BARREN_LIVES} instances in a row died with it before it got any further; what was archived is safe; see their logs, then start a new batch"
-            );
-            return (
-                progress.counts,
-                Ending::Batch(failed(StopReason::Interrupted, message)),
-            );
-        }
-        let life = Arc::new(Life::new(self, taken));
-        let ending = life.archive_all(&mut progress).await;
-        let ending = ending.unwrap_or_else(|error| {
-            let message =
-                format!("{error}; what was archived is safe, and the next batch takes up the rest");
-            Ending::Batch(failed(StopReason::Database, message))
-        });
-        (progress.counts, ending)
-    }
-
     /// Does something that is safe to repeat, waiting for a database that has gone away.
     pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
         &self,
@@ -283,50 +187,6 @@ impl Archiver {
                 outcome => return outcome,
             }
         }
-    }
-
-    /// Tells the others that this batch is alive, and returns once it is not this instance's any more.
-    async fn keep_alive(&self, lease: &Lease) {
-        let mut beat = interval(self.store.beat());
-        loop {
-            beat.tick().await;
-            // While the database is away nobody else can end the batch either.
-            if let Ok(false) = self.store.keep_batch(lease).await {
-                return;
-            }
-        }
-    }
-
-    /// What is done once the last order is met. The batch is none the worse when it can't be.
-    async fn tidy(&self, options: &Options) {
-        if !options.validate_only
-            && let Err(error) = self.store.release_archived().await
-        {
-            warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
-        }
-    }
-
-    /// What is looked for beside the archiving, because it reads every order: how many are delivered, for a progress bar, and
-    /// statuses that only look so. The batch is none the worse when it can't be.
-    async fn survey(self, lease: Lease, options: Options) -> Vec<NearMiss> {
-        let expect = async {
-            let delivered = self.store.delivered_orders(options.before).await?;
-            let most = if options.limit == 0 {
-                i64::MAX
-            } else {
-                options.limit
-            };
-            self.store
-                .expect_in_batch(&lease, delivered.min(most))
-                .await
-        };
-        if let Err(error) = expect.await {
-            warn!(%error, "the delivered orders could not be counted; progress has no total");
-        }
-        self.store.near_misses().await.unwrap_or_else(|error| {
-            warn!(%error, "statuses that only look delivered could not be looked for");
-            Vec::new()
-        })
     }
 }
 

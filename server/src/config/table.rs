@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::setting::{Form, Setting};
+use crate::domain::order::LARGEST_CHUNK;
 
 /// The database of the simulation profile, so that made-up orders never meet real ones by default.
 pub const SIMULATION_DATABASE: &str = "livraison_simulation";
@@ -189,7 +190,7 @@ pub const CHUNK_SIZE: Setting = Setting {
     flag: Some("chunk-size"),
     form: Form::Whole {
         least: 1,
-        most: 1000,
+        most: LARGEST_CHUNK,
     },
     default: "1000",
     help: "The most orders that are read, enriched and written together.",

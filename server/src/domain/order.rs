@@ -6,6 +6,9 @@ use bson::{RawDocument, RawDocumentBuf};
 
 use super::raw::{self, ValueRef};
 
+/// The most orders that are read, enriched and written together.
+pub const LARGEST_CHUNK: u32 = 1_000;
+
 /// The order's own number, unique in the archive.
 pub const NUMERO: &str = "numero_commande";
 /// The order's status.

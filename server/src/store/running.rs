@@ -56,6 +56,23 @@ pub struct TakenUp {
     pub barren_lives: i64,
 }
 
+/// How a batch ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Where it is in its life: at one of the ends.
+    pub state: State,
+    /// Why.
+    pub reason: StopReason,
+    /// The same for people.
+    pub message: String,
+    /// What became of the orders it met.
+    pub counts: Counts,
+    /// Statuses that only look delivered.
+    pub near_misses: Vec<NearMiss>,
+    /// Why these may not be all.
+    pub warning: Option<String>,
+}
+
 impl Store {
     /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been silent for too long. But not
     /// `own`, the one that this instance runs.
@@ -172,21 +189,16 @@ impl Store {
     }
 
     /// Notes that a batch has ended.
-    pub async fn end_batch(
-        &self,
-        lease: &Lease,
-        state: State,
-        reason: StopReason,
-        message: &str,
-        counts: &Counts,
-        near_misses: &[NearMiss],
-    ) -> Result<bool, Error> {
+    pub async fn end_batch(&self, lease: &Lease, end: &Ended) -> Result<bool, Error> {
         let miss = |miss: &NearMiss| doc! { "status": &miss.status, "orders": miss.orders, "examples": &miss.examples };
-        let misses: Vec<Document> = near_misses.iter().map(miss).collect();
+        let misses: Vec<Document> = end.near_misses.iter().map(miss).collect();
+        let warnings = doc! { "$concatArrays": [
+            { "$ifNull": ["$warnings", []] }, { "$literal": end.warning.as_slice() },
+        ] };
         let set = doc! {
-            "state": state.name(), "stop_reason": reason.name(), "message": { "$literal": message }, "throttle": "",
-            "counts": to_document(counts), "near_misses": { "$literal": misses }, "ended": "$$NOW", "updated": "$$NOW",
-            "active": "$$REMOVE", "alive_until": "$$REMOVE",
+            "state": end.state.name(), "stop_reason": end.reason.name(), "message": { "$literal": &end.message }, "throttle": "",
+            "counts": to_document(&end.counts), "near_misses": { "$literal": misses }, "warnings": warnings,
+            "ended": "$$NOW", "updated": "$$NOW", "active": "$$REMOVE", "alive_until": "$$REMOVE",
         };
         Ok(self
             .runner_says(lease, plain(&doc! { "$set": set }))
