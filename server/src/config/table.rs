@@ -302,7 +302,7 @@ pub const MAX_REPLICATION_LAG: Setting = Setting {
         most: Duration::from_secs(60 * 60),
     },
     default: "10s",
-    help: "A batch waits while a secondary is further behind than this, unless it is told otherwise.",
+    help: "A batch waits while a secondary that is not delayed on purpose is further behind than this, unless it is told otherwise.",
     secret: false,
 };
 
