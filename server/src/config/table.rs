@@ -325,7 +325,7 @@ pub const SCHEDULE: Setting = Setting {
     flag: Some("schedule"),
     form: Form::ScheduleOrOff,
     default: "0 2 * * *",
-    help: "When serve starts a batch by itself; however many instances serve a database, each time makes one batch.",
+    help: "When serve starts a batch by itself; however many instances serve a database, each time makes one batch. A time of day is due once on each of its days, whatever the clocks do: at its first pass when they repeat it, at the end of the gap when they skip it. An expression with all 24 hours recurs instead: it is due as often as the clocks show its times.",
     secret: false,
 };
 
