@@ -16,6 +16,9 @@ use crate::domain::raw::{Value, ValueRef, Writer, elements, kind};
 /// How long a majority may take to confirm a write before the database answers that it did not yet.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The collation that compares texts byte by byte.
+pub(super) const SIMPLE: &str = "simple";
+
 /// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB and 16 KiB in all.
 const COMMAND_OVERHEAD: usize = 8 * 1024;
 const LARGEST_COMMAND: usize = 16 * 1024 * 1024 + COMMAND_OVERHEAD;
@@ -187,6 +190,15 @@ impl Store {
             concern.append(cstr!("afterClusterTime"), after);
         }
         rawdoc! { "readConcern": concern, "maxTimeMS": self.max_time() }
+    }
+
+    /// The end of a reading command that asks by number: it compares texts as the archive's unique index does, byte by byte, and not as
+    /// the collection may have been made to.
+    pub(super) fn by_number_options(&self) -> RawDocumentBuf {
+        joined(&[
+            &self.read_options(),
+            &rawdoc! { "collation": { "locale": SIMPLE } },
+        ])
     }
 
     /// The history has been read up to here.
