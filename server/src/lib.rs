@@ -30,6 +30,8 @@ pub(crate) mod grpc;
 
 pub mod once;
 
+pub mod check;
+
 pub mod config;
 
 pub mod telemetry;

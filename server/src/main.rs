@@ -1,8 +1,9 @@
-//! `archd`: reads its settings, then serves callers or runs one batch, and says by its exit code how that went.
+//! `archd`: reads its settings, then serves callers, runs one batch or checks the database, and says by its exit code how that went.
 
 use std::{io::Write, process::ExitCode};
 
 use archd::{
+    check,
     config::{self, Command, Config},
     once, run, shutdown, telemetry, watch,
 };
@@ -41,6 +42,7 @@ async fn work(command: Command, config: Config) -> ExitCode {
     };
     match command {
         Command::Batch(options) => once::batch(config, options, stop).await,
+        Command::Check(options) => check::check(config, options, stop).await,
         Command::Watch => ended(watch(config, stop).await),
         Command::Serve => {
             let listener = match TcpListener::bind(config.listen).await {

@@ -92,7 +92,7 @@ pub async fn sow(store: &Store, field: Field, listener: &Listener) -> Result<(),
     } else {
         collections.must_be_empty(store).await?;
     }
-    store.create_missing_indexes().await?;
+    store.create_absent_indexes().await?;
     let generator = Generator::new(plan);
     let mut total = 0;
     total += scatter(store, &collections.clients, generator.clients(), listener).await?;

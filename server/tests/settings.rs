@@ -6,7 +6,8 @@
 use std::{collections::BTreeSet, env, fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use archd::config::{
-    Config, LogFormat, Problem, Profile, SETTINGS, Values, cli::cli, docs, setting::Form,
+    BatchReads, Config, LogFormat, Problem, Profile, SETTINGS, Values, cli::cli, docs,
+    setting::Form,
 };
 
 fn values(pairs: &[(&str, &str)]) -> Values {
@@ -53,6 +54,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.max_orders_per_second, 0);
     assert_eq!(config.max_replication_lag, Some(Duration::from_secs(10)));
     assert_eq!(config.max_write_latency, Duration::from_secs(2));
+    assert_eq!(config.batch_reads, BatchReads::Primary);
     let schedule = config.schedule.map(|schedule| schedule.to_string());
     assert_eq!(schedule.as_deref(), Some("0 2 * * * in Europe/Paris"));
     assert!(!config.schedule_catch_up);
@@ -119,6 +121,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_MAX_ORDERS_PER_SECOND", "9"),
         ("ARCHD_MAX_REPLICATION_LAG", "off"),
         ("ARCHD_MAX_WRITE_LATENCY", "1ms"),
+        ("ARCHD_BATCH_READS", "secondary"),
         ("ARCHD_SCHEDULE", "5 4 * * *"),
         ("ARCHD_SCHEDULE_ZONE", "UTC"),
         ("ARCHD_SCHEDULE_CATCH_UP", "true"),
@@ -135,7 +138,7 @@ fn every_setting_arrives_in_its_own_field() {
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
-         max_write_latency: 1ms, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
@@ -214,6 +217,11 @@ fn limits_are_where_the_help_says() {
             "0s".to_owned(),
         ),
         ("ARCHD_MAX_WRITE_LATENCY", "5m".to_owned(), "off".to_owned()),
+        (
+            "ARCHD_BATCH_READS",
+            "secondary".to_owned(),
+            "secondaryPreferred".to_owned(),
+        ),
         ("ARCHD_SCHEDULE", "off".to_owned(), "never".to_owned()),
         (
             "ARCHD_SCHEDULE",
@@ -517,6 +525,11 @@ fn the_help_is_up_to_date() {
     is_kept_in(
         "tests/help/archd-batch.txt",
         &batch.render_long_help().to_string(),
+    );
+    let check = cli.find_subcommand_mut("check").unwrap();
+    is_kept_in(
+        "tests/help/archd-check.txt",
+        &check.render_long_help().to_string(),
     );
 }
 

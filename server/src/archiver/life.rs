@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -11,11 +11,7 @@ use std::{
 
 use bson::DateTime;
 use futures::{Stream, StreamExt};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
-};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
@@ -24,6 +20,7 @@ use super::{
     ledger::{Entry, Ledger},
     pace::Pace,
     page::archive_page,
+    reading::{IDS_FOR_ONE, Pages, Reading},
     rehearsal::Rehearsal,
 };
 use crate::{
@@ -32,7 +29,7 @@ use crate::{
         Error,
         batches::{Batch, State, StopReason},
         options::Options,
-        pages::{Page, PageRequest, View},
+        pages::{Page, View},
         references::Memory,
         running::{Progress, TakenUp},
     },
@@ -40,17 +37,15 @@ use crate::{
 
 /// Pages that are archived at once: while the database writes one, others are read, joined and enriched.
 const PAGES: usize = 4;
-/// A page of bare `_id`s holds this many times as many orders.
-const IDS_FOR_ONE: usize = 10;
 /// How often the batch is saved while no page is done: so it hears in time what is asked of it.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A life of a batch.
 pub(super) struct Life {
-    archiver: Archiver,
+    pub(super) archiver: Archiver,
     taken: TakenUp,
-    options: Options,
-    pace: Pace,
+    pub(super) options: Options,
+    pub(super) pace: Pace,
     /// Where nothing is to be written.
     rehearsal: Option<Rehearsal>,
     /// What the orders of the latest pages refer to.
@@ -58,10 +53,9 @@ pub(super) struct Life {
     ledger: Mutex<Ledger>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
+    /// The index on status and `_id`, if there is one.
+    pub(super) index: OnceLock<String>,
 }
-
-/// Pages as they are read, and whether an earlier life may have archived orders of them that are not counted.
-type Pages = ReceiverStream<Result<(Page, bool), Error>>;
 
 /// A page that has been archived.
 struct Done {
@@ -84,6 +78,7 @@ impl Life {
             memory: Arc::default(),
             ledger: Mutex::new(ledger),
             mostly_archived: AtomicBool::new(false),
+            index: OnceLock::new(),
             taken,
         }
     }
@@ -122,13 +117,14 @@ impl Life {
     async fn begin(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
         let (archiver, store) = (&self.archiver, &self.archiver.store);
         if self.options.create_indexes {
-            archiver
-                .patiently(|| store.create_missing_indexes())
-                .await?;
+            archiver.patiently(|| store.create_absent_indexes()).await?;
         }
-        let warnings = archiver.patiently(|| store.missing_indexes()).await?;
+        let warnings = archiver.patiently(|| store.index_warnings()).await?;
         for warning in &warnings {
             warn!("{warning}");
+        }
+        if let Some(index) = archiver.patiently(|| store.paging_index()).await? {
+            self.index.get_or_init(|| index);
         }
         let lease = &self.taken.lease;
         let begun = archiver
@@ -155,7 +151,7 @@ impl Life {
         deadline: Option<Instant>,
         progress: &mut Progress,
     ) -> Result<Option<Ending>, Error> {
-        let (pages, reader) = self.read(progress.position.clone(), budget);
+        let (pages, reader) = Reading::new(self, progress.position.clone(), budget).start();
         let mut done = self.archive(pages);
         let mut tick = interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -209,55 +205,6 @@ impl Life {
         }
     }
 
-    /// Reads pages ahead of their archiving, until the handle is dropped.
-    fn read(
-        self: &Arc<Self>,
-        mut from: Option<Value>,
-        mut budget: usize,
-    ) -> (Pages, AbortOnDropHandle<()>) {
-        let (sender, pages) = mpsc::channel(1);
-        let life = self.clone();
-        let reading = async move {
-            while budget > 0 {
-                let page = life.next_page(from.take(), budget).await;
-                let ahead = page.as_ref().map_or((None, 0), |(page, _)| {
-                    (page.next.clone(), page.orders.len())
-                });
-                if sender.send(page).await.is_err() || ahead.0.is_none() {
-                    return;
-                }
-                from = ahead.0;
-                budget -= ahead.1;
-            }
-        };
-        let reader = tokio::spawn(reading.in_current_span());
-        (ReceiverStream::new(pages), AbortOnDropHandle::new(reader))
-    }
-
-    /// Reads one page.
-    async fn next_page(&self, from: Option<Value>, budget: usize) -> Result<(Page, bool), Error> {
-        self.pace.admit().await;
-        let doubtful = self.ledger().in_doubt();
-        let view = match self.mostly_archived.load(Ordering::Relaxed) {
-            true => View::Ids,
-            false => View::Whole,
-        };
-        let limit = match view {
-            View::Whole => self.archiver.chunk_size,
-            View::Ids => self.archiver.chunk_size * IDS_FOR_ONE,
-        };
-        let request = PageRequest {
-            from,
-            limit: limit.min(budget).min(self.pace.portion()),
-            before: self.options.before,
-            view,
-        };
-        let store = &self.archiver.store;
-        let page = self.archiver.patiently(|| store.page(&request)).await?;
-        self.pace.took(page.orders.len());
-        Ok((page, doubtful))
-    }
-
     /// Archives pages, several at once; they come out in their order.
     fn archive(self: &Arc<Self>, pages: Pages) -> impl Stream<Item = Result<Done, Error>> + Unpin {
         let archiving = |page: Result<(Page, bool), Error>| {
@@ -304,8 +251,10 @@ impl Life {
                 }
             })
             .await?;
-        self.mostly_archived
-            .store(2 * counts.duplicates > counts.found, Ordering::Relaxed);
+        if counts.found > 0 {
+            self.mostly_archived
+                .store(2 * counts.duplicates > counts.found, Ordering::Relaxed);
+        }
         Ok(Done {
             counts,
             next: page.next,
@@ -342,7 +291,15 @@ impl Life {
         (batch.state == State::Cancelling).then(|| ended(State::Cancelled, StopReason::Cancelled))
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    /// How much of each order the next page holds.
+    pub(super) fn view(&self) -> View {
+        match self.mostly_archived.load(Ordering::Relaxed) {
+            true => View::Ids,
+            false => View::Whole,
+        }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

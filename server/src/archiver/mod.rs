@@ -30,6 +30,7 @@ mod ledger;
 mod life;
 mod pace;
 mod page;
+mod reading;
 mod rehearsal;
 
 use life::Life;

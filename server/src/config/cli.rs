@@ -16,6 +16,8 @@ pub enum Command {
     Batch(BatchArgs),
     /// Watch, and serve nobody.
     Watch,
+    /// Say whether the database is as it must be.
+    Check(CheckArgs),
 }
 
 /// What a batch is asked to do.
@@ -46,6 +48,18 @@ pub struct BatchArgs {
     pub wait: Duration,
 
     /// How the statistics are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// How a database is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct CheckArgs {
+    /// How long to wait for a database that is away
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub wait: Duration,
+
+    /// How the verdicts are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
 }
@@ -104,6 +118,16 @@ pub fn cli() -> clap::Command {
                      instance watches the same database, this one stands by.",
                 ),
         )
+        .subcommand(
+            CheckArgs::augment_args(clap::Command::new("check"))
+                .about("Say whether archd can do its work on this database, and what mends what is wrong")
+                .long_about(
+                    "Looks at the connection, the replica set, the privileges, the collections, the indexes, the \
+                     history and the clocks, writes nothing to the database, and prints a verdict a line on standard \
+                     output, each with what mends it. Ends with 0 when nothing failed, with 5 when something did, and \
+                     with 4 when the database can't be reached within --wait. Reads the same settings as serve.",
+                ),
+        )
         .arg(
             Arg::new(ENV_FILE)
                 .long("env-file")
@@ -138,6 +162,7 @@ pub(super) fn parse(
     let matches = cli().try_get_matches_from(arguments)?;
     let (command, matches) = match matches.subcommand() {
         Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
+        Some(("check", check)) => (Command::Check(CheckArgs::from_arg_matches(check)?), check),
         Some(("watch", watch)) => (Command::Watch, watch),
         Some((_, serve)) => (Command::Serve, serve),
         None => (Command::Serve, &matches),
@@ -192,7 +217,7 @@ fn after_help() -> String {
     }
     text.push_str(
         "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch ended FAILED\n  \
-         4    the database is unavailable\n  8    the books of the batch did not balance\n  130  interrupted",
+         4    the database is unavailable\n  5    a check failed\n  8    the books of the batch did not balance\n  130  interrupted",
     );
     text
 }

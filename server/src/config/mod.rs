@@ -23,7 +23,7 @@ mod misspelt;
 mod start;
 
 pub use self::{
-    cli::{BatchArgs, Command, Output},
+    cli::{BatchArgs, CheckArgs, Command, Output},
     problem::Problem,
     setting::Setting,
     sources::Values,
@@ -77,6 +77,8 @@ pub struct Config {
     pub max_replication_lag: Option<Duration>,
     /// A batch slows down while the insert of a chunk takes longer, unless it is told otherwise.
     pub max_write_latency: Duration,
+    /// Where a batch reads in bulk.
+    pub batch_reads: BatchReads,
     /// When `serve` starts a batch by itself; none means never.
     pub schedule: Option<Schedule>,
     /// Whether `serve`, when it starts, makes the latest batch of the schedule if no instance has.
@@ -100,6 +102,15 @@ pub enum Profile {
     Production,
     /// Made-up data: seeding is allowed, in a database of its own.
     Simulation,
+}
+
+/// Which member of a replica set a batch reads in bulk from: its orders, and the archive's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchReads {
+    /// The primary.
+    Primary,
+    /// A secondary, as long as one keeps up; else the primary.
+    Secondary,
 }
 
 /// What log lines look like.
@@ -193,6 +204,10 @@ impl Config {
             max_orders_per_second: chosen.parsed(&MAX_ORDERS_PER_SECOND),
             max_replication_lag: chosen.time_unless_off(&MAX_REPLICATION_LAG),
             max_write_latency: chosen.time(&MAX_WRITE_LATENCY),
+            batch_reads: match chosen.text(&BATCH_READS).as_str() {
+                "secondary" => BatchReads::Secondary,
+                _ => BatchReads::Primary,
+            },
             schedule: chosen.schedule_unless_off(&SCHEDULE, &SCHEDULE_ZONE),
             schedule_catch_up: chosen.parsed(&SCHEDULE_CATCH_UP),
             reflection: chosen.parsed(&REFLECTION),

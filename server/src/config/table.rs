@@ -33,6 +33,7 @@ pub const SETTINGS: &[Setting] = &[
     MAX_ORDERS_PER_SECOND,
     MAX_REPLICATION_LAG,
     MAX_WRITE_LATENCY,
+    BATCH_READS,
     SCHEDULE,
     SCHEDULE_ZONE,
     SCHEDULE_CATCH_UP,
@@ -316,6 +317,16 @@ pub const MAX_WRITE_LATENCY: Setting = Setting {
     },
     default: "2s",
     help: "A batch slows down while the insert of a chunk takes longer than this, unless it is told otherwise.",
+    secret: false,
+};
+
+/// Where a batch reads in bulk.
+pub const BATCH_READS: Setting = Setting {
+    name: "ARCHD_BATCH_READS",
+    flag: Some("batch-reads"),
+    form: Form::Choice(&["primary", "secondary"]),
+    default: "primary",
+    help: "Which member of the replica set a batch reads its orders and the archive's index from; for secondary the primary stands in while none keeps up.",
     secret: false,
 };
 

@@ -23,6 +23,7 @@ pub mod kind {
     pub const INT64: u8 = 0x12;
     pub const DECIMAL: u8 = 0x13;
     pub const MAX_KEY: u8 = 0x7f;
+    pub const MIN_KEY: u8 = 0xff;
 }
 
 /// The type and the bytes of a value inside a document.
@@ -35,6 +36,12 @@ pub struct ValueRef<'a> {
 }
 
 impl<'a> ValueRef<'a> {
+    /// What comes before every other value.
+    pub const MIN_KEY: ValueRef<'static> = ValueRef {
+        kind: kind::MIN_KEY,
+        bytes: &[],
+    };
+
     /// What comes after every other value.
     pub const MAX_KEY: ValueRef<'static> = ValueRef {
         kind: kind::MAX_KEY,

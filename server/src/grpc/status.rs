@@ -16,7 +16,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The status of a failure of the database.
 pub(crate) fn of_error(error: &Error) -> Status {
     match error {
-        Error::Unavailable(_) | Error::Timeout(_) => retry(
+        Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. } => retry(
             Code::Unavailable,
             ErrorReason::DatabaseUnavailable,
             format!("{error}; try again in a moment"),

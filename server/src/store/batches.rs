@@ -258,6 +258,16 @@ impl Store {
         query: &Document,
         stage: RawDocumentBuf,
     ) -> Result<Option<Document>, Error> {
+        let reply = self.change_batch_reply(query, stage).await?;
+        Ok(reply.get_document("value").ok().cloned())
+    }
+
+    /// Like [`Store::change_batch`], with all that the database says.
+    pub(super) async fn change_batch_reply(
+        &self,
+        query: &Document,
+        stage: RawDocumentBuf,
+    ) -> Result<Document, Error> {
         let mut command = Writer::default();
         command
             .string("findAndModify", &self.names.batches)
@@ -272,8 +282,7 @@ impl Store {
             // The position is an order's `_id`, which may be text that is not UTF-8.
             .document("fields", &rawdoc! { "position": 0 })
             .document("writeConcern", &write_concern());
-        let reply = self.write_retried(&command.finish()).await?;
-        Ok(reply.get_document("value").ok().cloned())
+        self.write_retried(&command.finish()).await
     }
 }
 

@@ -8,6 +8,7 @@ use std::{future::Future, sync::atomic::Ordering, time::Duration};
 use backon::{ExponentialBuilder, Retryable};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
 use futures::StreamExt;
+use mongodb::options::{ReadPreference, SelectionCriteria};
 use tokio::time::timeout;
 
 use super::{Error, Store};
@@ -18,10 +19,21 @@ const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The collation that compares texts byte by byte.
 pub(super) const SIMPLE: &str = "simple";
+/// Where a reply tells the cluster time that it was given at.
+pub(super) const OPERATION_TIME: &str = "operationTime";
 
 /// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB and 16 KiB in all.
 const COMMAND_OVERHEAD: usize = 8 * 1024;
 const LARGEST_COMMAND: usize = 16 * 1024 * 1024 + COMMAND_OVERHEAD;
+
+/// What a reading command brought.
+pub(super) struct Answer {
+    pub(super) rows: Vec<RawDocumentBuf>,
+    /// Whether rows are left.
+    pub(super) cut: bool,
+    /// A cluster time that nothing in the rows is later than; none from a standalone mongod.
+    pub(super) time: Option<Timestamp>,
+}
 
 impl Store {
     /// Runs a command that answers with one document.
@@ -34,10 +46,8 @@ impl Store {
 
     /// Runs a reading command and returns all rows, trying again while the database is away.
     pub(super) async fn rows(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
-        (|| async { self.pages(command, usize::MAX).await.map(|(rows, _)| rows) })
-            .retry(self.backoff())
-            .when(Error::is_transient)
-            .await
+        let answer = self.answer(command, usize::MAX).await?;
+        Ok(answer.rows)
     }
 
     /// Like [`Store::rows`], but stops reading once `bytes` have come; the flag says whether rows are left.
@@ -46,10 +56,8 @@ impl Store {
         command: &RawDocument,
         bytes: usize,
     ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
-        (|| self.pages(command, bytes))
-            .retry(self.backoff())
-            .when(Error::is_transient)
-            .await
+        let answer = self.answer(command, bytes).await?;
+        Ok((answer.rows, answer.cut))
     }
 
     /// Reads the rows in which a field has one of these values: asks once for as many values as fit one command.
@@ -61,39 +69,68 @@ impl Store {
         command: impl Fn(&RawDocument) -> RawDocumentBuf,
     ) -> Result<Vec<RawDocumentBuf>, Error> {
         let mut rows = Vec::new();
-        for part in split(values, |value| value.bytes.len()) {
-            // The database would send 101 rows first and make the rest a second round trip.
-            let at_once = rawdoc! { "batchSize": i32::MAX };
-            let command = joined(&[&command(&is_any_of(name, part)), &at_once]);
+        for command in commands_for(name, values, command) {
             rows.extend(self.rows(&command).await?);
         }
         Ok(rows)
     }
 
-    async fn pages(
+    /// Runs a reading command on the primary until `bytes` have come, trying again while the database is away.
+    pub(super) async fn answer(
         &self,
         command: &RawDocument,
         bytes: usize,
-    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    ) -> Result<Answer, Error> {
+        self.retry(|| self.ask(command, bytes, ReadPreference::Primary))
+            .await
+    }
+
+    /// Like [`Store::answer`], but when the database did not manage it in time, that is the outcome: the same again would take as long.
+    pub(super) async fn answer_in_time(
+        &self,
+        command: &RawDocument,
+        bytes: usize,
+    ) -> Result<Answer, Error> {
+        (|| self.ask(command, bytes, ReadPreference::Primary))
+            .retry(self.backoff())
+            .when(|error| error.is_transient() && !error.is_slow())
+            .await
+    }
+
+    /// Runs a reading command on such a member of the set until `bytes` have come, once.
+    pub(super) async fn ask(
+        &self,
+        command: &RawDocument,
+        bytes: usize,
+        member: ReadPreference,
+    ) -> Result<Answer, Error> {
         let name = name_of(command);
         let fault = |error| Error::from_driver(&name, &error);
         let cursor = self
             .database
             .run_raw_cursor_command(command.to_owned())
+            .selection_criteria(SelectionCriteria::ReadPreference(member))
             .batch();
         let mut cursor = self.within(cursor).await?.map_err(fault)?;
-        let (mut rows, mut size) = (Vec::new(), 0);
+        let mut answer = Answer {
+            rows: Vec::new(),
+            cut: false,
+            time: None,
+        };
+        let mut size = 0;
         while let Some(reply) = self.within(cursor.next()).await? {
             let reply = reply.map_err(fault)?;
+            answer.time = reply.as_raw_document().get_timestamp(OPERATION_TIME).ok();
             for element in elements(reply.doc_slices().map_err(fault)?.as_bytes()) {
                 if size > bytes {
-                    return Ok((rows, true));
+                    answer.cut = true;
+                    return Ok(answer);
                 }
                 size += element.value.bytes.len();
-                rows.push(document(element.value)?);
+                answer.rows.push(document(element.value)?);
             }
         }
-        Ok((rows, false))
+        Ok(answer)
     }
 
     /// Sends the statements of a write command in as few messages as its limits allow. All statements are upserts or
@@ -175,11 +212,16 @@ impl Store {
 
     /// The limit that the database itself puts on a command, so that no abandoned one goes on working.
     pub(super) fn max_time(&self) -> i64 {
-        i64::try_from(self.policy.operation_timeout.as_millis()).unwrap_or(i64::MAX)
+        millis(self.policy.operation_timeout)
     }
 
-    /// The end of every reading command: only what a majority holds, no less than the history has told, and not longer than we wait.
+    /// The end of every reading command: only what a majority holds, no less than up to the horizon, and not longer than we wait.
     pub(super) fn read_options(&self) -> RawDocumentBuf {
+        self.read_options_within(self.policy.operation_timeout)
+    }
+
+    /// Like [`Store::read_options`], for somebody who waits no longer than this.
+    pub(super) fn read_options_within(&self, limit: Duration) -> RawDocumentBuf {
         let mut concern = rawdoc! { "level": "majority" };
         let horizon = self.horizon.load(Ordering::Relaxed);
         if horizon > 0 {
@@ -189,7 +231,7 @@ impl Store {
             };
             concern.append(cstr!("afterClusterTime"), after);
         }
-        rawdoc! { "readConcern": concern, "maxTimeMS": self.max_time() }
+        rawdoc! { "readConcern": concern, "maxTimeMS": millis(limit) }
     }
 
     /// The end of a reading command that asks by number: it compares texts as the archive's unique index does, byte by byte, and not as
@@ -201,11 +243,25 @@ impl Store {
         ])
     }
 
-    /// The history has been read up to here.
+    /// Whoever is asked from now on must know at least what was so at this time.
     pub(super) fn has_read_up_to(&self, time: Timestamp) {
         let horizon = (u64::from(time.time) << 32) | u64::from(time.increment);
         self.horizon.fetch_max(horizon, Ordering::Relaxed);
     }
+}
+
+/// The commands that read the rows in which a field has one of these values, each for as many values as fit one command.
+pub(super) fn commands_for(
+    name: &str,
+    values: &[Value],
+    command: impl Fn(&RawDocument) -> RawDocumentBuf,
+) -> impl Iterator<Item = RawDocumentBuf> {
+    let parts = split(values, |value| value.bytes.len()).into_iter();
+    parts.map(move |part| {
+        // The database would send 101 rows first and make the rest a second round trip.
+        let at_once = rawdoc! { "batchSize": i32::MAX };
+        joined(&[&command(&is_any_of(name, part)), &at_once])
+    })
 }
 
 /// The reply of a write command, an error if any part of it failed.
@@ -226,9 +282,13 @@ pub(super) fn checked(reply: Document) -> Result<Document, Error> {
     }
 }
 
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Confirmed by a majority, or an answer that it is not yet.
 pub(super) fn write_concern() -> RawDocumentBuf {
-    rawdoc! { "w": "majority", "wtimeout": i64::try_from(MAJORITY_TIMEOUT.as_millis()).unwrap_or(i64::MAX) }
+    rawdoc! { "w": "majority", "wtimeout": millis(MAJORITY_TIMEOUT) }
 }
 
 /// Cuts a list of documents into parts that each fit one command.
@@ -302,7 +362,8 @@ pub(super) fn joined(parts: &[&RawDocument]) -> RawDocumentBuf {
     writer.finish()
 }
 
-fn name_of(command: &RawDocument) -> String {
+/// The name of a command.
+pub(super) fn name_of(command: &RawDocument) -> String {
     elements(command.as_bytes())
         .next()
         .map(|element| String::from_utf8_lossy(element.key).into_owned())

@@ -16,6 +16,14 @@ pub enum Error {
     /// No answer in time. Worth a retry; whether a write happened is unknown.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
+    /// The database could not do it in the time that it was given. Worth a retry, but not at once: it would take as long again.
+    #[error(
+        "the database did not finish `{command}` in the time that ARCHD_OPERATION_TIMEOUT gives it"
+    )]
+    Slow {
+        /// The command that took too long.
+        command: String,
+    },
     /// The database user lacks a privilege.
     #[error(
         "the database user may not run `{command}`: grant it the privilege, or set MONGODB_URI to a user that has it"
@@ -60,10 +68,11 @@ pub enum Error {
 
 /// Server codes that mean "not now": the set is electing, stopping, overloaded, or its majority is away.
 /// (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>)
-const NOT_NOW: [i32; 28] = [
-    6, 7, 43, 46, 50, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262,
-    9001, 10107, 11600, 11601, 11602, 13435, 13436,
+const NOT_NOW: [i32; 27] = [
+    6, 7, 43, 46, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 9001,
+    10107, 11600, 11601, 11602, 13435, 13436,
 ];
+const MAX_TIME_EXPIRED: i32 = 50;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const CHANGE_STREAM_ON_STANDALONE: i32 = 40573;
@@ -75,7 +84,15 @@ const BAD_PLACE: [i32; 4] = [280, 260, 40647, 40649];
 impl Error {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Unavailable(_) | Error::Timeout(_))
+        matches!(
+            self,
+            Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. }
+        )
+    }
+
+    /// Whether what was asked may be too much for the time it was given.
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Error::Timeout(_) | Error::Slow { .. })
     }
 
     /// The error behind a driver's error; `command` is the name of what was asked.
@@ -115,6 +132,9 @@ impl Error {
                 command: command.to_owned(),
             },
             AUTHENTICATION_FAILED => Error::Unauthenticated,
+            MAX_TIME_EXPIRED => Error::Slow {
+                command: command.to_owned(),
+            },
             CHANGE_STREAM_ON_STANDALONE => Error::ReplicaSetRequired,
             _ if HISTORY_LOST.contains(&code) => Error::HistoryLost,
             _ if BAD_PLACE.contains(&code) => Error::BadPlace {

@@ -11,15 +11,18 @@ use mongodb::{
 };
 
 use crate::{
-    config::{Collections, Config},
+    config::{BatchReads, Collections, Config},
     domain::order::Reference,
 };
 
+mod bulk;
 mod command;
 mod error;
 pub mod json;
 
 pub mod setup;
+
+pub mod indexes;
 
 pub mod gather;
 
@@ -45,6 +48,12 @@ pub mod pages;
 
 pub mod reader;
 
+pub mod inspect;
+
+pub mod access;
+
+pub mod holdings;
+
 pub mod burden;
 
 pub mod changes;
@@ -54,6 +63,7 @@ pub mod watch;
 pub mod seeds;
 
 pub use error::Error;
+pub use inspect::Inspector;
 
 /// Names of the collections.
 #[derive(Clone, Debug)]
@@ -76,7 +86,8 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(collections: &Collections) -> Names {
+    /// The names that the settings give.
+    pub fn new(collections: &Collections) -> Names {
         let own = |name: &str| format!("{}{name}", collections.prefix);
         Names {
             orders: collections.orders.clone(),
@@ -94,6 +105,11 @@ impl Names {
             counters: own("counters"),
             state: own("state"),
         }
+    }
+
+    /// The collections of all references.
+    pub fn references(&self) -> &[String; 4] {
+        &self.references
     }
 
     /// The collection of a kind of reference.
@@ -118,10 +134,13 @@ pub struct Store {
     names: Names,
     delivered: String,
     policy: Policy,
-    /// The cluster time that the history has been read up to. What it tells of must be there to be read, even on a new primary
-    /// that has not heard yet how much a majority holds.
+    /// The cluster time that is known to lie behind us: the history and the pages of batches have been read up to it, or a batch
+    /// has begun at it. What it tells of must be there to be read, even on a new primary that has not heard yet how much a
+    /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    /// Where a batch reads in bulk; none where that is always the primary.
+    secondaries: Option<bulk::Secondaries>,
 }
 
 impl Store {
@@ -161,6 +180,10 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            secondaries: match config.batch_reads {
+                BatchReads::Primary => None,
+                BatchReads::Secondary => Some(bulk::Secondaries::default()),
+            },
         })
     }
 

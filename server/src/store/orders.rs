@@ -48,15 +48,12 @@ impl Store {
             query = joined(&[&query, &rawdoc! { "date_commande": { "$lt": before } }]);
         }
         let command = rawdoc! { "count": self.names.orders.as_str(), "query": query, "maxTimeMS": self.max_time() };
-        self.retry(|| self.run(command.clone()))
-            .await
-            .map(|reply| whole(reply.get("n")))
+        let count = self.run(command).await?;
+        Ok(whole(count.get("n")))
     }
 
     /// Orders whose status looks like the delivered one and is not, by status. Reads the status of every order.
     pub async fn near_misses(&self) -> Result<Vec<NearMiss>, Error> {
-        // The known statuses are left out with an expression, because a plain `$nin` would take a list that holds one for it,
-        // and only as strings, because a symbol compares equal to a string.
         let known = [
             self.delivered.as_str(),
             "en_attente",
@@ -65,21 +62,18 @@ impl Store {
             "annulée",
         ];
         let pipeline = [
-            doc! { "$match": { "$expr": { "$not": [{ "$and": [
-                { "$eq": [{ "$type": format!("${STATUS}") }, "string"] }, { "$in": [format!("${STATUS}"), &known[..]] },
-            ] }] } } },
+            // `$nin` takes a list that holds a known status for it, and a symbol for the string that it compares equal to.
+            doc! { "$match": { "$or": [
+                { STATUS: { "$nin": &known[..] } }, { STATUS: { "$type": "array" } }, { STATUS: { "$type": "symbol" } },
+            ] } },
             doc! { "$group": { "_id": format!("${STATUS}"), "orders": { "$sum": 1 }, "examples": { "$firstN": { "input": format!("${NUMERO}"), "n": EXAMPLES as i32 } } } },
             doc! { "$limit": 10_000 },
         ];
         let head = RawDocumentBuf::try_from(
-            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {} },
+            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": "simple" }, "hint": { "$natural": 1 } },
         );
-        let rows = self
-            .rows(&joined(&[
-                &head.expect("a plain pipeline"),
-                &self.read_options(),
-            ]))
-            .await?;
+        let command = joined(&[&head.expect("a plain pipeline"), &self.read_options()]);
+        let rows = self.answer_in_time(&command, usize::MAX).await?.rows;
         let mut misses: BTreeMap<String, NearMiss> = BTreeMap::new();
         for row in &rows {
             let Some(status) = raw::find(row, "_id") else {

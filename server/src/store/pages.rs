@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use bson::{DateTime, RawDocument, rawdoc};
+use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
     Error, Store,
-    command::{field, joined},
+    command::{commands_for, field, joined},
     gather::CHUNK_BYTES,
 };
 use crate::domain::{
@@ -38,6 +38,11 @@ pub struct PageRequest {
     pub before: Option<DateTime>,
     /// How much of each.
     pub view: View,
+    /// The index on status and `_id` to walk: see [`Store::paging_index`]. None walks the one on `_id`, and looks into every order.
+    pub index: Option<String>,
+    /// Walk at most so many entries of the index, even if the page stays empty: right where few orders are delivered ones, so
+    /// that looking for a full page would take longer than a call may.
+    pub stride: Option<i32>,
 }
 
 /// Delivered orders whose `_id`s follow each other.
@@ -72,43 +77,89 @@ impl Store {
     /// Reads a page of delivered orders.
     ///
     /// An order that is delivered before the first page is read, and stays so, is on exactly one page: its `_id` is its place.
+    /// A page that takes too long fails at once with [`Error::Slow`] or [`Error::Timeout`]: the same again would too.
     pub async fn page(&self, request: &PageRequest) -> Result<Page, Error> {
-        let mut filter = rawdoc! { "status": self.delivered.as_str() };
+        let from = request
+            .from
+            .as_ref()
+            .map_or(ValueRef::MIN_KEY, Value::as_ref);
+        let last = from == ValueRef::MAX_KEY;
+        let mut filter = match &request.index {
+            // All that lies between its bounds is delivered, and to ask for the status would have every order looked into.
+            Some(_) if !last => rawdoc! {},
+            _ => rawdoc! { "status": self.delivered.as_str() },
+        };
         if let Some(before) = request.before {
             filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": before } }]);
         }
-        let mut bound = None;
-        match &request.from {
-            Some(from) if from.as_ref() == ValueRef::MAX_KEY => {
-                filter = joined(&[&filter, &field("_id", from.as_ref())]);
+        let mut walk = Writer::default();
+        let mut end = ValueRef::MAX_KEY.to_owned();
+        if last {
+            filter = joined(&[&filter, &field("_id", from)]);
+        } else {
+            if let Some(entries) = request.stride {
+                end = self.behind(request, from, entries).await?.unwrap_or(end);
             }
-            from => bound = from.as_ref().map(|from| field("_id", from.as_ref())),
+            walk.document("min", &self.bound(request, from));
+            walk.document("max", &self.bound(request, end.as_ref()));
+        }
+        if request.view == View::Ids {
+            walk.document("projection", &rawdoc! { "_id": 1 });
         }
         let mut command = Writer::default();
         command
             .string("find", &self.names.orders)
             .document("filter", &filter);
-        if let Some(bound) = &bound {
-            command.document("min", bound);
-        }
-        if request.view == View::Ids {
-            command.document("projection", &rawdoc! { "_id": 1 });
-        }
         // One order more than asked for tells where the next page begins.
-        along_ids(&mut command, request.limit + 1);
-        let command = joined(&[&command.finish(), &self.read_options()]);
-        let (rows, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
+        let walk = joined(&[
+            &walk.finish(),
+            &along(request),
+            &all_at_once(request.limit + 1),
+        ]);
+        let command = joined(&[&command.finish(), &walk]);
+        let (rows, cut) = self.bulk_rows(&command, CHUNK_BYTES).await?;
         let mut orders: Vec<Order> = rows.into_iter().map(Order::new).collect();
         let more = cut || orders.len() > request.limit;
         let next = match orders.pop_if(|_| more) {
             Some(order) => Some(order.id().to_owned()),
-            None => bound.map(|_| ValueRef::MAX_KEY.to_owned()),
+            None => (!last).then_some(end),
         };
         Ok(Page {
             orders,
             view: request.view,
             next,
         })
+    }
+
+    /// The `_id` so many entries of the index further on; none when it ends before.
+    async fn behind(
+        &self,
+        request: &PageRequest,
+        from: ValueRef<'_>,
+        entries: i32,
+    ) -> Result<Option<Value>, Error> {
+        let mut walk = Writer::default();
+        walk.string("find", &self.names.orders)
+            .document("projection", &rawdoc! { "_id": 1 })
+            .document("min", &self.bound(request, from))
+            .document("max", &self.bound(request, ValueRef::MAX_KEY))
+            .int32("skip", entries)
+            .int32("limit", 1);
+        let command = joined(&[&walk.finish(), &along(request)]);
+        let (rows, _) = self.bulk_rows(&command, usize::MAX).await?;
+        Ok(rows
+            .first()
+            .and_then(|row| raw::find(row, "_id"))
+            .map(ValueRef::to_owned))
+    }
+
+    /// The place of an `_id` in the index that a page walks.
+    fn bound(&self, request: &PageRequest, id: ValueRef<'_>) -> RawDocumentBuf {
+        let id = field("_id", id);
+        match request.index {
+            None => id,
+            Some(_) => joined(&[&rawdoc! { "status": self.delivered.as_str() }, &id]),
+        }
     }
 
     /// Whether the archive holds the orders of a page, each in its turn. Only the archive's index is read, not its documents.
@@ -123,9 +174,9 @@ impl Store {
                     .document("projection", &ids)
                     .document("min", &field("_id", first.id()))
                     .document("max", &field("_id", next.as_ref()));
-                along_ids(&mut command, limit);
-                let command = joined(&[&command.finish(), &self.read_options()]);
-                let rows = self.rows(&command).await?;
+                let walk = joined(&[&along_ids(), &all_at_once(limit)]);
+                let command = joined(&[&command.finish(), &walk]);
+                let (rows, _) = self.bulk_rows(&command, usize::MAX).await?;
                 (rows.len() < limit).then_some(rows)
             }
             _ => None,
@@ -133,60 +184,74 @@ impl Store {
         let rows = match within {
             Some(rows) => rows,
             // The archive goes on far beyond the page, or is far denser because its orders have been deleted: asking for each costs less.
-            None => self.archived_among(page, &ids).await?,
+            None => {
+                let mut rows = Vec::new();
+                for command in self.archived_among(page, &ids) {
+                    rows.extend(self.bulk_rows(&command, usize::MAX).await?.0);
+                }
+                rows
+            }
         };
         Ok(standings(page, &rows, &[]))
     }
 
-    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`.
+    /// Like [`Store::standings`], and tells which of them bear one of these moments as their `date_archivage`. That is counted
+    /// on, so the primary is asked, which knows the latest inserts.
     pub async fn signed_standings(
         &self,
         page: &Page,
         moments: &[DateTime],
     ) -> Result<Vec<Standing>, Error> {
         let signature = rawdoc! { "date_archivage": 1, "incomplete": 1 };
-        let rows = self.archived_among(page, &signature).await?;
+        let mut rows = Vec::new();
+        for command in self.archived_among(page, &signature) {
+            rows.extend(
+                self.rows(&joined(&[&command, &self.read_options()]))
+                    .await?,
+            );
+        }
         Ok(standings(page, &rows, moments))
     }
 
-    /// What the archive holds under the `_id`s of a page.
-    async fn archived_among(
-        &self,
-        page: &Page,
-        projection: &RawDocument,
-    ) -> Result<Vec<bson::RawDocumentBuf>, Error> {
+    /// The commands that ask what the archive holds under the `_id`s of a page, without their read options.
+    fn archived_among(&self, page: &Page, projection: &RawDocument) -> Vec<RawDocumentBuf> {
         let ids: Vec<Value> = page
             .orders
             .iter()
             .map(|order| order.id().to_owned())
             .collect();
-        self.rows_for("_id", &ids, |filter| {
+        commands_for("_id", &ids, |filter| {
             let mut command = Writer::default();
             command
                 .string("find", &self.names.archive)
                 .document("filter", filter)
                 .document("projection", projection);
-            joined(&[&command.finish(), &self.read_options()])
+            command.finish()
         })
-        .await
+        .collect()
     }
 }
 
-/// Has a `find` walk the index on `_id`, and answer all at once.
-fn along_ids(command: &mut Writer, limit: usize) {
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    command
-        .document("sort", &rawdoc! { "_id": 1 })
-        .document("hint", &rawdoc! { "_id": 1 })
-        .int32("limit", limit)
-        .int32("batchSize", limit);
+/// Has a `find` walk the index that is asked for.
+fn along(request: &PageRequest) -> RawDocumentBuf {
+    match &request.index {
+        None => along_ids(),
+        Some(index) => rawdoc! { "sort": { "_id": 1 }, "hint": index.as_str() },
+    }
 }
 
-fn standings(
-    page: &Page,
-    archived: &[bson::RawDocumentBuf],
-    moments: &[DateTime],
-) -> Vec<Standing> {
+/// Has a `find` walk the index on `_id`.
+fn along_ids() -> RawDocumentBuf {
+    rawdoc! { "sort": { "_id": 1 }, "hint": { "_id": 1 } }
+}
+
+/// Has a `find` answer with at most so many rows, in one reply.
+fn all_at_once(limit: usize) -> RawDocumentBuf {
+    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+    rawdoc! { "limit": limit, "batchSize": limit }
+}
+
+fn standings(page: &Page, archived: &[RawDocumentBuf], moments: &[DateTime]) -> Vec<Standing> {
     let by_id: HashMap<ValueRef<'_>, &RawDocument> = archived
         .iter()
         .filter_map(|row| Some((raw::find(row, "_id")?, row.as_ref())))

@@ -8,7 +8,7 @@ use bson::{DateTime, Document, RawDocumentBuf, doc};
 use super::{
     Error, Store,
     batches::{Batch, State, StopReason, batch_of, plain},
-    command::{field, joined},
+    command::{OPERATION_TIME, field, joined},
     counters::to_document,
     orders::NearMiss,
     setup::whole,
@@ -83,7 +83,8 @@ impl Store {
         }))
     }
 
-    /// Notes that a batch has begun; a batch that is taken up again keeps its first beginning.
+    /// Notes that a batch has begun; a batch that is taken up again keeps its first beginning. From then on every read, of
+    /// whichever member of the set, sees at least what a majority had confirmed before.
     pub async fn begin_batch(
         &self,
         lease: &Lease,
@@ -96,7 +97,13 @@ impl Store {
             "started": { "$ifNull": ["$started", "$$NOW"] }, "updated": "$$NOW", "alive_until": self.alive_until(),
             "warnings": { "$literal": warnings },
         };
-        self.runner_says(lease, plain(&doc! { "$set": set })).await
+        let stage = plain(&doc! { "$set": set });
+        let reply = self.change_batch_reply(&own(lease), stage).await?;
+        // A majority has confirmed this change, and with it all that lies before it.
+        if let Ok(time) = reply.get_timestamp(OPERATION_TIME) {
+            self.has_read_up_to(time);
+        }
+        batch_in(reply.get_document("value").ok())
     }
 
     /// Notes about how many orders a batch will meet.
@@ -181,11 +188,8 @@ impl Store {
         lease: &Lease,
         stage: RawDocumentBuf,
     ) -> Result<Option<Batch>, Error> {
-        let own = doc! { "_id": &lease.id, "active": true, "epoch": lease.epoch };
-        let document = self.change_batch(&own, stage).await?;
-        document
-            .map(|document| batch_of(&plain(&document)))
-            .transpose()
+        let document = self.change_batch(&own(lease), stage).await?;
+        batch_in(document.as_ref())
     }
 
     async fn progress_of(&self, id: &str) -> Result<Progress, Error> {
@@ -208,4 +212,15 @@ impl Store {
             moved: false,
         })
     }
+}
+
+/// The batch that a lease is for, as long as it lasts.
+fn own(lease: &Lease) -> Document {
+    doc! { "_id": &lease.id, "active": true, "epoch": lease.epoch }
+}
+
+fn batch_in(document: Option<&Document>) -> Result<Option<Batch>, Error> {
+    document
+        .map(|document| batch_of(&plain(document)))
+        .transpose()
 }

@@ -6,7 +6,7 @@ use super::{
     Error, Store,
     command::{SIMPLE, joined},
 };
-use crate::domain::order::{NUMERO, Reference};
+use crate::domain::order::NUMERO;
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,17 @@ pub struct Deployment {
     pub majority: Option<bson::Timestamp>,
     /// The latest write that the primary holds; none on a standalone mongod.
     pub latest: Option<bson::Timestamp>,
+}
+
+/// What keeps the archive's numbers unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The right index is there.
+    Kept,
+    /// There is no index on the number yet.
+    Missing,
+    /// An index of this name is on the number, does not keep it unique, and stands in the way of one that would.
+    Hindered(String),
 }
 
 impl Store {
@@ -65,6 +76,30 @@ impl Store {
 
     /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
+        match self.guard().await? {
+            Guard::Kept => return Ok(()),
+            Guard::Hindered(index) => {
+                return Err(Error::Unusable(format!(
+                    "the index {index:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({index:?}), and the server makes the right one",
+                    self.names.archive, self.names.archive,
+                )));
+            }
+            Guard::Missing => {}
+        }
+        // Said aloud: an index has the collation of its collection otherwise, to which two numbers may be one.
+        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true, "collation": { "locale": SIMPLE } };
+        match self.create_indexes(&self.names.archive, vec![index]).await {
+            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
+                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
+                self.names.archive,
+                self.repeated_numbers().await?.join(", "),
+            ))),
+            outcome => outcome,
+        }
+    }
+
+    /// What keeps the archive's numbers unique.
+    pub(super) async fn guard(&self) -> Result<Guard, Error> {
         let indexes = self.indexes(&self.names.archive).await?;
         let on_numero = |index: &&Document| {
             index
@@ -81,92 +116,12 @@ impl Store {
             index.get_bool("unique").unwrap_or(false) && plain
         };
         if indexes.iter().filter(on_numero).any(keeps_unique) {
-            return Ok(());
+            return Ok(Guard::Kept);
         }
-        if let Some(index) = indexes.iter().find(on_numero) {
-            return Err(Error::Unusable(format!(
-                "the index {:?} of {} does not keep {NUMERO} unique for every document; drop it with db.getCollection({:?}).dropIndex({:?}), and the server makes the right one",
-                index.get_str("name").unwrap_or_default(),
-                self.names.archive,
-                self.names.archive,
-                index.get_str("name").unwrap_or_default(),
-            )));
-        }
-        // Said aloud: an index has the collation of its collection otherwise, to which two numbers may be one.
-        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true, "collation": { "locale": SIMPLE } };
-        match self.create_indexes(&self.names.archive, vec![index]).await {
-            Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
-                "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
-                self.names.archive,
-                self.repeated_numbers().await?.join(", "),
-            ))),
-            outcome => outcome,
-        }
-    }
-
-    /// Indexes whose absence makes archiving slow, each as a sentence with the command that mends it.
-    pub async fn missing_indexes(&self) -> Result<Vec<String>, Error> {
-        let mut warnings = Vec::new();
-        for (collection, field) in self.wanted_indexes() {
-            if !self.has_index(collection, field).await? {
-                warnings.push(format!("{collection} has no index on {field}, so every join reads it whole; mend: db.getCollection({collection:?}).createIndex({{ {field}: 1 }}), or start the batch with --create-indexes"));
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// Makes the indexes that [`Store::missing_indexes`] misses.
-    pub async fn create_missing_indexes(&self) -> Result<(), Error> {
-        for (collection, field) in self.wanted_indexes() {
-            // The database refuses a second index on the same field, under whatever name.
-            if !self.has_index(collection, field).await? {
-                let index = doc! { "key": { field: 1 }, "name": format!("{field}_1") };
-                self.create_indexes(collection, vec![index]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether some index of a collection begins with a field.
-    async fn has_index(&self, collection: &str, field: &str) -> Result<bool, Error> {
-        let led_by = |index: &Document| {
-            index
-                .get_document("key")
-                .is_ok_and(|key| key.keys().next().map(String::as_str) == Some(field))
-        };
-        Ok(self.indexes(collection).await?.iter().any(led_by))
-    }
-
-    fn wanted_indexes(&self) -> Vec<(&str, &'static str)> {
-        let references =
-            Reference::ALL.map(|reference| (self.names.of(reference), reference.id_field()));
-        references
-            .into_iter()
-            .chain([(self.names.orders.as_str(), NUMERO)])
-            .collect()
-    }
-
-    async fn create_indexes(&self, collection: &str, indexes: Vec<Document>) -> Result<(), Error> {
-        let command = bson::RawDocumentBuf::try_from(
-            &doc! { "createIndexes": collection, "indexes": indexes, "writeConcern": { "w": "majority" } },
-        );
-        let command = command.expect("index descriptions are plain documents");
-        self.retry(|| self.run(command.clone())).await.map(|_| ())
-    }
-
-    async fn indexes(&self, collection: &str) -> Result<Vec<Document>, Error> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        match self.rows(&rawdoc! { "listIndexes": collection }).await {
-            Ok(rows) => Ok(rows
-                .iter()
-                .filter_map(|row| Document::try_from(row.as_ref()).ok())
-                .collect()),
-            Err(Error::Refused {
-                code: NAMESPACE_NOT_FOUND,
-                ..
-            }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        Ok(match indexes.iter().find(on_numero) {
+            Some(index) => Guard::Hindered(index.get_str("name").unwrap_or_default().to_owned()),
+            None => Guard::Missing,
+        })
     }
 
     /// The oldest moment that the database's history still reaches; none without the privilege to see it.
@@ -189,7 +144,8 @@ impl Store {
         first.get_timestamp("ts").ok()
     }
 
-    async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
+    /// A few of the numbers that the archive holds more than once. Reads all of it.
+    pub(super) async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
         let command = rawdoc! {
             "aggregate": self.names.archive.as_str(),
             "pipeline": [

@@ -22,6 +22,7 @@ pub(super) fn after(error: &Error) -> Next {
     match error {
         Error::Unavailable(_)
         | Error::Timeout(_)
+        | Error::Slow { .. }
         | Error::Denied { .. }
         | Error::Unauthenticated => Next::Reopen,
         Error::BadPlace { .. } => Next::FromMoment,

@@ -1,9 +1,17 @@
 //! A batch meets every order that was delivered before it began, whatever happens around its position; the next one meets the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bson::{Bson, Document, doc, oid::ObjectId};
-use devkit::audit::audit;
+use archd::{
+    config::Config,
+    domain::{order::Order, raw::Value},
+    store::{
+        Store,
+        pages::{PageRequest, View},
+    },
+};
+use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
+use devkit::{ReplicaSet, audit::audit};
 use mongodb::Collection;
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, BatchState, BatchStopReason};
@@ -145,11 +153,20 @@ fn succeeded(batch: &pb::Batch) -> [i64; 4] {
 
 #[tokio::test]
 async fn whatever_happens_around_it_a_batch_meets_all_that_was_delivered_before() {
+    let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
+    meets_all_that_was_delivered_before(server).await;
+}
+
+#[tokio::test]
+async fn the_same_along_the_index_on_status() {
+    let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
+    server.index_status().await;
+    meets_all_that_was_delivered_before(server).await;
+}
+
+async fn meets_all_that_was_delivered_before(server: TestServer) {
     let seed = seed();
-    let server = TestServer::start_with(|config| config.chunk_size = CHUNK)
-        .await
-        .with_references()
-        .await;
+    let server = server.with_references().await;
     let mut platform = Platform {
         orders: server.collection("Commande"),
         dice: StdRng::seed_from_u64(seed),
@@ -232,6 +249,115 @@ async fn whatever_happens_around_it_a_batch_meets_all_that_was_delivered_before(
 #[tokio::test]
 async fn an_old_order_that_is_delivered_late_is_found_among_archived_ones() {
     let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
+    found_among_archived_ones(server).await;
+}
+
+#[tokio::test]
+async fn an_old_order_that_is_delivered_late_is_found_along_the_index_on_status() {
+    let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
+    server.index_status().await;
+    let server = found_among_archived_ones(server).await;
+    // Nothing that was archived already has been looked into.
+    let pages = doc! { "command.find": "Commande", "command.projection": { "_id": 1 }, "docsExamined": { "$gt": 0 } };
+    let profile = server.collection("system.profile");
+    assert_eq!(profile.count_documents(pages).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn in_strides_every_delivered_order_is_on_one_page() {
+    let server = TestServer::start().await;
+    let mut dice = StdRng::seed_from_u64(seed());
+    let orders = orders(60).map(|mut order| {
+        order.insert("_id", any_id(&mut dice));
+        if dice.random_ratio(2, 3) {
+            order.insert("status", "annulée");
+        }
+        order
+    });
+    let orders: Vec<Document> = orders.collect();
+    let delivered = orders
+        .iter()
+        .filter(|order| order["status"] == "livrée".into());
+    let delivered: HashSet<Value> = delivered
+        .map(|order| {
+            let order = RawDocumentBuf::try_from(order).unwrap();
+            Order::new(order).id().to_owned()
+        })
+        .collect();
+    server.insert("Commande", orders.clone()).await;
+    server.index_status().await;
+    let set = ReplicaSet::shared().await.unwrap();
+    let config = Config::simulation(&set.uri(), server.database.name()).unwrap();
+    let store = Store::new(&config).await.unwrap();
+    let index = store.paging_index().await.unwrap();
+    assert!(index.is_some());
+    for index in [None, index] {
+        for stride in [1, 7, 1_000] {
+            let mut request = PageRequest {
+                from: None,
+                limit: 3,
+                before: None,
+                view: View::Ids,
+                index: index.clone(),
+                stride: Some(stride),
+            };
+            let mut met = Vec::new();
+            loop {
+                let page = store.page(&request).await.unwrap();
+                assert!(page.orders.len() <= 3.min(stride as usize));
+                met.extend(page.orders.iter().map(|order| order.id().to_owned()));
+                request.from = page.next;
+                if request.from.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(met.len(), delivered.len());
+            assert_eq!(met.into_iter().collect::<HashSet<_>>(), delivered);
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_few_orders_are_delivered_the_batch_goes_on_in_strides() {
+    let set = ReplicaSet::start().await.unwrap();
+    for indexed in [false, true] {
+        let server = TestServer::start_on(&set, |config| config.chunk_size = CHUNK).await;
+        if indexed {
+            server.index_status().await;
+        }
+        let orders = orders(95).enumerate().map(|(place, mut order)| {
+            if place % 7 > 0 {
+                order.insert("status", "annulée");
+            }
+            order
+        });
+        server.insert("Commande", orders).await;
+        // What the database answers when a full page can't be had in time.
+        set.configure_fail_point(doc! {
+            "configureFailPoint": "failCommand", "mode": { "times": 1 },
+            "data": {
+                "failCommands": ["find"], "appName": "archd", "errorCode": 50,
+                "namespace": format!("{}.Commande", server.database.name()),
+            },
+        })
+        .await
+        .unwrap();
+        profile(&server, 2).await;
+        assert_eq!(succeeded(&server.run_batch().await), [14, 14, 0, 0]);
+        profile(&server, 0).await;
+        let strides = doc! { "command.find": "Commande", "command.skip": { "$gt": 0 } };
+        let profiled = server.collection("system.profile");
+        let strides = profiled.count_documents(strides).await.unwrap();
+        assert!(strides > 0, "no page was read in strides");
+    }
+}
+
+async fn profile(server: &TestServer, level: i32) {
+    let profile = server.database.run_command(doc! { "profile": level });
+    profile.await.unwrap();
+}
+
+async fn found_among_archived_ones(server: TestServer) -> TestServer {
     let old: Vec<Document> = orders(603).collect();
     let late = [0, 301, 302, 350, 602];
     let mut under_way = old.clone();
@@ -253,29 +379,22 @@ async fn an_old_order_that_is_delivered_late_is_found_among_archived_ones() {
             .await
             .unwrap();
     }
-    server
-        .database
-        .run_command(doc! { "profile": 2 })
-        .await
-        .unwrap();
+    profile(&server, 2).await;
     assert_eq!(
         succeeded(&server.run_batch().await),
         [count, 5, count - 5, 0]
     );
-    server
-        .database
-        .run_command(doc! { "profile": 0 })
-        .await
-        .unwrap();
+    profile(&server, 0).await;
     let read = |projection: Bson| doc! { "command.find": "Commande", "command.sort": { "_id": 1 }, "command.projection": projection };
-    let profile = server.collection("system.profile");
+    let profiled = server.collection("system.profile");
     let [ids, whole] = [doc! { "_id": 1 }.into(), Bson::Null].map(read);
-    let ids = profile.count_documents(ids).await.unwrap();
-    let whole = profile.count_documents(whole).await.unwrap();
+    let ids = profiled.count_documents(ids).await.unwrap();
+    let whole = profiled.count_documents(whole).await.unwrap();
     assert!(
         ids > 0 && whole > 0,
         "pages of ids: {ids}, of whole orders: {whole}"
     );
     let audit = audit(&server.database).await.unwrap();
     assert!(audit.is_clean(), "{:#?}", audit.differences);
+    server
 }

@@ -236,14 +236,13 @@ async fn a_missing_index_is_named_with_its_mend_and_made_when_asked_for() {
         .unwrap();
     let warnings = server.run_batch().await.warnings;
     let mends = [
-        ("Client", "id_client"),
-        ("Livreur", "id_livreur"),
-        ("Restaurants", "id_restaurant"),
-        ("Commande", "numero_commande"),
+        ("Client", "\"id_client\": 1"),
+        ("Livreur", "\"id_livreur\": 1"),
+        ("Restaurants", "\"id_restaurant\": 1"),
+        ("Commande", "\"numero_commande\": 1"),
+        ("Commande", "\"status\": 1, \"_id\": 1"),
     ]
-    .map(|(collection, field)| {
-        format!("db.getCollection({collection:?}).createIndex({{ {field}: 1 }})")
-    });
+    .map(|(collection, key)| format!("db.getCollection({collection:?}).createIndex({{ {key} }})"));
     assert_eq!(warnings.len(), mends.len(), "{warnings:?}");
     for (warning, mend) in warnings.iter().zip(mends) {
         assert!(warning.contains(&mend), "{warning}");

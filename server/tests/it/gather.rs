@@ -185,7 +185,7 @@ async fn both_ways_of_gathering_find_the_same() {
         let config = Config::simulation(&set.uri(), database.name()).unwrap();
         let store = Store::new(&config).await.unwrap();
         if with_indexes {
-            store.create_missing_indexes().await.unwrap();
+            store.create_absent_indexes().await.unwrap();
         }
         let by_id = |bundle: &archd::domain::order::Bundle| bundle.order.id().bytes.to_vec();
         let mut by_lookup = store.gather_by_lookup(&ids).await.unwrap();

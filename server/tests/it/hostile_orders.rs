@@ -735,15 +735,20 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
 #[tokio::test]
 async fn a_batch_pages_through_ids_of_every_type() {
     for chunk_size in 1..=3 {
-        page_through_ids_of_every_type(chunk_size).await;
+        for indexed in [false, true] {
+            page_through_ids_of_every_type(chunk_size, indexed).await;
+        }
     }
 }
 
-async fn page_through_ids_of_every_type(chunk_size: usize) {
+async fn page_through_ids_of_every_type(chunk_size: usize, indexed: bool) {
     let server = TestServer::start_with(|config| config.chunk_size = chunk_size)
         .await
         .with_references()
         .await;
+    if indexed {
+        server.index_status().await;
+    }
     let ids: [Bson; 23] = [
         Bson::MinKey,
         Bson::Null,

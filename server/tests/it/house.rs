@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "once",
         &["archiver", "config", "grpc", "parts", "shutdown", "store"],
     ),
+    ("check", &["config", "domain", "shutdown", "store"]),
 ];
 
 /// Outside crates that one module alone may know.
@@ -126,7 +127,7 @@ fn every_file_says_what_it_is_for() {
 }
 
 /// A clock that is wrong by hours must change nothing but the date that is stamped on an archived order, and the minute that it
-/// is counted under, and the moment at which a batch of the schedule begins: leases, places and delays are told by the clocks of the database, and waiting by one that only counts.
+/// is counted under, and the moment at which a batch of the schedule begins: leases, places and delays are told by the clocks of the database, and waiting by one that only counts. `archd check` tells how far it is from the database's.
 #[test]
 fn the_local_clock_decides_nothing() {
     let asked: Vec<String> = sources()
@@ -144,6 +145,7 @@ fn the_local_clock_decides_nothing() {
         "schedule.rs",
         "sower.rs",
         "store/counters.rs",
+        "store/inspect.rs",
     ];
     assert_eq!(asked, stamps.map(|file| format!("server/src/{file}")));
 }

@@ -98,7 +98,7 @@ async fn a_failure_has_its_code_and_its_reason() {
         ("ARCHD_CHUNK_SIZE", "0"),
         ("MONGODB_URI", "postgres://x"),
     ];
-    for command in ["serve", "batch"] {
+    for command in ["serve", "batch", "check"] {
         let (code, stdout, stderr) = run(&[command], &bad).await;
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
         for (name, _) in bad {

@@ -3,11 +3,15 @@
 use std::{env, fs, path::Path, process::Stdio};
 
 use archd::config::docs::markdown_table;
+use devkit::ReplicaSet;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use prost::Message;
 use tokio::process::Command;
 
-use crate::support::{TestServer, last, order, within};
+use crate::{
+    process::run,
+    support::{TestServer, last, order, within},
+};
 
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
@@ -125,6 +129,28 @@ async fn its_archctl_commands_work() {
             String::from_utf8_lossy(&ending.stderr)
         );
         assert!(!ending.stdout.is_empty(), "{command} printed nothing");
+    }
+}
+
+#[tokio::test]
+async fn its_archd_check_commands_work() {
+    let server = TestServer::start().await;
+    let uri = ReplicaSet::shared().await.unwrap().uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", server.database.name()),
+    ];
+    let lines = shell_lines(&readme());
+    let commands: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.starts_with("archd check"))
+        .collect();
+    assert!(commands.len() >= 2, "{commands:?}");
+    for command in commands {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let (code, stdout, stderr) = run(&arguments, &settings).await;
+        assert_eq!(code, Some(0), "{command}: {stdout}{stderr}");
+        assert!(stdout.contains("connection"), "{command}: {stdout}");
     }
 }
 

@@ -396,6 +396,16 @@ impl TestServer {
 }
 
 impl TestServer {
+    /// Makes the index that batches page along when it is there.
+    pub(crate) async fn index_status(&self) {
+        let key = doc! { "status": 1, "_id": 1 };
+        let index = mongodb::IndexModel::builder().keys(key).build();
+        self.collection("Commande")
+            .create_index(index)
+            .await
+            .unwrap();
+    }
+
     /// Another server on the same database.
     pub(crate) async fn second(&self, change: impl FnOnce(&mut Config)) -> TestServer {
         let mut config = self.config.clone();

@@ -84,8 +84,9 @@ async fn a_batch_of_any_instance_is_told_from_its_start_to_its_end() {
     }
     told.dedup();
     assert_eq!(told, kinds);
-    found.dedup();
-    assert_eq!(found, [0, 10, 20, 30, 40, 50]);
+    // Each message tells how far the batch was when it was sent, which may be further than the change behind it.
+    assert!(found.is_sorted(), "{found:?}");
+    assert_eq!(found.last(), Some(&50));
 }
 
 #[tokio::test]

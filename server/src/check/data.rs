@@ -1,0 +1,192 @@
+//! Judging the data: the collections, their indexes, and what the archive holds already. Pure.
+
+use super::finding::Finding;
+use crate::{
+    config::{Config, table},
+    domain::order::NUMERO,
+    store::{
+        Error,
+        holdings::{Holding, Sample},
+        indexes::AbsentIndex,
+        setup::Guard,
+    },
+};
+
+/// How many names of other collections are shown to somebody who may have misspelt one.
+const MOST_NAMES: usize = 10;
+
+/// On the collections that archd reads and their archive, in the order of [`read`]; and the names of all others.
+pub(super) fn collections(config: &Config, holdings: &[Holding], others: &[String]) -> Finding {
+    const NAME: &str = "collections";
+    let shown = |holding: &Holding| match holding.documents {
+        Some(documents) => format!("{} {documents}", holding.name),
+        None => format!("no {}", holding.name),
+    };
+    let shown: Vec<String> = holdings.iter().map(shown).collect();
+    let found = format!("{}: {}", config.database, shown.join(", "));
+    let (live, archive) = read(config);
+    let misses = |holding: &Holding| holding.documents.is_none() && holding.name != archive;
+    let missing: Vec<&str> = holdings
+        .iter()
+        .filter(|holding| misses(holding))
+        .map(|holding| holding.name.as_str())
+        .collect();
+    if missing.is_empty() {
+        return Finding::ok(NAME, found);
+    }
+    let settings: Vec<&str> = live
+        .iter()
+        .filter(|(name, _)| missing.contains(name))
+        .map(|(_, setting)| *setting)
+        .collect();
+    let what = match missing.contains(&config.collections.orders.as_str()) {
+        true => "without orders there is nothing to archive",
+        false => "orders that refer to them will be archived as incomplete",
+    };
+    let mut fix = format!(
+        "nothing, if they are only to be filled; else correct {}, {}",
+        table::MONGODB_DATABASE.name,
+        settings.join(", "),
+    );
+    if !others.is_empty() {
+        let names = &others[..others.len().min(MOST_NAMES)];
+        fix.push_str(&format!("\nthe database also has {}", names.join(", ")));
+    }
+    Finding::warning(
+        NAME,
+        format!("{found}; {} can't be seen: {what}", missing.join(", ")),
+        fix,
+    )
+}
+
+/// The collections that archd only reads, each with its setting, and the archive.
+pub(super) fn read(config: &Config) -> ([(&str, &'static str); 5], &str) {
+    let names = &config.collections;
+    let live = [
+        (names.orders.as_str(), table::COLLECTION_ORDERS.name),
+        (names.clients.as_str(), table::COLLECTION_CLIENTS.name),
+        (names.couriers.as_str(), table::COLLECTION_COURIERS.name),
+        (
+            names.restaurants.as_str(),
+            table::COLLECTION_RESTAURANTS.name,
+        ),
+        (names.menus.as_str(), table::COLLECTION_MENUS.name),
+    ];
+    (live, names.archive.as_str())
+}
+
+/// On what keeps the archive's numbers unique. `repeated` are numbers that it holds more than once.
+pub(super) fn unique_index(
+    config: &Config,
+    guard: &Guard,
+    repeated: Result<Vec<String>, Error>,
+) -> Finding {
+    const NAME: &str = "unique index";
+    let archive = &config.collections.archive;
+    let collection = collection(config, archive);
+    if let Guard::Hindered(index) = guard {
+        return Finding::failed(
+            NAME,
+            format!(
+                "the index {index:?} of {archive} does not keep {NUMERO} unique for every document, and the right one can't be made beside it"
+            ),
+            format!("{collection}.dropIndex({index:?})"),
+        );
+    }
+    if *guard == Guard::Kept {
+        return Finding::ok(NAME, format!("{archive} holds each {NUMERO} once"));
+    }
+    match repeated {
+        Ok(repeated) if repeated.is_empty() => Finding::warning(
+            NAME,
+            format!("{archive} has no unique index on {NUMERO} yet; archd makes it when it starts"),
+            make_unique(&collection),
+        ),
+        Ok(repeated) => Finding::failed(
+            NAME,
+            format!(
+                "{archive} holds one {NUMERO} more than once, for example {}, so the unique index can't be made",
+                repeated.join(", ")
+            ),
+            format!(
+                "keep one document of each; {collection}.find({{ {NUMERO}: {} }}) shows the first",
+                repeated[0]
+            ),
+        ),
+        Err(error) => Finding::warning(
+            NAME,
+            format!(
+                "{archive} has no unique index on {NUMERO} yet, and whether a number repeats could not be found out: {error}"
+            ),
+            make_unique(&collection),
+        ),
+    }
+}
+
+/// The command that makes the index as the server does, whatever collation the collection has.
+fn make_unique(collection: &str) -> String {
+    format!(
+        "{collection}.createIndex({{ {NUMERO}: 1 }}, {{ unique: true, collation: {{ locale: \"simple\" }} }})"
+    )
+}
+
+/// On the indexes that archiving is slow without.
+pub(super) fn indexes(config: &Config, absent: &[AbsentIndex]) -> Finding {
+    const NAME: &str = "indexes";
+    if absent.is_empty() {
+        return Finding::ok(NAME, "joins and batches find their documents by an index");
+    }
+    let found = |index: &AbsentIndex| {
+        format!(
+            "{} has no index on {}, so {}",
+            index.collection,
+            index.fields(),
+            index.without
+        )
+    };
+    let fix = |index: &AbsentIndex| {
+        let collection = collection(config, &index.collection);
+        format!("{collection}.createIndex({})", index.key)
+    };
+    let found: Vec<String> = absent.iter().map(found).collect();
+    let mut fixes: Vec<String> = absent.iter().map(fix).collect();
+    fixes.push("or start the batch with --create-indexes".to_owned());
+    Finding::warning(NAME, found.join("; "), fixes.join("\n"))
+}
+
+/// On archived orders that lie under another `_id` than the order.
+pub(super) fn archived_ids(config: &Config, sample: &Sample) -> Finding {
+    const NAME: &str = "archived orders";
+    let Sample {
+        compared,
+        otherwise,
+    } = sample;
+    let orders = &config.collections.orders;
+    let archive = &config.collections.archive;
+    if otherwise.is_empty() {
+        let found = match compared {
+            0 => format!("none of a sample is still delivered in {orders}"),
+            _ => format!("{compared} of a sample are still in {orders}, and have its `_id`"),
+        };
+        return Finding::ok(NAME, found);
+    }
+    Finding::warning(
+        NAME,
+        format!(
+            "of {compared} that are still in {orders}, {} have another `_id` in {archive}, for example {}: archd takes each for another order under the same number, and puts it in quarantine",
+            otherwise.len(),
+            otherwise[0],
+        ),
+        format!(
+            "take the orders that are archived out of {orders}\nor store each archived document anew under the `_id` of its order, then archctl quarantine retry"
+        ),
+    )
+}
+
+/// A collection as the shell names it, whatever database it is in.
+fn collection(config: &Config, name: &str) -> String {
+    format!(
+        "db.getSiblingDB({:?}).getCollection({name:?})",
+        config.database
+    )
+}

@@ -1,0 +1,178 @@
+//! `archd check`: says in one go whether archd can do its work on a database, and what mends what keeps it from it. Writes nothing there.
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::{
+    config::{CheckArgs, Config},
+    domain::order::NUMERO,
+    shutdown::INTERRUPTED,
+    store::{
+        Error, Inspector, Store,
+        access::Access,
+        indexes::AbsentIndex,
+        inspect::{Kind, Server},
+        setup::Guard,
+    },
+};
+
+mod data;
+mod deployment;
+mod finding;
+mod needs;
+mod print;
+mod privileges;
+
+use self::finding::{Finding, Report, Verdict};
+
+/// The pause before a database that is away is asked again.
+const PAUSE: Duration = Duration::from_millis(250);
+
+const FAILURE: u8 = 1;
+const DATABASE_UNAVAILABLE: u8 = 4;
+const CHECK_FAILED: u8 = 5;
+
+/// Checks the database of the settings, and prints a verdict a line.
+pub async fn check(config: Config, args: CheckArgs, stop: CancellationToken) -> ExitCode {
+    let report = tokio::select! {
+        () = stop.cancelled() => return ExitCode::from(INTERRUPTED),
+        report = report(&config, args.wait) => report,
+    };
+    if let Err(error) = print::print(&report, args.output) {
+        error!(%error, "the verdicts can't be printed");
+        return ExitCode::from(FAILURE);
+    }
+    match report.verdict() {
+        _ if report.away => ExitCode::from(DATABASE_UNAVAILABLE),
+        Verdict::Failed => ExitCode::from(CHECK_FAILED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+async fn report(config: &Config, wait: Duration) -> Report {
+    let mut report = Report::default();
+    let store = match Store::new(config).await {
+        Ok(store) => store,
+        Err(error) => {
+            report.findings.push(deployment::no_connection(&error));
+            report.break_off("there is no connection");
+            return report;
+        }
+    };
+    let inspector = store.inspector();
+    match reach(&inspector, wait).await {
+        // Whoever breaks off has said so.
+        Ok(server) => drop(examine(config, &inspector, &server, &mut report).await),
+        Err(error) => {
+            report.away = error.is_transient();
+            report.findings.push(deployment::no_connection(&error));
+            report.break_off("there is no connection");
+        }
+    }
+    store.close().await;
+    report
+}
+
+/// Waits for a server that takes writes, and in the end is content with any.
+async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
+    let mut latest = Err(Error::Timeout(wait));
+    let settled = timeout(wait, async {
+        loop {
+            match inspector.server().await {
+                Ok(server) if server.writable => return Ok(server),
+                Err(error) if !error.is_transient() => return Err(error),
+                answer => latest = answer,
+            }
+            sleep(PAUSE).await;
+        }
+    });
+    let settled = settled.await;
+    settled.unwrap_or(latest)
+}
+
+/// Looks at one thing after the other; none when it broke off.
+async fn examine(
+    config: &Config,
+    inspector: &Inspector,
+    server: &Server,
+    report: &mut Report,
+) -> Option<()> {
+    report.findings.push(deployment::connection(server));
+    report
+        .findings
+        .push(deployment::replica_set(config, server));
+    if !server.writable {
+        report.break_off("there is no primary to ask");
+        return None;
+    }
+    let is_set = matches!(server.kind, Kind::ReplicaSet(_));
+    if is_set {
+        let majority = inspector.majority().await;
+        report.note("majority writes", majority, deployment::majority)?;
+    }
+
+    // Which indexes are missing decides which privileges are wanted.
+    let absent = inspector.absent_indexes().await;
+    let known = absent.as_deref().unwrap_or_default();
+    let needs = needs::needs(config, inspector.names(), &server.kind, known);
+    let access = inspector.access().await;
+    let (mut nobody, mut optional) = (false, None);
+    report.note("privileges", access, |access| {
+        nobody = access == Access::Nobody;
+        optional = privileges::optional(config, &access, &needs);
+        privileges::needed(config, &access, &needs)
+    })?;
+    report.findings.extend(optional);
+    if nobody {
+        report.break_off("nobody may look without being a user");
+        return None;
+    }
+
+    let (live, archive) = data::read(config);
+    let names: Vec<&str> = live
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([archive])
+        .collect();
+    let holdings = inspector.holdings(&names).await;
+    report.note("collections", holdings, |(holdings, others)| {
+        data::collections(config, &holdings, &others)
+    })?;
+    if server.kind != Kind::Standalone {
+        let opened = inspector.open_changes().await;
+        report.note("change stream", opened, |()| {
+            Finding::ok("change stream", "it opens")
+        })?;
+    }
+    let guard = inspector.guard().await;
+    // Without an index it takes all of the archive to see what one would refuse.
+    let repeated = match guard {
+        Ok(Guard::Missing) => inspector.repeated_numbers().await,
+        _ => Ok(Vec::new()),
+    };
+    report.note("unique index", guard, |guard| {
+        data::unique_index(config, &guard, repeated)
+    })?;
+    let by_number = |index: &AbsentIndex| index.key.contains_key(NUMERO);
+    let indexed = absent
+        .as_ref()
+        .is_ok_and(|absent| !absent.iter().any(by_number));
+    report.note("indexes", absent, |absent| data::indexes(config, &absent))?;
+    if is_set {
+        report.note("history", inspector.history().await, deployment::history)?;
+    }
+    report.findings.push(deployment::clocks(server.ahead));
+    if !indexed {
+        let why = "without an index on the number it would read all of the orders";
+        report
+            .findings
+            .push(Finding::not_checked("archived orders", why));
+        return Some(());
+    }
+    report.note("archived orders", inspector.sample().await, |sample| {
+        data::archived_ids(config, &sample)
+    })
+}

@@ -1,0 +1,127 @@
+//! Printing what was found: for people a line a verdict, for programs one JSON object.
+
+use std::io::{self, IsTerminal, Write};
+
+use super::finding::{Finding, Report, Verdict};
+use crate::config::Output;
+
+/// Prints to standard output, in colour only for a terminal that wants it.
+#[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
+pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let mut stdout = io::stdout().lock();
+    let text = match output {
+        Output::Text => as_text(report, stdout.is_terminal() && !no_color),
+        Output::Json => format!("{}\n", as_json(report)),
+    };
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn as_text(report: &Report, color: bool) -> String {
+    let mut text = String::new();
+    let width = |finding: &Finding| finding.name.len();
+    let width = report.findings.iter().map(width).max().unwrap_or(0);
+    for finding in &report.findings {
+        let word = format!("{:<11}", word(finding.verdict));
+        let word = if color {
+            painted(finding.verdict, &word)
+        } else {
+            word
+        };
+        text.push_str(&format!(
+            "{word}  {:<width$}  {}\n",
+            finding.name, finding.found
+        ));
+        for (index, line) in finding.fix.iter().flat_map(|fix| fix.lines()).enumerate() {
+            let label = if index == 0 { "fix:" } else { "" };
+            text.push_str(&format!("{:13}{label:<5}{line}\n", ""));
+        }
+    }
+    text.push_str(&format!(
+        "{} ok, {} warning, {} failed",
+        report.count(Verdict::Ok),
+        report.count(Verdict::Warning),
+        report.count(Verdict::Failed),
+    ));
+    match report.count(Verdict::NotChecked) {
+        0 => {}
+        count => text.push_str(&format!(", {count} not checked")),
+    }
+    text.push('\n');
+    text
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let checks: Vec<serde_json::Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            serde_json::json!({
+                "name": finding.name, "verdict": finding.verdict.name(), "found": finding.found, "fix": finding.fix,
+            })
+        })
+        .collect();
+    serde_json::json!({ "verdict": report.verdict().name(), "checks": checks })
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Failed => "FAILED",
+        Verdict::NotChecked => "not checked",
+    }
+}
+
+/// In the colour of the verdict, as terminals understand it.
+fn painted(verdict: Verdict, word: &str) -> String {
+    let color = match verdict {
+        Verdict::Ok => 32,
+        Verdict::Warning => 33,
+        Verdict::Failed => 31,
+        Verdict::NotChecked => 2,
+    };
+    format!("\u{1b}[{color}m{word}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_is_a_line_with_what_mends_it_below() {
+        let report = Report {
+            findings: vec![
+                Finding::ok("clocks", "agree"),
+                Finding::warning("history", "is short", "a\nb"),
+                Finding::failed("set", "is none", "c"),
+                Finding::not_checked("rest", "no set"),
+            ],
+            away: false,
+        };
+        let expected = "\
+ok           clocks   agree
+warning      history  is short
+             fix: a
+                  b
+FAILED       set      is none
+             fix: c
+not checked  rest     no set
+1 ok, 1 warning, 1 failed, 1 not checked
+";
+        assert_eq!(as_text(&report, false), expected);
+        let colored = as_text(&report, true);
+        assert!(
+            colored.contains("\u{1b}[31mFAILED     \u{1b}[0m  set"),
+            "{colored}"
+        );
+        for color in [2, 31, 32, 33] {
+            assert_eq!(
+                colored.matches(&format!("\u{1b}[{color}m")).count(),
+                1,
+                "{colored}"
+            );
+        }
+    }
+}
