@@ -79,14 +79,15 @@ async fn check_with(
 
 /// The indexes that joins need.
 async fn index(database: &Database) {
-    for (collection, field) in [
-        ("Client", "id_client"),
-        ("Livreur", "id_livreur"),
-        ("Restaurants", "id_restaurant"),
-        ("Menu", "id_menu"),
-        ("Commande", "numero_commande"),
+    for (collection, key) in [
+        ("Client", doc! { "id_client": 1 }),
+        ("Livreur", doc! { "id_livreur": 1 }),
+        ("Restaurants", doc! { "id_restaurant": 1 }),
+        ("Menu", doc! { "id_menu": 1 }),
+        ("Commande", doc! { "numero_commande": 1 }),
+        ("Commande", doc! { "status": 1, "_id": 1 }),
     ] {
-        let model = IndexModel::builder().keys(doc! { field: 1 }).build();
+        let model = IndexModel::builder().keys(key).build();
         let collection = database.collection::<Document>(collection);
         collection.create_index(model).await.unwrap();
     }
