@@ -63,7 +63,8 @@ impl Runner {
                 _ => {
                     let latest = self.due.latest_until(now).unwrap_or(next);
                     self.make(latest).await;
-                    seen = latest.to_utc();
+                    // Not the latest time: whatever the searches say, no time up to now is looked for again.
+                    seen = now;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::DateTime;
 
-use crate::store::{Error, Store, batches::Batch, counters::Sums, orders::NearMiss};
+use crate::store::{Error, Store, batches::Batch, counters::Sums, orders::NearMiss, watch::State};
 
 /// The figures.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Stats {
     pub quarantine_size: i64,
     /// The latest batch.
     pub last_batch: Option<Batch>,
+    /// How far the watcher is behind, see [`Watcher::lag`](crate::store::watch::Watcher::lag); none while no instance watches.
+    pub watcher_lag: Option<Duration>,
     /// Statuses that only look delivered, if they were asked for.
     pub near_misses: Vec<NearMiss>,
     /// When the figures were read, by the database's clock.
@@ -25,7 +27,8 @@ pub struct Stats {
 
 /// Reads the figures, with those of a window that ends now.
 pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
-    let read = store.deployment().await?.now;
+    let deployment = store.deployment().await?;
+    let read = deployment.now;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     let names = store.names();
     let near_misses = async {
@@ -35,13 +38,14 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
             Ok(Vec::new())
         }
     };
-    let (sums, archive_size, quarantine_size, mut batches, near_misses) = futures::try_join!(
+    let (sums, archive_size, quarantine_size, mut batches, watcher, near_misses) = futures::try_join!(
         store.sums(DateTime::from_millis(
             read.timestamp_millis().saturating_sub(window)
         )),
         store.size_of(&names.archive),
         store.size_of(&names.quarantine),
         store.batches(&[], None, 1),
+        store.watcher(),
         near_misses,
     )?;
     Ok(Stats {
@@ -49,6 +53,9 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
         archive_size,
         quarantine_size,
         last_batch: batches.pop(),
+        watcher_lag: watcher
+            .filter(|watcher| watcher.state_now() != State::Stopped)
+            .and_then(|watcher| watcher.lag(deployment.majority)),
         near_misses,
         read,
     })

@@ -36,6 +36,8 @@ struct State {
 impl Pace {
     /// `defaults` hold where the batch itself has no limit.
     pub(super) fn new(store: Store, defaults: Limits, limits: Limits) -> Pace {
+        // What was slow before the batch began is over.
+        store.take_insert_latency();
         let state = State {
             limits: limits.or(defaults),
             reason: String::new(),
@@ -100,10 +102,10 @@ impl Pace {
         self.state().limits.max_orders_per_second.unwrap_or(0)
     }
 
-    /// Why and for how long to pause after a slow insert: for as long as it took.
+    /// Why and for how long to pause after a slow insert: for as long as it took, and only once after each.
     fn too_slow(&self) -> Option<(String, Duration)> {
         let most = self.state().limits.max_write_latency?;
-        let took = self.store.insert_latency();
+        let took = self.store.take_insert_latency();
         (took > most).then(|| {
             let reason = format!(
                 "throttled: write latency {} > {}",

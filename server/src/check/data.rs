@@ -100,7 +100,7 @@ pub(super) fn unique_index(
         Ok(repeated) if repeated.is_empty() => Finding::warning(
             NAME,
             format!("{archive} has no unique index on {NUMERO} yet; archd makes it when it starts"),
-            format!("{collection}.createIndex({{ {NUMERO}: 1 }}, {{ unique: true }})"),
+            make_unique(&collection),
         ),
         Ok(repeated) => Finding::failed(
             NAME,
@@ -118,9 +118,16 @@ pub(super) fn unique_index(
             format!(
                 "{archive} has no unique index on {NUMERO} yet, and whether a number repeats could not be found out: {error}"
             ),
-            format!("{collection}.createIndex({{ {NUMERO}: 1 }}, {{ unique: true }})"),
+            make_unique(&collection),
         ),
     }
+}
+
+/// The command that makes the index as the server does, whatever collation the collection has.
+fn make_unique(collection: &str) -> String {
+    format!(
+        "{collection}.createIndex({{ {NUMERO}: 1 }}, {{ unique: true, collation: {{ locale: \"simple\" }} }})"
+    )
 }
 
 /// On the indexes that archiving is slow without.

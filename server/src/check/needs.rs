@@ -68,7 +68,7 @@ pub(super) fn needs(
         want(of(""), &["find", "changeStream"], "TailEvents is refused");
         want(
             Resource::Cluster,
-            &["replSetGetStatus"],
+            &["replSetGetStatus", "replSetGetConfig"],
             "--max-lag looks at the majority instead of each secondary, and this check can't count the members",
         );
         want(
@@ -147,7 +147,7 @@ pub(super) mod tests {
                 needs.into_iter().partition(|need| need.lost.is_none());
             (listed(&needed[..1]), listed(&optional))
         };
-        let streams = "find, changeStream on all of d; replSetGetStatus on the cluster; find on local.oplog.rs";
+        let streams = "find, changeStream on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
         let index = "createIndex on d.Client";
         let read = "find, listIndexes on d.Commande".to_owned();
         let watched = "find, listIndexes, changeStream on d.Commande".to_owned();

@@ -304,7 +304,7 @@ pub const MAX_REPLICATION_LAG: Setting = Setting {
         most: Duration::from_secs(60 * 60),
     },
     default: "10s",
-    help: "A batch waits while a secondary is further behind than this, unless it is told otherwise.",
+    help: "A batch waits while a secondary that is not delayed on purpose is further behind than this, unless it is told otherwise.",
     secret: false,
 };
 
@@ -337,7 +337,7 @@ pub const SCHEDULE: Setting = Setting {
     flag: Some("schedule"),
     form: Form::ScheduleOrOff,
     default: "0 2 * * *",
-    help: "When serve starts a batch by itself; however many instances serve a database, each time makes one batch.",
+    help: "When serve starts a batch by itself; however many instances serve a database, each time makes one batch. A time of day is due once on each of its days, whatever the clocks do: at its first pass when they repeat it, at the end of the gap when they skip it. An expression with all 24 hours recurs instead: it is due as often as the clocks show its times.",
     secret: false,
 };
 

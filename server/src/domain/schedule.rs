@@ -2,20 +2,26 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SubsecRound, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, LocalResult, NaiveDateTime, SubsecRound, TimeDelta, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
 
-/// When a batch is due. A time of day is due once each day: at its first pass when the clocks are set back over it, and at the end of
-/// the gap when they are set forward over it. What recurs by the hour, the minute or the second keeps recurring through both changes.
+/// When a batch is due.
+///
+/// An expression that leaves out at least one hour of the day names times of day, however many. Each is due once on each of its days,
+/// when the clocks first show it or, where they are set forward over it, when they first show a later time: at the end of the gap.
+/// Times that fall on one moment are due together. An expression with all 24 hours recurs: its times are due as often as the clocks
+/// show them, so that what recurs within the hour keeps its distance through both changes.
 #[derive(Clone)]
 pub struct Schedule {
     cron: Cron,
     expression: String,
     zone: Tz,
+    /// Whether it recurs in every hour.
+    recurs: bool,
 }
 
 /// Why there is no schedule.
@@ -58,25 +64,62 @@ impl Schedule {
         // The calendar repeats itself, so what does not come after this moment never comes.
         cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true)
             .map_err(|_| Fault::Never)?;
+        let recurs = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
         Ok(Schedule {
             cron,
             expression: expression.to_owned(),
             zone,
+            recurs,
         })
     }
 
     /// The first time after a moment; none in the far future only, beyond the years of the cron expression.
     pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
-        self.cron
-            .find_next_occurrence(&self.second(moment), false)
-            .ok()
+        let moment = self.second(moment);
+        if self.recurs {
+            return self.cron.find_next_occurrence(&moment, false).ok();
+        }
+        let mut wall = moment.naive_local().and_utc();
+        loop {
+            wall = self.cron.find_next_occurrence(&wall, false).ok()?;
+            let due = self.first_shown(wall.naive_utc())?;
+            // In the second pass of an hour, what it shows again was due in the first one.
+            if due > moment {
+                return Some(due);
+            }
+        }
     }
 
     /// The last time that is not after a moment; none in the far past only.
     pub fn latest_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
-        self.cron
-            .find_previous_occurrence(&self.second(moment), true)
-            .ok()
+        let moment = self.second(moment);
+        if self.recurs {
+            return self.cron.find_previous_occurrence(&moment, true).ok();
+        }
+        let wall = moment.naive_local();
+        // In the second pass of an hour, the first one has shown later times than the clocks show now.
+        let further = match self.zone.from_local_datetime(&wall) {
+            LocalResult::Ambiguous(first, second) if second == moment => second - first,
+            _ => TimeDelta::zero(),
+        };
+        let mut wall = (wall + further).and_utc();
+        let mut inclusive = true;
+        loop {
+            wall = self.cron.find_previous_occurrence(&wall, inclusive).ok()?;
+            let due = self.first_shown(wall.naive_utc())?;
+            if due <= moment {
+                return Some(due);
+            }
+            inclusive = false;
+        }
+    }
+
+    /// When the clocks of the zone first show a time, or a later one where they are set forward over it.
+    fn first_shown(&self, wall: NaiveDateTime) -> Option<DateTime<Tz>> {
+        match self.zone.from_local_datetime(&wall) {
+            LocalResult::Single(shown) | LocalResult::Ambiguous(shown, _) => Some(shown),
+            LocalResult::None => GapInfo::new(&wall, &self.zone)?.end,
+        }
     }
 
     /// The whole second of a moment, on the clocks of the zone.
@@ -161,6 +204,103 @@ mod tests {
                 "2026-10-24T12:00:00+02:00",
                 &["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"],
             ),
+            // Lists of times are times of day too.
+            (
+                "0 2,14 * * *",
+                paris,
+                "2026-03-28T12:00:00+01:00",
+                &[
+                    "2026-03-28T14:00:00+01:00",
+                    "2026-03-29T03:00:00+02:00",
+                    "2026-03-29T14:00:00+02:00",
+                    "2026-03-30T02:00:00+02:00",
+                ],
+            ),
+            (
+                "0 2,14 * * *",
+                paris,
+                "2026-10-24T20:00:00+02:00",
+                &[
+                    "2026-10-25T02:00:00+02:00",
+                    "2026-10-25T14:00:00+01:00",
+                    "2026-10-26T02:00:00+01:00",
+                ],
+            ),
+            // Both fall on the end of the gap, where one batch does for both.
+            (
+                "0,30 2 * * *",
+                paris,
+                "2026-03-28T02:10:00+01:00",
+                &[
+                    "2026-03-28T02:30:00+01:00",
+                    "2026-03-29T03:00:00+02:00",
+                    "2026-03-30T02:00:00+02:00",
+                ],
+            ),
+            (
+                "0,30 2 * * *",
+                paris,
+                "2026-10-25T01:00:00+02:00",
+                &[
+                    "2026-10-25T02:00:00+02:00",
+                    "2026-10-25T02:30:00+02:00",
+                    "2026-10-26T02:00:00+01:00",
+                ],
+            ),
+            (
+                "0 1-4 * * *",
+                paris,
+                "2026-03-29T00:00:00+01:00",
+                &[
+                    "2026-03-29T01:00:00+01:00",
+                    "2026-03-29T03:00:00+02:00",
+                    "2026-03-29T04:00:00+02:00",
+                    "2026-03-30T01:00:00+02:00",
+                ],
+            ),
+            (
+                "0 1-4 * * *",
+                paris,
+                "2026-10-25T00:00:00+02:00",
+                &[
+                    "2026-10-25T01:00:00+02:00",
+                    "2026-10-25T02:00:00+02:00",
+                    "2026-10-25T03:00:00+01:00",
+                    "2026-10-25T04:00:00+01:00",
+                    "2026-10-26T01:00:00+01:00",
+                ],
+            ),
+            // Every other hour leaves hours out, so it names times of day.
+            (
+                "0 */2 * * *",
+                paris,
+                "2026-03-28T23:00:00+01:00",
+                &[
+                    "2026-03-29T00:00:00+01:00",
+                    "2026-03-29T03:00:00+02:00",
+                    "2026-03-29T04:00:00+02:00",
+                ],
+            ),
+            (
+                "*/20 2 * * *",
+                paris,
+                "2026-10-25T02:30:00+02:00",
+                &["2026-10-25T02:40:00+02:00", "2026-10-26T02:00:00+01:00"],
+            ),
+            // The gap of 28 March 2026 in Nuuk reaches to midnight, and the day of the week is that of the time it took away.
+            (
+                "30 23 * * 6",
+                "America/Nuuk",
+                "2026-03-22T12:00:00-02:00",
+                &["2026-03-29T00:00:00-01:00", "2026-04-04T23:30:00-01:00"],
+            ),
+            // Half an hour comes twice on Lord Howe Island.
+            (
+                "45 1 * * *",
+                "Australia/Lord_Howe",
+                "2026-04-04T12:00:00+11:00",
+                &["2026-04-05T01:45:00+11:00", "2026-04-06T01:45:00+10:30"],
+            ),
             // Begun in the second pass, the first one is over.
             (
                 "30 2 * * *",
@@ -182,6 +322,24 @@ mod tests {
                 &[
                     "2026-10-25T02:00:00+02:00",
                     "2026-10-25T02:00:00+01:00",
+                    "2026-10-25T03:00:00+01:00",
+                ],
+            ),
+            // What recurs within the hour keeps its distance.
+            (
+                "*/30 * * * *",
+                paris,
+                "2026-03-29T01:10:00+01:00",
+                &["2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00"],
+            ),
+            (
+                "*/30 * * * *",
+                paris,
+                "2026-10-25T02:00:00+02:00",
+                &[
+                    "2026-10-25T02:30:00+02:00",
+                    "2026-10-25T02:00:00+01:00",
+                    "2026-10-25T02:30:00+01:00",
                     "2026-10-25T03:00:00+01:00",
                 ],
             ),
@@ -256,10 +414,73 @@ mod tests {
                 "2026-10-25T02:50:00+01:00",
                 "2026-10-25T02:30:00+02:00",
             ),
+            (
+                "0,30 2 * * *",
+                "2026-03-29T03:10:00+02:00",
+                "2026-03-29T03:00:00+02:00",
+            ),
+            (
+                "0,30 2 * * *",
+                "2026-10-25T02:10:00+01:00",
+                "2026-10-25T02:30:00+02:00",
+            ),
+            (
+                "0 2,14 * * *",
+                "2026-10-25T13:00:00+01:00",
+                "2026-10-25T02:00:00+02:00",
+            ),
         ] {
             let schedule = schedule(expression, "Europe/Paris");
             let found = schedule.latest_until(moment(at)).unwrap();
             assert_eq!(found.to_rfc3339(), latest, "{schedule} at {at}");
+        }
+    }
+
+    #[test]
+    fn both_searches_know_the_same_times_around_every_change() {
+        let changes = [
+            ("Europe/Paris", "2026-03-29T01:00:00Z"),
+            ("Europe/Paris", "2026-10-25T01:00:00Z"),
+            ("America/Nuuk", "2026-03-29T01:00:00Z"),
+            ("America/Nuuk", "2026-10-25T01:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),
+            ("Australia/Lord_Howe", "2026-10-03T15:30:00Z"),
+            ("Africa/Cairo", "2026-04-23T22:00:00Z"),
+        ];
+        let expressions = [
+            "0 2 * * *",
+            "*/10 0-2,23 * * *",
+            "15,45 */2 * * *",
+            "*/7 * * * *",
+            "0 * * * *",
+        ];
+        for (zone, change) in changes {
+            for expression in expressions {
+                let schedule = schedule(expression, zone);
+                let mut at = moment(change) - Duration::hours(3);
+                let end = moment(change) + Duration::hours(3);
+                while at < end {
+                    let context = format!("{schedule} at {at}");
+                    let next = schedule.next_after(at).unwrap().to_utc();
+                    let latest = schedule.latest_until(at).unwrap().to_utc();
+                    assert!(latest <= at && at < next, "{context}: {latest}, {next}");
+                    let second = Duration::seconds(1);
+                    for due in [latest, next] {
+                        let [first, last] = [
+                            schedule.next_after(due - second),
+                            schedule.latest_until(due),
+                        ];
+                        assert_eq!(first, last, "{context}");
+                        assert_eq!(first.map(|time| time.to_utc()), Some(due), "{context}");
+                    }
+                    assert_eq!(
+                        schedule.next_after(latest).map(|time| time.to_utc()),
+                        Some(next),
+                        "{context}"
+                    );
+                    at += Duration::seconds(97);
+                }
+            }
         }
     }
 

@@ -71,7 +71,7 @@ impl StatsService {
             last_batch: stats
                 .last_batch
                 .map(|batch| convert::batch(batch, stats.read)),
-            watcher_lag: None,
+            watcher_lag: stats.watcher_lag.map(convert::duration),
             near_misses: stats
                 .near_misses
                 .into_iter()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bson::{DateTime, Timestamp};
+use bson::DateTime;
 use order_archiver_api::v1 as pb;
 use tokio::time::sleep;
 use tonic::{Request, Response, Status};
@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::{call::Calls, convert, status};
 use crate::store::{
     Store,
-    watch::{State, Watcher},
+    watch::{State, Watcher, apart},
 };
 
 /// How often the watcher is looked at until it has paused or gone on.
@@ -84,7 +84,7 @@ impl WatcherService {
             .map_err(|error| status::of_error(&error))?;
         loop {
             let watcher = self.find().await?;
-            if heard(&watcher) || watcher.silent || watcher.state == State::Stopped {
+            if heard(&watcher) || watcher.state_now() == State::Stopped {
                 return self.message(watcher).await;
             }
             sleep(GLANCE).await;
@@ -108,26 +108,17 @@ impl WatcherService {
         let counts = self.store.sums_of("watch").await.map_err(error)?;
         let majority = self.store.deployment().await.map_err(error)?.majority;
         let oldest = self.store.oldest_history().await;
-        let apart = |later: Option<Timestamp>, earlier: Option<Timestamp>| {
-            Some(convert::duration(Duration::from_secs(
-                later?.time.saturating_sub(earlier?.time).into(),
-            )))
-        };
+        let headroom = || Some(apart(watcher.position?, oldest?));
         let since = |moment: DateTime| {
             convert::duration(Duration::from_millis(
                 u64::try_from(watcher.now.timestamp_millis() - moment.timestamp_millis())
                     .unwrap_or(0),
             ))
         };
-        let state = if watcher.silent {
-            State::Stopped
-        } else {
-            watcher.state
-        };
-        let mut message = self::message(&watcher, state);
+        let mut message = self::message(&watcher, watcher.state_now());
         message.counts = Some(convert::counts(counts));
-        message.lag = apart(majority, watcher.position);
-        message.history_headroom = apart(watcher.position, oldest);
+        message.lag = watcher.lag(majority).map(convert::duration);
+        message.history_headroom = headroom().map(convert::duration);
         message.wall_lag = Some(
             watcher
                 .waiting_since

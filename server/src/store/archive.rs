@@ -77,7 +77,7 @@ impl Store {
         bytes: usize,
     ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows_up_to(&joined(&[&head, &self.read_options()]), bytes)
+        self.rows_up_to(&joined(&[&head, &self.by_number_options()]), bytes)
             .await
     }
 }

@@ -17,6 +17,8 @@ use crate::domain::raw::{Value, ValueRef, Writer, elements, kind};
 /// How long a majority may take to confirm a write before the database answers that it did not yet.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The collation that compares texts byte by byte.
+pub(super) const SIMPLE: &str = "simple";
 /// Where a reply tells the cluster time that it was given at.
 pub(super) const OPERATION_TIME: &str = "operationTime";
 
@@ -230,6 +232,15 @@ impl Store {
             concern.append(cstr!("afterClusterTime"), after);
         }
         rawdoc! { "readConcern": concern, "maxTimeMS": millis(limit) }
+    }
+
+    /// The end of a reading command that asks by number: it compares texts as the archive's unique index does, byte by byte, and not as
+    /// the collection may have been made to.
+    pub(super) fn by_number_options(&self) -> RawDocumentBuf {
+        joined(&[
+            &self.read_options(),
+            &rawdoc! { "collation": { "locale": SIMPLE } },
+        ])
     }
 
     /// Whoever is asked from now on must know at least what was so at this time.

@@ -52,7 +52,7 @@ impl Reader {
                     .string("find", &store.names.archive)
                     .document("filter", filter)
                     .document("projection", &rawdoc! { "_id": 0, "numero_commande": 1 });
-                joined(&[&command.finish(), &store.read_options()])
+                joined(&[&command.finish(), &store.by_number_options()])
             })
             .await?;
         Ok(rows

@@ -2,7 +2,10 @@
 
 use bson::{Bson, Document, doc, rawdoc};
 
-use super::{Error, Store, command::joined};
+use super::{
+    Error, Store,
+    command::{SIMPLE, joined},
+};
 use crate::domain::order::NUMERO;
 
 /// What the database says of itself.
@@ -83,7 +86,8 @@ impl Store {
             }
             Guard::Missing => {}
         }
-        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true };
+        // Said aloud: an index has the collation of its collection otherwise, to which two numbers may be one.
+        let index = doc! { "key": { NUMERO: 1 }, "name": format!("{NUMERO}_1"), "unique": true, "collation": { "locale": SIMPLE } };
         match self.create_indexes(&self.names.archive, vec![index]).await {
             Err(Error::Refused { code: 11000, .. }) => Err(Error::Unusable(format!(
                 "{} holds one {NUMERO} more than once, for example {}; keep one document of each, then the server makes the unique index",
@@ -103,8 +107,11 @@ impl Store {
                 .is_ok_and(|key| *key == doc! { NUMERO: 1 })
         };
         let keeps_unique = |index: &Document| {
-            let plain = !index.contains_key("partialFilterExpression")
-                && !index.contains_key("collation")
+            let by_bytes = index.get_document("collation").map_or(true, |collation| {
+                collation.get("locale") == Some(&Bson::from(SIMPLE))
+            });
+            let plain = by_bytes
+                && !index.contains_key("partialFilterExpression")
                 && !index.contains_key("sparse");
             index.get_bool("unique").unwrap_or(false) && plain
         };

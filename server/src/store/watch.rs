@@ -2,6 +2,8 @@
 //!
 //! One document, changed by plain updates, so that whoever reads the history of the database hears of every change.
 
+use std::time::Duration;
+
 use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 
 use super::{Error, Store, command::joined, setup::whole};
@@ -84,6 +86,28 @@ pub struct Watcher {
     pub gap: Option<Gap>,
     /// The database's clock when this was read.
     pub now: DateTime,
+}
+
+impl Watcher {
+    /// What it is doing: one that is silent for too long has stopped, whatever it said last.
+    pub fn state_now(&self) -> State {
+        if self.silent {
+            State::Stopped
+        } else {
+            self.state
+        }
+    }
+
+    /// How far its position is behind the latest write that a majority holds, in cluster time, to the second; none before its first
+    /// position, and on a standalone mongod.
+    pub fn lag(&self, majority: Option<Timestamp>) -> Option<Duration> {
+        Some(apart(majority?, self.position?))
+    }
+}
+
+/// The cluster time between two moments, to the second; zero when they come the other way round.
+pub fn apart(later: Timestamp, earlier: Timestamp) -> Duration {
+    Duration::from_secs(later.time.saturating_sub(earlier.time).into())
 }
 
 /// What the instance that watches tells about itself.

@@ -231,7 +231,11 @@ impl Store {
                     "projection",
                     &rawdoc! { "numero_commande": 1, "date_archivage": 1 },
                 );
-                joined(&[&command.finish(), &self.read_options()])
+                let options = match name {
+                    NUMERO => self.by_number_options(),
+                    _ => self.read_options(),
+                };
+                joined(&[&command.finish(), &options])
             })
             .await?;
         Ok(rows.iter().map(Present::of).collect())

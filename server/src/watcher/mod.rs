@@ -248,7 +248,8 @@ impl Watcher {
         stream.await
     }
 
-    /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after both are saved.
+    /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after both are saved. A gap that is still
+    /// open becomes part of the new one.
     async fn start_over(
         &self,
         epoch: i64,
@@ -267,8 +268,9 @@ impl Watcher {
         let time = time_of(&position).ok_or_else(|| {
             Error::Unusable("the database's place in its history has no time".to_owned())
         })?;
+        let open = self.store.watcher().await?.and_then(|watcher| watcher.gap);
         let gap = Gap {
-            from,
+            from: open.map_or(from, |open| open.from),
             to: time,
             batch_id: String::new(),
             cause: cause.to_owned(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use devkit::{Node, ReplicaSet, Standalone};
 use futures::future::{BoxFuture, join_all};
-use mongodb::IndexModel;
+use mongodb::{IndexModel, options::IndexOptions};
 use order_archiver_api::v1 as pb;
 use tonic::{Code, Request, Status};
 use tonic_health::{
@@ -267,4 +267,43 @@ async fn an_archive_that_cannot_be_kept_unique_is_explained_until_it_is_mended()
     archive.drop_index("numero_commande_1").await.unwrap();
     server.ready().await;
     assert_works(&server, "CMD-2025-000001").await;
+}
+
+#[tokio::test]
+async fn an_archive_whose_collection_takes_texts_for_equal_still_tells_numbers_apart() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let collation = mongodb::options::Collation::builder()
+        .locale("fr")
+        .strength(mongodb::options::CollationStrength::Primary)
+        .build();
+    let create = database.create_collection("Historique");
+    create.collation(collation).await.unwrap();
+    let archive = database.collection::<bson::Document>("Historique");
+    // Made by hand, this index has the collation of the collection.
+    let by_hand = IndexModel::builder()
+        .keys(doc! { "numero_commande": 1 })
+        .options(IndexOptions::builder().unique(true).build())
+        .build();
+    archive.create_index(by_hand).await.unwrap();
+    let server = TestServer::on(&set.uri(), database.name()).await;
+    let status = complaint(&server).await;
+    let mend = r#"db.getCollection("Historique").dropIndex("numero_commande_1")"#;
+    assert!(status.message().contains(mend), "{status:?}");
+    archive.drop_index("numero_commande_1").await.unwrap();
+    server.ready().await;
+
+    let numeros = ["CMD-2025-é1", "CMD-2025-E1", "cmd-2025-e1"];
+    server.insert("Commande", numeros.map(order)).await;
+    for numero in numeros {
+        server.archive_order(numero).await.unwrap();
+        let request = pb::GetArchivedOrderRequest {
+            numero_commande: numero.to_owned(),
+        };
+        let found = server.archive().get_archived_order(request).await.unwrap();
+        assert_eq!(found.into_inner().order.unwrap().numero_commande, numero);
+    }
+    let plan = database.run_command(doc! { "explain": { "find": "Historique", "filter": { "numero_commande": numeros[0] }, "collation": { "locale": "simple" } } });
+    assert!(plan.await.unwrap().to_string().contains("IXSCAN"));
+    server.shut_down().await;
 }

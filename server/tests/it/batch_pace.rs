@@ -1,6 +1,6 @@
 //! A batch keeps to the pace that it is given, waits for a database that labours, says why, and stops when its time is over.
 
-use bson::doc;
+use bson::{Bson, DateTime, doc};
 use devkit::{ReplicaSet, audit::audit};
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, BatchState, BatchStopReason, TuneBatchRequest};
@@ -8,7 +8,7 @@ use prost_types::Timestamp;
 
 use crate::{
     faults::FailPoints,
-    support::{TestServer, orders, tally, within},
+    support::{TestServer, eventually, order, orders, tally, within},
 };
 
 const CHUNK: usize = 50;
@@ -236,5 +236,74 @@ async fn a_secondary_that_falls_behind_is_waited_for() {
     news.until(|batch| found(batch) > found(&still_later)).await;
     tune(&server, &id, 0).await;
     all_archived(&server, &id, MANY).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_slow_insert_slows_down_only_what_comes_right_after_it() {
+    const MANY: i64 = 600;
+    let points = FailPoints::turn().await;
+    let server = TestServer::start_on(points.set, |config| config.chunk_size = 5).await;
+    server.insert("Commande", orders(MANY as usize)).await;
+    server.run_batch().await;
+    server.insert("Commande", [order("slow")]).await;
+    let slow = doc! { "blockConnection": true, "blockTimeMS": 2_000 };
+    points.fail(&["insert"], "alwaysOn", slow).await;
+    server.archive_order("slow").await.unwrap();
+    points.mend().await;
+
+    // There is nothing to insert any more, and a pause of 2 s before each of a dozen pages would be noticed.
+    let options = BatchOptions {
+        max_write_latency: millis(100),
+        ..Default::default()
+    };
+    let batch = server.run_batch_with(options).await;
+    assert_eq!(tally(batch.counts), [MANY + 1, 0, MANY + 1, 0]);
+    let took = seconds(batch.end_time) - seconds(batch.start_time);
+    assert!(took < 10.0, "{took} s");
+}
+
+#[tokio::test]
+async fn a_secondary_that_is_delayed_on_purpose_is_not_waited_for() {
+    let set = ReplicaSet::start_nodes(3).await.unwrap();
+    let primary = set.primary().await.unwrap();
+    let answer = primary.admin(doc! { "replSetGetConfig": 1 }).await.unwrap();
+    let mut config = answer.get_document("config").unwrap().clone();
+    let members = config.get_array_mut("members").unwrap().iter_mut();
+    let delayed = members
+        .filter_map(Bson::as_document_mut)
+        .find(|member| member.get_str("host").unwrap() != primary.address());
+    delayed
+        .unwrap()
+        .extend(doc! { "secondaryDelaySecs": 3_600_i64, "priority": 0, "hidden": true });
+    config.insert("version", config.get_i32("version").unwrap() + 1);
+    let delay = doc! { "replSetReconfig": config };
+    primary.admin(delay).await.unwrap();
+
+    let server = TestServer::start_on(&set, |config| config.chunk_size = CHUNK).await;
+    eventually(async || {
+        server.insert("autre", [doc! {}]).await;
+        let status = primary.admin(doc! { "replSetGetStatus": 1 }).await.unwrap();
+        let members = status.get_array("members").unwrap().iter();
+        let dates: Vec<DateTime> = members
+            .map(|member| {
+                *member
+                    .as_document()
+                    .unwrap()
+                    .get_datetime("optimeDate")
+                    .unwrap()
+            })
+            .collect();
+        let apart = dates.iter().max()?.timestamp_millis() - dates.iter().min()?.timestamp_millis();
+        (apart > 2_000).then_some(())
+    })
+    .await;
+    server.insert("Commande", orders(500)).await;
+    let options = BatchOptions {
+        max_replication_lag: millis(1_500),
+        ..Default::default()
+    };
+    let (batch, _) = server.start_batch(options, "").await.unwrap();
+    all_archived(&server, &batch.id, 500).await;
     server.shut_down().await;
 }

@@ -205,7 +205,9 @@ async fn an_empty_database_stays_empty_and_is_warned_about() {
     }
     assert_eq!(checked.verdict("unique index"), "warning");
     assert!(
-        checked.fix("unique index").contains("{ unique: true }"),
+        checked
+            .fix("unique index")
+            .contains("{ unique: true, collation: { locale: \"simple\" } }"),
         "{}",
         checked.text
     );

@@ -6,12 +6,18 @@ use devkit::{ReplicaSet, Standalone};
 use order_archiver_api::v1 as pb;
 
 use crate::{
-    faults::{cause, clean, deliver, fresh, settled, state, watching},
+    faults::{clean, deliver, fresh, settled, state, watching},
     support::{TestServer, eventually},
 };
 
 /// Lets a server watch, changes its checkpoint while it is away, and lets it watch again; the cause of the gap that it found.
 async fn found_after(change: impl FnOnce(&mut Document)) -> Option<String> {
+    let gap = gap_after(change).await?;
+    Some(gap.get_str("cause").unwrap().to_owned())
+}
+
+/// The same, and the whole gap.
+async fn gap_after(change: impl FnOnce(&mut Document)) -> Option<Document> {
     let set = ReplicaSet::shared().await.unwrap();
     let server = watching(&set.uri(), fresh(set).await, |_| {}).await;
     deliver(&server.database, "before").await;
@@ -36,9 +42,9 @@ async fn found_after(change: impl FnOnce(&mut Document)) -> Option<String> {
     deliver(&server.database, "after").await;
     assert_eq!(server.archived(3).await, ["after", "before", "meanwhile"]);
     clean(&server.database).await;
-    let cause = cause(&server.database).await;
+    let watcher = state(&server.database).await;
     server.shut_down().await;
-    cause
+    watcher.get_document("closed_gap").ok().cloned()
 }
 
 fn checkpoint(watcher: &mut Document) -> &mut Document {
@@ -174,6 +180,33 @@ async fn a_place_of_another_filter_is_followed_by_its_moment() {
 async fn a_checkpoint_that_is_gone_is_a_first_start() {
     let cause = found_after(|watcher| drop(watcher.remove("checkpoint"))).await;
     assert_eq!(cause.as_deref(), Some("first start"));
+}
+
+#[tokio::test]
+async fn a_gap_that_is_still_open_becomes_part_of_the_next_one() {
+    let long_ago = Timestamp {
+        time: 1_600_000_000,
+        increment: 7,
+    };
+    let open = doc! { "from": long_ago, "to": Timestamp { time: 1_600_000_100, increment: 1 }, "batch_id": "", "cause": "of old" };
+    let gap = gap_after(|watcher| {
+        watcher.insert("gap", open);
+        scrawled(watcher, String::clear);
+    })
+    .await
+    .unwrap();
+    assert_eq!(gap.get_str("cause").ok(), ALTERED);
+    assert_eq!(gap.get_timestamp("from").unwrap(), long_ago);
+    assert!(gap.get_timestamp("to").unwrap().time > 1_700_000_000);
+    // What is made up for on a first start has no beginning.
+    let open = doc! { "to": long_ago, "batch_id": "", "cause": "first start" };
+    let gap = gap_after(|watcher| {
+        watcher.insert("gap", open);
+        scrawled(watcher, String::clear);
+    })
+    .await
+    .unwrap();
+    assert_eq!(gap.get("from"), None);
 }
 
 #[tokio::test]

@@ -177,3 +177,31 @@ async fn what_is_delivered_while_the_server_is_away_is_archived_when_it_is_back(
     );
     server.shut_down().await;
 }
+
+#[tokio::test]
+async fn the_statistics_say_how_far_the_watcher_is_behind_while_there_is_one() {
+    let idle = TestServer::start().await;
+    let lag = async || {
+        let stats = idle.stats().get_stats(pb::GetStatsRequest::default()).await;
+        stats.unwrap().into_inner().watcher_lag
+    };
+    assert_eq!(lag().await, None);
+    let watching = idle.another(|config| config.watch = true).await;
+    watching.watcher_is(pb::WatcherState::Watching).await;
+    let shown = lag().await.unwrap();
+    let told = idle.watcher_now().await.lag.unwrap();
+    assert!((0..60).contains(&shown.seconds), "{shown:?}, {told:?}");
+    // Paused it does not move, and other writes do.
+    let pause = pb::PauseWatcherRequest {};
+    idle.watcher().pause_watcher(pause).await.unwrap();
+    let place = idle.watcher_now().await.position_time;
+    eventually(async || {
+        idle.insert("autre", [doc! {}]).await;
+        (lag().await.unwrap().seconds > shown.seconds + 1).then_some(())
+    })
+    .await;
+    assert_eq!(idle.watcher_now().await.position_time, place);
+    watching.shut_down().await;
+    assert_eq!(lag().await, None);
+    idle.shut_down().await;
+}
