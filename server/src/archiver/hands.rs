@@ -164,14 +164,14 @@ impl Archiver {
         self.store.near_misses().await
     }
 
-    /// What the survey has seen. Only a batch that met all it was asked for waits for it, and not while its server stops.
+    /// What the survey has seen. Only a batch that succeeded waits for it, and not while its server stops.
     async fn seen(&self, survey: Survey, state: State) -> Seen {
         let enough = async {
             if state == State::Succeeded {
                 self.stop.cancelled().await;
             }
         };
-        let near_misses = tokio::select! {
+        let reason = tokio::select! {
             biased;
             done = survey => match done {
                 Ok(Ok(near_misses)) => return Seen { near_misses, warning: None },
@@ -181,7 +181,7 @@ impl Archiver {
             () = enough => "the batch ended before".to_owned(),
         };
         let warning = format!(
-            "statuses that only look delivered were not looked for to the end ({near_misses}); mend: archctl stats --near-misses"
+            "statuses that only look delivered were not looked for to the end ({reason}); mend: give the look more time with ARCHD_OPERATION_TIMEOUT"
         );
         warn!("{warning}");
         Seen {

@@ -39,7 +39,7 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Create the indexes on the foreign keys that are missing, instead of only warning about them
+    /// Create the missing indexes that archiving is slow without, instead of only warning about them
     #[arg(long, conflicts_with = "dry_run")]
     pub create_indexes: bool,
 
@@ -218,7 +218,7 @@ fn after_help() -> String {
     }
     text.push_str(
         "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch ended FAILED\n  \
-         4    the database is unavailable\n  5    a check failed\n  8    the books of the batch did not balance\n  130  interrupted",
+         4    the database is unavailable\n  5    a check failed\n  8    the books of the batch did not balance\n  130  the batch was cancelled, by whomever, or left before its end; or a second signal",
     );
     text
 }

@@ -2,7 +2,7 @@
 
 use bson::{Document, doc, rawdoc};
 
-use super::{Error, Store};
+use super::{Error, Store, command::SIMPLE, setup::whole};
 use crate::domain::order::{NUMERO, Reference, STATUS};
 
 /// An index that archiving is slow without, and that is not there.
@@ -52,12 +52,16 @@ impl Store {
     pub async fn absent_indexes(&self) -> Result<Vec<AbsentIndex>, Error> {
         let mut absent = Vec::new();
         for index in self.wanted_indexes() {
-            let begins_so = |there: &Document| {
-                there
-                    .get_document("key")
-                    .is_ok_and(|key| key.keys().take(index.key.len()).eq(index.key.keys()))
+            let there = self.indexes(&index.collection).await?;
+            let serves = match index.key.len() {
+                // A join takes any index that begins with its field.
+                1 => there.iter().any(|there| {
+                    let key = there.get_document("key");
+                    key.is_ok_and(|key| key.keys().take(1).eq(index.key.keys()))
+                }),
+                _ => there.iter().any(can_be_paged),
             };
-            if !self.indexes(&index.collection).await?.iter().any(begins_so) {
+            if !serves {
                 absent.push(index);
             }
         }
@@ -66,14 +70,19 @@ impl Store {
 
     /// Makes the indexes that archiving is slow without.
     pub async fn create_absent_indexes(&self) -> Result<(), Error> {
-        // Only those, because the database refuses a second index on the same fields, under whatever name.
+        // Only those, because the database refuses a second index with the same key, under whatever name.
         for AbsentIndex {
             collection, key, ..
         } in self.absent_indexes().await?
         {
             let name = key.keys().map(|field| format!("{field}_1"));
             let name = name.collect::<Vec<_>>().join("_");
-            let index = doc! { "key": key, "name": name };
+            let mut index = doc! { "name": name };
+            if key.len() > 1 {
+                // Joins compare as the collection does, pages byte by byte.
+                index.insert("collation", doc! { "locale": SIMPLE });
+            }
+            index.insert("key", key);
             self.create_indexes(&collection, vec![index]).await?;
         }
         Ok(())
@@ -81,18 +90,11 @@ impl Store {
 
     /// The name of the index that a batch can page along without a look at the orders themselves, if there is one.
     pub async fn paging_index(&self) -> Result<Option<String>, Error> {
-        let plain = |index: &&Document| {
-            let narrower = ["partialFilterExpression", "sparse", "collation", "hidden"];
-            index
-                .get_document("key")
-                .is_ok_and(|key| *key == paging_key())
-                && !narrower.iter().any(|option| index.contains_key(option))
-        };
         let indexes = match self.indexes(&self.names.orders).await {
             Err(Error::Denied { .. }) => return Ok(None),
             indexes => indexes?,
         };
-        let paging = indexes.iter().find(plain);
+        let paging = indexes.iter().find(|index| can_be_paged(index));
         Ok(paging.and_then(|index| index.get_str("name").ok().map(str::to_owned)))
     }
 
@@ -141,6 +143,71 @@ impl Store {
     }
 }
 
+/// Whether an index holds every order, in the order of status and `_id`, byte by byte.
+fn can_be_paged(index: &Document) -> bool {
+    let narrower = ["partialFilterExpression", "sparse", "hidden"];
+    is_on(index, &[STATUS, "_id"])
+        && compares_bytes(index)
+        && !narrower.iter().any(|option| index.contains_key(option))
+}
+
+/// Whether an index compares texts byte by byte.
+pub(super) fn compares_bytes(index: &Document) -> bool {
+    let collation = index.get_document("collation");
+    collation.map_or(true, |collation| {
+        collation
+            .get_str("locale")
+            .is_ok_and(|locale| locale == SIMPLE)
+    })
+}
+
+/// Whether an index is on exactly these fields, ascending.
+pub(super) fn is_on(index: &Document, fields: &[&str]) -> bool {
+    // Shells differ in the kind of number that they write there.
+    index
+        .get_document("key")
+        .is_ok_and(|key| key.keys().eq(fields) && key.values().all(|order| whole(Some(order)) == 1))
+}
+
 fn paging_key() -> Document {
     doc! { STATUS: 1, "_id": 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_pages_only_along_an_index_that_holds_every_order_by_its_bytes() {
+        let key = || doc! { "key": { "status": 1, "_id": 1 } };
+        let with = |name: &str, option: bson::Bson| {
+            let mut index = key();
+            index.insert(name, option);
+            index
+        };
+        let simple = doc! { "locale": SIMPLE };
+        for good in [
+            key(),
+            doc! { "key": { "status": 1.0, "_id": 1_i64 } },
+            with("collation", simple.into()),
+        ] {
+            assert!(can_be_paged(&good), "{good}");
+        }
+        for bad in [
+            doc! { "key": { "status": 1 } },
+            doc! { "key": { "_id": 1, "status": 1 } },
+            doc! { "key": { "status": 1, "_id": -1 } },
+            doc! { "key": { "status": "hashed", "_id": 1 } },
+            doc! { "key": { "status": 1, "_id": 1, "date_commande": 1 } },
+            with(
+                "partialFilterExpression",
+                doc! { "status": "livrée" }.into(),
+            ),
+            with("sparse", true.into()),
+            with("hidden", true.into()),
+            with("collation", doc! { "locale": "fr" }.into()),
+        ] {
+            assert!(!can_be_paged(&bad), "{bad}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub struct Options {
     pub limit: i64,
     /// Only orders with an earlier `date_commande`.
     pub before: Option<DateTime>,
-    /// Make the indexes on the foreign keys when they are missing.
+    /// Make the indexes that archiving is slow without when they are missing.
     pub create_indexes: bool,
     /// Stop after this long; none means no limit. Kept to the millisecond.
     pub max_runtime: Option<Duration>,

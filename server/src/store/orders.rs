@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use bson::{Bson, RawDocumentBuf, doc, rawdoc};
 
-use super::{Error, Store, command::joined, setup::whole};
+use super::{
+    Error, Store,
+    command::{SIMPLE, joined},
+    setup::whole,
+};
 use crate::domain::{
     near_miss::is_near_miss,
     order::{NUMERO, STATUS},
@@ -70,7 +74,7 @@ impl Store {
             doc! { "$limit": 10_000 },
         ];
         let head = RawDocumentBuf::try_from(
-            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": "simple" }, "hint": { "$natural": 1 } },
+            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": SIMPLE }, "hint": { "$natural": 1 } },
         );
         let command = joined(&[&head.expect("a plain pipeline"), &self.read_options()]);
         let rows = self.answer_in_time(&command, usize::MAX).await?.rows;

@@ -9,7 +9,7 @@ use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::{
     Error, Store,
-    command::{commands_for, field, joined},
+    command::{SIMPLE, commands_for, field, joined},
     gather::CHUNK_BYTES,
 };
 use crate::domain::{
@@ -236,7 +236,9 @@ impl Store {
 fn along(request: &PageRequest) -> RawDocumentBuf {
     match &request.index {
         None => along_ids(),
-        Some(index) => rawdoc! { "sort": { "_id": 1 }, "hint": index.as_str() },
+        Some(index) => {
+            rawdoc! { "sort": { "_id": 1 }, "hint": index.as_str(), "collation": { "locale": SIMPLE } }
+        }
     }
 }
 

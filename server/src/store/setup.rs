@@ -5,6 +5,7 @@ use bson::{Bson, Document, doc, rawdoc};
 use super::{
     Error, Store,
     command::{SIMPLE, joined},
+    indexes::{compares_bytes, is_on},
 };
 use crate::domain::order::NUMERO;
 
@@ -101,18 +102,11 @@ impl Store {
     /// What keeps the archive's numbers unique.
     pub(super) async fn guard(&self) -> Result<Guard, Error> {
         let indexes = self.indexes(&self.names.archive).await?;
-        let on_numero = |index: &&Document| {
-            index
-                .get_document("key")
-                .is_ok_and(|key| *key == doc! { NUMERO: 1 })
-        };
+        let on_numero = |index: &&Document| is_on(index, &[NUMERO]);
         let keeps_unique = |index: &Document| {
-            let by_bytes = index.get_document("collation").map_or(true, |collation| {
-                collation.get("locale") == Some(&Bson::from(SIMPLE))
-            });
-            let plain = by_bytes
-                && !index.contains_key("partialFilterExpression")
-                && !index.contains_key("sparse");
+            let whole =
+                !index.contains_key("partialFilterExpression") && !index.contains_key("sparse");
+            let plain = whole && compares_bytes(index);
             index.get_bool("unique").unwrap_or(false) && plain
         };
         if indexes.iter().filter(on_numero).any(keeps_unique) {

@@ -218,6 +218,62 @@ async fn a_batch_is_not_taken_for_dead_while_it_looks_for_near_misses() {
 }
 
 #[tokio::test]
+async fn what_keeps_a_batch_from_its_near_misses_is_in_its_warnings() {
+    const MAX_TIME_EXPIRED: i32 = 50;
+    let set = ReplicaSet::start().await.unwrap();
+    let server = TestServer::start_on(&set, |_| {}).await;
+    server.insert("Commande", orders(3)).await;
+    let slow = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": ["aggregate"], "appName": "archd", "errorCode": MAX_TIME_EXPIRED },
+    };
+    set.configure_fail_point(slow).await.unwrap();
+    let batch = server.run_batch().await;
+    set.clear_fail_point("failCommand").await.unwrap();
+    assert_eq!(
+        (batch.state(), met(&batch)),
+        (BatchState::Succeeded, (3, 3, 0))
+    );
+    let warning = batch.warnings.last().unwrap();
+    assert!(
+        warning.contains("only look delivered") && warning.contains("ARCHD_OPERATION_TIMEOUT"),
+        "{warning}"
+    );
+    let batch = server.run_batch().await;
+    let looked_for = |warning: &String| warning.contains("only look delivered");
+    assert!(!batch.warnings.iter().any(looked_for), "{batch:?}");
+}
+
+#[tokio::test]
+async fn a_stop_while_the_database_is_away_hands_the_batch_on() {
+    const EXCEEDED_TIME_LIMIT: i32 = 262;
+    let set = ReplicaSet::start().await.unwrap();
+    let server = TestServer::start_on(&set, |config| config.retry_attempts = 0).await;
+    let other = server.another(|_| {}).await;
+    server.insert("Commande", orders(30)).await;
+    let away = doc! {
+        "configureFailPoint": "failCommand", "mode": "alwaysOn",
+        "data": { "failCommands": ["insert"], "appName": "archd", "errorCode": EXCEEDED_TIME_LIMIT },
+    };
+    set.configure_fail_point(away).await.unwrap();
+    let (batch, _) = server
+        .start_batch(BatchOptions::default(), "")
+        .await
+        .unwrap();
+    let entered =
+        doc! { "waitForFailPoint": "failCommand", "timesEntered": 1, "maxTimeMS": 30_000 };
+    let admin = other.database.client().database("admin");
+    admin.run_command(entered).await.unwrap();
+    server.shut_down().await;
+    set.clear_fail_point("failCommand").await.unwrap();
+    let batch = other.batch_end(&batch.id).await;
+    assert_eq!(
+        (batch.state(), met(&batch)),
+        (BatchState::Succeeded, (30, 30, 0))
+    );
+}
+
+#[tokio::test]
 async fn a_missing_index_is_named_with_its_mend_and_made_when_asked_for() {
     let server = TestServer::start().await.with_references().await;
     // An index on the field is an index on the field, whatever its name.

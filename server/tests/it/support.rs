@@ -9,7 +9,7 @@ use archd::{
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use devkit::ReplicaSet;
 use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use mongodb::{Collection, Database, options::ReadConcern};
 use order_archiver_api::v1 as pb;
 use pb::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
@@ -195,18 +195,20 @@ impl TestServer {
         }
     }
 
-    /// Everything in a collection, by `_id`, whatever its bytes.
+    /// Everything in a collection that a majority holds, by `_id`, whatever its bytes.
     pub(crate) async fn all_raw(&self, collection: &str) -> Vec<RawDocumentBuf> {
         let collection = self.database.collection::<RawDocumentBuf>(collection);
         let found = collection.find(doc! {}).sort(doc! { "_id": 1 });
+        let found = found.read_concern(ReadConcern::majority());
         found.await.unwrap().try_collect().await.unwrap()
     }
 
-    /// Everything in a collection, by `_id`.
+    /// Everything in a collection that a majority holds, by `_id`: what the audit sees too.
     pub(crate) async fn all(&self, collection: &str) -> Vec<Document> {
         self.collection(collection)
             .find(doc! {})
             .sort(doc! { "_id": 1 })
+            .read_concern(ReadConcern::majority())
             .await
             .unwrap()
             .try_collect()

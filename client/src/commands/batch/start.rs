@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Create the indexes on the four foreign keys when they are missing
+    /// Create the missing indexes that archiving is slow without
     #[arg(long, conflicts_with = "dry_run")]
     create_indexes: bool,
 
