@@ -204,7 +204,7 @@ async fn a_batch_is_not_taken_for_dead_while_it_looks_for_near_misses() {
     let set = ReplicaSet::start().await.unwrap();
     let lease = Duration::from_secs(1);
     let server = TestServer::start_on(&set, |config| config.lease = lease).await;
-    let _other = server.another(|config| config.lease = lease).await;
+    let _other = server.second(|_| {}).await;
     server.insert("Commande", orders(3)).await;
     // Three times as long as the lease; of what a batch does only the look for near misses aggregates.
     let slow = doc! {
@@ -249,7 +249,7 @@ async fn a_stop_while_the_database_is_away_hands_the_batch_on() {
     const EXCEEDED_TIME_LIMIT: i32 = 262;
     let set = ReplicaSet::start().await.unwrap();
     let server = TestServer::start_on(&set, |config| config.retry_attempts = 0).await;
-    let other = server.another(|_| {}).await;
+    let other = server.second(|_| {}).await;
     server.insert("Commande", orders(30)).await;
     let away = doc! {
         "configureFailPoint": "failCommand", "mode": "alwaysOn",
@@ -260,10 +260,15 @@ async fn a_stop_while_the_database_is_away_hands_the_batch_on() {
         .start_batch(BatchOptions::default(), "")
         .await
         .unwrap();
-    let entered =
-        doc! { "waitForFailPoint": "failCommand", "timesEntered": 1, "maxTimeMS": 30_000 };
-    let admin = other.database.client().database("admin");
-    admin.run_command(entered).await.unwrap();
+    // It waits for the database, and says now and then that it lives.
+    let id = batch.id.clone();
+    eventually(async || {
+        let request = pb::GetBatchRequest { id: id.clone() };
+        let answer = server.batches().get_batch(request).await.ok()?;
+        let batch = answer.into_inner().batch?;
+        (batch.update_time?.seconds > batch.start_time?.seconds + 1).then_some(())
+    })
+    .await;
     server.shut_down().await;
     set.clear_fail_point("failCommand").await.unwrap();
     let batch = other.batch_end(&batch.id).await;
