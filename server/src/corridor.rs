@@ -69,6 +69,8 @@ pub enum Outcome {
 pub struct Passed {
     /// Its `_id`.
     pub id: Value,
+    /// Its number, if it is usable.
+    pub numero: Option<String>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -251,6 +253,7 @@ pub(crate) fn prepare(bundles: Vec<Bundle>, delivered: &str, stamp: &Stamp) -> P
 fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
     Passed {
         id: bundle.order.id().to_owned(),
+        numero: bundle.order.numero().map(str::to_owned),
         outcome,
     }
 }

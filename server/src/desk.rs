@@ -1,29 +1,33 @@
 //! The desk: the door for callers who ask for orders by number. It gathers callers who come at once into one chunk.
 //!
-//! A write is bound by the journal's flush, which a chunk pays once. While some chunks are under way, new callers wait in
-//! line and form the next one, so the busier the desk is the larger its chunks are, and an idle desk serves at once.
+//! What a chunk costs depends little on its size, so the desk serves one chunk after the other: who comes meanwhile waits in
+//! line and is in the next one. The busier the desk is the larger its chunks are, and an idle desk serves at once.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    corridor::{Corridor, Door, Outcome},
-    domain::raw::{self, Value, ValueRef},
+    corridor::{Corridor, Door, Outcome, Passed},
+    domain::raw::Value,
     store::{Error, Store, gather::Selection},
 };
 
-/// Chunks under way at once: one is prepared while the other is written. With more of them, callers who come at once are spread
-/// over smaller chunks, and what a chunk costs whatever its size is paid more often.
-const CHUNKS: usize = 2;
 /// Callers in one chunk at most.
 const CALLERS: usize = 500;
 /// Callers in line at most; more wait outside until there is room.
 const LINE: usize = 4_096;
+/// How long the desk waits after a chunk for a crowd as large as it was then: those who were answered, and those in line. Who was
+/// answered comes back with the next order, one by one, and without a wait the first of them would leave the others behind.
+const LINGER: Duration = Duration::from_millis(4);
 
 /// What became of an order that a caller asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,23 +81,26 @@ async fn serve(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CHUNKS));
+    let mut crowd = 0;
     loop {
-        let place = places
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("nobody closes the semaphore");
         let mut chunk = Vec::new();
         tokio::select! {
             () = stop.cancelled() => return,
             count = callers.recv_many(&mut chunk, CALLERS) => if count == 0 { return },
         }
+        let until = Instant::now() + LINGER;
+        while chunk.len() < crowd.min(CALLERS) {
+            let room = CALLERS - chunk.len();
+            let more = timeout_at(until, callers.recv_many(&mut chunk, room)).await;
+            if !matches!(more, Ok(1..)) {
+                break;
+            }
+        }
+        let answered = chunk.len();
         let clerk = clerk.clone();
-        tasks.spawn(async move {
-            clerk.answer(chunk).await;
-            drop(place);
-        });
+        // In a task of its own: a chunk that panics is not the end of the desk.
+        let _ = tasks.spawn(async move { clerk.answer(chunk).await }).await;
+        crowd = answered + callers.len();
     }
 }
 
@@ -122,41 +129,36 @@ impl Clerk {
     }
 
     async fn archive(&self, numeros: &[String]) -> Result<HashMap<String, Answer>, Error> {
-        let orders = self.store.ids_of(numeros).await?;
-        let ids = orders.iter().map(|(_, id)| id.clone()).collect();
-        let passed = self
-            .corridor
-            .archive(Selection::Ids(ids), Door::Rpc)
-            .await?;
-        let outcomes: HashMap<&Value, &Outcome> = passed
-            .iter()
-            .map(|passed| (&passed.id, &passed.outcome))
-            .collect();
+        let selection = Selection::Numbers(values(numeros));
         let mut answers: HashMap<String, Answer> = HashMap::new();
-        for (numero, id) in &orders {
-            let Some(outcome) = outcomes.get(id) else {
-                continue;
-            };
-            let worse = |known: &Answer| matches!(known, Answer::Met(known) if weight(known) >= weight(outcome));
-            if !answers.get(numero).is_some_and(worse) {
-                answers.insert(numero.clone(), Answer::Met((*outcome).clone()));
+        for Passed {
+            numero, outcome, ..
+        } in self.corridor.archive(selection, Door::Rpc).await?
+        {
+            let Some(numero) = numero else { continue };
+            let worse = |known: &Answer| matches!(known, Answer::Met(known) if weight(known) >= weight(&outcome));
+            if !answers.get(&numero).is_some_and(worse) {
+                answers.insert(numero, Answer::Met(outcome));
             }
         }
-        for numero in numeros
+        let unmet = numeros
             .iter()
-            .filter(|numero| !answers.contains_key(*numero))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            if let Some(archived) = self.store.archived_order(&numero).await? {
-                answers.insert(
-                    numero,
-                    Answer::Met(Outcome::Duplicate(missing_of(&archived))),
-                );
+            .filter(|numero| !answers.contains_key(*numero));
+        let unmet: Vec<&String> = unmet.collect();
+        if !unmet.is_empty() {
+            for (numero, missing) in self.store.archived_under(&values(unmet)).await? {
+                answers.insert(numero, Answer::Met(Outcome::Duplicate(missing)));
             }
         }
         Ok(answers)
     }
+}
+
+fn values<'n>(numeros: impl IntoIterator<Item = &'n String>) -> Vec<Value> {
+    numeros
+        .into_iter()
+        .map(|numero| Value::string(numero))
+        .collect()
 }
 
 /// Of several orders with one number, the caller hears of the one that most needs a look.
@@ -175,12 +177,4 @@ fn as_second(answer: Answer) -> Answer {
         Answer::Met(Outcome::Archived(missing)) => Answer::Met(Outcome::Duplicate(missing)),
         answer => answer,
     }
-}
-
-fn missing_of(archived: &bson::RawDocument) -> Vec<String> {
-    let list = raw::find(archived, crate::domain::enrich::MISSING_FIELDS).unwrap_or(ValueRef::NULL);
-    list.elements()
-        .filter_map(|element| element.value.as_str())
-        .map(str::to_owned)
-        .collect()
 }

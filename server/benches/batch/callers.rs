@@ -17,23 +17,48 @@ use order_archiver_api::v1::{
 use tonic::transport::Channel;
 
 use crate::{
+    contest::Rates,
     options::Size,
-    platform::Platform,
+    platform::{Cost, Platform},
     process,
-    verdict::{at_least, median, spread},
+    support::machine,
+    verdict::{at_least, each, median, spread},
 };
 
 const CROWDS: [usize; 3] = [1, 32, 256];
 
-/// Lets callers call a server; `brief` is the rate of the brief's flow.
-pub(crate) async fn serve(platform: &Platform, size: &Size, brief: f64) -> Result<()> {
+/// What a crowd of callers came to.
+#[derive(Clone, Copy)]
+struct Served {
+    orders: usize,
+    cost: Cost,
+    /// The CPU time of `archd`.
+    archd: Duration,
+}
+
+impl Served {
+    fn rate(self) -> f64 {
+        self.orders as f64 / self.cost.took.as_secs_f64()
+    }
+}
+
+/// Lets callers call a server; `rates` are those of the contest, if it was held.
+pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates>) -> Result<()> {
     let numbers = Arc::new(numbers(platform).await?);
     let server = process::serve(platform).await?;
-    let mut rates: [Vec<f64>; CROWDS.len()] = Default::default();
+    let mut turns: [Vec<Served>; CROWDS.len()] = Default::default();
     for _ in 0..size.rounds {
-        for (callers, rates) in CROWDS.into_iter().zip(&mut rates) {
+        for (callers, turns) in CROWDS.into_iter().zip(&mut turns) {
             platform.empty_archive().await?;
-            rates.push(rate(&server.address, callers, &numbers, size.span).await?);
+            let before = machine::cpu(server.pid)?;
+            let calling = call_all(&server.address, callers, &numbers, size.span);
+            let (orders, cost) = platform.costing(calling).await?;
+            let archd = machine::cpu(server.pid)? - before;
+            turns.push(Served {
+                orders,
+                cost,
+                archd,
+            });
         }
     }
 
@@ -42,21 +67,37 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, brief: f64) -> Resul
         size.rounds,
         size.span.as_secs_f64()
     );
-    println!("| callers at once | orders/s | lowest–highest | ms for an answer |");
-    println!("|---:|---:|---:|---:|");
-    for (callers, rates) in CROWDS.into_iter().zip(&rates) {
-        let rate = median(rates);
+    println!(
+        "| callers at once | orders/s | lowest–highest | ms for an answer | mongod µs/order | `archd` µs/order | callers µs/order |"
+    );
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    for (callers, turns) in CROWDS.into_iter().zip(&turns) {
+        let rate = of(turns, Served::rate);
         println!(
-            "| {callers} | {rate:.0} | {} | {:.1} |",
-            spread(rates),
-            callers as f64 * 1_000.0 / rate
+            "| {callers} | {rate:.0} | {} | {:.1} | {:.0} | {:.0} | {:.0} |",
+            spread(&turns.iter().copied().map(Served::rate).collect::<Vec<_>>()),
+            callers as f64 * 1_000.0 / rate,
+            of(turns, |turn| each(turn.cost.mongod, turn.orders)),
+            of(turns, |turn| each(turn.archd, turn.orders)),
+            of(turns, |turn| each(turn.cost.client, turn.orders)),
         );
     }
-    let [one, some, many] = rates.each_ref().map(|rates| median(rates));
+    let [one, some, many] = turns.each_ref().map(|turns| of(turns, Served::rate));
     println!();
     at_least("times one caller's rate with 32 callers", some / one, 20.0);
-    at_least("times the brief's flow with 256 callers", many / brief, 5.0);
+    if let Some(rates) = rates {
+        at_least(
+            "times the brief's flow with 256 callers",
+            many / rates.brief,
+            5.0,
+        );
+    }
     Ok(())
+}
+
+/// The median of a figure of several turns.
+fn of(turns: &[Served], figure: impl Fn(Served) -> f64) -> f64 {
+    median(&turns.iter().copied().map(figure).collect::<Vec<_>>())
 }
 
 /// The numbers of the delivered orders.
@@ -73,26 +114,26 @@ async fn numbers(platform: &Platform) -> Result<Vec<String>> {
     Ok(numbers?)
 }
 
-/// Orders archived a second while so many callers call.
-async fn rate(
+/// How many orders are archived while so many callers call.
+async fn call_all(
     address: &str,
     callers: usize,
     numbers: &Arc<Vec<String>>,
     span: Duration,
-) -> Result<f64> {
+) -> Result<usize> {
     let connect = || ArchiveServiceClient::connect(address.to_owned());
     let clients = try_join_all((0..callers).map(|_| connect())).await?;
     let next = Arc::new(AtomicUsize::new(0));
-    let start = Instant::now();
+    let end = Instant::now() + span;
     let calling = clients.into_iter().map(|client| {
         let (numbers, next) = (numbers.clone(), next.clone());
-        tokio::spawn(async move { call(client, &numbers, &next, start + span).await })
+        tokio::spawn(async move { call(client, &numbers, &next, end).await })
     });
     let mut archived = 0;
     for caller in try_join_all(calling).await? {
         archived += caller?;
     }
-    Ok(archived as f64 / start.elapsed().as_secs_f64())
+    Ok(archived)
 }
 
 /// Asks for one order after the other until the time is up or none is left; how many it got archived.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use archd::domain::raw::{Value, kind};
 use bson::{Document, doc};
 use futures::TryStreamExt;
@@ -70,8 +70,11 @@ async fn gather(
         let mut calls = 0;
         for chunk in ids.chunks_exact(orders).cycle() {
             let bundles = match way {
-                Way::Lookup => store.gather_by_lookup(chunk).await?,
-                Way::Find => store.gather_by_find(chunk).await?.bundles,
+                Way::Lookup => {
+                    let bundles = store.gather_by_lookup("_id", chunk).await?;
+                    bundles.context("an id that several have")?
+                }
+                Way::Find => store.gather_by_find("_id", chunk).await?.bundles,
             };
             ensure!(
                 bundles.len() == orders,

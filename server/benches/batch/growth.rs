@@ -1,16 +1,21 @@
-//! Growth: ten times the orders in one batch, and a second batch that finds nothing new.
+//! Growth: ten times the orders in one batch, a second batch that finds nothing new, and raw inserts of as many documents.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use crate::{
+    contest::Rates,
     options::Size,
-    platform::Platform,
+    peers,
+    platform::{Cost, Platform},
     process::{self, Batch},
     verdict::{at_least, at_most, each, median},
 };
 
-/// Archives a large platform once, then runs the batch again; `small` is the rate of the small one.
-pub(crate) async fn measure(platform: &Platform, size: &Size, small: f64) -> Result<()> {
+/// Archives a large platform once, runs the batch again, and inserts what it archived by itself; `small` are the rates of the
+/// small platform, if they were measured.
+pub(crate) async fn measure(platform: &Platform, size: &Size, small: Option<&Rates>) -> Result<()> {
     let orders = platform.delivered;
     platform.empty_archive().await?;
     let (first, first_cost) = platform.costing(process::batch(platform)).await?;
@@ -31,32 +36,66 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: f64) -> Res
         second.duplicates
     );
     let written = platform.writes_to_archive().await? - writes;
+    let insert = raw_insert(platform, 1).await?;
+    let inserts = raw_insert(platform, 4).await?;
 
     println!("\n### The batch of {orders} orders, and a second one\n");
-    println!("| batch | orders/s | mongod µs/order | client µs/order | peak MiB | others |");
-    println!("|---|---:|---:|---:|---:|---:|");
-    for (name, batch, cost) in [
-        ("all new", &first, first_cost),
-        ("nothing new", &second, second_cost),
-    ] {
+    println!(
+        "| what | orders/s | time an order takes, × among {} | mongod µs/order | client µs/order | peak MiB | others |",
+        size.orders
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    let row = |name: &str, took: Duration, before: Option<f64>, cost: Cost, peak: Option<f64>| {
+        let rate = orders as f64 / took.as_secs_f64();
         println!(
-            "| {name} | {:.0} | {:.1} | {:.1} | {:.0} | {:.0} % |",
-            rate(batch, orders),
+            "| {name} | {rate:.0} | {} | {:.1} | {:.1} | {} | {:.0} % |",
+            before.map_or(String::new(), |before| format!("{:.2}", before / rate)),
             each(cost.mongod, orders),
             each(cost.client, orders),
-            batch.peak,
+            peak.map_or(String::new(), |peak| format!("{peak:.0}")),
             cost.others * 100.0,
         );
-    }
+    };
+    let archd = small.map(|small| small.archd);
+    row(
+        "`archd batch`, all new",
+        first.duration,
+        archd,
+        first_cost,
+        Some(first.peak),
+    );
+    row(
+        "`archd batch`, nothing new",
+        second.duration,
+        None,
+        second_cost,
+        Some(second.peak),
+    );
+    row(
+        "raw insert, one at a time",
+        insert.took,
+        small.map(|small| small.insert),
+        insert,
+        None,
+    );
+    row(
+        "raw insert, four in flight",
+        inserts.took,
+        small.map(|small| small.inserts),
+        inserts,
+        None,
+    );
     let (early, late) = (resident(&first, 1), resident(&first, 3));
     println!(
         "\nMemory of the first: {early:.0} MiB in its second quarter, {late:.0} MiB in its last (medians).\n"
     );
-    at_most(
-        &format!("times the time an order takes among {}", size.orders),
-        small / rate(&first, orders),
-        1.3,
-    );
+    if let Some(small) = archd {
+        at_most(
+            &format!("times the time an order takes among {}", size.orders),
+            small / rate(&first, orders),
+            1.3,
+        );
+    }
     at_most("MiB at most while archiving", first.peak, 150.0);
     at_most(
         "times the memory of the second quarter in the last",
@@ -74,6 +113,14 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: f64) -> Res
         0.0,
     );
     Ok(())
+}
+
+/// What it costs to insert the archived documents, and nothing else.
+async fn raw_insert(platform: &Platform, in_flight: usize) -> Result<Cost> {
+    let finished = platform.archived_documents().await?;
+    platform.empty_archive().await?;
+    let insert = peers::insert::archive(&platform.database, &finished, in_flight);
+    Ok(platform.costing(insert).await?.1)
 }
 
 fn rate(batch: &Batch, orders: usize) -> f64 {

@@ -31,6 +31,7 @@ mod verdict;
 
 use anyhow::Result;
 use bson::doc;
+use options::Part;
 use platform::Platform;
 
 /// The storage engine's cache, in gigabytes: enough for the million orders and their archive, as in production.
@@ -49,14 +50,26 @@ async fn main() -> Result<()> {
         size.seed,
     );
 
-    let platform = Platform::sow(&set, size.seed, size.orders).await?;
-    let rates = contest::hold(&platform, &size).await?;
-    callers::serve(&platform, &size, rates.brief).await?;
-    gathering::compare(&platform, &size).await?;
-    platform.close().await?;
-    if let Some(orders) = size.grown {
-        let grown = Platform::sow(&set, size.seed, orders).await?;
-        growth::measure(&grown, &size, rates.archd).await?;
+    let mut rates = None;
+    if [Part::Contest, Part::Callers, Part::Gathering]
+        .iter()
+        .any(|part| size.has(*part))
+    {
+        let platform = Platform::sow(&set, size.seed, size.orders).await?;
+        if size.has(Part::Contest) {
+            rates = Some(contest::hold(&platform, &size).await?);
+        }
+        if size.has(Part::Callers) {
+            callers::serve(&platform, &size, rates.as_ref()).await?;
+        }
+        if size.has(Part::Gathering) {
+            gathering::compare(&platform, &size).await?;
+        }
+        platform.close().await?;
+    }
+    if size.has(Part::Million) {
+        let grown = Platform::sow(&set, size.seed, size.grown).await?;
+        growth::measure(&grown, &size, rates.as_ref()).await?;
     }
     Ok(())
 }

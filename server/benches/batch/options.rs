@@ -2,10 +2,25 @@
 
 use std::{env, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// The batch beside its peers.
+    Contest,
+    /// `ArchiveOrder`, with one caller and with many.
+    Callers,
+    /// The two ways to gather.
+    Gathering,
+    /// The batch of a million orders, and a second one.
+    Million,
+}
 
 /// How much is measured.
 pub(crate) struct Size {
+    /// What is measured at all.
+    pub(crate) parts: Vec<Part>,
     /// Where the orders come from.
     pub(crate) seed: u64,
     /// Delivered orders that the contenders archive.
@@ -16,8 +31,15 @@ pub(crate) struct Size {
     pub(crate) rounds: usize,
     /// How long callers call, and either way of gathering is tried, in each round.
     pub(crate) span: Duration,
-    /// Delivered orders of the large batch, unless it is left out.
-    pub(crate) grown: Option<usize>,
+    /// Delivered orders of the large batch.
+    pub(crate) grown: usize,
+}
+
+impl Size {
+    /// Whether a part is measured.
+    pub(crate) fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
 }
 
 /// Measures the batch beside its peers.
@@ -29,9 +51,9 @@ struct Arguments {
     /// Rounds of the contest
     #[arg(long, default_value_t = 3, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100))]
     rounds: usize,
-    /// Leave the batch of a million orders out
-    #[arg(long)]
-    no_million: bool,
+    /// Measure nothing but this, or these
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
+    only: Vec<Part>,
     /// What the orders are made up from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -48,21 +70,23 @@ pub(crate) fn read() -> Size {
         .any(|argument| ["--bench", "--help"].contains(&argument.as_str()))
     {
         return Size {
+            parts: Part::value_variants().to_vec(),
             seed: 1,
             orders: 1_000,
             brief: 100,
             rounds: 1,
             span: Duration::from_millis(100),
-            grown: Some(2_000),
+            grown: 2_000,
         };
     }
     let arguments = Arguments::parse();
     Size {
+        parts: arguments.only,
         seed: arguments.seed,
         orders: arguments.orders,
         brief: arguments.orders.min(5_000),
         rounds: arguments.rounds,
         span: Duration::from_secs(3),
-        grown: (!arguments.no_million).then_some(1_000_000),
+        grown: 1_000_000,
     }
 }

@@ -75,6 +75,8 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
 pub(crate) struct Server {
     /// Where it listens, as a URL.
     pub(crate) address: String,
+    /// Its process.
+    pub(crate) pid: u32,
     _process: Child,
 }
 
@@ -113,6 +115,7 @@ pub(crate) async fn serve(platform: &Platform) -> Result<Server> {
     tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
     Ok(Server {
         address,
+        pid: process.id().context("archd has ended")?,
         _process: process,
     })
 }

@@ -1,12 +1,12 @@
 //! Reading the archive.
 
-use bson::{DateTime, RawDocumentBuf, doc};
+use bson::{DateTime, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{Error, Store, command::joined};
 use crate::domain::{
-    enrich::{DATE_ARCHIVAGE, INCOMPLETE},
+    enrich::{DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
     order::NUMERO,
-    raw::{self, ValueRef},
+    raw::{self, Value, ValueRef, Writer},
 };
 
 /// Which archived orders to list.
@@ -29,6 +29,30 @@ impl Store {
     pub async fn archived_order(&self, numero: &str) -> Result<Option<RawDocumentBuf>, Error> {
         let head = doc! { "find": &self.names.archive, "filter": { NUMERO: { "$eq": numero } }, "limit": 1 };
         Ok(self.find(head, usize::MAX).await?.0.pop())
+    }
+
+    /// The archived orders among those with these numbers: each number, and which fields it misses.
+    pub async fn archived_under(
+        &self,
+        numeros: &[Value],
+    ) -> Result<Vec<(String, Vec<String>)>, Error> {
+        let rows = self
+            .rows_for(NUMERO, numeros, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter)
+                    .document(
+                        "projection",
+                        &rawdoc! { "numero_commande": 1, "missing_fields": 1 },
+                    );
+                joined(&[&command.finish(), &self.by_number_options()])
+            })
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|row| (numero(row).to_owned(), missing_fields(row)))
+            .collect())
     }
 
     /// Archived orders by their number, the highest first: at most `limit`, and about `bytes` of them. The flag says whether more are left.
@@ -87,4 +111,13 @@ pub fn numero(archived: &RawDocumentBuf) -> &str {
     raw::find(archived, NUMERO)
         .and_then(ValueRef::as_str)
         .unwrap_or_default()
+}
+
+/// The fields that an archived order misses.
+pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
+    let list = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
+    list.elements()
+        .filter_map(|element| element.value.as_str())
+        .map(str::to_owned)
+        .collect()
 }

@@ -12,6 +12,7 @@ use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
+    archive::missing_fields,
     command::{document, document_value, field, is_any_of, joined},
     references::{ById, Memory, projection},
 };
@@ -32,8 +33,10 @@ const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "obje
 /// Which orders to gather.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// These orders, by their `_id`.
+    /// The orders with these `_id`s.
     Ids(Vec<Value>),
+    /// The orders with these numbers, which are strings; two orders can share one.
+    Numbers(Vec<Value>),
     /// These orders, read a moment ago, of which the archive holds none; what they refer to may be remembered.
     Read(Vec<Order>, Arc<Memory>),
 }
@@ -50,30 +53,41 @@ pub struct Gathered {
 impl Store {
     /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
     pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
-        match selection {
-            Selection::Ids(ids) if ids.len() <= FEW => match self.gather_by_lookup(ids).await {
-                Ok(bundles) => Ok(Gathered {
-                    bundles,
-                    rest: None,
-                }),
-                // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
-                Err(Error::Refused { .. }) => self.gather_by_find(ids).await,
-                Err(error) => Err(error),
-            },
-            Selection::Ids(ids) => self.gather_by_find(ids).await,
+        let (name, values) = match selection {
+            Selection::Ids(ids) => ("_id", ids),
+            Selection::Numbers(numbers) => (NUMERO, numbers),
             Selection::Read(orders, memory) => {
                 let references = self.references_remembered(orders, memory).await?;
-                Ok(Gathered {
+                return Ok(Gathered {
                     bundles: bundles(orders.clone(), &references, &HashMap::new()),
                     rest: None,
-                })
+                });
+            }
+        };
+        if values.len() <= FEW {
+            match self.gather_by_lookup(name, values).await {
+                Ok(Some(bundles)) => {
+                    return Ok(Gathered {
+                        bundles,
+                        rest: None,
+                    });
+                }
+                // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
+                Ok(None) | Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
+        self.gather_by_find(name, values).await
     }
 
-    /// Gathers with one aggregation.
-    pub async fn gather_by_lookup(&self, ids: &[Value]) -> Result<Vec<Bundle>, Error> {
-        let mut pipeline = vec![field("$match", document_value(&is_any_of("_id", ids)))];
+    /// Gathers with one aggregation the orders that have one of these values in a field, `_id` or the number. None where an
+    /// order refers to an id that several documents have: which of them counts is for the finds to tell.
+    pub async fn gather_by_lookup(
+        &self,
+        name: &str,
+        values: &[Value],
+    ) -> Result<Option<Vec<Bundle>>, Error> {
+        let mut pipeline = vec![field("$match", document_value(&is_any_of(name, values)))];
         let stages = lookup_stages(self);
         pipeline.extend(stages.iter().map(raw_document));
         let mut command = Writer::default();
@@ -84,28 +98,61 @@ impl Store {
         );
         command.document("cursor", &rawdoc! {});
         let command = joined(&[&command.finish(), &self.read_options()]);
-        self.rows(&command)
-            .await?
-            .iter()
-            .map(|row| bundle_of_row(row))
-            .collect()
+        let rows = self.rows(&command).await?;
+        let is_asked_for = asked_for(name, values);
+        let mut bundles = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let order = raw::find(row, "order").ok_or_else(|| {
+                Error::Unusable("the database answered without the order".to_owned())
+            })?;
+            let order = Order::new(document(order)?);
+            if !is_asked_for(&order) {
+                continue;
+            }
+            match bundle_of_row(order, row)? {
+                Some(bundle) => bundles.push(bundle),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(bundles))
     }
 
-    /// Gathers with one `find` for the orders and one for each kind of reference.
-    pub async fn gather_by_find(&self, ids: &[Value]) -> Result<Gathered, Error> {
+    /// Gathers the orders that have one of these values in a field, `_id` or the number, with one `find` for them and one for
+    /// each kind of reference.
+    pub async fn gather_by_find(&self, name: &str, values: &[Value]) -> Result<Gathered, Error> {
         let mut command = Writer::default();
         command
             .string("find", &self.names.orders)
-            .document("filter", &is_any_of("_id", ids))
+            .document("filter", &is_any_of(name, values))
             .int32("batchSize", i32::MAX);
         let command = joined(&[&command.finish(), &self.read_options()]);
         let (documents, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
-        let orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
-        let rest = cut.then(|| Selection::Ids(without(ids, &orders)));
+        let mut orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
+        orders.retain(asked_for(name, values));
+        let rest = match cut {
+            true => Some(Selection::Ids(self.left_out(name, values, &orders).await?)),
+            false => None,
+        };
         let (references, archived) =
             futures::try_join!(self.references(&orders), self.already_archived(&orders))?;
         let bundles = bundles(orders, &references, &archived);
         Ok(Gathered { bundles, rest })
+    }
+
+    /// The `_id`s of what is left to gather after the orders of a cut chunk.
+    async fn left_out(
+        &self,
+        name: &str,
+        values: &[Value],
+        gathered: &[Order],
+    ) -> Result<Vec<Value>, Error> {
+        let mut ids = match name {
+            NUMERO => self.ids_of(values).await?,
+            _ => values.to_vec(),
+        };
+        let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
+        ids.retain(|id| !done.contains(&id.as_ref()));
+        Ok(ids)
     }
 
     /// What the archive holds under the orders' `_id`s.
@@ -153,13 +200,17 @@ fn bundles(
     orders.into_iter().map(bundle).collect()
 }
 
-/// What is left to gather after the orders of a cut chunk.
-fn without(ids: &[Value], gathered: &[Order]) -> Vec<Value> {
-    let done: HashSet<ValueRef<'_>> = gathered.iter().map(Order::id).collect();
-    ids.iter()
-        .filter(|id| !done.contains(&id.as_ref()))
-        .cloned()
-        .collect()
+/// Tells orders that were asked for from others that the database takes for them: to it a list is each of its members, and a
+/// symbol its text, but neither is a number.
+fn asked_for<'v>(name: &str, values: &'v [Value]) -> impl Fn(&Order) -> bool + 'v {
+    let numbers: Option<HashSet<ValueRef<'v>>> =
+        (name == NUMERO).then(|| values.iter().map(Value::as_ref).collect());
+    move |order| match &numbers {
+        Some(numbers) => order
+            .get(NUMERO)
+            .is_some_and(|numero| numbers.contains(&numero)),
+        None => true,
+    }
 }
 
 fn archived_projection() -> Document {
@@ -167,16 +218,11 @@ fn archived_projection() -> Document {
 }
 
 fn already_archived(archived: &RawDocument) -> AlreadyArchived {
-    let missing = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
     AlreadyArchived {
         numero: raw::find(archived, NUMERO)
             .and_then(ValueRef::as_str)
             .map(str::to_owned),
-        missing: missing
-            .elements()
-            .filter_map(|element| element.value.as_str())
-            .map(str::to_owned)
-            .collect(),
+        missing: missing_fields(archived),
     }
 }
 
@@ -195,20 +241,27 @@ fn lookup_stages(store: &Store) -> Vec<Document> {
         );
     }
     let mut stages = vec![doc! { "$project": wrap }];
+    // What is joined is cut down afterwards, once for all: a pipeline of its own in each `$lookup` costs several times as much.
+    let mut needed = doc! { "order": 1 };
+    let mut join = |from: &str, local: &str, foreign: &str, into: String, projection: Document| {
+        stages.push(doc! { "$lookup": { "from": from, "localField": local, "foreignField": foreign, "as": &into } });
+        needed.insert(into, projection);
+    };
     for reference in Reference::ALL {
-        let id = reference.id_field();
-        stages.push(doc! { "$lookup": {
-            "from": store.names.of(reference), "localField": key_name(reference), "foreignField": id, "as": joined_name(reference),
-            "pipeline": [
-                { "$match": { "$expr": is_id(&format!("${id}")) } },
-                { "$sort": { "_id": 1 } }, { "$limit": 1 }, { "$project": projection(reference) },
-            ],
-        } });
+        let local = key_name(reference);
+        let (from, id) = (store.names.of(reference), reference.id_field());
+        let mut needed = projection(reference);
+        needed.remove("_id");
+        join(from, &local, id, joined_name(reference), needed);
     }
-    stages.push(doc! { "$lookup": {
-        "from": &store.names.archive, "localField": "order._id", "foreignField": "_id", "as": "archived",
-        "pipeline": [{ "$project": archived_projection() }],
-    } });
+    join(
+        &store.names.archive,
+        "order._id",
+        "_id",
+        "archived".to_owned(),
+        archived_projection(),
+    );
+    stages.push(doc! { "$project": needed });
     stages
 }
 
@@ -220,25 +273,35 @@ fn joined_name(reference: Reference) -> String {
     format!("joined{}", reference as usize)
 }
 
-fn bundle_of_row(row: &RawDocument) -> Result<Bundle, Error> {
-    let first = |name: &str| {
-        raw::find(row, name)
-            .and_then(|list| list.elements().next())
-            .map(|element| document(element.value))
-            .transpose()
-    };
-    let order = raw::find(row, "order")
-        .ok_or_else(|| Error::Unusable("the database answered without the order".to_owned()))?;
-    let [client, livreur, restaurant, menu] =
-        Reference::ALL.map(|reference| first(&joined_name(reference)));
-    Ok(Bundle {
-        order: Order::new(document(order)?),
-        references: [
-            client?.map(Arc::new),
-            livreur?.map(Arc::new),
-            restaurant?.map(Arc::new),
-            menu?.map(Arc::new),
-        ],
-        archived: first("archived")?.map(|archived| already_archived(&archived)),
-    })
+/// None when several documents have the id of a reference.
+fn bundle_of_row(order: Order, row: &RawDocument) -> Result<Option<Bundle>, Error> {
+    let joined = |name: &str| raw::find(row, name).unwrap_or(ValueRef::NULL).elements();
+    let mut references = [None, None, None, None];
+    for reference in Reference::ALL {
+        let id = reference.id_field();
+        let key = order.get(id).and_then(JoinKey::of);
+        // A document whose id is a list is joined by each of its members; it is nobody's id.
+        let is_it = |candidate: &RawDocumentBuf| {
+            key.is_some() && raw::find(candidate, id).and_then(JoinKey::of) == key
+        };
+        for candidate in joined(&joined_name(reference)) {
+            let candidate = document(candidate.value)?;
+            if is_it(&candidate)
+                && references[reference as usize]
+                    .replace(Arc::new(candidate))
+                    .is_some()
+            {
+                return Ok(None);
+            }
+        }
+    }
+    let archived = joined("archived").next();
+    let archived = archived
+        .map(|archived| document(archived.value))
+        .transpose()?;
+    Ok(Some(Bundle {
+        order,
+        references,
+        archived: archived.map(|archived| already_archived(&archived)),
+    }))
 }

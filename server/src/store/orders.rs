@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{
     near_miss::is_near_miss,
     order::{NUMERO, STATUS},
-    raw::{self, Value, ValueRef},
+    raw::{self, Value, ValueRef, Writer},
 };
 
 /// A status that looks like the delivered one and is not.
@@ -31,18 +31,19 @@ const EXAMPLES: usize = 3;
 
 impl Store {
     /// The `_id`s of the orders with these numbers. Two orders can share a number.
-    pub async fn ids_of(&self, numeros: &[String]) -> Result<Vec<(String, Value)>, Error> {
-        let head = doc! { "find": &self.names.orders, "filter": { NUMERO: { "$in": numeros } }, "projection": { NUMERO: 1 } };
-        let head = RawDocumentBuf::try_from(&head).expect("numbers are strings");
-        let rows = self.rows(&joined(&[&head, &self.read_options()])).await?;
-        // A list of numbers matches each of its members; it is nobody's number.
-        let pair = |row: &RawDocumentBuf| {
-            Some((
-                raw::find(row, NUMERO)?.as_str()?.to_owned(),
-                raw::find(row, "_id")?.to_owned(),
-            ))
-        };
-        Ok(rows.iter().filter_map(pair).collect())
+    pub(super) async fn ids_of(&self, numeros: &[Value]) -> Result<Vec<Value>, Error> {
+        let rows = self
+            .rows_for(NUMERO, numeros, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.orders)
+                    .document("filter", filter)
+                    .document("projection", &rawdoc! { "_id": 1 });
+                joined(&[&command.finish(), &self.read_options()])
+            })
+            .await?;
+        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(ValueRef::to_owned);
+        Ok(rows.iter().filter_map(id).collect())
     }
 
     /// About how many orders are delivered now, all of them or those with an earlier `date_commande`.
@@ -109,7 +110,7 @@ impl Store {
 
 /// A value decoded; null where it holds text that is not UTF-8, which resembles nothing.
 fn bson_of(value: ValueRef<'_>) -> Bson {
-    let mut writer = raw::Writer::default();
+    let mut writer = Writer::default();
     writer.value("v", value);
     bson::Document::try_from(writer.finish().as_ref())
         .ok()

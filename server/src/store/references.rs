@@ -20,11 +20,13 @@ use crate::domain::{
 pub(super) type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
 
 /// How long a document is remembered: an order may be archived with a name that was changed so shortly before.
-const FRESH: Duration = Duration::from_secs(5);
-/// How many bytes of documents are remembered at most.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const FRESH: Duration = Duration::from_secs(60);
+/// How many bytes are remembered at most; what does not fit is read for every page. Two hundred thousand clients fit.
+const MOST_BYTES: usize = 56 * 1024 * 1024;
+/// What a document takes besides its own bytes: its key, its place in the table while that is half empty, and the allocator's share.
+const OVERHEAD: usize = 200;
 
-/// Documents read a moment ago, so that a batch reads a restaurant once and not for every page. That somebody is absent is never
+/// Documents read a moment ago, so that a batch reads a client once and not for every page. That somebody is absent is never
 /// remembered: who is added while the batch runs is found.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -52,7 +54,7 @@ impl Memory {
     /// Takes what is known out of what is wanted.
     fn recall(&self, reference: Reference, wanted: &mut HashMap<JoinKey, Value>) -> ById {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.since.elapsed() > FRESH || known.bytes > MOST_BYTES {
+        if known.since.elapsed() > FRESH {
             *known = Known::default();
         }
         let documents = &known.documents[reference as usize];
@@ -67,7 +69,11 @@ impl Memory {
     fn remember(&self, reference: Reference, found: &ById) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, document) in found {
-            known.bytes += document.as_bytes().len();
+            let bytes = document.as_bytes().len() + OVERHEAD;
+            if known.bytes + bytes > MOST_BYTES {
+                return;
+            }
+            known.bytes += bytes;
             known.documents[reference as usize].insert(key.clone(), document.clone());
         }
     }

@@ -4,7 +4,10 @@ use std::env;
 
 use archd::{
     config::Config,
-    domain::raw::{self, Value},
+    domain::{
+        order::Bundle,
+        raw::{self, Value},
+    },
     store::Store,
 };
 use bson::{Binary, Bson, Document, doc, oid::ObjectId, spec::BinarySubtype};
@@ -187,22 +190,34 @@ async fn both_ways_of_gathering_find_the_same() {
         if with_indexes {
             store.create_absent_indexes().await.unwrap();
         }
-        let by_id = |bundle: &archd::domain::order::Bundle| bundle.order.id().bytes.to_vec();
-        let mut by_lookup = store.gather_by_lookup(&ids).await.unwrap();
-        let mut by_find = store.gather_by_find(&ids).await.unwrap().bundles;
-        by_lookup.sort_by_key(by_id);
+        let by_id = |bundle: &Bundle| bundle.order.id().bytes.to_vec();
+        let mut by_find = store.gather_by_find("_id", &ids).await.unwrap().bundles;
         by_find.sort_by_key(by_id);
-        assert_eq!(
-            (by_lookup.len(), by_find.len()),
-            (ORDERS, ORDERS),
-            "SEED={seed}"
-        );
-        for (by_lookup, by_find) in by_lookup.iter().zip(&by_find) {
-            assert_eq!(
-                by_lookup, by_find,
-                "SEED={seed}, with indexes: {with_indexes}"
-            );
+        assert_eq!(by_find.len(), ORDERS, "SEED={seed}");
+        let mut undecided = 0;
+        for expected in &by_find {
+            let order = &expected.order;
+            for name in ["_id", "numero_commande"] {
+                let value = [order.get(name).unwrap().to_owned()];
+                match store.gather_by_lookup(name, &value).await.unwrap() {
+                    Some(bundles) => assert_eq!(
+                        bundles,
+                        std::slice::from_ref(expected),
+                        "SEED={seed}, by {name}, with indexes: {with_indexes}"
+                    ),
+                    None => undecided += 1,
+                }
+                if name != "_id" {
+                    let bundles = store.gather_by_find(name, &value).await.unwrap().bundles;
+                    assert_eq!(bundles, std::slice::from_ref(expected), "SEED={seed}");
+                }
+            }
         }
+        assert!(
+            (1..2 * ORDERS).contains(&undecided),
+            "SEED={seed}: {undecided} of {} lookups left the choice to the finds",
+            2 * ORDERS
+        );
         let joined = by_find
             .iter()
             .flat_map(|bundle| &bundle.references)
