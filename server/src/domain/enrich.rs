@@ -56,7 +56,7 @@ impl ArchiveDocument {
 }
 
 /// Adds the fields and the stamp to an order, every field of which stays as it is.
-pub fn enrich(order: &Order, fields: &Fields, stamp: &Stamp) -> ArchiveDocument {
+pub fn enrich(order: &Order, fields: &Fields<'_>, stamp: &Stamp) -> ArchiveDocument {
     let mut archive = Writer::with_capacity(order.size() + 512);
     let mut displaced: Vec<Value> = Vec::new();
     for (at, element) in raw::elements(order.document().as_bytes()).enumerate() {
@@ -66,8 +66,8 @@ pub fn enrich(order: &Order, fields: &Fields, stamp: &Stamp) -> ArchiveDocument 
             archive.value(element.key, element.value);
         }
     }
-    for (field, value) in Field::ENRICHED.iter().zip(&fields.values) {
-        archive.value(field.name(), value.as_ref());
+    for (field, content) in Field::ENRICHED.iter().zip(&fields.values) {
+        archive.value(field.name(), content.value());
     }
     archive.bool(INCOMPLETE, !fields.missing.is_empty());
     let missing: Vec<Value> = fields
@@ -158,6 +158,7 @@ fn entry_field<'a>(entry: ValueRef<'a>, name: &str) -> Option<ValueRef<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::judge::Content;
     use bson::{Bson, Document, doc};
 
     fn stamp() -> Stamp {
@@ -167,7 +168,7 @@ mod tests {
         }
     }
 
-    fn fields() -> Fields {
+    fn fields() -> Fields<'static> {
         let values = [
             "Zoé Martin",
             "zoe@example.fr",
@@ -175,10 +176,10 @@ mod tests {
             "Le Bistrot",
             "Menu du jour",
         ]
-        .map(Value::string);
+        .map(|text| Content::Made(Value::string(text)));
         let [a, b, c, d, e] = values;
         Fields {
-            values: [a, b, c, d, e, ValueRef::NULL.to_owned()],
+            values: [a, b, c, d, e, Content::Found(ValueRef::NULL)],
             missing: vec![Field::PrixMenu],
         }
     }

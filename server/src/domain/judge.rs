@@ -56,20 +56,11 @@ impl Field {
     }
 
     /// What the field is to hold in the archive, null when nothing is known.
-    fn of(self, bundle: &Bundle) -> Value {
+    fn of(self, bundle: &Bundle) -> Content<'_> {
         let referred = |reference, field| {
-            bundle
-                .referred(reference, field)
-                .unwrap_or(ValueRef::NULL)
-                .to_owned()
+            Content::Found(bundle.referred(reference, field).unwrap_or(ValueRef::NULL))
         };
-        let carried = || {
-            bundle
-                .order
-                .get(self.name())
-                .unwrap_or(ValueRef::NULL)
-                .to_owned()
-        };
+        let carried = || Content::Found(bundle.order.get(self.name()).unwrap_or(ValueRef::NULL));
         match self {
             Field::NomClient => full_name(bundle, Reference::Client).unwrap_or_else(carried),
             Field::NomLivreur => full_name(bundle, Reference::Livreur).unwrap_or_else(carried),
@@ -83,22 +74,45 @@ impl Field {
 }
 
 /// "Prénom Nom", or the one of them that there is. A part that is blank or no string counts as absent.
-fn full_name(bundle: &Bundle, reference: Reference) -> Option<Value> {
+fn full_name(bundle: &Bundle, reference: Reference) -> Option<Content<'_>> {
     let part = |field| {
-        let text = bundle.referred(reference, field)?.as_str()?;
-        (!text.trim().is_empty()).then_some(text)
+        let value = bundle.referred(reference, field)?;
+        let text = value.as_str()?;
+        (!text.trim().is_empty()).then_some((text, value))
     };
     match (part("Prénom"), part("Nom")) {
-        (Some(first), Some(last)) => Some(Value::string(&format!("{first} {last}"))),
-        (one, other) => one.or(other).map(Value::string),
+        (Some((first, _)), Some((last, _))) => {
+            let name = [first, " ", last].concat();
+            Some(Content::Made(Value::string(&name)))
+        }
+        (one, other) => one.or(other).map(|(_, value)| Content::Found(value)),
+    }
+}
+
+/// What a field of the archive is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'b> {
+    /// A value of the bundle.
+    Found(ValueRef<'b>),
+    /// A value that is in none of its documents.
+    Made(Value),
+}
+
+impl Content<'_> {
+    /// A view of the value.
+    pub fn value(&self) -> ValueRef<'_> {
+        match self {
+            Content::Found(value) => *value,
+            Content::Made(value) => value.as_ref(),
+        }
     }
 }
 
 /// The values that enrichment adds to an order, and what is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fields {
+pub struct Fields<'b> {
     /// The values, in the order of [`Field::ENRICHED`].
-    pub values: [Value; 6],
+    pub values: [Content<'b>; 6],
     /// Which of the eight fields are null or absent.
     pub missing: Vec<Field>,
 }
@@ -147,7 +161,7 @@ pub struct Refusal {
 
 /// What is to become of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<'b> {
     /// Its status is not the delivered one: it is left alone.
     NotDelivered,
     /// The archive holds it already, with these fields missing.
@@ -155,11 +169,11 @@ pub enum Verdict {
     /// It can't be archived and goes to quarantine.
     Quarantine(Refusal),
     /// It goes to the archive, with these fields added.
-    Archive(Fields),
+    Archive(Fields<'b>),
 }
 
 /// Decides what is to become of an order. `delivered` is the exact status of a delivered order.
-pub fn judge(bundle: &Bundle, delivered: &str) -> Verdict {
+pub fn judge<'b>(bundle: &'b Bundle, delivered: &str) -> Verdict<'b> {
     let order = &bundle.order;
     if order.get(STATUS).and_then(ValueRef::as_str) != Some(delivered) {
         return Verdict::NotDelivered;
@@ -191,19 +205,19 @@ pub fn judge(bundle: &Bundle, delivered: &str) -> Verdict {
     }
 }
 
-fn fields(bundle: &Bundle) -> Fields {
+fn fields(bundle: &Bundle) -> Fields<'_> {
     let values = Field::ENRICHED.map(|field| field.of(bundle));
     let carried = [Field::CoutCommande, Field::DateCommande];
     let enriched = Field::ENRICHED
         .iter()
         .zip(&values)
-        .filter(|(_, value)| value.as_ref().is_null())
+        .filter(|(_, content)| content.value().is_null())
         .map(|(field, _)| *field);
     let missing = enriched
         .chain(
             carried
                 .into_iter()
-                .filter(|field| field.of(bundle).as_ref().is_null()),
+                .filter(|field| field.of(bundle).value().is_null()),
         )
         .collect();
     Fields { values, missing }
@@ -249,7 +263,7 @@ mod tests {
                     .iter()
                     .map(|value| {
                         let mut writer = crate::domain::raw::Writer::default();
-                        writer.value("v", value.as_ref());
+                        writer.value("v", value.value());
                         Document::try_from(writer.finish().as_ref())
                             .unwrap()
                             .remove("v")

@@ -57,16 +57,18 @@ impl Reference {
     }
 }
 
-/// An order, as its bytes in the database.
+/// An order, as its bytes in the database. Clones share them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    document: RawDocumentBuf,
+    document: Arc<RawDocumentBuf>,
 }
 
 impl Order {
     /// Wraps a document of the orders' collection.
     pub fn new(document: RawDocumentBuf) -> Order {
-        Order { document }
+        Order {
+            document: Arc::new(document),
+        }
     }
 
     /// The order's bytes.

@@ -159,11 +159,11 @@ impl Store {
         &self,
         head: &RawDocument,
         list: &str,
-        members: &[RawDocumentBuf],
+        members: &[impl AsRef<RawDocument>],
     ) -> RawDocumentBuf {
         let size: usize = members
             .iter()
-            .map(|member| member.as_bytes().len() + 16)
+            .map(|member| member.as_ref().as_bytes().len() + 16)
             .sum();
         let mut command = Writer::with_capacity(size + COMMAND_OVERHEAD);
         for element in elements(head.as_bytes()) {
@@ -171,10 +171,7 @@ impl Store {
         }
         command.array(
             list,
-            members.iter().map(|member| ValueRef {
-                kind: kind::DOCUMENT,
-                bytes: member.as_bytes(),
-            }),
+            members.iter().map(|member| document_value(member.as_ref())),
         );
         command
             .bool("ordered", false)
@@ -292,8 +289,8 @@ pub(super) fn write_concern() -> RawDocumentBuf {
 }
 
 /// Cuts a list of documents into parts that each fit one command.
-pub(super) fn split_documents(documents: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
-    split(documents, |document| document.as_bytes().len())
+pub(super) fn split_documents<D: AsRef<RawDocument>>(documents: &[D]) -> Vec<&[D]> {
+    split(documents, |document| document.as_ref().as_bytes().len())
 }
 
 /// Cuts a list into parts that each fit one command; `bytes` says how many a member takes.

@@ -14,7 +14,7 @@ use super::{
     Error, Store,
     archive::missing_fields,
     command::{document, document_value, field, is_any_of, joined},
-    references::{ById, Memory, projection},
+    references::{Column, Memory, projection},
 };
 use crate::domain::{
     enrich::MISSING_FIELDS,
@@ -57,9 +57,9 @@ impl Store {
             Selection::Ids(ids) => ("_id", ids),
             Selection::Numbers(numbers) => (NUMERO, numbers),
             Selection::Read(orders, memory) => {
-                let references = self.references_remembered(orders, memory).await?;
+                let references = self.references(orders, memory).await?;
                 return Ok(Gathered {
-                    bundles: bundles(orders.clone(), &references, &HashMap::new()),
+                    bundles: bundles(orders.clone(), references, &HashMap::new()),
                     rest: None,
                 });
             }
@@ -133,9 +133,13 @@ impl Store {
             true => Some(Selection::Ids(self.left_out(name, values, &orders).await?)),
             false => None,
         };
-        let (references, archived) =
-            futures::try_join!(self.references(&orders), self.already_archived(&orders))?;
-        let bundles = bundles(orders, &references, &archived);
+        // Nothing is remembered: callers may have changed a name just now.
+        let memory = Memory::default();
+        let (references, archived) = futures::try_join!(
+            self.references(&orders, &memory),
+            self.already_archived(&orders)
+        )?;
+        let bundles = bundles(orders, references, &archived);
         Ok(Gathered { bundles, rest })
     }
 
@@ -185,19 +189,19 @@ pub(super) fn raw_document(document: &Document) -> RawDocumentBuf {
 /// Joins orders with the documents that they refer to and with their places in the archive.
 fn bundles(
     orders: Vec<Order>,
-    references: &[ById],
+    mut references: Vec<Column>,
     archived: &HashMap<Value, AlreadyArchived>,
 ) -> Vec<Bundle> {
-    let bundle = |order: Order| Bundle {
-        references: Reference::ALL.map(|reference| {
-            references[reference as usize]
-                .get(&JoinKey::of(order.get(reference.id_field())?)?)
-                .cloned()
-        }),
-        archived: archived.get(&order.id().to_owned()).cloned(),
+    let place = |order: &Order| match archived.is_empty() {
+        true => None,
+        false => archived.get(&order.id().to_owned()).cloned(),
+    };
+    let bundle = |(at, order): (usize, Order)| Bundle {
+        references: Reference::ALL.map(|reference| references[reference as usize][at].take()),
+        archived: place(&order),
         order,
     };
-    orders.into_iter().map(bundle).collect()
+    orders.into_iter().enumerate().map(bundle).collect()
 }
 
 /// Tells orders that were asked for from others that the database takes for them: to it a list is each of its members, and a

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,11 +13,15 @@ use super::{Error, Store, command::joined, gather::raw_document};
 use crate::domain::{
     join_key::JoinKey,
     order::{Order, Reference},
-    raw::{self, Value, Writer},
+    raw::{self, Value, ValueRef, Writer},
 };
 
 /// Documents that orders refer to, by their ids.
-pub(super) type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
+type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
+/// For each of some orders the document of one kind that it refers to; none where its id points at nobody.
+pub(super) type Column = Vec<Option<Arc<RawDocumentBuf>>>;
+/// Ids, each by its key.
+type Wanted<'o> = HashMap<&'o JoinKey, ValueRef<'o>>;
 
 /// How long a document is remembered: an order may be archived with a name that was changed so shortly before.
 const FRESH: Duration = Duration::from_secs(60);
@@ -51,23 +55,19 @@ impl Default for Known {
 }
 
 impl Memory {
-    /// Takes what is known out of what is wanted.
-    fn recall(&self, reference: Reference, wanted: &mut HashMap<JoinKey, Value>) -> ById {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The documents with these keys, as far as they are known.
+    fn recall(&self, reference: Reference, keys: &[Option<JoinKey>]) -> Column {
+        let mut known = self.known();
         if known.since.elapsed() > FRESH {
             *known = Known::default();
         }
         let documents = &known.documents[reference as usize];
-        let recalled: ById = wanted
-            .keys()
-            .filter_map(|key| Some((key.clone(), documents.get(key)?.clone())))
-            .collect();
-        wanted.retain(|key, _| !recalled.contains_key(key));
-        recalled
+        let recalled = keys.iter().map(|key| documents.get(key.as_ref()?).cloned());
+        recalled.collect()
     }
 
     fn remember(&self, reference: Reference, found: &ById) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         for (key, document) in found {
             let bytes = document.as_bytes().len() + OVERHEAD;
             if known.bytes + bytes > MOST_BYTES {
@@ -77,38 +77,57 @@ impl Memory {
             known.documents[reference as usize].insert(key.clone(), document.clone());
         }
     }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Store {
-    /// The documents that the orders refer to, of all kinds.
-    pub(super) async fn references(&self, orders: &[Order]) -> Result<Vec<ById>, Error> {
-        self.references_remembered(orders, &Memory::default()).await
-    }
-
-    /// Like [`Store::references`], with the help of a memory.
-    pub(super) async fn references_remembered(
+    /// The documents that the orders refer to: a column for each kind.
+    pub(super) async fn references(
         &self,
         orders: &[Order],
         memory: &Memory,
-    ) -> Result<Vec<ById>, Error> {
-        let of_kind = async |reference: Reference| {
-            let mut wanted = wanted(reference, orders);
-            let mut documents = memory.recall(reference, &mut wanted);
+    ) -> Result<Vec<Column>, Error> {
+        let columns = Reference::ALL.map(|reference| self.column(reference, orders, memory));
+        try_join_all(columns).await
+    }
+
+    async fn column(
+        &self,
+        reference: Reference,
+        orders: &[Order],
+        memory: &Memory,
+    ) -> Result<Column, Error> {
+        let ids = || orders.iter().map(|order| order.get(reference.id_field()));
+        let keys: Vec<Option<JoinKey>> = ids().map(|id| JoinKey::of(id?)).collect();
+        let mut column = memory.recall(reference, &keys);
+        // Equal ids once.
+        let mut wanted: Wanted<'_> = HashMap::new();
+        for ((id, key), known) in ids().zip(&keys).zip(&column) {
+            if let (Some(id), Some(key), None) = (id, key, known) {
+                wanted.entry(key).or_insert(id);
+            }
+        }
+        if !wanted.is_empty() {
             let found = self.references_of(reference, &wanted).await?;
             memory.remember(reference, &found);
-            documents.extend(found);
-            Ok(documents)
-        };
-        try_join_all(Reference::ALL.map(of_kind)).await
+            for (place, key) in column.iter_mut().zip(&keys) {
+                let found = || found.get(key.as_ref()?).cloned();
+                *place = place.take().or_else(found);
+            }
+        }
+        Ok(column)
     }
 
     /// The documents of one kind that have these ids.
     async fn references_of(
         &self,
         reference: Reference,
-        wanted: &HashMap<JoinKey, Value>,
+        wanted: &Wanted<'_>,
     ) -> Result<ById, Error> {
-        let ids: Vec<Value> = wanted.values().cloned().collect();
+        let ids: Vec<Value> = wanted.values().copied().map(ValueRef::to_owned).collect();
         let rows = self
             .rows_for(reference.id_field(), &ids, |filter| {
                 self.reference_command(reference, filter, None)
@@ -126,9 +145,9 @@ impl Store {
         }
         for key in ambiguous {
             let first = rawdoc! { "sort": { "_id": 1 } };
-            let id = std::slice::from_ref(&wanted[&key]);
+            let id = [wanted[&key].to_owned()];
             let rows = self
-                .rows_for(reference.id_field(), id, |filter| {
+                .rows_for(reference.id_field(), &id, |filter| {
                     self.reference_command(reference, filter, Some(&first))
                 })
                 .await?;
@@ -161,20 +180,6 @@ impl Store {
             &self.read_options(),
         ])
     }
-}
-
-/// The ids of one kind in the orders; equal ones once.
-fn wanted(reference: Reference, orders: &[Order]) -> HashMap<JoinKey, Value> {
-    let mut wanted = HashMap::new();
-    for id in orders
-        .iter()
-        .filter_map(|order| order.get(reference.id_field()))
-    {
-        if let Some(key) = JoinKey::of(id) {
-            wanted.entry(key).or_insert_with(|| id.to_owned());
-        }
-    }
-    wanted
 }
 
 pub(super) fn projection(reference: Reference) -> Document {

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use bson::{Document, RawDocumentBuf, rawdoc};
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
 use tokio::time::sleep;
 
 use super::{
@@ -95,12 +95,12 @@ impl Store {
             .copied()
             .filter(|index| outcomes[*index].is_none())
             .collect();
-        let bytes: Vec<RawDocumentBuf> = open
+        let bytes: Vec<&RawDocument> = open
             .iter()
-            .map(|index| documents[*index].document.clone())
+            .map(|index| documents[*index].document.as_ref())
             .collect();
         let mut collided = Vec::new();
-        let mut parts: VecDeque<(&[usize], &[RawDocumentBuf])> = VecDeque::new();
+        let mut parts: VecDeque<(&[usize], &[&RawDocument])> = VecDeque::new();
         let mut start = 0;
         for part in split_documents(&bytes) {
             parts.push_back((&open[start..start + part.len()], part));
