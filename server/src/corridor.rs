@@ -19,6 +19,7 @@ use crate::{
         Error, Store,
         gather::{Gathered, Selection},
         json,
+        near_misses::looks_delivered,
         quarantine::entry_id,
         write::Written,
     },
@@ -53,8 +54,13 @@ pub enum Outcome {
     Archived(Vec<String>),
     /// The archive held it already, with these fields missing.
     Duplicate(Vec<String>),
-    /// Its status is this one, so it was left alone.
-    NotDelivered(String),
+    /// Its status is another one, so it was left alone.
+    NotDelivered {
+        /// The status, as Extended JSON.
+        status: String,
+        /// Whether it only looks like the delivered one.
+        near_miss: bool,
+    },
     /// It can't be archived and is in quarantine.
     Quarantined {
         /// Name of the entry.
@@ -220,9 +226,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The counts of those orders that need no writing.
-    pub(crate) fn settled_counts(&self) -> Counts {
-        sum(&self.settled)
+    /// What became of those orders that need no writing.
+    pub(crate) fn settled(&self) -> &[Passed] {
+        &self.settled
     }
 }
 
@@ -244,7 +250,7 @@ pub(crate) fn prepare(bundles: Vec<Bundle>, delivered: &str, stamp: &Stamp) -> P
                 .push(pass(&bundle, Outcome::Duplicate(missing))),
             Verdict::NotDelivered => prepared
                 .settled
-                .push(pass(&bundle, Outcome::NotDelivered(status_of(&bundle)))),
+                .push(pass(&bundle, not_delivered(&bundle, delivered))),
         }
     }
     prepared
@@ -258,8 +264,12 @@ fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
     }
 }
 
-fn status_of(bundle: &Bundle) -> String {
-    json::shown(bundle.order.get(STATUS).unwrap_or(ValueRef::NULL), 64)
+fn not_delivered(bundle: &Bundle, delivered: &str) -> Outcome {
+    let status = bundle.order.get(STATUS).unwrap_or(ValueRef::NULL);
+    Outcome::NotDelivered {
+        status: json::shown(status, 256),
+        near_miss: looks_delivered(status, delivered),
+    }
 }
 
 fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
@@ -269,7 +279,8 @@ fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
     })
 }
 
-fn sum(passed: &[Passed]) -> Counts {
+/// Counts what became of orders.
+pub(crate) fn sum(passed: &[Passed]) -> Counts {
     let mut counts = Counts::default();
     for order in passed {
         counts += counted(&order.outcome);
@@ -296,6 +307,6 @@ fn counted(outcome: &Outcome) -> Counts {
             errors: 1,
             ..none
         },
-        Outcome::NotDelivered(_) => none,
+        Outcome::NotDelivered { .. } => none,
     }
 }

@@ -164,7 +164,7 @@ fn values<'n>(numeros: impl IntoIterator<Item = &'n String>) -> Vec<Value> {
 /// Of several orders with one number, the caller hears of the one that most needs a look.
 fn weight(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::NotDelivered(_) => 0,
+        Outcome::NotDelivered { .. } => 0,
         Outcome::Duplicate(_) => 1,
         Outcome::Archived(_) => 2,
         Outcome::Quarantined { .. } => 3,

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bson::DateTime;
 
-use crate::store::{Error, Store, batches::Batch, counters::Sums, orders::NearMiss, watch::State};
+use crate::{
+    domain::near_miss::{NearMiss, NearMisses},
+    store::{Error, Store, batches::Batch, counters::Sums, watch::State},
+};
 
 /// The figures.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +36,7 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
     let names = store.names();
     let near_misses = async {
         if with_near_misses {
-            store.near_misses().await
+            store.near_misses().await.map(NearMisses::into_vec)
         } else {
             Ok(Vec::new())
         }

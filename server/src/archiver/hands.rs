@@ -8,12 +8,11 @@ use tracing::{Instrument, info, warn};
 
 use super::{Archiver, Ending, failed, life::Life};
 use crate::{
-    domain::counts::Counts,
+    domain::{counts::Counts, near_miss::NearMisses},
     store::{
         Error,
         batches::{State, StopReason},
         options::Options,
-        orders::NearMiss,
         running::{Ended, Lease, TakenUp},
     },
 };
@@ -22,12 +21,12 @@ use crate::{
 const BARREN_LIVES: i64 = 5;
 
 /// What is looked for beside the archiving.
-type Survey = AbortOnDropHandle<Result<Vec<NearMiss>, Error>>;
+type Survey = AbortOnDropHandle<Result<NearMisses, Error>>;
 
 /// What it has seen.
 #[derive(Default)]
 struct Seen {
-    near_misses: Vec<NearMiss>,
+    near_misses: NearMisses,
     /// Why that may not be all.
     warning: Option<String>,
 }
@@ -44,14 +43,20 @@ impl Archiver {
                 "batch taken up where it was left"
             );
         }
-        let survey = self.clone().survey(lease.clone(), options.clone());
+        let meets_all = taken.progress.position.is_none()
+            && (options.limit, options.before, options.max_runtime) == (0, None, None);
+        let survey = self
+            .clone()
+            .survey(lease.clone(), options.clone(), meets_all);
         let survey = AbortOnDropHandle::new(tokio::spawn(survey.in_current_span()));
         let work = async {
-            let (counts, ending) = self.live(taken).await;
+            let (counts, near_misses, ending) = self.live(taken).await;
             let seen = match &ending {
                 Ending::Batch(end) => {
                     self.tidy(&options).await;
-                    self.seen(survey, end.state).await
+                    let mut seen = self.seen(survey, end.state).await;
+                    seen.near_misses.unite(near_misses);
+                    seen
                 }
                 _ => Seen::default(),
             };
@@ -88,7 +93,7 @@ impl Archiver {
             reason: end.reason,
             message: end.message,
             counts,
-            near_misses: seen.near_misses,
+            near_misses: seen.near_misses.into_vec(),
             warning: seen.warning,
         };
         let saved = self.patiently(|| self.store.end_batch(&lease, &ended));
@@ -98,7 +103,7 @@ impl Archiver {
     }
 
     /// One life of a batch: from where it was left as far as it gets.
-    async fn live(&self, taken: TakenUp) -> (Counts, Ending) {
+    async fn live(&self, taken: TakenUp) -> (Counts, NearMisses, Ending) {
         let mut progress = taken.progress.clone();
         if taken.barren_lives >= BARREN_LIVES {
             let message = format!(
@@ -106,11 +111,12 @@ impl Archiver {
             );
             return (
                 progress.counts,
+                NearMisses::default(),
                 Ending::Batch(failed(StopReason::Interrupted, message)),
             );
         }
         let life = Arc::new(Life::new(self, taken));
-        let ending = life.archive_all(&mut progress).await;
+        let ending = life.clone().archive_all(&mut progress).await;
         let ending = ending.unwrap_or_else(|error| {
             // A batch that could not wait for the database, because its server stops, can wait in its next life.
             if error.is_transient() && self.stop.is_cancelled() {
@@ -120,7 +126,8 @@ impl Archiver {
                 format!("{error}; what was archived is safe, and the next batch takes up the rest");
             Ending::Batch(failed(StopReason::Database, message))
         });
-        (progress.counts, ending)
+        let near_misses = std::mem::take(&mut *life.near_misses());
+        (progress.counts, near_misses, ending)
     }
 
     /// Tells the others that this batch is alive, and returns once it is not this instance's any more.
@@ -144,9 +151,14 @@ impl Archiver {
         }
     }
 
-    /// What is looked for beside the archiving, because it reads every order: how many are delivered, for a progress bar, and
-    /// statuses that only look so. The batch is none the worse when it can't be.
-    async fn survey(self, lease: Lease, options: Options) -> Result<Vec<NearMiss>, Error> {
+    /// What is looked for beside the archiving: how many orders are delivered, for a progress bar, and statuses that only look
+    /// so. The batch is none the worse when it can't be.
+    async fn survey(
+        self,
+        lease: Lease,
+        options: Options,
+        meets_all: bool,
+    ) -> Result<NearMisses, Error> {
         let expect = async {
             let delivered = self.store.delivered_orders(options.before).await?;
             let most = if options.limit == 0 {
@@ -160,6 +172,20 @@ impl Archiver {
         };
         if let Err(error) = expect.await {
             warn!(%error, "the delivered orders could not be counted; progress has no total");
+        }
+        self.near_misses(meets_all).await
+    }
+
+    /// Looks for statuses that only look delivered. What an index does not tell from the delivered status is left to a batch that
+    /// meets all delivered orders; any other batch has to look at every order.
+    async fn near_misses(&self, meets_all: bool) -> Result<NearMisses, Error> {
+        if meets_all && let Some(index) = self.store.paging_index().await? {
+            match self.store.near_misses_along(&index).await {
+                Ok(Some(misses)) => return Ok(misses),
+                // There is a status that the index can't be entered at.
+                Ok(None) | Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.store.near_misses().await
     }
@@ -185,7 +211,7 @@ impl Archiver {
         );
         warn!("{warning}");
         Seen {
-            near_misses: Vec::new(),
+            near_misses: NearMisses::default(),
             warning: Some(warning),
         }
     }

@@ -19,12 +19,12 @@ use super::{
     Archiver, End, Ending,
     ledger::{Entry, Ledger},
     pace::Pace,
-    page::archive_page,
+    page::{Met, archive_page},
     reading::{IDS_FOR_ONE, Pages, Reading},
     rehearsal::Rehearsal,
 };
 use crate::{
-    domain::{counts::Counts, order::LARGEST_CHUNK, raw::Value},
+    domain::{near_miss::NearMisses, order::LARGEST_CHUNK, raw::Value},
     store::{
         Error,
         batches::{Batch, State, StopReason},
@@ -51,6 +51,8 @@ pub(super) struct Life {
     /// What the orders of the latest pages refer to.
     memory: Arc<Memory>,
     ledger: Mutex<Ledger>,
+    /// Statuses that only look delivered, among the orders of the pages.
+    near_misses: Mutex<NearMisses>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
     /// The index on status and `_id`, if there is one.
@@ -59,7 +61,7 @@ pub(super) struct Life {
 
 /// A page that has been archived.
 struct Done {
-    counts: Counts,
+    met: Met,
     next: Option<Value>,
 }
 
@@ -78,6 +80,7 @@ impl Life {
             archiver: archiver.clone(),
             memory: Arc::default(),
             ledger: Mutex::new(ledger),
+            near_misses: Mutex::default(),
             mostly_archived: AtomicBool::new(false),
             index: OnceLock::new(),
             taken,
@@ -192,7 +195,7 @@ impl Life {
             saved = false;
             match (page, &fault) {
                 (Ok(page), None) => self.account(page, progress),
-                (Ok(page), Some(_)) => progress.counts += page.counts,
+                (Ok(page), Some(_)) => progress.counts += page.met.counts,
                 (Err(error), _) => fault = fault.or(Some(error)),
             }
         }
@@ -232,7 +235,7 @@ impl Life {
             mut doubtful,
         } = entry;
         let known = self.ledger().moments();
-        let counts = self
+        let met = self
             .archiver
             .patiently(|| {
                 // What an earlier try has archived bears this page's moment, and counts as archived by it.
@@ -252,19 +255,21 @@ impl Life {
                 }
             })
             .await?;
+        let counts = met.counts;
         if counts.found > 0 {
             self.mostly_archived
                 .store(2 * counts.duplicates > counts.found, Ordering::Relaxed);
         }
         Ok(Done {
-            counts,
+            met,
             next: page.next,
         })
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
         self.ledger().end_page();
-        progress.counts += page.counts;
+        progress.counts += page.met.counts;
+        self.near_misses().extend(page.met.near_misses.into_vec());
         progress.moved = true;
         progress.exhausted = page.next.is_none();
         progress.position = page.next.or(progress.position.take());
@@ -298,6 +303,13 @@ impl Life {
             true => View::Ids,
             false => View::Whole,
         }
+    }
+
+    /// Statuses that only look delivered, among the orders that this life has met.
+    pub(super) fn near_misses(&self) -> MutexGuard<'_, NearMisses> {
+        self.near_misses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

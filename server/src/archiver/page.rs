@@ -6,8 +6,13 @@ use bson::DateTime;
 
 use super::Archiver;
 use crate::{
-    corridor::{Door, Outcome, Report},
-    domain::{counts::Counts, order::Order, raw::ValueRef},
+    corridor::{Door, Outcome, Passed, Report},
+    domain::{
+        counts::Counts,
+        near_miss::{NearMiss, NearMisses},
+        order::Order,
+        raw::ValueRef,
+    },
     store::{
         Error,
         gather::Selection,
@@ -15,6 +20,33 @@ use crate::{
         references::Memory,
     },
 };
+
+/// What a page came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Met {
+    /// What became of its delivered orders.
+    pub(super) counts: Counts,
+    /// Those of its orders that only look delivered: lists and symbols, which the database takes for the text in them.
+    pub(super) near_misses: NearMisses,
+}
+
+impl Met {
+    /// Notes the near misses among orders.
+    pub(super) fn note_near_misses(&mut self, passed: &[Passed]) {
+        let near_miss = |passed: &Passed| match &passed.outcome {
+            Outcome::NotDelivered {
+                status,
+                near_miss: true,
+            } => Some(NearMiss {
+                status: status.clone(),
+                orders: 1,
+                examples: passed.numero.iter().cloned().collect(),
+            }),
+            _ => None,
+        };
+        self.near_misses.extend(passed.iter().filter_map(near_miss));
+    }
+}
 
 /// Archives the orders of a page, with `moment` as their `date_archivage`. Those that the archive holds since one of `ours` were
 /// archived by an earlier try that did not come to count them.
@@ -24,12 +56,13 @@ pub(super) async fn archive_page(
     moment: DateTime,
     ours: &[DateTime],
     memory: &Arc<Memory>,
-) -> Result<Counts, Error> {
+) -> Result<Met, Error> {
     let standings = match ours {
         [] => archiver.store.standings(page).await?,
         ours => archiver.store.signed_standings(page, ours).await?,
     };
-    let mut counts = Counts::default();
+    let mut met = Met::default();
+    let counts = &mut met.counts;
     let mut new: Vec<Order> = Vec::new();
     let mut archived = 0;
     for (order, standing) in page.orders.iter().zip(standings) {
@@ -37,7 +70,7 @@ pub(super) async fn archive_page(
             Standing::New => new.push(order.clone()),
             Standing::Archived => archived += 1,
             Standing::Signed { incomplete } => {
-                counts += Counts {
+                *counts += Counts {
                     found: 1,
                     archived: 1,
                     incomplete: i64::from(incomplete),
@@ -46,7 +79,7 @@ pub(super) async fn archive_page(
             }
         }
     }
-    counts += archiver.corridor.pass_by(archived, Door::Batch).await?;
+    *counts += archiver.corridor.pass_by(archived, Door::Batch).await?;
     for orders in new.chunks(archiver.chunk_size) {
         let mut next = Some(selection(page.view, orders, memory));
         while let Some(selection) = next {
@@ -54,14 +87,15 @@ pub(super) async fn archive_page(
                 .corridor
                 .archive_chunk(&selection, Door::Batch, moment)
                 .await?;
-            counts += report.counts;
+            met.counts += report.counts;
+            met.note_near_misses(&report.passed);
             if !ours.is_empty() {
-                counts += landed_late(archiver, page, &report, ours).await?;
+                met.counts += landed_late(archiver, page, &report, ours).await?;
             }
             next = report.rest;
         }
     }
-    Ok(counts)
+    Ok(met)
 }
 
 /// Corrects the counts of orders that were not in the archive a moment ago and are duplicates now: what an earlier try had sent

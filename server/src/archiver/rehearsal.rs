@@ -8,8 +8,9 @@ use std::{
 
 use bson::DateTime;
 
+use super::page::Met;
 use crate::{
-    corridor::{Prepared, prepare},
+    corridor::{Prepared, prepare, sum},
     domain::{
         counts::Counts,
         enrich::Stamp,
@@ -60,7 +61,7 @@ impl Rehearsal {
     }
 
     /// Predicts what would become of the orders of a page.
-    pub(super) async fn page(&self, page: &Page, memory: &Arc<Memory>) -> Result<Counts, Error> {
+    pub(super) async fn page(&self, page: &Page, memory: &Arc<Memory>) -> Result<Met, Error> {
         let standings = self.reader.standings(page).await?;
         let is_new = |standing: &Standing| *standing == Standing::New;
         let new = page
@@ -73,10 +74,13 @@ impl Rehearsal {
             .iter()
             .filter(|standing| !is_new(standing))
             .count() as i64;
-        let mut counts = Counts {
-            found: held,
-            duplicates: held,
-            ..Counts::default()
+        let mut met = Met {
+            counts: Counts {
+                found: held,
+                duplicates: held,
+                ..Counts::default()
+            },
+            ..Met::default()
         };
         let mut next = Some(match page.view {
             View::Whole => Selection::Read(new.cloned().collect(), memory.clone()),
@@ -89,15 +93,15 @@ impl Rehearsal {
                 date_archivage: DateTime::MIN,
                 archived_by: String::new(),
             };
-            counts += self
-                .outcome(prepare(gathered.bundles, self.reader.delivered(), &stamp))
-                .await?;
+            let prepared = prepare(gathered.bundles, self.reader.delivered(), &stamp);
+            met.note_near_misses(prepared.settled());
+            met.counts += self.outcome(prepared).await?;
         }
-        Ok(counts)
+        Ok(met)
     }
 
     async fn outcome(&self, prepared: Prepared) -> Result<Counts, Error> {
-        let mut counts = prepared.settled_counts();
+        let mut counts = sum(prepared.settled());
         let refused = prepared.refused.len() as i64;
         counts.found += refused;
         counts.errors += refused;

@@ -240,7 +240,7 @@ fn result(entry: &Entry, outcome: Option<&Outcome>) -> pb::RetryResult {
         Some(Outcome::Quarantined { refusal, .. }) => {
             (pb::RetryOutcome::StillQuarantined, refusal.detail.clone())
         }
-        Some(Outcome::NotDelivered(status)) => (
+        Some(Outcome::NotDelivered { status, .. }) => (
             pb::RetryOutcome::NotDelivered,
             format!("the order's status is {status} now; drop the entry if that is right"),
         ),

@@ -175,7 +175,7 @@ pub(crate) fn batch_ended(id: &str) -> Status {
 pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
     match outcome {
         Outcome::Archived(_) | Outcome::Duplicate(_) => None,
-        Outcome::NotDelivered(status) => Some(precondition(
+        Outcome::NotDelivered { status, .. } => Some(precondition(
             ErrorReason::NotDelivered,
             numero,
             format!(

@@ -7,11 +7,11 @@ use super::{
     command::{joined, write_concern},
     counters::{from_document, to_document},
     options::{Limits, Options},
-    orders::NearMiss,
     setup::whole,
 };
 use crate::domain::{
     counts::Counts,
+    near_miss::NearMiss,
     raw::{self, ValueRef, Writer, kind},
 };
 

@@ -38,6 +38,8 @@ pub mod archive;
 
 pub mod orders;
 
+pub mod near_misses;
+
 pub mod options;
 
 pub mod batches;

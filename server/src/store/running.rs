@@ -11,11 +11,11 @@ use super::{
     batches::{Batch, State, StopReason, batch_of, plain},
     command::{OPERATION_TIME, field, joined},
     counters::to_document,
-    orders::NearMiss,
     setup::whole,
 };
 use crate::domain::{
     counts::Counts,
+    near_miss::NearMiss,
     raw::{self, Value, ValueRef, Writer, kind},
 };
 

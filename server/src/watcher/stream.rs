@@ -320,7 +320,7 @@ fn read(mut changes: Changes) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnD
 /// Orders that were delivered when they changed, and are not any more now that they are read.
 fn tell_moved_on(passed: &[Passed]) {
     for passed in passed {
-        if let Outcome::NotDelivered(status) = &passed.outcome {
+        if let Outcome::NotDelivered { status, .. } = &passed.outcome {
             info!(
                 order = json::shown(passed.id.as_ref(), 64),
                 status, "an order is no longer delivered by the time it was read"

@@ -257,10 +257,17 @@ async fn an_old_order_that_is_delivered_late_is_found_along_the_index_on_status(
     let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
     server.index_status().await;
     let server = found_among_archived_ones(server).await;
-    // Nothing that was archived already has been looked into.
-    let pages = doc! { "command.find": "Commande", "command.projection": { "_id": 1 }, "docsExamined": { "$gt": 0 } };
+    // Nothing that was archived already has been looked into, nor has any order for its status.
     let profile = server.collection("system.profile");
-    assert_eq!(profile.count_documents(pages).await.unwrap(), 0);
+    for looks in [
+        doc! { "command.find": "Commande", "command.projection": { "_id": 1 }, "docsExamined": { "$gt": 0 } },
+        doc! { "command.aggregate": "Commande", "planSummary": "COLLSCAN" },
+    ] {
+        assert_eq!(profile.count_documents(looks).await.unwrap(), 0);
+    }
+    // From the one status that there is, and on to where none is left.
+    let walk = doc! { "command.find": "Commande", "command.returnKey": true, "keysExamined": { "$lte": 2 } };
+    assert_eq!(profile.count_documents(walk).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -343,7 +350,13 @@ async fn where_few_orders_are_delivered_the_batch_goes_on_in_strides() {
         .await
         .unwrap();
         profile(&server, 2).await;
-        assert_eq!(succeeded(&server.run_batch().await), [14, 14, 0, 0]);
+        // One with a limit looks for near misses without a `find`, so that none but a page can meet the fail point.
+        let limited = BatchOptions {
+            limit: 1_000,
+            ..Default::default()
+        };
+        let batch = server.run_batch_with(limited).await;
+        assert_eq!(succeeded(&batch), [14, 14, 0, 0]);
         profile(&server, 0).await;
         let strides = doc! { "command.find": "Commande", "command.skip": { "$gt": 0 } };
         let profiled = server.collection("system.profile");

@@ -667,7 +667,7 @@ async fn an_order_renumbered_after_archiving_is_a_conflict_until_that_is_mended(
 #[tokio::test]
 async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
     let server = TestServer::start().await.with_references().await;
-    let near: [Bson; 12] = [
+    let near: [Bson; 14] = [
         "livre\u{301}e".into(),
         "Livrée".into(),
         "LIVRÉE".into(),
@@ -678,6 +678,8 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
         "livrée\u{0}".into(),
         "livree".into(),
         vec!["livrée"].into(),
+        vec!["livrée", "Livrée"].into(),
+        vec!["Livrée", "LIVRÉE"].into(),
         doc! { "v": "livrée" }.into(),
         Bson::Symbol("livrée".into()),
     ];
@@ -701,8 +703,25 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
     orders.push(raw_of(&good()));
     server.insert_raw("Commande", orders).await;
 
-    let batch = server.run_batch().await;
-    assert_eq!(tally(batch.counts), [1, 1, 0, 0], "{batch:?}");
+    let all = pb::BatchOptions::default();
+    let rehearsed = pb::BatchOptions {
+        validate_only: true,
+        ..all
+    };
+    let limited = pb::BatchOptions { limit: 1, ..all };
+    let mut found = Vec::new();
+    for indexed in [false, true] {
+        if indexed {
+            server.index_status().await;
+            server.collection("Historique").drop().await.unwrap();
+        }
+        for (options, duplicates) in [(rehearsed, 0), (all, 0), (all, 1), (limited, 1)] {
+            let batch = server.run_batch_with(options).await;
+            let tally = tally(batch.counts);
+            assert_eq!(tally, [1, 1 - duplicates, duplicates, 0], "{batch:?}");
+            found.push(batch.near_misses);
+        }
+    }
     let stats = server
         .stats()
         .get_stats(pb::GetStatsRequest {
@@ -712,7 +731,8 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
         .await
         .unwrap()
         .into_inner();
-    for misses in [batch.near_misses, stats.near_misses] {
+    found.push(stats.near_misses);
+    for misses in found {
         assert_eq!(misses.len(), near.len(), "{misses:?}");
         for (at, status) in near.iter().enumerate() {
             let json = status.clone().into_relaxed_extjson().to_string();

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain", "config"]),
     ("corridor", &["domain", "store"]),
     ("events", &["domain", "store"]),
-    ("stats", &["store"]),
+    ("stats", &["domain", "store"]),
     ("monitor", &["store"]),
     ("sower", &["domain", "seeder", "store"]),
     ("archiver", &["domain", "store", "corridor"]),

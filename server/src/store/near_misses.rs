@@ -1,0 +1,145 @@
+//! Looking for near misses: orders whose status only looks like the delivered one.
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+
+use super::{
+    Error, Store,
+    command::{SIMPLE, field, joined},
+    json,
+    setup::whole,
+};
+use crate::domain::{
+    near_miss::{EXAMPLES, NearMiss, NearMisses, is_near_miss},
+    order::{NUMERO, STATUS},
+    raw::{self, Value, ValueRef, Writer},
+};
+
+/// More statuses than this are no statuses, and walking from one to the next costs more than reading all orders.
+const MOST_STATUSES: usize = 1_000;
+
+impl Store {
+    /// Orders whose status looks like the delivered one and is not. Reads the status of every order.
+    pub async fn near_misses(&self) -> Result<NearMisses, Error> {
+        let known = [
+            self.delivered.as_str(),
+            "en_attente",
+            "en_preparation",
+            "en_cours",
+            "annulée",
+        ];
+        // `$nin` takes a list that holds a known status for it, and a symbol for the string that it compares equal to.
+        let unknown = doc! { "$or": [
+            { STATUS: { "$nin": &known[..] } }, { STATUS: { "$type": "array" } }, { STATUS: { "$type": "symbol" } },
+        ] };
+        self.near_misses_among(unknown, doc! { "$natural": 1 }.into())
+            .await
+    }
+
+    /// Like [`Store::near_misses`], but walks an index on status and `_id` from one status to the next, whatever lies between.
+    /// To the index a list is each of its members and a symbol its text, so those that hold or spell the delivered status are
+    /// left out here: a batch meets them among the delivered orders. None when there are too many statuses.
+    pub async fn near_misses_along(&self, index: &str) -> Result<Option<NearMisses>, Error> {
+        let Some(statuses) = self.statuses(index).await? else {
+            return Ok(None);
+        };
+        let mut misses = NearMisses::default();
+        for status in statuses {
+            let status = bson_of(status.as_ref());
+            if is_near_miss(&status, &self.delivered) {
+                let having = doc! { STATUS: { "$eq": status } };
+                // A list with several near misses in it is met at each of them.
+                misses.unite(self.near_misses_among(having, index.into()).await?);
+            }
+        }
+        Ok(Some(misses))
+    }
+
+    /// The near misses among the orders that match a filter.
+    async fn near_misses_among(&self, filter: Document, hint: Bson) -> Result<NearMisses, Error> {
+        let pipeline = [
+            doc! { "$match": filter },
+            doc! { "$group": { "_id": format!("${STATUS}"), "orders": { "$sum": 1 }, "examples": { "$firstN": { "input": format!("${NUMERO}"), "n": EXAMPLES as i32 } } } },
+            doc! { "$limit": 10_000 },
+        ];
+        let head = RawDocumentBuf::try_from(
+            &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": SIMPLE }, "hint": hint },
+        );
+        let command = joined(&[&head.expect("a plain pipeline"), &self.read_options()]);
+        let rows = self.answer_in_time(&command, usize::MAX).await?.rows;
+        let mut misses = NearMisses::default();
+        misses.extend(rows.iter().filter_map(|row| self.near_miss(row)));
+        Ok(misses)
+    }
+
+    /// The orders that share a status, if it is a near miss.
+    fn near_miss(&self, group: &RawDocumentBuf) -> Option<NearMiss> {
+        let status = raw::find(group, "_id")?;
+        let orders = raw::find(group, "orders").map_or(Bson::Null, bson_of);
+        let examples = raw::find(group, "examples").unwrap_or(ValueRef::NULL);
+        let numero = |example: raw::Element<'_>| {
+            let shown = json::shown(example.value, 64);
+            shown.trim_matches('"').to_owned()
+        };
+        is_near_miss(&bson_of(status), &self.delivered).then(|| NearMiss {
+            status: json::shown(status, 256),
+            orders: whole(Some(&orders)),
+            examples: examples.elements().map(numero).collect(),
+        })
+    }
+
+    /// The statuses that there are, as an index on status and `_id` knows them. None when there are too many.
+    async fn statuses(&self, index: &str) -> Result<Option<Vec<Value>>, Error> {
+        let mut statuses: Vec<Value> = Vec::new();
+        let mut behind = joined(&[
+            &field(STATUS, ValueRef::MIN_KEY),
+            &field("_id", ValueRef::MIN_KEY),
+        ]);
+        while statuses.len() < MOST_STATUSES {
+            let keys = self.keys_from(index, &behind).await?;
+            // The last order of a status may have the highest `_id` there is, and then it lies behind itself.
+            let next = keys.iter().find_map(|key| {
+                let status = raw::find(key, STATUS)?.to_owned();
+                (Some(&status) != statuses.last()).then_some(status)
+            });
+            let Some(next) = next else {
+                return Ok(Some(statuses));
+            };
+            behind = joined(&[
+                &field(STATUS, next.as_ref()),
+                &field("_id", ValueRef::MAX_KEY),
+            ]);
+            statuses.push(next);
+        }
+        Ok(None)
+    }
+
+    /// The next two keys of an index.
+    async fn keys_from(
+        &self,
+        index: &str,
+        from: &RawDocument,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut command = Writer::default();
+        command
+            .string("find", &self.names.orders)
+            .document("min", from);
+        let walk = rawdoc! { "hint": index, "returnKey": true, "limit": 2, "collation": { "locale": SIMPLE } };
+        let command = joined(&[&command.finish(), &walk, &self.read_options()]);
+        Ok(self.answer_in_time(&command, usize::MAX).await?.rows)
+    }
+}
+
+/// Whether an order's status looks like the delivered one and is not.
+pub fn looks_delivered(status: ValueRef<'_>, delivered: &str) -> bool {
+    is_near_miss(&bson_of(status), delivered)
+}
+
+/// A value decoded; null where it holds text that is not UTF-8, which resembles nothing.
+fn bson_of(value: ValueRef<'_>) -> Bson {
+    let mut writer = Writer::default();
+    writer.value("v", value);
+    Document::try_from(writer.finish().as_ref())
+        .ok()
+        .and_then(|mut document| document.remove("v"))
+        .unwrap_or(Bson::Null)
+}
