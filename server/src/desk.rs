@@ -83,18 +83,12 @@ async fn serve(
 ) {
     let mut crowd = 0;
     loop {
-        let mut chunk = Vec::new();
-        tokio::select! {
+        let chunk = tokio::select! {
             () = stop.cancelled() => return,
-            count = callers.recv_many(&mut chunk, CALLERS) => if count == 0 { return },
-        }
-        let until = Instant::now() + LINGER;
-        while chunk.len() < crowd.min(CALLERS) {
-            let room = CALLERS - chunk.len();
-            let more = timeout_at(until, callers.recv_many(&mut chunk, room)).await;
-            if !matches!(more, Ok(1..)) {
-                break;
-            }
+            chunk = next_chunk(&mut callers, crowd) => chunk,
+        };
+        if chunk.is_empty() {
+            return;
         }
         let answered = chunk.len();
         let clerk = clerk.clone();
@@ -102,6 +96,21 @@ async fn serve(
         let _ = tasks.spawn(async move { clerk.answer(chunk).await }).await;
         crowd = answered + callers.len();
     }
+}
+
+/// Who is in line, once somebody is; waits a little for the rest of a crowd. Nobody once the line is closed.
+async fn next_chunk<C>(line: &mut mpsc::Receiver<C>, crowd: usize) -> Vec<C> {
+    let mut chunk = Vec::new();
+    line.recv_many(&mut chunk, CALLERS).await;
+    let until = Instant::now() + LINGER;
+    while chunk.len() < crowd.min(CALLERS) {
+        let room = CALLERS - chunk.len();
+        let more = timeout_at(until, line.recv_many(&mut chunk, room)).await;
+        if !matches!(more, Ok(1..)) {
+            break;
+        }
+    }
+    chunk
 }
 
 struct Clerk {
@@ -176,5 +185,46 @@ fn as_second(answer: Answer) -> Answer {
     match answer {
         Answer::Met(Outcome::Archived(missing)) => Answer::Met(Outcome::Duplicate(missing)),
         answer => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::yield_now;
+
+    /// The chunk that forms when one caller is in line, and others come right after.
+    async fn chunk(crowd: usize, later: &[u32]) -> Vec<u32> {
+        let (callers, mut line) = mpsc::channel(LINE);
+        callers.send(0).await.unwrap();
+        let coming = async {
+            for caller in later {
+                yield_now().await;
+                callers.send(*caller).await.unwrap();
+            }
+        };
+        let (chunk, ()) = tokio::join!(next_chunk(&mut line, crowd), coming);
+        chunk
+    }
+
+    #[tokio::test]
+    async fn a_chunk_waits_for_the_crowd_that_was_there_before_and_for_nobody_else() {
+        assert_eq!(chunk(0, &[1, 2]).await, [0]);
+        assert_eq!(chunk(1, &[1, 2]).await, [0]);
+        assert_eq!(chunk(3, &[1, 2]).await, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_does_not_come_back_is_not_waited_for_long() {
+        let waiting = chunk(CALLERS + 1, &[1, 2]);
+        let chunk = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert_eq!(chunk.unwrap(), [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_closed_line_ends_the_desk() {
+        let (callers, mut line) = mpsc::channel::<u32>(LINE);
+        drop(callers);
+        assert!(next_chunk(&mut line, 3).await.is_empty());
     }
 }

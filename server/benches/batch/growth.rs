@@ -1,4 +1,4 @@
-//! Growth: ten times the orders in one batch, a second batch that finds nothing new, and raw inserts of as many documents.
+//! Growth: ten times the orders in one batch, then batches that find nothing new, and raw inserts of as many documents.
 
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use crate::{
     verdict::{at_least, at_most, each, median},
 };
 
-/// Archives a large platform once, runs the batch again, and inserts what it archived by itself; `small` are the rates of the
-/// small platform, if they were measured.
+/// How often a batch finds nothing new: one is over in a moment, and so told by its median.
+const AGAIN: usize = 5;
+
+/// Archives a large platform once, runs the batch again and again, and inserts what it archived by itself; `small` are the rates
+/// of the small platform, if they were measured.
 pub(crate) async fn measure(platform: &Platform, size: &Size, small: Option<&Rates>) -> Result<()> {
     let orders = platform.delivered;
     platform.empty_archive().await?;
@@ -29,17 +32,25 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: Option<&Rat
         writes >= i64::try_from(orders)?,
         "the storage engine counts {writes} writes only"
     );
-    let (second, second_cost) = platform.costing(process::batch(platform)).await?;
-    ensure!(
-        second.duplicates == orders as u64,
-        "{} of {orders} orders are duplicates",
-        second.duplicates
-    );
+    let mut seconds = Vec::with_capacity(AGAIN);
+    for _ in 0..AGAIN {
+        let (second, cost) = platform.costing(process::batch(platform)).await?;
+        ensure!(
+            second.duplicates == orders as u64,
+            "{} of {orders} orders are duplicates",
+            second.duplicates
+        );
+        seconds.push((second, cost));
+    }
+    seconds.sort_by_key(|(second, _)| second.duration);
+    let (second, second_cost) = seconds.swap_remove(AGAIN / 2);
     let written = platform.writes_to_archive().await? - writes;
     let insert = raw_insert(platform, 1).await?;
     let inserts = raw_insert(platform, 4).await?;
 
-    println!("\n### The batch of {orders} orders, and a second one\n");
+    println!(
+        "\n### The batch of {orders} orders, then {AGAIN} that find nothing new, the median of them\n"
+    );
     println!(
         "| what | orders/s | time an order takes, × among {} | mongod µs/order | client µs/order | peak MiB | others |",
         size.orders
@@ -108,7 +119,7 @@ pub(crate) async fn measure(platform: &Platform, size: &Size, small: Option<&Rat
         15.0,
     );
     at_most(
-        "writes to the archive by the second batch, as the storage engine counts them",
+        "writes to the archive when nothing is new, as the storage engine counts them",
         written as f64,
         0.0,
     );

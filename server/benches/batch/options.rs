@@ -13,7 +13,7 @@ pub(crate) enum Part {
     Callers,
     /// The two ways to gather.
     Gathering,
-    /// The batch of a million orders, and a second one.
+    /// The batch of a million orders, and others that find nothing new.
     Million,
 }
 

@@ -17,8 +17,8 @@ pub enum JoinKey {
     Fraction {
         /// Below zero.
         negative: bool,
-        /// The significant digits, at most 34 of them.
-        digits: u128,
+        /// The significant digits, at most 34 of them: a number of 128 bits, by its bytes, so that a key takes no more than 24.
+        digits: [u8; 16],
         /// The power of ten.
         exponent: i32,
     },
@@ -122,7 +122,7 @@ fn normal(negative: bool, mut digits: u128, mut exponent: i32) -> JoinKey {
         Some(integer) => JoinKey::Integer(integer),
         None => JoinKey::Fraction {
             negative,
-            digits,
+            digits: digits.to_le_bytes(),
             exponent,
         },
     }
