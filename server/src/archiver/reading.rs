@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A page of bare `_id`s holds this many times as many orders.
-pub(super) const IDS_FOR_ONE: usize = 10;
+pub(super) const IDS_FOR_ONE: usize = 20;
 /// Entries of the index in one page where few orders are delivered ones: even on a slow disk a few seconds' work.
 const STRIDE: i32 = 20_000;
 /// The database's code for a hint at an index that is not there.
