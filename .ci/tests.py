@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Runs every test; one that fails is tried alone at once, and may pass then only if .ci/flaky names it with a reason."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FAILED = re.compile(r"^test (.+?) \.\.\. FAILED$")
+OUTPUT = re.compile(r"^---- (.+?) stdout ----$")
+SEED = re.compile(r"\bSEED=(\S+)")
+TARGET = re.compile(r"to rerun pass `([^`]+)`$")
+FLAKY = Path(__file__).with_name("flaky")
+
+
+def failures(log):
+    """What failed: for each target that cargo names, its tests with their seeds; no test where the target itself broke down.
+
+    >>> failures('''
+    ...      Running unittests src/lib.rs (target/debug/deps/a-1)
+    ... test one::holds ... ok
+    ...      Running tests/it/main.rs (target/debug/deps/it-2)
+    ... test two::holds ... FAILED
+    ... test three::holds ... FAILED
+    ... ---- two::holds stdout ----
+    ... SEED=17
+    ... panicked
+    ... ---- three::holds stdout ----
+    ... panicked
+    ... error: test failed, to rerun pass `-p server --test it`
+    ...      Running tests/other.rs (target/debug/deps/other-3)
+    ... error: test failed, to rerun pass `-p server --test other`
+    ... error: 2 targets failed:
+    ...     `-p server --test it`
+    ...     `-p server --test other`
+    ... '''.splitlines())
+    [('-p server --test it', {'two::holds': '17', 'three::holds': None}), ('-p server --test other', {})]
+
+    >>> failures(["test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s"])
+    []
+    """
+    found, tests, shown = [], {}, None
+    for line in log:
+        if failed := FAILED.match(line):
+            tests.setdefault(failed[1])
+        elif output := OUTPUT.match(line):
+            shown = output[1]
+        elif (seed := SEED.search(line)) and shown in tests:
+            tests[shown] = seed[1]
+        elif target := TARGET.search(line):
+            found.append((target[1], tests))
+            tests, shown = {}, None
+    return found
+
+
+def allowed(text):
+    """The tests that may pass at the second try, each with its reason.
+
+    >>> allowed("# A comment\\n\\nit::a_test: the kernel of the runner drops packets\\n")
+    {'it::a_test': 'the kernel of the runner drops packets'}
+    >>> allowed("it::a_test")
+    Traceback (most recent call last):
+    ValueError: 'it::a_test' gives no reason
+    """
+    entries = {}
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        test, separator, reason = line.partition(": ")
+        if not separator or not reason.strip():
+            raise ValueError(f"{line!r} gives no reason")
+        entries[test.strip()] = reason.strip()
+    return entries
+
+
+def verdict(test, passed_alone, seed, reasons):
+    """What is said of a test that failed, and whether it counts as a failure.
+
+    >>> verdict("a", False, "7", {"a": "slow disks"})
+    ('FAILED a (SEED=7): it fails alone too', True)
+    >>> verdict("a", True, "7", {})
+    ('FLAKY a (SEED=7): it passes alone, and .ci/flaky does not name it', True)
+    >>> verdict("a", True, None, {"a": "slow disks"})
+    ('FLAKY a (no seed): allowed, slow disks', False)
+    """
+    name = f"{test} (SEED={seed})" if seed else f"{test} (no seed)"
+    if not passed_alone:
+        return f"FAILED {name}: it fails alone too", True
+    if test in reasons:
+        return f"FLAKY {name}: allowed, {reasons[test]}", False
+    return f"FLAKY {name}: it passes alone, and .ci/flaky does not name it", True
+
+
+def run(command):
+    """Runs a command, shows what it prints while it does, and returns its exit code and lines."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    lines = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line.rstrip("\n"))
+    return process.wait(), lines
+
+
+def main():
+    reasons = allowed(FLAKY.read_text())
+    code, log = run(["cargo", "test", "--workspace", "--no-fail-fast"])
+    if code == 0:
+        return 0
+    told, broken = [], False
+    found = failures(log)
+    for target, tests in found:
+        if not tests:
+            told.append(f"FAILED {target}: it broke down, see above")
+            broken = True
+        for test, seed in tests.items():
+            alone, _ = run(["cargo", "test", *target.split(), "--", "--exact", test])
+            line, counts = verdict(test, alone == 0, seed, reasons)
+            told.append(line)
+            broken |= counts
+    print(*told, sep="\n", flush=True)
+    return 1 if broken or not found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
