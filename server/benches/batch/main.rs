@@ -18,6 +18,7 @@ mod peers {
 mod support {
     pub(crate) mod ground;
     pub(crate) mod machine;
+    pub(crate) mod server;
 }
 
 mod callers;

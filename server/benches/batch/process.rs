@@ -1,12 +1,11 @@
-//! `archd` as the process that it is in production, watched from outside.
+//! `archd batch` as the process that it is in production, watched from outside.
 
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::Command,
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -14,7 +13,7 @@ use crate::{platform::Platform, support::machine};
 
 /// How often memory is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
-/// Longest that a server may take until it serves, and a batch until it ends.
+/// Longest that a batch may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A batch that has succeeded.
@@ -68,55 +67,6 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         duration: Duration::from_secs_f64(seconds.context("a batch without a duration")?),
         memory,
         peak,
-    })
-}
-
-/// A server that takes calls, until it is dropped.
-pub(crate) struct Server {
-    /// Where it listens, as a URL.
-    pub(crate) address: String,
-    /// Its process.
-    pub(crate) pid: u32,
-    _process: Child,
-}
-
-/// Starts `archd serve` without its watcher and its schedule, and waits until it is ready.
-pub(crate) async fn serve(platform: &Platform) -> Result<Server> {
-    let arguments = [
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--watch=false",
-        "--schedule=off",
-        "--log-format=json",
-    ];
-    let mut process = archd(platform, &arguments).stderr(Stdio::piped()).spawn()?;
-    let log = process.stderr.take().context("archd has no log")?;
-    let mut log = BufReader::new(log).lines();
-    let starting = async {
-        let mut address = None;
-        loop {
-            let line = log.next_line().await?.context("archd has ended")?;
-            let line: Value = serde_json::from_str(&line)?;
-            let message = line["message"].as_str().unwrap_or_default();
-            if message.contains("listens") {
-                address = line["address"]
-                    .as_str()
-                    .map(|address| format!("http://{address}"));
-            }
-            if message.contains("the database is ready") {
-                return anyhow::Ok(address.context("archd does not say where it listens")?);
-            }
-        }
-    };
-    let address = timeout(PATIENCE, starting)
-        .await
-        .context("archd does not get ready")??;
-    // A log that nobody reads would stop the server once its pipe is full.
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-    Ok(Server {
-        address,
-        pid: process.id().context("archd has ended")?,
-        _process: process,
     })
 }
 
