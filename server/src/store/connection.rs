@@ -22,7 +22,7 @@ use mongodb::{
     },
 };
 use tokio::{
-    sync::watch,
+    sync::{OwnedMutexGuard, watch},
     time::{Instant, sleep, timeout},
 };
 use tracing::{debug, info, warn};
@@ -59,8 +59,10 @@ pub(super) struct Connection(Arc<Inner>);
 struct Inner {
     source: Source,
     link: RwLock<Option<Arc<Link>>>,
-    /// One builds at a time; the latest failure stands for those who waited meanwhile.
-    building: tokio::sync::Mutex<Option<(Instant, Error)>>,
+    /// Held by who builds a client.
+    building: Arc<tokio::sync::Mutex<()>>,
+    /// Why there is no client yet.
+    failure: Mutex<Option<Error>>,
     /// When it was last looked whether new connections would fare better.
     looked: Mutex<Option<Instant>>,
 }
@@ -101,7 +103,8 @@ impl Connection {
                 operation_timeout: config.operation_timeout,
             },
             link: RwLock::default(),
-            building: tokio::sync::Mutex::default(),
+            building: Arc::default(),
+            failure: Mutex::default(),
             looked: Mutex::default(),
         }))
     }
@@ -118,18 +121,25 @@ impl Connection {
         }
     }
 
-    /// The client as it is now.
+    /// The client as it is now. Where it could not be built so far, that is tried again, and meanwhile the latest failure is heard.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Error> {
         if let Some(link) = self.current() {
             return Ok(link);
         }
-        // Whoever waits may leave, which must not end what others wait for too.
-        let this = self.clone();
-        let built = tokio::spawn(async move { this.build().await });
-        built.await.unwrap_or_else(|_| {
-            Err(Error::Unavailable(
-                "the client could not be built".to_owned(),
-            ))
+        let failure = self.failure().clone();
+        // Whoever waits may leave, which must not end what others wait for too: it takes a task.
+        let building = match self.0.building.clone().try_lock_owned() {
+            Ok(turn) => Some(tokio::spawn(self.clone().build(turn))),
+            Err(_) => None,
+        };
+        match (failure, building) {
+            (Some(failure), _) => return Err(failure),
+            (None, Some(building)) => drop(building.await),
+            (None, None) => drop(self.0.building.lock().await),
+        }
+        self.current().ok_or_else(|| {
+            let failure = self.failure().clone();
+            failure.unwrap_or_else(|| Error::Unavailable("there is no client yet".to_owned()))
         })
     }
 
@@ -138,25 +148,26 @@ impl Connection {
         link.clone()
     }
 
-    async fn build(&self) -> Result<Arc<Link>, Error> {
-        let mut failure = self.0.building.lock().await;
-        if let Some(link) = self.current() {
-            return Ok(link);
-        }
-        if let Some((since, error)) = &*failure
-            && since.elapsed() < PAUSE
-        {
-            return Err(error.clone());
+    fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        let failure = self.0.failure.lock();
+        failure.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn build(self, turn: OwnedMutexGuard<()>) {
+        if self.current().is_some() {
+            return;
         }
         match self.0.source.open().await {
             Ok(link) => {
-                let link = Arc::new(link);
-                self.put(link.clone());
-                Ok(link)
+                self.put(Arc::new(link));
             }
             Err(error) => {
-                *failure = Some((Instant::now(), error.clone()));
-                Err(error)
+                *self.failure() = Some(error);
+                // Nobody tries again before that.
+                tokio::spawn(async move {
+                    sleep(PAUSE).await;
+                    drop(turn);
+                });
             }
         }
     }
@@ -260,8 +271,14 @@ impl Source {
             }
             None => self.uri.clone(),
         };
-        let resolved = ClientOptions::parse(parsed(&uri)?).await;
-        let mut options = resolved.map_err(|error| unusable(&error))?;
+        let resolved = ClientOptions::parse(parsed(&uri)?).into_future();
+        let mut options = match timeout(self.operation_timeout, resolved).await {
+            Ok(resolved) => resolved.map_err(|error| unusable(&error))?,
+            Err(_) => {
+                let text = "its host name is not resolved in time";
+                return Err(Error::Unavailable(text.to_owned()));
+            }
+        };
         options.app_name.get_or_insert_with(|| "archd".to_owned());
         // The driver waits 30 s for a server and has 10 connections by default: too long for a caller, too few for chunks in flight.
         options

@@ -229,3 +229,53 @@ async fn five_hundred_each_who_archive_list_count_or_tail() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_hang_on_a_primary_do_not_block_its_successor() {
+    let set = ReplicaSet::start_nodes(3).await.unwrap();
+    let long = Duration::from_secs(60);
+    let server = TestServer::on_with(&set.uri(), "livraison", |config| {
+        (config.operation_timeout, config.request_timeout) = (long, long);
+    })
+    .await;
+    server.ready().await;
+    server.insert("Commande", [order("CMD-2025-000001")]).await;
+    server.run_batch().await;
+
+    let primary = set.primary().await.unwrap();
+    let data = doc! {
+        "failCommands": ["find"], "appName": "archd", "blockConnection": true, "blockTimeMS": 45_000,
+    };
+    let hang = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+    primary.configure_fail_point(hang).await.unwrap();
+    let ask = async |mut client: ArchiveServiceClient<Channel>| {
+        let numero_commande = "CMD-2025-000001".to_owned();
+        let request = pb::GetArchivedOrderRequest { numero_commande };
+        client.get_archived_order(request).await
+    };
+    let hanging: Vec<_> = (0..200)
+        .map(|_| tokio::spawn(ask(server.archive())))
+        .collect();
+    eventually(async || {
+        let asked =
+            doc! { "currentOp": true, "appName": "archd", "command.find": { "$exists": true } };
+        let asked = primary.admin(asked).await.unwrap();
+        // All that callers may have of the connections.
+        (asked.get_array("inprog").unwrap().len() >= 32).then_some(())
+    })
+    .await;
+    primary
+        .admin(doc! { "replSetStepDown": 60, "force": true })
+        .await
+        .unwrap();
+
+    let since = Instant::now();
+    eventually(async || timeout(ANSWERED, ask(server.archive())).await.ok()?.ok()).await;
+    println!("the successor answered after {:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        since.elapsed()
+    );
+    hanging.iter().for_each(JoinHandle::abort);
+}

@@ -10,6 +10,7 @@ use order_archiver_api::v1 as pb;
 use pb::{
     EventKind, TailEventsRequest, batch_service_client::BatchServiceClient,
     event_service_client::EventServiceClient, tail_events_request::Start,
+    tail_events_response::Event,
 };
 use tokio::time::timeout;
 use tonic::{Streaming, transport::Channel};
@@ -208,4 +209,79 @@ async fn seen(mut states: Streaming<pb::WatchBatchResponse>) -> Vec<pb::Batch> {
         seen.push(state.batch.unwrap());
     }
     seen
+}
+
+/// What a reader is told of orders until it has heard of so many.
+async fn told(mut reader: Streaming<pb::TailEventsResponse>, count: usize) -> Vec<String> {
+    let mut told = Vec::new();
+    while told.len() < count {
+        let message = within(reader.message()).await.unwrap().unwrap();
+        if let Some(Event::Order(order)) = message.event {
+            told.push(order.numero_commande);
+        }
+    }
+    // What was told twice would still come, before the next silence.
+    while let Some(message) = within(reader.message()).await.unwrap() {
+        match message.event {
+            Some(Event::Order(order)) => told.push(order.numero_commande),
+            _ if message.kind() == EventKind::Heartbeat => break,
+            _ => {}
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_falls_behind_or_begins_in_the_past_misses_nothing_and_hears_nothing_twice() {
+    const ORDERS: usize = 4_000;
+    let server = TestServer::start_with(|config| config.chunk_size = 50).await;
+    server.insert("Commande", orders(ORDERS)).await;
+    let request = TailEventsRequest {
+        heartbeat_interval: Some(prost_types::Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    // One reads as it comes, and one nothing before the end: by then it has missed most of what is kept for it.
+    let channel = connection(&server).await;
+    let mut quick = tail(&channel, request.clone()).await;
+    within(quick.message()).await.unwrap().unwrap();
+    let mut slow = tail(&channel, request.clone()).await;
+    let start = within(slow.message()).await.unwrap().unwrap().cursor;
+    let mut readers = vec![("quick", tokio::spawn(told(quick, ORDERS)))];
+
+    let (batch, _) = server
+        .start_batch(pb::BatchOptions::default(), "")
+        .await
+        .unwrap();
+    server.batch_under_way(&batch.id).await;
+    // Those who begin in the past have more to read at every step, while more comes.
+    for _ in 0..5 {
+        let from_start = TailEventsRequest {
+            start: Some(Start::Cursor(start.clone())),
+            ..request.clone()
+        };
+        let reader = tail(&channel, from_start).await;
+        readers.push(("late", tokio::spawn(told(reader, ORDERS))));
+    }
+    assert_eq!(
+        server.batch_end(&batch.id).await.state(),
+        pb::BatchState::Succeeded
+    );
+    readers.push(("slow", tokio::spawn(told(slow, ORDERS))));
+    let all: Vec<String> = (1..=ORDERS)
+        .map(|number| format!("CMD-2025-{number:06}"))
+        .collect();
+    let mut order = None;
+    for (name, reader) in readers {
+        let told = within(reader).await.unwrap();
+        let mut sorted = told.clone();
+        sorted.sort();
+        assert!(sorted == all, "{name}: {} told of {ORDERS}", told.len());
+        assert!(
+            *order.get_or_insert(told.clone()) == told,
+            "{name}: in another order"
+        );
+    }
 }
