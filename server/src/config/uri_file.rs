@@ -1,4 +1,5 @@
-//! The file that `MONGODB_URI_FILE` names: it is read again while the server runs, because the password in it may change.
+//! The file that `MONGODB_URI_FILE` names: it is read again while the server runs, because the
+//! password in it may change.
 
 use std::{fs, io, path::Path, str::FromStr};
 

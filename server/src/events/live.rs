@@ -1,8 +1,9 @@
 //! The news of an instance, read once for all who listen.
 //!
-//! One stream tells all readers what happens, for as long as there is one. A reader that begins in the past, or that falls further
-//! behind than the stream keeps for it, reads for itself from its own place until it has caught up, and joins the others then. As
-//! places in the history have an order, it misses nothing on the way and hears nothing twice.
+//! One stream tells all readers what happens, for as long as there is one. A reader that begins in
+//! the past, or that falls further behind than the stream keeps for it, reads for itself from its
+//! own place until it has caught up, and joins the others then. As places in the history have an
+//! order, it misses nothing on the way and hears nothing twice.
 
 use std::{
     collections::VecDeque,
@@ -73,7 +74,7 @@ impl Live {
 
     async fn own(&self, start: &Start) -> Result<Source, Error> {
         let news = News::open(&self.store.for_catching_up(), start).await?;
-        Ok(Source::Own(news, None))
+        Ok(Source::Own(Box::new(news), None))
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
@@ -181,7 +182,7 @@ enum Source {
     /// Nobody: it has to open the history from where it is.
     Nothing,
     /// The history itself; the shared stream is joined once it has been caught up with.
-    Own(News, Option<Listener>),
+    Own(Box<News>, Option<Listener>),
     /// The shared stream.
     Shared(broadcast::Receiver<Arc<Told>>),
 }
@@ -211,7 +212,7 @@ impl Reader {
     /// Reads the history once more, and joins the others when that is as far as they are.
     async fn catch_up(
         &mut self,
-        mut news: News,
+        mut news: Box<News>,
         listener: Option<Listener>,
     ) -> Result<Source, Error> {
         let reply = news.next().await?;
@@ -245,7 +246,8 @@ impl Reader {
         }
     }
 
-    /// Whether this comes after what the reader was told. Silence does as long as it does not come from before.
+    /// Whether this comes after what the reader was told. Silence does as long as it does not come
+    /// from before.
     fn is_new(&self, told: &Told) -> bool {
         match &self.start {
             Start::After(place) if told.is_silence() => !is_after(place, &told.place),

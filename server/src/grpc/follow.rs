@@ -20,7 +20,8 @@ use super::{
 };
 use crate::store::{Store, batches::Batch};
 
-/// How often a batch that is followed is looked at. Whichever instance runs it, the database knows how far it is.
+/// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
+/// how far it is.
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// The latest state of a batch, or why it can't be followed; none before it was first looked at.

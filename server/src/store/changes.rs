@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     Error, Store,
-    calls::Cursor,
     command::{OPERATION_TIME, document},
+    cursor::Cursor,
 };
 use crate::domain::{
     checkpoint::time_of,

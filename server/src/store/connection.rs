@@ -1,8 +1,9 @@
 //! The client of the driver, which can be replaced by a new one while the server runs.
 //!
-//! A client is built when it is first wanted and as often as it takes: a host name may not be known yet. It is replaced when the
-//! database refuses its connections what it would grant to new ones: they stay logged in as a user that was dropped, even when
-//! the same user has been made again, and they know only the password that they were opened with.
+//! A client is built when it is first wanted, and as often as it takes: a host name may not be
+//! known yet. It is replaced when the database refuses its connections what it would grant to new
+//! ones: they are logged out for good when their user is dropped, also if the same one is made
+//! again, and a client knows only the password that it was built with.
 
 use std::{
     fmt,
@@ -11,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, doc};
 use mongodb::{
     Client,
     error::{Error as DriverError, ErrorKind},
@@ -29,28 +29,18 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
-    calls::{Members, Permits},
+    permits::{FULL_POOL, LEAST_POOL, Members, POOL, Permits},
+    refusal::{Refusal, access, refusal},
 };
 use crate::config::{Config, MongodbUri};
 
-/// Connections of a pool where the URI does not say how many.
-const POOL: u32 = 64;
-/// Below this many connections the server would starve itself: the watcher's stream and that of the news hold one each, and the
-/// signs of life may not wait for them.
-const LEAST_POOL: u32 = 4;
-/// As many calls as the server may have under way at one time for itself and for the orders that callers archive: the two streams,
-/// a sign of life for the database, a batch and the watch, and five finds for each of four pages of a batch, a chunk of the
-/// watcher and one of callers. Callers who read come on top.
-const FULL_POOL: u32 = 40;
 /// The pause before building a client is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two looks whether new connections would be let in.
-const LOCKED_OUT_PAUSE: Duration = Duration::from_secs(2);
-/// The pause between two looks whether new connections would have more rights. Usually they would not: an optional privilege is
-/// missing.
+const LOGGED_OUT_PAUSE: Duration = Duration::from_secs(2);
+/// The pause between two looks whether new connections would have more rights. Usually they would
+/// not: an optional privilege is missing.
 const RIGHTS_PAUSE: Duration = Duration::from_secs(60);
-const AUTHENTICATION_FAILED: i32 = 18;
-const UNAUTHORIZED: i32 = 13;
 
 /// A client and its successors. Clones share them.
 #[derive(Clone)]
@@ -81,15 +71,8 @@ struct Source {
 pub(super) struct Link {
     pub(super) client: Client,
     pub(super) permits: Permits,
-}
-
-/// How a call was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// The connection is not, or no longer, logged in.
-    LockedOut,
-    /// It is, and its user lacks a right.
-    Rights,
+    /// Whether the URI names a user.
+    has_user: bool,
 }
 
 impl Connection {
@@ -109,7 +92,8 @@ impl Connection {
         }))
     }
 
-    /// Builds the client unless that takes a name to be resolved, which may have to be tried again. Nothing is sent yet.
+    /// Builds the client, unless that takes a name to be resolved, which may have to be tried
+    /// again. Nothing is sent yet.
     ///
     /// Fails when the URI can't be used.
     pub(super) async fn prepare(&self) -> Result<(), Error> {
@@ -121,7 +105,8 @@ impl Connection {
         }
     }
 
-    /// The client as it is now. Where it could not be built so far, that is tried again, and meanwhile the latest failure is heard.
+    /// The client as it is now. Where it could not be built so far, that is tried again, and
+    /// meanwhile the latest failure is told.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Error> {
         if let Some(link) = self.current() {
             return Ok(link);
@@ -178,7 +163,8 @@ impl Connection {
         current.replace(link)
     }
 
-    /// Takes note that a call failed: when new connections may fare better, that is found out, and then they replace the old ones.
+    /// Takes note that a call failed. Where new connections may fare better, that is found out, and
+    /// if so they replace the old ones.
     pub(super) fn note_failure(&self, link: &Arc<Link>, error: &DriverError) {
         let Some(refusal) = refusal(error) else {
             return;
@@ -194,7 +180,7 @@ impl Connection {
     /// Whether it is time to look again. If it is, the look counts as begun.
     fn may_look(&self, refusal: Refusal) -> bool {
         let pause = match refusal {
-            Refusal::LockedOut => LOCKED_OUT_PAUSE,
+            Refusal::LoggedOut => LOGGED_OUT_PAUSE,
             Refusal::Rights => RIGHTS_PAUSE,
         };
         let mut looked = self.looked();
@@ -209,9 +195,11 @@ impl Connection {
         self.0.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens new connections, and puts them in the place of the old ones if they have rights that those lack.
+    /// Opens new connections, and puts them in the place of the old ones if they have rights that
+    /// those lack.
     async fn look(&self, old: &Arc<Link>, refusal: Refusal) {
-        let limit = self.0.source.operation_timeout;
+        // As for every call: whoever waits no longer than this gives up no call too early.
+        let limit = self.0.source.operation_timeout * 2;
         let fresh = match self.0.source.open().await {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -221,7 +209,7 @@ impl Connection {
         };
         let better = match (access(&fresh, limit).await, refusal) {
             (None, _) => false,
-            (Some(new), Refusal::LockedOut) => new.logged_in,
+            (Some(new), Refusal::LoggedOut) => new.logged_in,
             (Some(new), Refusal::Rights) => access(old, limit)
                 .await
                 .is_some_and(|old| old.privileges != new.privileges),
@@ -234,8 +222,9 @@ impl Connection {
         let Some(old) = self.put(Arc::new(fresh)) else {
             return;
         };
-        // By then every call that began with the old one has ended; a stream that is still read ends with an error and is opened anew.
-        sleep(limit * 2).await;
+        // By then every call that began with the old one has ended. A stream that is still read
+        // ends with an error, and is opened anew.
+        sleep(limit).await;
         old.close_at_once().await;
     }
 
@@ -254,13 +243,23 @@ impl fmt::Debug for Connection {
 }
 
 impl Link {
+    /// What a failed call of this client comes to.
+    pub(super) fn error(&self, command: &str, error: &DriverError) -> Error {
+        match refusal(error) {
+            // mongod would have it that a privilege is missing.
+            Some(Refusal::LoggedOut) if self.has_user => Error::Unauthenticated,
+            _ => Error::from_driver(command, error),
+        }
+    }
+
     async fn close_at_once(&self) {
         self.client.clone().shutdown().immediate(true).await;
     }
 }
 
 impl Source {
-    /// Builds a client. Nothing is sent to the database yet, but the name of its hosts may have to be resolved.
+    /// Builds a client. Nothing is sent to the database yet, but the name of its hosts may have to
+    /// be resolved.
     async fn open(&self) -> Result<Link, Error> {
         let latest = self.file.as_deref().map(MongodbUri::read);
         let uri = match latest {
@@ -280,7 +279,8 @@ impl Source {
             }
         };
         options.app_name.get_or_insert_with(|| "archd".to_owned());
-        // The driver waits 30 s for a server and has 10 connections by default: too long for a caller, too few for chunks in flight.
+        // The driver waits 30 s for a server and has 10 connections by default: too long for a
+        // caller, too few for chunks in flight.
         options
             .server_selection_timeout
             .get_or_insert(Duration::from_secs(3));
@@ -296,6 +296,7 @@ impl Source {
         options.write_concern = Some(WriteConcern::majority());
         options.selection_criteria =
             Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        let has_user = options.credential.is_some();
         let (tell, members) = watch::channel(Members::default());
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             if let Some(members) = Members::of(&event) {
@@ -307,6 +308,7 @@ impl Source {
         Ok(Link {
             client,
             permits: Permits::new(size as usize, members),
+            has_user,
         })
     }
 }
@@ -323,7 +325,8 @@ fn unusable(error: &DriverError) -> Error {
     }
 }
 
-/// Refuses a pool that is too small to work with, and warns of one that is smaller than it should be.
+/// Refuses a pool that is too small to work with, and warns of one that is smaller than it should
+/// be.
 fn check_pool(size: Option<u32>) -> Result<(), Error> {
     match size {
         Some(size) if size < LEAST_POOL => Err(Error::Unusable(format!(
@@ -336,57 +339,5 @@ fn check_pool(size: Option<u32>) -> Result<(), Error> {
             Ok(())
         }
         _ => Ok(()),
-    }
-}
-
-/// What the database knows of a connection.
-struct Access {
-    logged_in: bool,
-    privileges: Vec<String>,
-}
-
-/// Asks what the connections of a client may do; none where they get no answer.
-async fn access(link: &Link, limit: Duration) -> Option<Access> {
-    let admin = link.client.database("admin");
-    let ask = admin.run_command(doc! { "connectionStatus": 1, "showPrivileges": true });
-    let status = match timeout(limit, ask.into_future()).await {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => {
-            let error = Error::from_driver("connectionStatus", &error);
-            debug!(%error, "new connections fare no better");
-            return None;
-        }
-        Err(_) => return None,
-    };
-    let list = |name: &str| {
-        let info = status.get_document("authInfo").map(Document::clone);
-        info.and_then(|info| info.get_array(name).cloned())
-            .unwrap_or_default()
-    };
-    let mut privileges: Vec<String> = list("authenticatedUserPrivileges")
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    privileges.sort();
-    Some(Access {
-        logged_in: !list("authenticatedUsers").is_empty(),
-        privileges,
-    })
-}
-
-/// What a failure says about the connection; none when it says nothing.
-fn refusal(error: &DriverError) -> Option<Refusal> {
-    match error.kind.as_ref() {
-        ErrorKind::Authentication { .. } => Some(Refusal::LockedOut),
-        ErrorKind::Command(failure) => match failure.code {
-            AUTHENTICATION_FAILED => Some(Refusal::LockedOut),
-            // The database has one code for both, and tells them apart in words.
-            UNAUTHORIZED if failure.message.contains("requires authentication") => {
-                Some(Refusal::LockedOut)
-            }
-            UNAUTHORIZED => Some(Refusal::Rights),
-            _ => None,
-        },
-        _ => None,
     }
 }

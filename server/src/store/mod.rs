@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use self::{calls::Behalf, connection::Connection};
+use self::{connection::Connection, permits::Behalf};
 use crate::{
     config::{BatchReads, Collections, Config},
     domain::order::Reference,
@@ -15,7 +15,11 @@ mod bulk;
 mod calls;
 mod command;
 mod connection;
+mod cursor;
 mod error;
+mod permits;
+mod refusal;
+
 pub mod json;
 
 pub mod setup;
@@ -65,8 +69,8 @@ pub mod seeds;
 pub use error::Error;
 pub use inspect::Inspector;
 
-/// How many readers of the news may have the database read for them at once while they catch up; the others wait their turn,
-/// reply by reply.
+/// How many readers of the news may have the database read for them at once while they catch up; the
+/// others wait their turn, reply by reply.
 const CATCHING_UP: u32 = 8;
 
 /// Names of the collections.
@@ -134,7 +138,8 @@ struct Policy {
 #[derive(Clone, Debug)]
 pub struct Store {
     connection: Connection,
-    /// For readers of the news who catch up: however many they are, all others have their connections to themselves.
+    /// For readers of the news who catch up: however many they are, they take no connection from
+    /// anybody else.
     catching_up: Connection,
     behalf: Behalf,
     database: String,
@@ -178,7 +183,8 @@ impl Store {
         })
     }
 
-    /// The same, on behalf of callers: together they get no more than their share of the connections.
+    /// The same, on behalf of callers: together they get no more than their share of the
+    /// connections.
     pub fn for_callers(&self) -> Store {
         Store {
             behalf: Behalf::Callers,

@@ -29,7 +29,8 @@ use crate::{
 
 /// How long callers of an attack wait: not long enough for most answers.
 const IMPATIENCE: Duration = Duration::from_millis(30);
-/// Longest that somebody else may wait for an answer meanwhile: a loaded machine needs some of it, a starved pool much more.
+/// Longest that somebody else may wait for an answer meanwhile: a loaded machine needs some of it,
+/// a starved pool much more.
 const ANSWERED: Duration = Duration::from_secs(5);
 /// Longest that a server may take to leave with nothing left to do.
 const LEAVES: Duration = Duration::from_secs(5);
@@ -77,7 +78,8 @@ impl Bystander {
     }
 }
 
-/// Callers who come together, by connections that are not those of the others: a server cuts one on which too many leave.
+/// Callers who come together, by connections that are not those of the others: a server cuts one on
+/// which too many leave.
 struct Crowd {
     address: String,
     /// A batch that has ended.
@@ -93,7 +95,8 @@ impl Crowd {
     }
 }
 
-/// Lets callers come and leave in rounds, and holds the server to its promises meanwhile and right afterwards.
+/// Lets callers come and leave in rounds, and holds the server to its promises meanwhile and right
+/// afterwards.
 async fn calm_under(name: &str, rounds: usize, attack: impl AsyncFn(&Crowd)) {
     let set = ReplicaSet::start().await.unwrap();
     let database = set.fresh_database().await.unwrap();
@@ -238,7 +241,8 @@ async fn ask(mut client: ArchiveServiceClient<Channel>) -> Result<(), Status> {
     client.get_archived_order(request).await.map(drop)
 }
 
-/// Has what callers read of the archive hang on a node, and as many callers hang in it as are let through.
+/// Has what callers read of the archive hang on a node, and as many callers hang in it as are let
+/// through.
 async fn hang(server: &TestServer, node: &Node) -> Vec<JoinHandle<()>> {
     let archive = format!("{}.Historique", server.database.name());
     let data = doc! {
@@ -287,6 +291,27 @@ async fn callers_who_hang_leave_connections_to_the_watcher_to_batches_and_to_ord
     server.ready().await;
     println!("the others were served within {:?}", since.elapsed());
     assert!(since.elapsed() < 3 * ANSWERED, "{:?}", since.elapsed());
+    hanging.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_never_end_are_given_up_and_others_take_their_turn() {
+    let set = ReplicaSet::start().await.unwrap();
+    let server = TestServer::start_on(&set, |config| {
+        config.operation_timeout = Duration::from_secs(2);
+        config.request_timeout = Duration::from_secs(3);
+    })
+    .await;
+    server.insert("Commande", orders(1)).await;
+    server.run_batch().await;
+    let node = &set.nodes()[0];
+    let hanging = hang(&server, node).await;
+    node.clear_fail_point("failCommand").await.unwrap();
+    let since = Instant::now();
+    // What hangs already goes on hanging for most of a minute.
+    eventually(async || ask(server.archive()).await.ok()).await;
+    println!("another caller was answered after {:?}", since.elapsed());
+    assert!(since.elapsed() < 2 * ANSWERED, "{:?}", since.elapsed());
     hanging.iter().for_each(JoinHandle::abort);
 }
 

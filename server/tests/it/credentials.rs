@@ -1,4 +1,5 @@
-//! What the database comes to refuse and grants again it grants to a server that is running, too: nobody has to restart it.
+//! What the database comes to refuse and grants again it grants to a server that is running, too:
+//! nobody has to restart it.
 
 use std::{
     fs,
@@ -20,7 +21,7 @@ use tokio::{
     process::Child,
     time::timeout,
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 
 use crate::{
     check_privileges::Guarded,
@@ -31,6 +32,9 @@ use crate::{
 const DATABASE: &str = "livraison";
 /// Longest until a server serves again once nothing is refused any more.
 const SERVES_AGAIN: Duration = Duration::from_secs(15);
+
+/// What is told of connections that are not let in, or not any more.
+const NO_SUCH_USER: &str = "refused the user or the password in MONGODB_URI";
 
 /// A program that watches the database of a guarded set, and all that it says.
 struct Program {
@@ -101,14 +105,11 @@ impl Program {
         client.archive_order(request).await.map(drop)
     }
 
-    /// Waits until a caller hears that the database refuses.
-    async fn is_refused(&self) {
+    /// Waits until a caller hears what the database refuses, and why.
+    async fn is_refused(&self, why: &str) {
         eventually(async || {
-            let refused = self
-                .archive_order("CMD-0")
-                .await
-                .is_err_and(|status| status.code() != Code::NotFound);
-            refused.then_some(())
+            let refused = self.archive_order("CMD-0").await.err()?;
+            refused.message().contains(why).then_some(())
         })
         .await;
     }
@@ -190,7 +191,7 @@ async fn a_user_who_is_dropped_and_made_anew() {
     for (password, pause) in [("archd", true), ("archd", false), ("c4n4ry", true)] {
         program.guarded.admin(doc! { "dropUser": "archd" }).await;
         if pause {
-            program.is_refused().await;
+            program.is_refused(NO_SUCH_USER).await;
         }
         fs::write(&program.uri_file, program.guarded.uri_with(password)).unwrap();
         let again = doc! { "createUser": "archd", "pwd": password, "roles": [role()] };
@@ -207,7 +208,7 @@ async fn a_role_that_is_revoked_and_granted_again() {
         .guarded
         .admin(doc! { "revokeRolesFromUser": "archd", "roles": [role()] })
         .await;
-    program.is_refused().await;
+    program.is_refused("may not run").await;
     program
         .guarded
         .admin(doc! { "grantRolesToUser": "archd", "roles": [role()] })
@@ -232,7 +233,7 @@ async fn a_password_that_is_changed() {
         node.terminate().await.unwrap();
         node.restart().await.unwrap();
         if !file_first {
-            program.is_refused().await;
+            program.is_refused(NO_SUCH_USER).await;
             fs::write(&program.uri_file, &uri).unwrap();
         }
         within(program.guarded.set.primary()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Those who listen cost next to nothing: many readers are served by one stream, many followers by one reader, and whoever
-//! leaves leaves nothing behind.
+//! Those who listen cost next to nothing: many readers are served by one stream, many followers by
+//! one reader, and whoever leaves leaves nothing behind.
 
 use std::time::{Duration, Instant};
 
@@ -243,7 +243,8 @@ async fn whoever_falls_behind_or_begins_in_the_past_misses_nothing_and_hears_not
         }),
         ..Default::default()
     };
-    // One reads as it comes, and one nothing before the end: by then it has missed most of what is kept for it.
+    // One reads as it comes, and one nothing before the end: by then it has missed most of what is
+    // kept for it.
     let channel = connection(&server).await;
     let mut quick = tail(&channel, request.clone()).await;
     within(quick.message()).await.unwrap().unwrap();
