@@ -105,6 +105,11 @@ impl Corridor {
         Corridor { store, archived_by }
     }
 
+    /// The same, on behalf of callers of whom there may be any number.
+    pub fn for_callers(&self) -> Corridor {
+        Corridor::new(self.store.for_callers(), self.archived_by.clone())
+    }
+
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
     pub async fn archive(&self, selection: Selection, door: Door) -> Result<Vec<Passed>, Error> {
         let mut passed = Vec::new();

@@ -1,4 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
+// That a future may move between threads is proved down to the last type of the TLS library inside the driver.
+#![recursion_limit = "256"]
 
 pub mod domain;
 

@@ -111,6 +111,7 @@ impl Archiver {
     ) -> Result<Started, Error> {
         let (batch, already) = self
             .store
+            .for_callers()
             .ask_for_batch(&options, request_id.as_deref(), &self.instance)
             .await?;
         if !batch.state.is_final() {

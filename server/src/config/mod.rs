@@ -1,6 +1,6 @@
 //! What `archd` is told before it starts: every setting, typed and checked, from flags, environment, `.env` and defaults.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub mod sources;
 pub mod problem;
 
 pub mod uri;
+
+pub mod uri_file;
 
 pub mod cli;
 
@@ -43,6 +45,8 @@ use crate::domain::schedule::Schedule;
 pub struct Config {
     /// Where MongoDB is, with the credentials.
     pub mongodb_uri: MongodbUri,
+    /// The file that this was read from, where `MONGODB_URI_FILE` gave it; read again when the database refuses the password.
+    pub mongodb_uri_file: Option<PathBuf>,
     /// The database of the orders and of their archive.
     pub database: String,
     /// What the server is for.
@@ -176,6 +180,7 @@ impl Config {
         warnings.extend(exposed(listen));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
+            mongodb_uri_file: sources.file_of(&MONGODB_URI),
             database: match (chosen.is_given(&MONGODB_DATABASE), profile) {
                 (false, Profile::Simulation) => SIMULATION_DATABASE.to_owned(),
                 _ => chosen.text(&MONGODB_DATABASE),

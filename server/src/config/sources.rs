@@ -1,6 +1,6 @@
 //! Where settings come from, and which source wins.
 
-use std::{collections::BTreeMap, fmt::Debug, fs, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{Problem, SETTINGS, Setting, setting::OFF};
 use crate::domain::schedule::Schedule;
@@ -94,6 +94,12 @@ impl<'a> Sources<'a> {
             Some(wrong) => Err(problem(&origin, &value, wrong)),
             None => Ok(Some((value, origin))),
         }
+    }
+
+    /// The file that gives a setting, if one does.
+    pub(super) fn file_of(&self, setting: &Setting) -> Option<PathBuf> {
+        let file = self.given(&setting.file_name()?, None)?;
+        Some(PathBuf::from(file.value))
     }
 
     /// The first source that has a value of this name. An empty one counts as none: `NAME=` is how many tools unset a variable.

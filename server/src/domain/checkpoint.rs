@@ -51,6 +51,12 @@ pub fn time_of(position: &RawDocument) -> Option<Timestamp> {
     })
 }
 
+/// Whether a place lies after another one: the texts of tokens have the order of the history.
+pub fn is_after(place: &RawDocument, other: &RawDocument) -> bool {
+    let data = |place| raw::find(place, "_data").and_then(ValueRef::as_str);
+    data(place) > data(other)
+}
+
 /// The checkpoint as it is stored.
 pub fn seal(checkpoint: &Checkpoint, belonging: &Belonging) -> RawDocumentBuf {
     let mut writer = Writer::default();

@@ -5,14 +5,16 @@ use std::{mem::take, pin::Pin, time::Duration};
 use bson::DateTime;
 use futures::Stream;
 use order_archiver_api::v1 as pb;
-use tokio::{sync::mpsc, time::interval};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
     archive::page_size,
     call::Calls,
-    convert, page,
+    convert,
+    follow::{self, Followed},
+    page,
     status::{self, Violations},
 };
 use crate::{
@@ -25,13 +27,12 @@ const DEFAULT_PAGE: i32 = 20;
 const LARGEST_PAGE: i32 = 200;
 /// The shortest length of time that the database keeps of a batch.
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// How often a batch that is followed is looked at. Whichever instance runs it, the database knows how far it is.
-const GLANCE: Duration = Duration::from_millis(200);
 
 pub(crate) struct BatchService {
     pub(crate) calls: Calls,
     pub(crate) archiver: Archiver,
     pub(crate) store: Store,
+    pub(crate) followed: Followed,
 }
 
 #[tonic::async_trait]
@@ -109,20 +110,12 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<Self::WatchBatchStream>, Status> {
         let limit = self.calls.limit(request.metadata());
         let id = request.into_inner().id;
-        let batch = self.calls.within(limit, self.find(&id)).await?;
+        let mut violations = Violations::default();
+        check_id(&mut violations, &id);
+        violations.into_result()?;
+        let states = self.calls.within(limit, self.followed.states(&id)).await?;
         let (sender, receiver) = mpsc::channel(4);
-        let (calls, store) = (self.calls.clone(), self.store.clone());
-        tokio::spawn(async move {
-            let end = tokio::select! {
-                () = sender.closed() => return,
-                () = calls.stop.cancelled() => Err(status::stopping()),
-                end = follow(&calls, &store, batch, &sender) => end,
-            };
-            if let Err(end) = end {
-                // A caller who has left needs no reason.
-                let _ = sender.send(Err(end)).await;
-            }
-        });
+        tokio::spawn(follow::tell(states, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -330,45 +323,17 @@ fn check_limits(
     }
 }
 
-async fn now(store: &Store) -> Result<DateTime, Status> {
+pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
     let deployment = store.deployment().await;
     deployment
         .map(|deployment| deployment.now)
         .map_err(|error| status::of_error(&error))
 }
 
-fn unknown(id: &str) -> Status {
+pub(super) fn unknown(id: &str) -> Status {
     status::not_found(
         "batch",
         id,
         format!("there is no batch {id}; ListBatches shows those that there are"),
     )
-}
-
-/// Sends each state of a batch until it ends.
-async fn follow(
-    calls: &Calls,
-    store: &Store,
-    mut batch: Batch,
-    sender: &mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
-) -> Result<(), Status> {
-    let mut glance = interval(GLANCE);
-    let mut known: Option<Batch> = None;
-    loop {
-        if known.as_ref() != Some(&batch) {
-            let message = pb::WatchBatchResponse {
-                batch: Some(convert::batch(batch.clone(), now(store).await?)),
-            };
-            if sender.send(Ok(message)).await.is_err() || batch.state.is_final() {
-                return Ok(());
-            }
-            known = Some(batch.clone());
-        }
-        glance.tick().await;
-        calls.check()?;
-        let found = store.batch(&batch.id).await;
-        batch = found
-            .map_err(|error| status::of_error(&error))?
-            .ok_or_else(|| unknown(&batch.id))?;
-    }
 }

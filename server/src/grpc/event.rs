@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::checkpoint::time_of,
-    events::{Event, Happening, News},
+    events::{Event, Happening, Live, Reader},
     store::{Error, Store, changes::Start},
 };
 
@@ -35,15 +35,17 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct EventService {
     calls: Calls,
     store: Store,
+    live: Live,
     readers: Arc<Semaphore>,
     most_readers: usize,
 }
 
 impl EventService {
-    pub(crate) fn new(calls: Calls, store: Store, most_readers: usize) -> EventService {
+    pub(crate) fn new(calls: Calls, store: Store, live: Live, most_readers: usize) -> EventService {
         EventService {
             calls,
             store,
+            live,
             readers: Arc::new(Semaphore::new(most_readers)),
             most_readers,
         }
@@ -76,21 +78,20 @@ impl pb::event_service_server::EventService for EventService {
                 .await
                 .map_err(|error| status::of_error(&error))?;
             let start = self.start(&identity, request.start.as_ref()).await?;
-            let news = open(&self.store, &start).await?;
-            Ok((identity, start, news))
+            let reader = self.open(&start).await?;
+            Ok((identity, reader))
         };
-        let (identity, start, news) = self.calls.within(limit, open).await?;
+        let (identity, reader) = self.calls.within(limit, open).await?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         let tail = Tail {
             calls: self.calls.clone(),
-            store: self.store.clone(),
             sender,
             kinds,
             heartbeat,
             identity,
             _place: place,
         };
-        tokio::spawn(tail.run(start, news));
+        tokio::spawn(tail.run(reader));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -133,30 +134,30 @@ impl EventService {
             }
         }
     }
-}
 
-/// Opens the news, and says how far the history reaches when it does not reach far enough.
-async fn open(store: &Store, start: &Start) -> Result<News, Status> {
-    let opened = match (News::open(store, start).await, start) {
-        // A release that tells other news has another filter, to which a place of the old one means nothing; its moment does.
-        (Err(Error::BadPlace { .. }), Start::After(position)) => {
-            let moment = time_of(position).map_or(Start::Now, Start::At);
-            News::open(store, &moment).await
+    /// Opens the news, and says how far the history reaches when it does not reach far enough.
+    async fn open(&self, start: &Start) -> Result<Reader, Status> {
+        let opened = match (self.live.reader(start).await, start) {
+            // A release that tells other news has another filter, to which a place of the old one means nothing; its moment does.
+            (Err(Error::BadPlace { .. }), Start::After(position)) => {
+                let moment = time_of(position).map_or(Start::Now, Start::At);
+                self.live.reader(&moment).await
+            }
+            (opened, _) => opened,
+        };
+        match opened {
+            Err(Error::HistoryLost) => {
+                let oldest = self.store.oldest_history().await;
+                let oldest = oldest
+                    .map(|oldest| bson::DateTime::from_millis(i64::from(oldest.time) * 1_000));
+                Err(status::history_lost(
+                    oldest
+                        .and_then(|oldest| oldest.try_to_rfc3339_string().ok())
+                        .as_deref(),
+                ))
+            }
+            opened => opened.map_err(|error| status::of_error(&error)),
         }
-        (opened, _) => opened,
-    };
-    match opened {
-        Err(Error::HistoryLost) => {
-            let oldest = store.oldest_history().await;
-            let oldest =
-                oldest.map(|oldest| bson::DateTime::from_millis(i64::from(oldest.time) * 1_000));
-            Err(status::history_lost(
-                oldest
-                    .and_then(|oldest| oldest.try_to_rfc3339_string().ok())
-                    .as_deref(),
-            ))
-        }
-        opened => opened.map_err(|error| status::of_error(&error)),
     }
 }
 
@@ -199,7 +200,6 @@ fn checked(request: &pb::TailEventsRequest) -> Result<(HashSet<EventKind>, Durat
 /// One reader of the news.
 struct Tail {
     calls: Calls,
-    store: Store,
     sender: mpsc::Sender<Result<pb::TailEventsResponse, Status>>,
     kinds: HashSet<EventKind>,
     heartbeat: Duration,
@@ -209,54 +209,42 @@ struct Tail {
 }
 
 impl Tail {
-    async fn run(self, start: Start, news: News) {
+    async fn run(self, reader: Reader) {
         let end = tokio::select! {
             () = self.sender.closed() => return,
             () = self.calls.stop.cancelled() => status::stopping(),
-            end = self.tell(start, news) => end,
+            end = self.tell(reader) => end,
         };
         // Whoever is this slow may miss the farewell too.
         let _ = timeout(Duration::from_secs(1), self.sender.send(Err(end))).await;
     }
 
     /// Tells the news until there is a reason not to.
-    async fn tell(&self, mut start: Start, news: News) -> Status {
-        let mut news = Some(news);
+    async fn tell(&self, mut reader: Reader) -> Status {
         let mut spoken: Option<Instant> = None;
+        // The place after the last message, which may lie among the events of one change.
+        let mut place = reader.start().clone();
         loop {
-            let reply = match news.as_mut() {
-                Some(news) => news.next().await,
-                None => match News::open(&self.store, &start).await {
-                    Ok(opened) => {
-                        news = Some(opened);
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-            };
-            let happenings = match reply {
-                Ok(happenings) => happenings,
-                // A reader of the history is of no use after an error; the next one goes on from our own place.
-                Err(error) if error.is_transient() && !matches!(start, Start::Now) => {
+            let told = match reader.next().await {
+                Ok(told) => told,
+                Err(error) if error.is_transient() && !matches!(reader.start(), Start::Now) => {
                     debug!(%error, "the history can't be read; trying again");
-                    news = None;
                     sleep(RETRY_PAUSE).await;
                     continue;
                 }
                 Err(error) => return status::of_error(&error),
             };
-            for happening in happenings {
-                let position = happening.position.clone();
+            for happening in &told.happenings {
                 let heartbeat_is_due =
                     spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
                 if let Some(message) = self.message(happening, heartbeat_is_due) {
                     match timeout(SLOWEST, self.sender.send(Ok(message))).await {
                         Ok(Ok(())) => spoken = Some(Instant::now()),
                         Ok(Err(_)) => return status::stopping(),
-                        Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&start)),
+                        Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&place)),
                     }
                 }
-                start = Start::After(position);
+                place = Start::After(happening.position.clone());
             }
         }
     }
@@ -270,27 +258,19 @@ impl Tail {
 
     fn message(
         &self,
-        happening: Happening,
+        happening: &Happening,
         heartbeat_is_due: bool,
     ) -> Option<pb::TailEventsResponse> {
-        let cursor = cursor::cursor(&self.identity, &happening.position);
-        let time = happening.time.map(convert::timestamp);
-        let Some(event) = happening.event else {
-            let heartbeat = pb::TailEventsResponse {
-                cursor,
-                time,
-                kind: EventKind::Heartbeat.into(),
-                event: None,
-            };
-            return heartbeat_is_due.then_some(heartbeat);
+        let kind = happening.event.as_ref().map_or(EventKind::Heartbeat, kind);
+        let wanted = match kind {
+            EventKind::Heartbeat => heartbeat_is_due,
+            kind => self.kinds.is_empty() || self.kinds.contains(&kind),
         };
-        let kind = kind(&event);
-        let wanted = self.kinds.is_empty() || self.kinds.contains(&kind);
         wanted.then(|| pb::TailEventsResponse {
-            cursor,
-            time,
+            cursor: cursor::cursor(&self.identity, &happening.position),
+            time: happening.time.map(convert::timestamp),
             kind: kind.into(),
-            event: Some(body(event)),
+            event: happening.event.clone().map(body),
         })
     }
 }

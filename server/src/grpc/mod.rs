@@ -3,6 +3,7 @@
 mod archive;
 mod batch;
 mod event;
+mod follow;
 mod quarantine;
 mod seed;
 mod stats;
@@ -28,10 +29,11 @@ use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::call::Calls;
 pub(crate) use self::convert::batch as batch_message;
+use self::{call::Calls, follow::Followed};
 use crate::{
     config::{Config, Profile},
+    events::Live,
     monitor::Monitor,
     parts::Parts,
 };
@@ -107,6 +109,9 @@ fn add_services(
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
+    let live = Live::new(store.clone(), calls.stop.clone());
+    // Any number of callers shares what is theirs of the connections to the database.
+    let (store, corridor) = (store.for_callers(), corridor.for_callers());
     routes
         .add_service(pb::archive_service_server::ArchiveServiceServer::new(
             archive::ArchiveService {
@@ -117,6 +122,7 @@ fn add_services(
         ))
         .add_service(pb::batch_service_server::BatchServiceServer::new(
             batch::BatchService {
+                followed: Followed::new(calls.clone(), store.clone()),
                 calls: calls.clone(),
                 archiver,
                 store: store.clone(),
@@ -129,7 +135,7 @@ fn add_services(
             },
         ))
         .add_service(pb::event_service_server::EventServiceServer::new(
-            event::EventService::new(calls.clone(), store.clone(), config.max_tail_readers),
+            event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers),
         ))
         .add_service(pb::stats_service_server::StatsServiceServer::new(
             stats::StatsService {

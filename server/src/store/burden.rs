@@ -6,6 +6,7 @@ use std::{
 };
 
 use bson::{Bson, Document, rawdoc};
+use mongodb::options::ReadPreference;
 
 use super::{Error, Store, setup::whole};
 use crate::domain::raw::Writer;
@@ -62,10 +63,8 @@ impl Store {
     async fn ask_set(&self, command: &str) -> Result<Document, Error> {
         let mut asked = Writer::default();
         asked.int32(command, 1);
-        let admin = self.client.database("admin");
-        self.within(admin.run_raw_command(asked.finish()))
-            .await?
-            .map_err(|error| Error::from_driver(command, &error))
+        self.run_on("admin", asked.finish(), ReadPreference::Primary)
+            .await
     }
 }
 

@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf, Timestamp, doc};
-use futures::StreamExt;
-use mongodb::raw_batch_cursor::RawBatchCursor;
-
-use super::{Error, Store, command::document};
+use super::{
+    Error, Store,
+    command::{OPERATION_TIME, document},
+    cursor::Cursor,
+};
 use crate::domain::{
     checkpoint::time_of,
     raw::{self, ValueRef, kind},
 };
+use bson::{Document, RawDocumentBuf, Timestamp, doc};
 
 /// How long the database waits for a change before it answers that there was none.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,12 +48,14 @@ pub struct Reply {
     pub changes: Vec<RawDocumentBuf>,
     /// The place after these changes.
     pub position: RawDocumentBuf,
+    /// The cluster time of the reply.
+    pub time: Option<Timestamp>,
 }
 
 /// Reads the history from a place on.
 pub struct Changes {
     store: Store,
-    cursor: RawBatchCursor,
+    cursor: Cursor,
 }
 
 impl Store {
@@ -82,30 +85,13 @@ impl Store {
         }
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(stages);
-        let opening = match scope {
-            Scope::Database => {
-                self.within(
-                    self.database
-                        .aggregate(pipeline)
-                        .max_await_time(PATIENCE)
-                        .batch_size(MOST_CHANGES)
-                        .batch(),
-                )
-                .await?
-            }
-            Scope::Collection(name) => {
-                let collection = self.database.collection::<Document>(name);
-                self.within(
-                    collection
-                        .aggregate(pipeline)
-                        .max_await_time(PATIENCE)
-                        .batch_size(MOST_CHANGES)
-                        .batch(),
-                )
-                .await?
-            }
+        let collection = match scope {
+            Scope::Database => None,
+            Scope::Collection(name) => Some(name),
         };
-        let cursor = opening.map_err(|error| Error::from_driver("aggregate", &error))?;
+        let cursor = self
+            .open_stream(collection, pipeline, PATIENCE, MOST_CHANGES)
+            .await?;
         Ok(Changes {
             store: self.clone(),
             cursor,
@@ -116,14 +102,9 @@ impl Store {
 impl Changes {
     /// The next reply. After an error this reader is of no more use: open another one after the last position.
     pub async fn next(&mut self) -> Result<Reply, Error> {
-        let reply = match self.store.within(self.cursor.next()).await? {
-            Some(reply) => reply.map_err(|error| Error::from_driver("getMore", &error))?,
-            None => {
-                return Err(Error::Unavailable(
-                    "the database ended the change stream".to_owned(),
-                ));
-            }
-        };
+        let reply = self.cursor.next(&self.store).await?;
+        let reply = reply
+            .ok_or_else(|| Error::Unavailable("the database ended the change stream".to_owned()))?;
         let cursor = raw::find(reply.as_raw_document(), "cursor").unwrap_or(ValueRef::NULL);
         let field = |name: &str| {
             cursor
@@ -147,6 +128,11 @@ impl Changes {
         if let Some(time) = last.and_then(|token| time_of(&document(token).ok()?)) {
             self.store.has_read_up_to(time);
         }
-        Ok(Reply { changes, position })
+        let time = reply.as_raw_document().get_timestamp(OPERATION_TIME).ok();
+        Ok(Reply {
+            changes,
+            position,
+            time,
+        })
     }
 }

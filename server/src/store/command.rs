@@ -7,8 +7,7 @@ use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
-use futures::StreamExt;
-use mongodb::options::{ReadPreference, SelectionCriteria};
+use mongodb::options::ReadPreference;
 use tokio::time::timeout;
 
 use super::{Error, Store};
@@ -38,10 +37,9 @@ pub(super) struct Answer {
 impl Store {
     /// Runs a command that answers with one document.
     pub(super) async fn run(&self, command: RawDocumentBuf) -> Result<Document, Error> {
-        let name = name_of(&command);
-        self.within(self.database.run_raw_command(command))
-            .await?
-            .map_err(|error| Error::from_driver(&name, &error))
+        let database = self.database_name();
+        self.run_on(database, command, ReadPreference::Primary)
+            .await
     }
 
     /// Runs a reading command and returns all rows, trying again while the database is away.
@@ -106,24 +104,19 @@ impl Store {
     ) -> Result<Answer, Error> {
         let name = name_of(command);
         let fault = |error| Error::from_driver(&name, &error);
-        let cursor = self
-            .database
-            .run_raw_cursor_command(command.to_owned())
-            .selection_criteria(SelectionCriteria::ReadPreference(member))
-            .batch();
-        let mut cursor = self.within(cursor).await?.map_err(fault)?;
+        let mut cursor = self.open_cursor(command.to_owned(), member).await?;
         let mut answer = Answer {
             rows: Vec::new(),
             cut: false,
             time: None,
         };
         let mut size = 0;
-        while let Some(reply) = self.within(cursor.next()).await? {
-            let reply = reply.map_err(fault)?;
+        while let Some(reply) = cursor.next(self).await? {
             answer.time = reply.as_raw_document().get_timestamp(OPERATION_TIME).ok();
             for element in elements(reply.doc_slices().map_err(fault)?.as_bytes()) {
                 if size > bytes {
                     answer.cut = true;
+                    cursor.end(self);
                     return Ok(answer);
                 }
                 size += element.value.bytes.len();
@@ -179,7 +172,7 @@ impl Store {
         command.finish()
     }
 
-    /// Waits for a call to the database, but not for ever: the driver itself sets no limit.
+    /// Waits for several calls to the database, but no longer than one may take. Each call has that limit by itself.
     pub(super) async fn within<T>(
         &self,
         call: impl IntoFuture<Output = T, IntoFuture: Send>,

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};
-use mongodb::options::{ReadPreference, SelectionCriteria};
+use mongodb::options::ReadPreference;
 use tokio::time::Instant;
 
 use super::{
     Error, Names, Store,
     changes::{Scope, Start},
-    command::name_of,
     setup::whole,
 };
 
@@ -166,18 +165,10 @@ impl Inspector {
 
     /// Runs a command that anyone of a set can answer.
     async fn ask(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Error> {
-        let name = name_of(&command);
         let anyone = ReadPreference::PrimaryPreferred {
             options: Default::default(),
         };
-        let database = self.store.client.database(database);
-        let call = database
-            .run_raw_command(command)
-            .selection_criteria(SelectionCriteria::ReadPreference(anyone));
-        self.store
-            .within(call)
-            .await?
-            .map_err(|error| Error::from_driver(&name, &error))
+        self.store.run_on(database, command, anyone).await
     }
 }
 

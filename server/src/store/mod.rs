@@ -5,19 +5,21 @@ use std::{
     time::Duration,
 };
 
-use mongodb::{
-    Client, Database,
-    options::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern},
-};
-
+use self::{connection::Connection, permits::Behalf};
 use crate::{
     config::{BatchReads, Collections, Config},
     domain::order::Reference,
 };
 
 mod bulk;
+mod calls;
 mod command;
+mod connection;
+mod cursor;
 mod error;
+mod permits;
+mod refusal;
+
 pub mod json;
 
 pub mod setup;
@@ -66,6 +68,10 @@ pub mod seeds;
 
 pub use error::Error;
 pub use inspect::Inspector;
+
+/// How many readers of the news may have the database read for them at once while they catch up; the
+/// others wait their turn, reply by reply.
+const CATCHING_UP: u32 = 8;
 
 /// Names of the collections.
 #[derive(Clone, Debug)]
@@ -131,8 +137,12 @@ struct Policy {
 /// The database. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Store {
-    client: Client,
-    database: Database,
+    connection: Connection,
+    /// For readers of the news who catch up: however many they are, they take no connection from
+    /// anybody else.
+    catching_up: Connection,
+    behalf: Behalf,
+    database: String,
     names: Names,
     delivered: String,
     policy: Policy,
@@ -148,31 +158,15 @@ pub struct Store {
 impl Store {
     /// Prepares to talk to the database of the settings. Nothing is sent yet, so the database need not be there.
     ///
-    /// Fails when the URI can't be understood; the error never shows it.
+    /// Fails when the URI can't be used; the error never shows it.
     pub async fn new(config: &Config) -> Result<Store, Error> {
-        let parsed = ClientOptions::parse(config.mongodb_uri.expose()).await;
-        let mut options = parsed.map_err(|_| Error::Unusable("MONGODB_URI can't be understood; it must look like mongodb://user:password@host:27017/?replicaSet=name".to_owned()))?;
-        options.app_name.get_or_insert_with(|| "archd".to_owned());
-        // The driver waits 30 s for a server and has 10 connections by default: too long for a caller, too few for chunks in flight.
-        options
-            .server_selection_timeout
-            .get_or_insert(Duration::from_secs(3));
-        options
-            .connect_timeout
-            .get_or_insert(Duration::from_secs(3));
-        options.max_pool_size.get_or_insert(64);
-        options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
-        // What the archive promises does not depend on a deployment's defaults.
-        options.read_concern = Some(ReadConcern::majority());
-        options.write_concern = Some(WriteConcern::majority());
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(
-            mongodb::options::ReadPreference::Primary,
-        ));
-        let client =
-            Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
+        let connection = Connection::new(config, None);
+        connection.prepare().await?;
         Ok(Store {
-            database: client.database(&config.database),
-            client,
+            connection,
+            catching_up: Connection::new(config, Some(CATCHING_UP)),
+            behalf: Behalf::Work,
+            database: config.database.clone(),
             names: Names::new(&config.collections),
             delivered: config.delivered_status.clone(),
             policy: Policy {
@@ -189,6 +183,24 @@ impl Store {
         })
     }
 
+    /// The same, on behalf of callers: together they get no more than their share of the
+    /// connections.
+    pub fn for_callers(&self) -> Store {
+        Store {
+            behalf: Behalf::Callers,
+            ..self.clone()
+        }
+    }
+
+    /// The same, for readers of the news who catch up: by few connections of their own.
+    pub fn for_catching_up(&self) -> Store {
+        Store {
+            connection: self.catching_up.clone(),
+            behalf: Behalf::Work,
+            ..self.clone()
+        }
+    }
+
     /// Names of the collections.
     pub fn names(&self) -> &Names {
         &self.names
@@ -201,7 +213,7 @@ impl Store {
 
     /// Name of the database.
     pub fn database_name(&self) -> &str {
-        self.database.name()
+        &self.database
     }
 
     /// How long this instance may be silent before another one takes its watch or its batch over.
@@ -221,6 +233,6 @@ impl Store {
 
     /// Closes the connections.
     pub async fn close(self) {
-        self.client.shutdown().await;
+        tokio::join!(self.connection.close(), self.catching_up.close());
     }
 }

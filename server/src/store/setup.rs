@@ -1,6 +1,7 @@
 //! What the database must have before the first order is archived: a version, a unique index, and indexes that keep joins fast.
 
 use bson::{Bson, Document, doc, rawdoc};
+use mongodb::options::ReadPreference;
 
 use super::{
     Error, Store,
@@ -121,12 +122,8 @@ impl Store {
     /// The oldest moment that the database's history still reaches; none without the privilege to see it.
     pub async fn oldest_history(&self) -> Option<bson::Timestamp> {
         let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
-        let oplog = self.client.database("local");
-        let reply = self
-            .within(oplog.run_raw_command(command))
-            .await
-            .ok()?
-            .ok()?;
+        let reply = self.run_on("local", command, ReadPreference::Primary);
+        let reply = reply.await.ok()?;
         let first = reply
             .get_document("cursor")
             .ok()?

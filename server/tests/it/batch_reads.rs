@@ -15,7 +15,7 @@ use devkit::{Node, ReplicaSet, Standalone, audit::audit};
 use mongodb::{Database, options::WriteConcern};
 use order_archiver_api::v1 as pb;
 
-use crate::support::{TestServer, order, tally};
+use crate::support::{TestServer, eventually, order, tally};
 
 /// For how long a batch may be held up by a secondary: one short try, beside what the batch itself takes here.
 const HELD_UP: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(20);
@@ -218,4 +218,53 @@ async fn where_there_is_no_secondary_the_primary_is_read_at_the_first_try() {
         assert_exact(&server).await;
         server.shut_down().await;
     }
+}
+
+#[tokio::test]
+async fn a_page_that_ends_early_leaves_no_cursor_on_the_secondary() {
+    let set = ReplicaSet::start_nodes(3).await.unwrap();
+    let server = TestServer::start_on(&set, |config| {
+        reads_from_secondaries(config);
+        config.chunk_size = 40;
+    })
+    .await;
+    // Pages end once they hold 16 MiB.
+    for _ in 0..50 {
+        let mut large = order(format!("CMD-{}", bson::oid::ObjectId::new()));
+        large.insert("note", "x".repeat(1024 * 1024));
+        let orders = server.collection("Commande");
+        let delivered = orders.insert_one(large);
+        delivered
+            .write_concern(WriteConcern::majority())
+            .await
+            .unwrap();
+    }
+    let open = async || {
+        let mut open = 0;
+        for node in secondaries(&set).await {
+            let status = node.admin(doc! { "serverStatus": 1 }).await.unwrap();
+            let metrics = status.get_document("metrics").unwrap();
+            let cursors = metrics.get_document("cursor").unwrap();
+            open += cursors
+                .get_document("open")
+                .unwrap()
+                .get_i64("total")
+                .unwrap();
+        }
+        open
+    };
+    let before = open().await;
+    let rehearsal = pb::BatchOptions {
+        validate_only: true,
+        ..pb::BatchOptions::default()
+    };
+    assert_eq!(batch(&server, rehearsal).await, [50, 50, 0, 0]);
+    let since = Instant::now();
+    eventually(async || (open().await <= before).then_some(())).await;
+    assert!(
+        since.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        since.elapsed()
+    );
+    server.shut_down().await;
 }

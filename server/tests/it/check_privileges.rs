@@ -17,16 +17,16 @@ use crate::{
 const DATABASE: &str = "livraison";
 
 /// A set that asks who comes, its administrator, and the user of archd, which may do nothing yet.
-struct Guarded {
-    set: ReplicaSet,
-    admin: Client,
+pub(crate) struct Guarded {
+    pub(crate) set: ReplicaSet,
+    pub(crate) admin: Client,
     /// What archd is told.
-    uri: String,
+    pub(crate) uri: String,
     _key: TempDir,
 }
 
 impl Guarded {
-    async fn start() -> Guarded {
+    pub(crate) async fn start() -> Guarded {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key");
         fs::write(&key, "c2FtZSBmb3IgZXZlcnkgbWVtYmVy").unwrap();

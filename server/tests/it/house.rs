@@ -96,6 +96,41 @@ fn outside_crates_stay_in_their_rooms() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// The files that may have a client of the driver in their hands, and how one gets hold of it.
+const CALLERS_OF_THE_DRIVER: [&str; 4] = [
+    "store/calls.rs",
+    "store/connection.rs",
+    "store/cursor.rs",
+    "store/refusal.rs",
+];
+const WAYS_TO_THE_DRIVER: [&str; 3] = [".link()", "link.client", "Client"];
+
+#[test]
+fn nobody_calls_the_driver_but_by_the_one_way_that_outlives_whoever_leaves() {
+    let mut faults = Vec::new();
+    let mut ways = 0;
+    for (_, file) in sources()
+        .into_iter()
+        .filter(|(module, _)| module == "store")
+    {
+        let allowed = CALLERS_OF_THE_DRIVER
+            .iter()
+            .any(|name| file.ends_with(name));
+        let text = text_of(&file);
+        for line in code(&text) {
+            if !WAYS_TO_THE_DRIVER.iter().any(|way| line.contains(way)) {
+                continue;
+            }
+            ways += 1;
+            if !allowed {
+                faults.push(format!("{}: {line}", shown(&file)));
+            }
+        }
+    }
+    assert!(ways > 0, "the ways have other names by now");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let root = Path::new(CRATE).parent().unwrap();

@@ -2,12 +2,16 @@
 //!
 //! Nothing publishes events. Every instance writes orders, quarantine entries and batches to the database anyway; whoever wants
 //! to hear of them reads the change stream of these collections. So a reader hears every instance, holds nobody up, and can
-//! go on from where it was.
+//! go on from where it was. Those who listen to one instance share one stream ([`Live`]).
 
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 
+mod live;
+
+pub use self::live::{Live, Reader};
 use crate::{
     domain::{
+        checkpoint::time_of,
         enrich::{DATE_ARCHIVAGE, MISSING_FIELDS},
         judge::Reason,
         order::NUMERO,
@@ -68,6 +72,36 @@ pub struct Happening {
     pub event: Option<Event>,
 }
 
+/// What one change told, or that nothing more happened for now.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The place after it.
+    pub place: RawDocumentBuf,
+    /// What happened, if anything did.
+    pub happenings: Vec<Happening>,
+}
+
+impl Told {
+    /// Whether nothing happened.
+    pub fn is_silence(&self) -> bool {
+        self.happenings
+            .iter()
+            .all(|happening| happening.event.is_none())
+    }
+}
+
+/// What one reply of the database told.
+#[derive(Debug)]
+pub struct Reply {
+    /// At least one, the last of which carries the place that the reader has come to.
+    pub told: Vec<Told>,
+    /// Whether that place is no more than a moment behind the database.
+    pub is_recent: bool,
+}
+
+/// How far behind the database a place may be to count as recent, in seconds of cluster time.
+const RECENT: u32 = 2;
+
 /// Reads the news.
 pub struct News {
     store: Store,
@@ -88,40 +122,58 @@ impl News {
         })
     }
 
-    /// What happened next: at least one happening, the last of which carries the place that the reader has come to.
-    pub async fn next(&mut self) -> Result<Vec<Happening>, Error> {
+    /// What happened next.
+    pub async fn next(&mut self) -> Result<Reply, Error> {
         let reply = self.changes.next().await?;
-        let mut happenings = Vec::new();
+        let mut all = Vec::new();
         for change in &reply.changes {
-            let Some(position) = raw::find(change, "_id")
+            let Some(place) = raw::find(change, "_id")
                 .and_then(|token| RawDocumentBuf::from_bytes(token.bytes.to_vec()).ok())
             else {
                 continue;
             };
             let time = raw::find(change, "wallTime").and_then(ValueRef::as_date);
-            let mut told = events(&self.store, change).await?.into_iter().peekable();
-            while let Some(event) = told.next() {
+            let mut happenings = Vec::new();
+            let mut events = events(&self.store, change).await?.into_iter().peekable();
+            while let Some(event) = events.next() {
                 // Only the last event of a change is followed by the place after it: a reader that comes back in between hears the others again.
-                let place = if told.peek().is_none() {
-                    &position
+                let position = if events.peek().is_none() {
+                    &place
                 } else {
-                    self.position.as_ref().unwrap_or(&position)
+                    self.position.as_ref().unwrap_or(&place)
                 };
                 happenings.push(Happening {
-                    position: place.clone(),
+                    position: position.clone(),
                     time,
                     event: Some(event),
                 });
             }
-            self.position = Some(position);
+            if !happenings.is_empty() {
+                all.push(Told {
+                    place: place.clone(),
+                    happenings,
+                });
+            }
+            self.position = Some(place);
         }
         self.position = Some(reply.position.clone());
-        happenings.push(Happening {
-            position: reply.position,
+        let silence = Happening {
+            position: reply.position.clone(),
             time: None,
             event: None,
+        };
+        let place_time = time_of(&reply.position);
+        all.push(Told {
+            place: reply.position,
+            happenings: vec![silence],
         });
-        Ok(happenings)
+        let behind = |now: bson::Timestamp| {
+            place_time.map_or(0, |place| now.time.saturating_sub(place.time))
+        };
+        Ok(Reply {
+            told: all,
+            is_recent: reply.time.is_none_or(|now| behind(now) <= RECENT),
+        })
     }
 }
 

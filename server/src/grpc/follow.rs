@@ -1,0 +1,147 @@
+//! Following batches: however many follow one, it is read once for all of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use order_archiver_api::v1 as pb;
+use tokio::{
+    sync::{mpsc, watch},
+    time::interval,
+};
+use tonic::Status;
+
+use super::{
+    batch::{now, unknown},
+    call::Calls,
+    convert, status,
+};
+use crate::store::{Store, batches::Batch};
+
+/// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
+/// how far it is.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// The latest state of a batch, or why it can't be followed; none before it was first looked at.
+type State = Option<Result<pb::WatchBatchResponse, Status>>;
+
+/// The batches that somebody follows. Clones are the same ones.
+#[derive(Clone)]
+pub(crate) struct Followed {
+    calls: Calls,
+    store: Store,
+    batches: Arc<Mutex<HashMap<String, watch::Sender<State>>>>,
+}
+
+impl Followed {
+    pub(crate) fn new(calls: Calls, store: Store) -> Followed {
+        Followed {
+            calls,
+            store,
+            batches: Arc::default(),
+        }
+    }
+
+    /// The states of a batch from now on, once the first of them is there.
+    pub(crate) async fn states(&self, id: &str) -> Result<watch::Receiver<State>, Status> {
+        let mut states = self.subscribe(id);
+        let first = states.wait_for(Option::is_some).await;
+        match first.as_deref() {
+            Ok(Some(Err(status))) => return Err(status.clone()),
+            Ok(_) => {}
+            Err(_) => return Err(status::stopping()),
+        }
+        drop(first);
+        states.mark_changed();
+        Ok(states)
+    }
+
+    fn subscribe(&self, id: &str) -> watch::Receiver<State> {
+        let mut batches = self.batches();
+        if let Some(states) = batches.get(id) {
+            return states.subscribe();
+        }
+        let (sender, receiver) = watch::channel(None);
+        batches.insert(id.to_owned(), sender.clone());
+        tokio::spawn(self.clone().read(id.to_owned(), sender));
+        receiver
+    }
+
+    fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<State>>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the states of a batch to all who follow it, until it ends or nobody does.
+    async fn read(self, id: String, states: watch::Sender<State>) {
+        let mut glance = interval(GLANCE);
+        let mut known = None;
+        loop {
+            let state = tokio::select! {
+                () = self.calls.stop.cancelled() => Err(status::stopping()),
+                state = async {
+                    glance.tick().await;
+                    self.look(&id, &mut known).await
+                } => state,
+            };
+            let is_last = match &state {
+                Ok(_) => known.as_ref().is_some_and(|batch| batch.state.is_final()),
+                Err(_) => true,
+            };
+            // Whoever comes once this is locked either hears of the state or makes a new reader.
+            let mut batches = self.batches();
+            if let Some(state) = state.transpose() {
+                states.send_replace(Some(state));
+            }
+            if is_last || states.receiver_count() == 0 {
+                batches.remove(&id);
+                return;
+            }
+        }
+    }
+
+    /// The state of a batch if it has another one than is known.
+    async fn look(
+        &self,
+        id: &str,
+        known: &mut Option<Batch>,
+    ) -> Result<Option<pb::WatchBatchResponse>, Status> {
+        self.calls.check()?;
+        let found = self.store.batch(id).await;
+        let batch = found
+            .map_err(|error| status::of_error(&error))?
+            .ok_or_else(|| unknown(id))?;
+        if known.as_ref() == Some(&batch) {
+            return Ok(None);
+        }
+        *known = Some(batch.clone());
+        Ok(Some(pb::WatchBatchResponse {
+            batch: Some(convert::batch(batch, now(&self.store).await?)),
+        }))
+    }
+}
+
+/// Tells a caller each state of a batch until the last one.
+pub(crate) async fn tell(
+    mut states: watch::Receiver<State>,
+    caller: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
+) {
+    loop {
+        let changed = tokio::select! {
+            () = caller.closed() => return,
+            changed = states.changed() => changed,
+        };
+        if changed.is_err() {
+            // The reader has ended, and its last state has been told.
+            return;
+        }
+        let state = states.borrow_and_update().clone();
+        if let Some(state) = state {
+            let is_last = state.is_err();
+            if caller.send(state).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
