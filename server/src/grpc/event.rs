@@ -274,7 +274,7 @@ impl Tail {
         heartbeat_is_due: bool,
     ) -> Option<pb::TailEventsResponse> {
         let cursor = cursor::cursor(&self.identity, &happening.position);
-        let time = happening.time.map(convert::timestamp);
+        let time = happening.time.and_then(convert::timestamp);
         let Some(event) = happening.event else {
             let heartbeat = pb::TailEventsResponse {
                 cursor,
@@ -317,13 +317,14 @@ fn body(event: Event) -> response::Event {
             missing,
             date_archivage,
         } => response::Event::Order(pb::OrderEvent {
-            numero_commande: numero,
+            numero_commande: convert::numero(&numero),
             missing_fields: missing,
-            date_archivage: date_archivage.map(convert::timestamp),
+            date_archivage: date_archivage.and_then(convert::timestamp),
         }),
-        Event::Quarantined(entry) => {
-            response::Event::Quarantine(convert::quarantine_entry(entry, None))
-        }
+        Event::Quarantined(entry) => response::Event::Quarantine(convert::quarantine_entry(
+            entry,
+            convert::Document::NotAsked,
+        )),
         Event::BatchStarted(batch) | Event::BatchProgress(batch) | Event::BatchFinished(batch) => {
             let updated = batch.updated;
             response::Event::Batch(convert::batch(batch, updated))

@@ -126,6 +126,7 @@ struct Policy {
     operation_timeout: Duration,
     retry_attempts: usize,
     lease: Duration,
+    pool: u32,
 }
 
 /// The database. Clones share their connections.
@@ -160,7 +161,7 @@ impl Store {
         options
             .connect_timeout
             .get_or_insert(Duration::from_secs(3));
-        options.max_pool_size.get_or_insert(64);
+        let pool = *options.max_pool_size.get_or_insert(64);
         options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
         // What the archive promises does not depend on a deployment's defaults.
         options.read_concern = Some(ReadConcern::majority());
@@ -179,6 +180,7 @@ impl Store {
                 operation_timeout: config.operation_timeout,
                 retry_attempts: config.retry_attempts as usize,
                 lease: config.lease,
+                pool,
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
@@ -217,6 +219,12 @@ impl Store {
     /// The lease in milliseconds, as the database counts.
     fn lease_millis(&self) -> i64 {
         i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The most connections to the database that may be open at once, as far as can be known: while one primary follows
+    /// another both have a full pool, and each member of the set is watched over two more.
+    pub fn most_connections(&self) -> usize {
+        2 * self.policy.pool as usize + 16
     }
 
     /// Closes the connections.

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, their names are sentences, and random and slow ones say their seed and their time"
 )]
 
+mod child;
 mod faults;
 mod load;
 mod support;
@@ -25,6 +26,7 @@ mod burst;
 mod check;
 mod check_privileges;
 mod clock_jump;
+mod connections;
 mod crash_loop;
 mod full_disk;
 mod gather;
@@ -33,6 +35,9 @@ mod hostile_orders;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
+mod memory;
+mod order_streams;
+mod pages;
 mod process;
 mod quarantine;
 mod readme;
