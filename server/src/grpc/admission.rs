@@ -13,14 +13,14 @@ use http_body::{Frame, SizeHint};
 use order_archiver_api::FILE_DESCRIPTOR_SET;
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Layer, Service};
 
 use super::{
     connection::{Connection, OpenCall, UnreadAnswer},
-    limits::{self, Limits, REQUEST_STREAMS_OF_A_CONNECTION, Room},
+    limits::{self, Limits, Room},
     status,
 };
 
@@ -46,21 +46,21 @@ impl Admission {
     fn admit(&self, request: &Request<Body>) -> Result<(Kind, Call), Status> {
         let kind = self.kinds.of(request.uri().path());
         let connection = request.extensions().get::<Arc<Connection>>();
-        let place = self.limits.call()?;
-        let mut places = vec![place];
+        // The first calls of a connection are let in even when others have taken all places.
+        let place = match self.limits.call() {
+            Ok(place) => Some(place),
+            Err(_) if connection.is_some_and(|connection| connection.has_few_calls()) => None,
+            Err(refusal) => return Err(refusal),
+        };
+        let (mut stream, mut stream_here) = (None, None);
         if kind.streams_requests {
-            places.push(self.limits.request_stream()?);
-        }
-        if let Some(connection) = connection.filter(|_| kind.streams_requests) {
-            let place = connection.request_streams.clone().try_acquire_owned();
-            places.push(place.map_err(|_| {
-                status::limit_reached(format!(
-                    "{REQUEST_STREAMS_OF_A_CONNECTION} streams of requests are open on this connection already; end one, or open another connection"
-                ))
-            })?);
+            stream = Some(self.limits.request_stream()?);
+            stream_here = connection
+                .map(|connection| connection.request_stream())
+                .transpose()?;
         }
         let call = Call {
-            _places: places,
+            _places: [place, stream, stream_here],
             _open: connection.map(Connection::call),
             connection: connection.cloned(),
         };
@@ -119,7 +119,7 @@ impl Kinds {
 /// What a call holds until its answer has been sent.
 #[derive(Debug)]
 struct Call {
-    _places: Vec<OwnedSemaphorePermit>,
+    _places: [Option<OwnedSemaphorePermit>; 3],
     _open: Option<OpenCall>,
     connection: Option<Arc<Connection>>,
 }
@@ -163,7 +163,7 @@ where
         };
         let arriving = Arc::new(Arriving {
             limits: self.admission.limits.clone(),
-            held: Mutex::new(None),
+            held: Mutex::default(),
         });
         // What a stream of requests may hold has been set aside with its place.
         let request = if kind.streams_requests {
@@ -184,7 +184,7 @@ where
             drop(arriving);
             let unread = call.connection.as_ref().filter(|_| !kind.streams_answers);
             let answer = Arc::new(Answer {
-                unread: unread.map(Connection::unread),
+                unread: unread.map(|connection| connection.unread(Instant::now())),
                 _room: response.extensions_mut().remove::<Room>(),
                 _call: call,
             });
@@ -199,20 +199,34 @@ where
     }
 }
 
-/// A request as it arrives, and until it is answered: room for every byte of it.
+/// A request as it arrives, and until it is answered: room for all of it beyond a small one.
 #[derive(Debug)]
 struct Arriving {
     limits: Limits,
-    held: Mutex<Option<OwnedSemaphorePermit>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: usize,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Arriving {
     fn take(&self, bytes: usize) -> Result<(), Status> {
-        let more = self.limits.request(bytes)?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.as_mut() {
-            Some(held) => held.merge(more),
-            None => *held = Some(more),
+        held.bytes += bytes;
+        let has = held
+            .room
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let wants = held.bytes.saturating_sub(limits::SMALL_REQUEST);
+        if wants > has {
+            let more = self.limits.request(wants - has)?;
+            match held.room.as_mut() {
+                Some(room) => room.merge(more),
+                None => held.room = Some(more),
+            }
         }
         Ok(())
     }
@@ -326,7 +340,7 @@ impl AsRef<[u8]> for Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if let Some(unread) = &self.answer.unread {
-            unread.progress();
+            unread.progress(Instant::now());
         }
     }
 }
@@ -334,6 +348,27 @@ impl Drop for Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_requests_need_no_room_and_are_let_in_when_there_is_none() {
+        let limits = Limits::new();
+        let arriving = || Arriving {
+            limits: limits.clone(),
+            held: Mutex::default(),
+        };
+        let large: Vec<Arriving> = std::iter::repeat_with(arriving)
+            .take_while(|arriving| arriving.take(limits::CURSOR_REQUEST).is_ok())
+            .collect();
+        assert_eq!(large.len(), 16);
+        let (small, growing) = (arriving(), arriving());
+        for _ in 0..4 {
+            assert!(small.take(limits::SMALL_REQUEST / 4).is_ok());
+        }
+        while growing.take(1_024).is_ok() {}
+        assert!(growing.take(1).is_err());
+        drop(large);
+        assert!(growing.take(1).is_ok());
+    }
 
     #[test]
     fn streams_are_known_by_their_paths() {

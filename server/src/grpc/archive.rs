@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     call::Calls,
     convert::{self, MOST_JSON},
-    limits::{Room, SMALL_ANSWER},
+    limits::Room,
     order_stream, page,
     status::{self, Violations},
 };
@@ -25,8 +25,8 @@ use crate::{
 
 /// Longest number that is looked for, in bytes.
 const LONGEST_NUMERO: usize = 256;
-/// The largest document whose answer is small, in bytes: its text as Extended JSON is at most a few times larger.
-const SMALL_DOCUMENT: usize = SMALL_ANSWER / 4;
+/// The largest document that is read without a look at its size before, in bytes.
+const SMALL_DOCUMENT: usize = 16 * 1024;
 const DEFAULT_PAGE: i32 = 50;
 const LARGEST_PAGE: i32 = 1_000;
 
@@ -95,10 +95,12 @@ impl ArchiveService {
     async fn get(&self, numero: &str) -> Result<(pb::ArchivedOrder, Room), Status> {
         check_numero(numero)?;
         let failed = |error| status::of_error(&error);
-        let room = self.calls.room(SMALL_ANSWER).await?;
+        let mut room = self.calls.room(room_for(SMALL_DOCUMENT)).await?;
         let small = self.store.archived_order(numero, SMALL_DOCUMENT).await;
         if let Some(document) = small.map_err(failed)? {
-            return Ok((convert::archived_order(&document, true), room));
+            let order = convert::archived_order(&document, true);
+            room.shrink(order.encoded_len());
+            return Ok((order, room));
         }
         // Not there, or too large to be read before there is room for it.
         drop(room);

@@ -12,20 +12,25 @@ use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, codegen::Bytes};
+use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
-use super::limits::{self, REQUEST_STREAMS_OF_A_CONNECTION};
+use super::{
+    limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
+    status,
+};
 
 /// How long a peer that was told to leave may take to.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a connection must have been without a call before it makes way for another.
 const IDLE: Duration = Duration::from_secs(1);
+/// How many calls every connection may have, however many there are in all.
+const FEW_CALLS: usize = 8;
 /// How many spans of time answers are told apart by.
 const SPANS: usize = 4;
 
@@ -33,14 +38,13 @@ const SPANS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Connection {
     opened: Instant,
-    use_: Mutex<Use>,
+    usage: Mutex<Usage>,
     leave: CancellationToken,
-    /// Places for streams of requests.
-    pub(super) request_streams: Arc<Semaphore>,
+    request_streams: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct Use {
+struct Usage {
     /// Since when there is no call; none while there is one.
     idle_since: Option<Instant>,
     calls: usize,
@@ -54,7 +58,7 @@ impl Connection {
         let opened = Instant::now();
         Connection {
             opened,
-            use_: Mutex::new(Use {
+            usage: Mutex::new(Usage {
                 idle_since: Some(opened),
                 calls: 0,
                 asked: false,
@@ -75,9 +79,24 @@ impl Connection {
         OpenCall(self.clone())
     }
 
+    /// Whether it has so few calls open that one more is never too many.
+    pub(super) fn has_few_calls(&self) -> bool {
+        self.update(|used| used.calls < FEW_CALLS)
+    }
+
+    /// A place for a stream of requests.
+    pub(super) fn request_stream(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.request_streams.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{REQUEST_STREAMS_OF_A_CONNECTION} streams of requests are open on this connection already; end one, or open another connection"
+            ))
+        })
+    }
+
     /// Notes that there is an answer to be read; it has been, or never will be, when what is returned is dropped.
-    pub(super) fn unread(self: &Arc<Self>) -> UnreadAnswer {
-        let span = self.span();
+    pub(super) fn unread(self: &Arc<Self>, now: Instant) -> UnreadAnswer {
+        let span = self.span(now);
         self.update(|used| used.unread[span] += 1);
         UnreadAnswer {
             connection: self.clone(),
@@ -99,9 +118,9 @@ impl Connection {
     }
 
     /// Tells the peer to leave if one of its answers has lain unread for too long. To be asked once a span.
-    pub(super) fn close_if_unread(&self) {
+    pub(super) fn close_if_unread(&self, now: Instant) {
         // Two spans back is one whole span ago, at least; the one before that belongs to a look that came late.
-        let stale = [2, 3].map(|back| (self.span() + SPANS - back) % SPANS);
+        let stale = [2, 3].map(|back| (self.span(now) + SPANS - back) % SPANS);
         let unread = self.update(|used| stale.map(|span| used.unread[span]));
         if unread != [0, 0] && !self.leave.is_cancelled() {
             debug!("a connection is closed: its answers are not read");
@@ -113,13 +132,13 @@ impl Connection {
         self.update(|used| used.asked)
     }
 
-    fn span(&self) -> usize {
-        let spans = self.opened.elapsed().as_secs() / limits::READING.as_secs();
+    fn span(&self, now: Instant) -> usize {
+        let spans = (now - self.opened).as_secs() / limits::READING.as_secs();
         (spans % SPANS as u64) as usize
     }
 
-    fn update<T>(&self, change: impl FnOnce(&mut Use) -> T) -> T {
-        change(&mut self.use_.lock().unwrap_or_else(PoisonError::into_inner))
+    fn update<T>(&self, change: impl FnOnce(&mut Usage) -> T) -> T {
+        change(&mut self.usage.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -145,14 +164,14 @@ pub(super) struct UnreadAnswer {
 
 impl UnreadAnswer {
     /// Notes that a part of it has been sent.
-    pub(super) fn progress(&self) {
+    pub(super) fn progress(&self, now: Instant) {
         let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.connection.span();
+        let new = self.connection.span(now);
         self.connection.update(|used| {
             used.unread[*span] -= 1;
-            used.unread[now] += 1;
+            used.unread[new] += 1;
         });
-        *span = now;
+        *span = new;
     }
 }
 
@@ -234,51 +253,47 @@ fn http() -> http2::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
-        let dispensable = |connection: &Connection| connection.dispensable(Instant::now());
-        let silent = Connection::new();
-        let idle = Arc::new(Connection::new());
-        let busy = Arc::new(Connection::new());
+    #[test]
+    fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
+        let connection = || Arc::new(Connection::new());
+        let (silent, idle, busy) = (connection(), connection(), connection());
         drop(idle.call());
         let call = busy.call();
-        assert!(dispensable(&silent).is_some() && dispensable(&idle).is_none());
-        advance(IDLE).await;
-        assert!(
-            dispensable(&silent) < dispensable(&idle),
-            "the least goes first"
-        );
-        assert_eq!(dispensable(&busy), None);
+        let now = Instant::now();
+        assert!(silent.dispensable(now).is_some() && idle.dispensable(now).is_none());
+        let later = now + IDLE;
+        assert!(silent.dispensable(later) < idle.dispensable(later));
+        assert_eq!(busy.dispensable(later), None);
         drop(call);
-        advance(IDLE).await;
+        let later = later + IDLE;
         assert!(
-            dispensable(&idle) < dispensable(&busy),
+            idle.dispensable(later) < busy.dispensable(later),
             "the longest idle goes first"
         );
         idle.close();
-        assert_eq!(dispensable(&idle), None);
+        assert_eq!(idle.dispensable(later), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_closed_for_an_answer_that_makes_no_progress() {
+    #[test]
+    fn a_connection_is_closed_for_an_answer_that_makes_no_progress() {
         let connection = Arc::new(Connection::new());
-        let answer = connection.unread();
+        let mut now = Instant::now();
+        let answer = connection.unread(now);
+        let mut is_closed_after_a_span = |makes_progress: bool| {
+            now += limits::READING;
+            if makes_progress {
+                answer.progress(now);
+            }
+            connection.close_if_unread(now);
+            connection.leave.is_cancelled()
+        };
         for _ in 0..5 {
-            advance(limits::READING).await;
-            answer.progress();
-            connection.close_if_unread();
-            assert!(!connection.leave.is_cancelled());
+            assert!(!is_closed_after_a_span(true));
         }
-        advance(limits::READING).await;
-        connection.close_if_unread();
-        assert!(!connection.leave.is_cancelled());
-        advance(limits::READING).await;
-        connection.close_if_unread();
-        assert!(connection.leave.is_cancelled());
+        assert!(!is_closed_after_a_span(false));
+        assert!(is_closed_after_a_span(false));
         drop(answer);
         assert_eq!(connection.update(|used| used.unread), [0; SPANS]);
     }

@@ -6,11 +6,11 @@
 //! | a connection without a request | [`FIRST_REQUEST`] | it is closed |
 //! | a peer that answers no ping | [`PING_INTERVAL`] and [`PING_TIMEOUT`] | its connection is closed |
 //! | calls of one connection | [`CALLS_OF_A_CONNECTION`] | the client waits, as HTTP/2 has it |
-//! | calls in all | [`CALLS`] | RESOURCE_EXHAUSTED |
+//! | calls in all | [`CALLS`], and a few of each connection in any case | RESOURCE_EXHAUSTED |
 //! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
 //! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
 //! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
-//! | requests that have not been answered, in all | [`REQUESTS`] | RESOURCE_EXHAUSTED |
+//! | requests that have not been answered, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
 //! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
 //! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
 //! | answers with documents that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED after [`ROOM_PATIENCE`] |
@@ -63,7 +63,9 @@ pub(super) const LONG_REQUEST: usize = 128 * KIB;
 pub(super) const CURSOR_REQUEST: usize = 4 * MIB;
 /// The most header fields that a request may have, in bytes.
 pub(super) const HEADERS: u32 = 16 * 1024;
-/// Requests that have not been answered, in all, in bytes.
+/// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.
+pub(super) const SMALL_REQUEST: usize = 4 * KIB;
+/// Requests that have not been answered, in all, in bytes, without the first [`SMALL_REQUEST`] of each.
 const REQUESTS: usize = 64 * MIB;
 /// How long a request may take to arrive.
 pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
@@ -72,7 +74,7 @@ const LARGE_ANSWERS: usize = 128 * MIB;
 /// Answers up to [`SMALL_ANSWER`] that have not been sent, in all, in bytes. They never wait for large ones.
 const SMALL_ANSWERS: usize = 64 * MIB;
 /// The largest small answer, in bytes.
-pub(super) const SMALL_ANSWER: usize = 64 * KIB;
+const SMALL_ANSWER: usize = 256 * KIB;
 /// How long a call waits until there is room for its answer.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer may lie unread. One of several parts may take so long for each.
@@ -125,7 +127,7 @@ impl Limits {
         let room = self.requests.clone().try_acquire_many_owned(permits(bytes));
         room.map_err(|_| {
             status::limit_reached(format!(
-                "requests of {} MiB wait to be answered; try again in a moment",
+                "large requests of {} MiB wait to be answered; try again in a moment",
                 REQUESTS / MIB
             ))
         })
@@ -180,18 +182,20 @@ mod tests {
         assert!(counted * REQUEST_STREAMS_OF_A_CONNECTION <= allowed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn large_answers_wait_for_room_and_small_ones_do_not_wait_for_large_ones() {
+    #[tokio::test]
+    async fn large_answers_share_their_room_and_small_ones_have_their_own() {
         let limits = Limits::new();
         let mut rooms = Vec::new();
-        while let Ok(room) = limits.answer(8 * MIB).await {
-            rooms.push(room);
+        for _ in 0..LARGE_ANSWERS / (8 * MIB) {
+            rooms.push(limits.answer(8 * MIB).await.unwrap());
         }
-        assert_eq!(rooms.len(), LARGE_ANSWERS / (8 * MIB));
+        assert_eq!(limits.large_answers.available_permits(), 0);
         assert!(limits.answer(SMALL_ANSWER).await.is_ok());
         rooms[0].shrink(3 * MIB);
-        assert!(limits.answer(5 * MIB).await.is_ok());
+        assert_eq!(limits.large_answers.available_permits(), 5 * MIB);
         let refused = limits.answer(8 * MIB).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        rooms.clear();
+        assert_eq!(limits.large_answers.available_permits(), LARGE_ANSWERS);
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn serve(
         .tasks
         .spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
     let mut routes = Routes::builder();
-    routes.add_service(health);
+    routes.add_service(health.max_decoding_message_size(limits::REQUEST));
     if config.reflection {
         let descriptors = || {
             tonic_reflection::server::Builder::configure()
@@ -76,12 +76,14 @@ pub(crate) async fn serve(
         routes.add_service(
             descriptors()
                 .build_v1()
-                .expect("the descriptors were compiled into this program"),
+                .expect("the descriptors were compiled into this program")
+                .max_decoding_message_size(limits::REQUEST),
         );
         routes.add_service(
             descriptors()
                 .build_v1alpha()
-                .expect("the descriptors were compiled into this program"),
+                .expect("the descriptors were compiled into this program")
+                .max_decoding_message_size(limits::REQUEST),
         );
     }
     add_services(&mut routes, config, parts, calls);

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(second, passed(3));
         assert_eq!(go_on(&["a"], Some(&second)), Below::Number("a".to_owned()));
         // The shortest prefix that there can be, and the longest whole number.
-        for (before, after) in [("x", "€"), ("xx", "€"), ("xxx", "€"), ("xxxx", "x")] {
+        for (before, after) in [("x", "😀"), ("xx", "€"), ("xxx", "é"), ("xxxx", "x")] {
             let prefix = format!("{}{before}", "x".repeat(LONGEST_NUMERO - 4));
             let expected = Below::Passed {
                 prefix: begin(&format!("{prefix}{after}"), LONGEST_NUMERO).to_owned(),
