@@ -52,9 +52,6 @@ pub enum Error {
     /// The database's address or options can't be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// Callers can't be served.
-    #[error("callers can't be served: {0}")]
-    Serve(#[from] tonic::transport::Error),
 }
 
 /// Serves callers on `listener` until `stop` is cancelled: the only place that wires the parts together.
@@ -85,20 +82,18 @@ pub async fn run(
     }
     let serving = grpc::serve(listener, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);
-    let outcome = tokio::select! {
-        // Callers can't be served at all, so nothing is worth waiting for.
-        outcome = &mut serving => outcome,
+    tokio::select! {
+        () = &mut serving => {}
         () = stop.cancelled() => {
             // One open tail or dead peer can hold the transport for ever, so what is left after the grace period is left behind.
             let drain = async {
-                let outcome = serving.await;
+                serving.await;
                 parts.drain().await;
-                outcome
             };
-            within_grace(&config, drain).await.unwrap_or(Ok(()))
+            within_grace(&config, drain).await;
         }
-    };
-    outcome.map_err(Error::from)
+    }
+    Ok(())
 }
 
 /// Watches until `stop` is cancelled, and serves nobody.

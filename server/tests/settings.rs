@@ -49,6 +49,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.operation_timeout, Duration::from_secs(10));
     assert_eq!(config.request_timeout, Duration::from_secs(10));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
+    assert_eq!(config.max_connections, 0);
     assert_eq!(config.max_tail_readers, 64);
     assert_eq!(config.lease, Duration::from_secs(15));
     assert_eq!(config.max_orders_per_second, 0);
@@ -115,6 +116,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_OPERATION_TIMEOUT", "100ms"),
         ("ARCHD_REQUEST_TIMEOUT", "5m"),
         ("ARCHD_SHUTDOWN_GRACE", "0s"),
+        ("ARCHD_MAX_CONNECTIONS", "9"),
         ("ARCHD_MAX_TAIL_READERS", "1"),
         ("ARCHD_WATCH", "false"),
         ("ARCHD_LEASE", "1s"),
@@ -137,7 +139,7 @@ fn every_setting_arrives_in_its_own_field() {
          collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
-         max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
+         max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
          max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );

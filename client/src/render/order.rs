@@ -68,8 +68,11 @@ pub(crate) fn card(order: &ArchivedOrder) -> String {
 /// A field that is there but is not of the usual type is not missing: only the document can show it.
 fn absence(order: &ArchivedOrder, field: &str) -> String {
     let missing = order.missing_fields.iter().any(|missing| missing == field);
+    let omitted = order.omitted_fields.iter().any(|omitted| omitted == field);
     if missing {
         "(missing)"
+    } else if omitted {
+        "(more than a message can carry: see --output json)"
     } else {
         "(of another type: see --output json)"
     }
@@ -100,10 +103,7 @@ mod tests {
             nom_menu: Some("Bœuf bourguignon".to_owned()),
             prix_menu: None,
             cout_commande: Some("24.9".to_owned()),
-            date_commande: Some(Timestamp {
-                seconds: 1_760_572_800,
-                nanos: 0,
-            }),
+            date_commande: None,
             incomplete: true,
             missing_fields: vec!["nom_livreur".to_owned()],
             date_archivage: Some(Timestamp {
@@ -113,6 +113,7 @@ mod tests {
             archived_by: "script v2.0".to_owned(),
             document_json: String::new(),
             document_bytes: 640,
+            omitted_fields: vec!["date_commande".to_owned()],
         }
     }
 
@@ -129,7 +130,7 @@ nom_restaurant   Chez Noé
 nom_menu         Bœuf bourguignon
 prix_menu        (of another type: see --output json)
 coût_commande    24.9 €
-date_commande    2025-10-16 00:00:00Z
+date_commande    (more than a message can carry: see --output json)
 complete         no, without nom_livreur
 date_archivage   2025-10-16 14:23:45Z
 archived_by      script v2.0

@@ -69,6 +69,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long work in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
+    /// The most connections that callers may have open at one time; 0 means as many as there are files for.
+    pub max_connections: usize,
     /// The most readers that may tail the events at one time.
     pub max_tail_readers: usize,
     /// Whether the watcher runs beside the services.
@@ -203,6 +205,7 @@ impl Config {
             operation_timeout: chosen.time(&OPERATION_TIMEOUT),
             request_timeout: chosen.time(&REQUEST_TIMEOUT),
             shutdown_grace: chosen.time(&SHUTDOWN_GRACE),
+            max_connections: chosen.parsed(&MAX_CONNECTIONS),
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
             watch: chosen.parsed(&WATCH),
             lease: chosen.time(&LEASE),

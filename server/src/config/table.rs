@@ -28,6 +28,7 @@ pub const SETTINGS: &[Setting] = &[
     OPERATION_TIMEOUT,
     REQUEST_TIMEOUT,
     SHUTDOWN_GRACE,
+    MAX_CONNECTIONS,
     MAX_TAIL_READERS,
     WATCH,
     LEASE,
@@ -243,6 +244,19 @@ pub const SHUTDOWN_GRACE: Setting = Setting {
     },
     default: "20s",
     help: "How long work in flight may go on after the signal to stop.",
+    secret: false,
+};
+
+/// The most connections that callers may have open at one time.
+pub const MAX_CONNECTIONS: Setting = Setting {
+    name: "ARCHD_MAX_CONNECTIONS",
+    flag: Some("max-connections"),
+    form: Form::Whole {
+        least: 0,
+        most: 100_000,
+    },
+    default: "0",
+    help: "The most connections that callers may have open at one time; 0 means up to 10,000. Never more than the limit of open files (ulimit -n) leaves beside the database's connections.",
     secret: false,
 };
 

@@ -2,14 +2,16 @@
 
 use std::mem::take;
 
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use order_archiver_api::v1 as pb;
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     call::Calls,
     convert::{self, MOST_JSON},
-    page,
+    limits::Room,
+    order_stream, page,
     status::{self, Violations},
 };
 use crate::{
@@ -23,8 +25,8 @@ use crate::{
 
 /// Longest number that is looked for, in bytes.
 const LONGEST_NUMERO: usize = 256;
-/// Orders of one stream that are under way at once.
-const STREAM_WINDOW: usize = 256;
+/// The largest document that is read without a look at its size before, in bytes.
+const SMALL_DOCUMENT: usize = 16 * 1024;
 const DEFAULT_PAGE: i32 = 50;
 const LARGEST_PAGE: i32 = 1_000;
 
@@ -58,26 +60,9 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         request: Request<Streaming<pb::ArchiveOrdersRequest>>,
     ) -> Result<Response<Self::ArchiveOrdersStream>, Status> {
         self.calls.check()?;
-        let (calls, desk) = (self.calls.clone(), self.desk.clone());
-        let stop = self.calls.stop.clone();
-        let answers = request
-            .into_inner()
-            .map(move |request| {
-                let (calls, desk) = (calls.clone(), desk.clone());
-                async move {
-                    let request = request.map_err(status::of_transport)?;
-                    Ok(answer(&calls, &desk, request.numero_commande).await)
-                }
-            })
-            .buffered(STREAM_WINDOW)
-            .take_until(stop.clone().cancelled_owned());
-        // A clean end would look as if every order had been answered.
-        let farewell =
-            futures::stream::once(
-                async move { stop.is_cancelled().then(|| Err(status::stopping())) },
-            )
-            .filter_map(std::future::ready);
-        Ok(Response::new(Box::pin(answers.chain(farewell))))
+        let answers =
+            order_stream::answers(self.calls.clone(), self.desk.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn get_archived_order(
@@ -85,25 +70,11 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         request: Request<pb::GetArchivedOrderRequest>,
     ) -> Result<Response<pb::GetArchivedOrderResponse>, Status> {
         self.calls
-            .answer(
+            .answer_in_room(
                 request,
                 async |pb::GetArchivedOrderRequest { numero_commande }| {
-                    check_numero(&numero_commande)?;
-                    let document = self
-                        .store
-                        .archived_order(&numero_commande)
-                        .await
-                        .map_err(|error| status::of_error(&error))?;
-                    let document = document.ok_or_else(|| {
-                        status::not_found(
-                            "archived order",
-                            &numero_commande,
-                            format!("order {numero_commande} is not in the archive"),
-                        )
-                    })?;
-                    Ok(pb::GetArchivedOrderResponse {
-                        order: Some(convert::archived_order(&document, true)),
-                    })
+                    let (order, room) = self.get(&numero_commande).await?;
+                    Ok((pb::GetArchivedOrderResponse { order: Some(order) }, room))
                 },
             )
             .await
@@ -114,22 +85,51 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         request: Request<pb::ListArchivedOrdersRequest>,
     ) -> Result<Response<pb::ListArchivedOrdersResponse>, Status> {
         self.calls
-            .answer(request, async |request| self.list(request).await)
+            .answer_in_room(request, async |request| self.list(request).await)
             .await
     }
 }
 
 impl ArchiveService {
+    /// One order with its document, and the room that it takes.
+    async fn get(&self, numero: &str) -> Result<(pb::ArchivedOrder, Room), Status> {
+        check_numero(numero)?;
+        let failed = |error| status::of_error(&error);
+        let mut room = self.calls.room(room_for(SMALL_DOCUMENT)).await?;
+        let small = self.store.archived_order(numero, SMALL_DOCUMENT).await;
+        if let Some(document) = small.map_err(failed)? {
+            let order = convert::archived_order(&document, true);
+            room.shrink(order.encoded_len());
+            return Ok((order, room));
+        }
+        // Not there, or too large to be read before there is room for it.
+        drop(room);
+        let unknown = || {
+            status::not_found(
+                "archived order",
+                numero,
+                format!("order {numero} is not in the archive"),
+            )
+        };
+        let size = self.store.archived_order_size(numero).await;
+        let size = size.map_err(failed)?.ok_or_else(unknown)?;
+        let mut room = self.calls.room(room_for(size)).await?;
+        let document = self.store.archived_order(numero, usize::MAX).await;
+        let order = convert::archived_order(&document.map_err(failed)?.ok_or_else(unknown)?, true);
+        room.shrink(order.encoded_len());
+        Ok((order, room))
+    }
+
     async fn list(
         &self,
         mut request: pb::ListArchivedOrdersRequest,
-    ) -> Result<pb::ListArchivedOrdersResponse, Status> {
+    ) -> Result<(pb::ListArchivedOrdersResponse, Room), Status> {
         let token = take(&mut request.page_token);
         let (size_asked, with_documents) = (
             take(&mut request.page_size),
             take(&mut request.with_documents),
         );
-        let below = (!token.is_empty()).then(|| page::position(&request, &token));
+        let below = (!token.is_empty()).then(|| page::place(&request, &token));
         let from = request.archived_from.as_ref().map(convert::date);
         let to = request.archived_to.as_ref().map(convert::date);
         let mut violations = Violations::default();
@@ -149,31 +149,43 @@ impl ArchiveService {
             numero_prefix: request.numero_prefix.clone(),
             below: below.flatten(),
         };
-        let (documents, more) = self
-            .store
-            .archived_orders(&filter, limit, MOST_JSON)
-            .await
-            .map_err(|error| status::of_error(&error))?;
+        // Sizes first, so that no more is read than the page will carry.
+        let sizes = self.store.archived_sizes(&filter, limit + 1).await;
+        let sizes = sizes.map_err(|error| status::of_error(&error))?;
+        let (count, bytes) = page::fitting(&sizes[..sizes.len().min(limit)], MOST_JSON);
+        let mut room = self.calls.room(room_for(bytes)).await?;
+        let documents = self.store.archived_orders(&filter, count).await;
+        let documents = documents.map_err(|error| status::of_error(&error))?;
         let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
         for document in &documents {
             let order = convert::archived_order(document, with_documents);
-            size += prost::Message::encoded_len(&order);
-            if size > MOST_JSON && !orders.is_empty() {
+            let bytes = order.encoded_len();
+            if size + bytes > MOST_JSON && !orders.is_empty() {
                 break;
             }
+            size += bytes;
             orders.push(order);
         }
-        let last = documents[..orders.len()]
-            .last()
-            .filter(|_| more || orders.len() < documents.len());
-        let next_page_token = last
-            .map(|last| page::token(&request, archive::numero(last)))
-            .unwrap_or_default();
-        Ok(pb::ListArchivedOrdersResponse {
+        room.shrink(size);
+        let shown = &documents[..orders.len()];
+        let more = orders.len() < documents.len() || sizes.len() > count;
+        let next_page_token = if more {
+            let numeros: Vec<&str> = shown.iter().map(archive::numero).collect();
+            page::token_after(&request, &numeros, filter.below.as_ref())
+        } else {
+            String::new()
+        };
+        let page = pb::ListArchivedOrdersResponse {
             orders,
             next_page_token,
-        })
+        };
+        Ok((page, room))
     }
+}
+
+/// Room for making an answer from so many bytes of documents: them, their text, and the message.
+pub(super) fn room_for(bytes: usize) -> usize {
+    bytes.saturating_mul(3)
 }
 
 /// The size of a page: what was asked, within bounds.
@@ -186,7 +198,8 @@ pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
     .unwrap_or(1)
 }
 
-async fn archive(desk: &Desk, numero: String) -> Result<pb::ArchiveResult, Status> {
+/// Archives one order.
+pub(super) async fn archive(desk: &Desk, numero: String) -> Result<pb::ArchiveResult, Status> {
     check_numero(&numero)?;
     let (outcome, missing) = match desk
         .archive(numero.clone())
@@ -212,25 +225,6 @@ async fn archive(desk: &Desk, numero: String) -> Result<pb::ArchiveResult, Statu
         incomplete: !missing.is_empty(),
         missing_fields: missing,
     })
-}
-
-async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrdersResponse {
-    use pb::archive_orders_response::Answer;
-    let answer = match calls
-        .within(calls.request_timeout, archive(desk, numero.clone()))
-        .await
-    {
-        Ok(result) => Answer::Result(result),
-        Err(status) => Answer::Failure(pb::ArchiveFailure {
-            numero_commande: numero,
-            code: status.code().into(),
-            reason: status::reason_of(&status),
-            message: status.message().to_owned(),
-        }),
-    };
-    pb::ArchiveOrdersResponse {
-        answer: Some(answer),
-    }
 }
 
 fn check_numero(numero: &str) -> Result<(), Status> {

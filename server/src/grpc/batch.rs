@@ -5,6 +5,7 @@ use std::{mem::take, pin::Pin, time::Duration};
 use bson::DateTime;
 use futures::Stream;
 use order_archiver_api::v1 as pb;
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -12,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{
     archive::page_size,
     call::Calls,
-    convert,
+    convert::{self, MOST_JSON},
     follow::{self, Followed},
     page,
     status::{self, Violations},
@@ -248,19 +249,24 @@ impl BatchService {
             .batches(&states, below.flatten().as_deref(), limit + 1)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let more = batches.len() > limit;
+        let mut more = batches.len() > limit;
         batches.truncate(limit);
+        let now = self.now().await?;
+        let mut batches: Vec<pb::Batch> = batches
+            .into_iter()
+            .map(|batch| convert::batch(batch, now))
+            .collect();
+        let sizes: Vec<usize> = batches.iter().map(Message::encoded_len).collect();
+        let (fitting, _) = page::fitting(&sizes, MOST_JSON);
+        more |= fitting < batches.len();
+        batches.truncate(fitting);
         let next_page_token = batches
             .last()
             .filter(|_| more)
             .map(|last| page::token(&request, &last.id))
             .unwrap_or_default();
-        let now = self.now().await?;
         Ok(pb::ListBatchesResponse {
-            batches: batches
-                .into_iter()
-                .map(|batch| convert::batch(batch, now))
-                .collect(),
+            batches,
             next_page_token,
         })
     }

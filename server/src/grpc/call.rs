@@ -6,7 +6,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::status;
+use super::{
+    limits::{Limits, Room},
+    status,
+};
 use crate::monitor::Monitor;
 
 /// What all services need to answer a call.
@@ -15,6 +18,7 @@ pub(crate) struct Calls {
     pub(crate) monitor: Monitor,
     pub(crate) request_timeout: Duration,
     pub(crate) stop: CancellationToken,
+    pub(super) limits: Limits,
 }
 
 impl Calls {
@@ -28,6 +32,24 @@ impl Calls {
         self.within(limit, work(request.into_inner()))
             .await
             .map(Response::new)
+    }
+
+    /// The same, for an answer that can be large: its room is kept until it has been sent.
+    pub(super) async fn answer_in_room<Q, A>(
+        &self,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<(A, Room), Status>,
+    ) -> Result<Response<A>, Status> {
+        let limit = self.limit(request.metadata());
+        let (answer, room) = self.within(limit, work(request.into_inner())).await?;
+        let mut response = Response::new(answer);
+        response.extensions_mut().insert(room);
+        Ok(response)
+    }
+
+    /// Room for making an answer of so many bytes.
+    pub(super) async fn room(&self, bytes: usize) -> Result<Room, Status> {
+        self.limits.answer(bytes).await
     }
 
     /// How long a caller may be kept waiting: the settings say so, or the caller, whichever is shorter.

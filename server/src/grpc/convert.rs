@@ -7,18 +7,21 @@ use std::{
 
 use bson::{DateTime, RawDocument};
 use order_archiver_api::v1 as pb;
+use prost::Message;
 use prost_types::Timestamp;
 
 use crate::{
     domain::{
         counts::Counts,
-        enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
+        enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE},
         judge::Reason,
         near_miss::NearMiss,
         order::NUMERO,
         raw::{self, ValueRef, kind},
+        text::cut,
     },
     store::{
+        archive::missing_fields,
         batches::{Batch, State, StopReason},
         json,
         options::{Limits, Options},
@@ -30,13 +33,21 @@ use crate::{
 /// The most Extended JSON that a message carries, in bytes: callers take 4 MiB in all unless they say otherwise.
 pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
 
-/// A moment of BSON as one of protobuf.
-pub(crate) fn timestamp(date: DateTime) -> Timestamp {
+/// The longest text of an archived field that a message carries, in bytes.
+const LONGEST_TEXT: usize = 64 * 1024;
+/// The most of a number that a message carries, in bytes.
+const LONGEST_NUMERO: usize = 1024;
+/// The most that the near misses of a message may take, in bytes, and the same for a batch's warnings.
+const MOST_REMARKS: usize = 256 * 1024;
+
+/// A moment of BSON as one of protobuf; none beyond the years 1 to 9999, which a date of BSON can be and one of protobuf can't.
+pub(crate) fn timestamp(date: DateTime) -> Option<Timestamp> {
     let millis = date.timestamp_millis();
-    Timestamp {
-        seconds: millis.div_euclid(1000),
+    let seconds = millis.div_euclid(1000);
+    MOMENTS.contains(&seconds).then(|| Timestamp {
+        seconds,
         nanos: i32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or(0),
-    }
+    })
 }
 
 /// What protobuf allows for the seconds of a moment: the years 1 to 9999.
@@ -87,12 +98,30 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
     }
 }
 
-pub(crate) fn near_miss(miss: NearMiss) -> pb::NearMiss {
-    pb::NearMiss {
+/// As many near misses as a message carries, and how many more there are.
+pub(crate) fn near_misses(misses: Vec<NearMiss>) -> (Vec<pb::NearMiss>, usize) {
+    let misses = misses.into_iter().map(|miss| pb::NearMiss {
         status_json: miss.status,
         orders: miss.orders,
         examples: miss.examples,
-    }
+    });
+    first(misses.collect(), Message::encoded_len)
+}
+
+/// The first of these remarks, as many as a message carries, and how many more there are.
+fn first<T>(mut remarks: Vec<T>, bytes: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+    let all = remarks.len();
+    let mut left = MOST_REMARKS;
+    let fits = |remark: &T| {
+        // Each also has a tag and its length.
+        let size = bytes(remark) + 8;
+        let fits = size <= left;
+        left = left.saturating_sub(size);
+        fits
+    };
+    let fitting = remarks.iter().map(fits).take_while(|fits| *fits).count();
+    remarks.truncate(fitting);
+    (remarks, all - fitting)
 }
 
 /// The options of a request, once its violations have been checked.
@@ -133,7 +162,7 @@ fn whole_millis(length_of_time: Option<&prost_types::Duration>) -> Option<Durati
 fn batch_options(options: &Options, limits: Limits) -> pb::BatchOptions {
     pb::BatchOptions {
         limit: options.limit,
-        before: options.before.map(timestamp),
+        before: options.before.and_then(timestamp),
         max_runtime: options.max_runtime.map(duration),
         validate_only: options.validate_only,
         create_indexes: options.create_indexes,
@@ -156,6 +185,13 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
     } else {
         batch.counts.found as f64 / took.as_secs_f64()
     };
+    let (near_misses, unnamed) = near_misses(batch.near_misses);
+    let (mut warnings, unsaid) = first(batch.warnings, String::len);
+    if unnamed + unsaid > 0 {
+        warnings.push(format!(
+            "this message leaves out {unnamed} more near misses and {unsaid} more warnings, for which it has no room"
+        ));
+    }
     pb::Batch {
         id: batch.id,
         state: batch_state(batch.state).into(),
@@ -167,14 +203,14 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
         options: Some(batch_options(&batch.options, batch.limits)),
         counts: Some(counts(batch.counts)),
         estimated_total: batch.estimated_total,
-        create_time: Some(timestamp(batch.created)),
-        start_time: batch.started.map(timestamp),
-        end_time: batch.ended.map(timestamp),
-        update_time: Some(timestamp(batch.updated)),
+        create_time: timestamp(batch.created),
+        start_time: batch.started.and_then(timestamp),
+        end_time: batch.ended.and_then(timestamp),
+        update_time: timestamp(batch.updated),
         instance: batch.instance,
         request_id: batch.request_id.unwrap_or_default(),
-        warnings: batch.warnings,
-        near_misses: batch.near_misses.into_iter().map(near_miss).collect(),
+        warnings,
+        near_misses,
         duration: Some(duration(took)),
         orders_per_second,
         throttle: batch.throttle,
@@ -235,10 +271,19 @@ pub(crate) fn reason(reason: pb::QuarantineReason) -> Option<Reason> {
         .find(|own| quarantine_reason(*own) == reason)
 }
 
-pub(crate) fn quarantine_entry(
-    entry: Entry,
-    document: Option<&RawDocument>,
-) -> pb::QuarantineEntry {
+/// An entry, with its document where one is given, or else the reason that there is none to be left out.
+pub(crate) fn quarantine_entry(entry: Entry, document: Document<'_>) -> pb::QuarantineEntry {
+    let mut omitted_fields = Vec::new();
+    let mut time = |name: &str, date| {
+        let time = timestamp(date);
+        if time.is_none() {
+            omitted_fields.push(name.to_owned());
+        }
+        time
+    };
+    let first_seen_time = time("first_seen_time", entry.first_seen);
+    let last_seen_time = time("last_seen_time", entry.last_seen);
+    let document_json = document.json(&mut omitted_fields);
     pb::QuarantineEntry {
         id: entry.id,
         order_id_json: json::shown(entry.order_id.as_ref(), 1024),
@@ -246,44 +291,92 @@ pub(crate) fn quarantine_entry(
         reason: quarantine_reason(entry.refusal.reason).into(),
         detail: entry.refusal.detail,
         attempts: i32::try_from(entry.attempts).unwrap_or(i32::MAX),
-        first_seen_time: Some(timestamp(entry.first_seen)),
-        last_seen_time: Some(timestamp(entry.last_seen)),
+        first_seen_time,
+        last_seen_time,
         document_bytes: entry.bytes,
-        document_json: document.map(document_json).unwrap_or_default(),
+        document_json,
+        omitted_fields,
     }
 }
 
 pub(crate) fn archived_order(document: &RawDocument, with_document: bool) -> pb::ArchivedOrder {
-    let value = |field| raw::find(document, field);
-    let text = |field| value(field).and_then(ValueRef::as_str).map(str::to_owned);
-    let time = |field| value(field).and_then(ValueRef::as_date).map(timestamp);
-    let missing = value(MISSING_FIELDS).unwrap_or(ValueRef::NULL);
-    pb::ArchivedOrder {
-        numero_commande: text(NUMERO).unwrap_or_default(),
-        nom_client: text("nom_client"),
-        email_client: text("email_client"),
-        nom_livreur: text("nom_livreur"),
-        nom_restaurant: text("nom_restaurant"),
-        nom_menu: text("nom_menu"),
-        prix_menu: value("prix_menu").and_then(amount),
-        cout_commande: value("coût_commande").and_then(amount),
-        date_commande: time("date_commande"),
-        incomplete: value(INCOMPLETE)
+    let mut fields = Fields {
+        document,
+        omitted: Vec::new(),
+    };
+    let whole_numero = raw::find(document, NUMERO).and_then(ValueRef::as_str);
+    let numero_commande = numero(whole_numero.unwrap_or_default());
+    if numero_commande.len() < whole_numero.map_or(0, str::len) {
+        fields.omitted.push(NUMERO.to_owned());
+    }
+    let mut order = pb::ArchivedOrder {
+        numero_commande,
+        nom_client: fields.text("nom_client"),
+        email_client: fields.text("email_client"),
+        nom_livreur: fields.text("nom_livreur"),
+        nom_restaurant: fields.text("nom_restaurant"),
+        nom_menu: fields.text("nom_menu"),
+        prix_menu: fields.amount("prix_menu"),
+        cout_commande: fields.amount("coût_commande"),
+        date_commande: fields.time("date_commande"),
+        incomplete: raw::find(document, INCOMPLETE)
             .and_then(ValueRef::as_bool)
             .unwrap_or_default(),
-        missing_fields: missing
-            .elements()
-            .filter_map(|element| element.value.as_str())
-            .map(str::to_owned)
-            .collect(),
-        date_archivage: time(DATE_ARCHIVAGE),
-        archived_by: text(ARCHIVED_BY).unwrap_or_default(),
-        document_json: if with_document {
-            document_json(document)
-        } else {
-            String::new()
-        },
+        missing_fields: missing_fields(document),
+        date_archivage: fields.time(DATE_ARCHIVAGE),
+        archived_by: fields.text(ARCHIVED_BY).unwrap_or_default(),
+        document_json: String::new(),
         document_bytes: i64::try_from(document.as_bytes().len()).unwrap_or(i64::MAX),
+        omitted_fields: fields.omitted,
+    };
+    let document = if with_document {
+        Document::Given(document)
+    } else {
+        Document::NotAsked
+    };
+    order.document_json = document.json(&mut order.omitted_fields);
+    order
+}
+
+/// The number of an order, or as much of it as a message carries.
+pub(crate) fn numero(numero: &str) -> String {
+    cut(numero, LONGEST_NUMERO)
+}
+
+/// Fields of an archived order as a message carries them. What it can't carry is left out, and named.
+struct Fields<'a> {
+    document: &'a RawDocument,
+    omitted: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.value(name).and_then(ValueRef::as_str)?;
+        self.unless(text.len() > LONGEST_TEXT, name, text.to_owned())
+    }
+
+    fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let date = self.value(name).and_then(ValueRef::as_date)?;
+        let time = timestamp(date);
+        self.unless(time.is_none(), name, time)?
+    }
+
+    fn amount(&mut self, name: &str) -> Option<String> {
+        let amount = self.value(name).and_then(amount)?;
+        // NaN and infinity are numbers of the database, and no amounts.
+        let finite = amount.ends_with(|last: char| last.is_ascii_digit());
+        self.unless(!finite, name, amount)
+    }
+
+    fn value(&self, name: &str) -> Option<ValueRef<'a>> {
+        raw::find(self.document, name)
+    }
+
+    fn unless<T>(&mut self, omit: bool, name: &str, value: T) -> Option<T> {
+        if omit {
+            self.omitted.push(name.to_owned());
+        }
+        (!omit).then_some(value)
     }
 }
 
@@ -327,16 +420,33 @@ fn amount(value: ValueRef<'_>) -> Option<String> {
     })
 }
 
-/// Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
-fn document_json(document: &RawDocument) -> String {
-    if document.as_bytes().len() > MOST_JSON {
-        return String::new();
-    }
-    let text = json::canonical(document);
-    if text.len() > MOST_JSON {
-        String::new()
-    } else {
-        text
+/// A document that a message may carry.
+#[derive(Clone, Copy)]
+pub(crate) enum Document<'a> {
+    /// It was not asked for.
+    NotAsked,
+    /// It is known to be too large.
+    TooLarge,
+    /// It may yet be too large as text.
+    Given(&'a RawDocument),
+}
+
+impl Document<'_> {
+    /// Its Extended JSON. Empty, and noted as left out, where that is more than a message carries.
+    fn json(self, omitted: &mut Vec<String>) -> String {
+        let text = match self {
+            Document::NotAsked => return String::new(),
+            // Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
+            Document::Given(document) if document.as_bytes().len() <= MOST_JSON => {
+                Some(json::canonical(document))
+            }
+            Document::Given(_) | Document::TooLarge => None,
+        };
+        let text = text.filter(|text| text.len() <= MOST_JSON);
+        text.unwrap_or_else(|| {
+            omitted.push("document_json".to_owned());
+            String::new()
+        })
     }
 }
 
@@ -356,8 +466,63 @@ mod tests {
             253_402_300_799_999,
         ] {
             let moment = DateTime::from_millis(millis);
-            assert_eq!(date(&timestamp(moment)), Some(moment));
+            assert_eq!(date(&timestamp(moment).unwrap()), Some(moment));
         }
+    }
+
+    #[test]
+    fn moments_beyond_protobuf_are_none() {
+        for millis in [-62_135_596_800_001, 253_402_300_800_000, i64::MIN, i64::MAX] {
+            assert_eq!(timestamp(DateTime::from_millis(millis)), None, "{millis}");
+        }
+    }
+
+    #[test]
+    fn what_a_message_cannot_carry_is_left_out_by_name() {
+        let document = bson::rawdoc! {
+            "numero_commande": "x".repeat(5_000_000), "nom_client": "x".repeat(5_000_000), "email_client": "a@b.fr",
+            "nom_menu": "x".repeat(LONGEST_TEXT), "prix_menu": f64::NAN, "coût_commande": f64::NEG_INFINITY,
+            "date_commande": DateTime::from_millis(253_402_300_800_000), "date_archivage": DateTime::MIN,
+            "missing_fields": ["nom_livreur", 5, "x".repeat(5_000_000)],
+        };
+        let order = archived_order(&document, true);
+        assert!(order.encoded_len() < 128 * 1024, "{}", order.encoded_len());
+        let left_out = [
+            "numero_commande",
+            "nom_client",
+            "prix_menu",
+            "coût_commande",
+            "date_commande",
+            "date_archivage",
+            "document_json",
+        ];
+        assert_eq!(order.omitted_fields, left_out);
+        assert_eq!(order.nom_client, None);
+        assert_eq!(order.email_client.as_deref(), Some("a@b.fr"));
+        assert_eq!(order.missing_fields, ["nom_livreur"]);
+        assert!(
+            order.numero_commande.len() <= LONGEST_NUMERO
+                && order.numero_commande.starts_with("xxx")
+        );
+        let infinite: bson::Decimal128 = "Infinity".parse().unwrap();
+        let order = archived_order(&bson::rawdoc! { "prix_menu": infinite }, false);
+        assert_eq!(
+            (order.prix_menu, order.omitted_fields),
+            (None, vec!["prix_menu".to_owned()])
+        );
+    }
+
+    #[test]
+    fn remarks_beyond_a_message_are_counted() {
+        let miss = |n: usize| NearMiss {
+            status: format!("{n} {}", "x".repeat(1_000)),
+            orders: 1,
+            examples: vec!["CMD".to_owned()],
+        };
+        let (named, unnamed) = near_misses((0..10_000).map(miss).collect());
+        assert_eq!(named.len() + unnamed, 10_000);
+        assert!(named[0].status_json.starts_with("0 ") && (200..260).contains(&named.len()));
+        assert_eq!(near_misses(vec![miss(1)]).1, 0);
     }
 
     #[test]

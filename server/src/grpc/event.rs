@@ -268,7 +268,7 @@ impl Tail {
         };
         wanted.then(|| pb::TailEventsResponse {
             cursor: cursor::cursor(&self.identity, &happening.position),
-            time: happening.time.map(convert::timestamp),
+            time: happening.time.and_then(convert::timestamp),
             kind: kind.into(),
             event: happening.event.clone().map(body),
         })
@@ -297,13 +297,14 @@ fn body(event: Event) -> response::Event {
             missing,
             date_archivage,
         } => response::Event::Order(pb::OrderEvent {
-            numero_commande: numero,
+            numero_commande: convert::numero(&numero),
             missing_fields: missing,
-            date_archivage: date_archivage.map(convert::timestamp),
+            date_archivage: date_archivage.and_then(convert::timestamp),
         }),
-        Event::Quarantined(entry) => {
-            response::Event::Quarantine(convert::quarantine_entry(entry, None))
-        }
+        Event::Quarantined(entry) => response::Event::Quarantine(convert::quarantine_entry(
+            entry,
+            convert::Document::NotAsked,
+        )),
         Event::BatchStarted(batch) | Event::BatchProgress(batch) | Event::BatchFinished(batch) => {
             let updated = batch.updated;
             response::Event::Batch(convert::batch(batch, updated))

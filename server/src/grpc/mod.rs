@@ -9,28 +9,37 @@ mod seed;
 mod stats;
 mod watcher;
 
+mod order_stream;
+
+mod admission;
+mod connection;
+mod limits;
+mod listener;
+
 mod call;
 mod convert;
 mod cursor;
 mod page;
 mod status;
 
-use std::time::Duration;
-
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
+use pb::{
+    archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
+    event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
+    seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
+    watcher_service_server::WatcherServiceServer,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Code, Status, service::Routes};
 use tonic_health::server::HealthReporter;
-use tower::util::MapResponseLayer;
+use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::convert::batch as batch_message;
-use self::{call::Calls, follow::Followed};
+use self::{
+    admission::Admission, call::Calls, follow::Followed, limits::Limits, listener::Listener,
+};
 use crate::{
     config::{Config, Profile},
     events::Live,
@@ -44,11 +53,14 @@ pub(crate) async fn serve(
     config: &Config,
     parts: Parts,
     stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
+) {
+    let limits = Limits::new();
+    let most = listener::most_connections(config.max_connections, parts.store.most_connections());
     let calls = Calls {
         monitor: parts.monitor.clone(),
         request_timeout: config.request_timeout,
         stop: stop.clone(),
+        limits: limits.clone(),
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     // By itself the health service would say SERVING until it is told otherwise.
@@ -57,7 +69,7 @@ pub(crate) async fn serve(
         .tasks
         .spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
     let mut routes = Routes::builder();
-    routes.add_service(health);
+    routes.add_service(health.max_decoding_message_size(limits::REQUEST));
     if config.reflection {
         let descriptors = || {
             tonic_reflection::server::Builder::configure()
@@ -68,33 +80,26 @@ pub(crate) async fn serve(
         routes.add_service(
             descriptors()
                 .build_v1()
-                .expect("the descriptors were compiled into this program"),
+                .expect("the descriptors were compiled into this program")
+                .max_decoding_message_size(limits::REQUEST),
         );
         routes.add_service(
             descriptors()
                 .build_v1alpha()
-                .expect("the descriptors were compiled into this program"),
+                .expect("the descriptors were compiled into this program")
+                .max_decoding_message_size(limits::REQUEST),
         );
     }
     add_services(&mut routes, config, parts, calls);
-    // tonic leaves hyper's limits open: without these, one caller could hold any number of streams and pings open for ever.
-    Server::builder()
+    let service = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
-        .max_concurrent_streams(1024)
-        .http2_max_pending_accept_reset_streams(Some(64))
-        .http2_max_local_error_reset_streams(Some(1024))
-        .http2_max_header_list_size(16 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
-        .await
+        .layer(Admission::new(limits))
+        .service(routes.routes().prepare());
+    Listener::new(listener, most).serve(service, stop).await;
 }
 
+/// Adds the contract's services, each with the largest request that it takes.
 fn add_services(
     routes: &mut tonic::service::RoutesBuilder,
     config: &Config,
@@ -112,52 +117,51 @@ fn add_services(
     let live = Live::new(store.clone(), calls.stop.clone());
     // Any number of callers shares what is theirs of the connections to the database.
     let (store, corridor) = (store.for_callers(), corridor.for_callers());
+    let (short, long, cursor) = (
+        limits::REQUEST,
+        limits::LONG_REQUEST,
+        limits::CURSOR_REQUEST,
+    );
+    let archive = archive::ArchiveService {
+        calls: calls.clone(),
+        desk,
+        store: store.clone(),
+    };
+    let batch = batch::BatchService {
+        followed: Followed::new(calls.clone(), store.clone()),
+        calls: calls.clone(),
+        archiver,
+        store: store.clone(),
+    };
+    let watcher = watcher::WatcherService {
+        calls: calls.clone(),
+        store: store.clone(),
+    };
+    let event =
+        event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);
+    let stats = stats::StatsService {
+        calls: calls.clone(),
+        store: store.clone(),
+        schedule: config.schedule.clone(),
+    };
+    let seed = seed::SeedService {
+        calls: calls.clone(),
+        store: store.clone(),
+        simulation,
+    };
+    let quarantine = quarantine::QuarantineService {
+        calls,
+        store,
+        corridor,
+    };
     routes
-        .add_service(pb::archive_service_server::ArchiveServiceServer::new(
-            archive::ArchiveService {
-                calls: calls.clone(),
-                desk,
-                store: store.clone(),
-            },
-        ))
-        .add_service(pb::batch_service_server::BatchServiceServer::new(
-            batch::BatchService {
-                followed: Followed::new(calls.clone(), store.clone()),
-                calls: calls.clone(),
-                archiver,
-                store: store.clone(),
-            },
-        ))
-        .add_service(pb::watcher_service_server::WatcherServiceServer::new(
-            watcher::WatcherService {
-                calls: calls.clone(),
-                store: store.clone(),
-            },
-        ))
-        .add_service(pb::event_service_server::EventServiceServer::new(
-            event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers),
-        ))
-        .add_service(pb::stats_service_server::StatsServiceServer::new(
-            stats::StatsService {
-                calls: calls.clone(),
-                store: store.clone(),
-                schedule: config.schedule.clone(),
-            },
-        ))
-        .add_service(pb::seed_service_server::SeedServiceServer::new(
-            seed::SeedService {
-                calls: calls.clone(),
-                store: store.clone(),
-                simulation,
-            },
-        ))
-        .add_service(pb::quarantine_service_server::QuarantineServiceServer::new(
-            quarantine::QuarantineService {
-                calls,
-                store,
-                corridor,
-            },
-        ));
+        .add_service(ArchiveServiceServer::new(archive).max_decoding_message_size(short))
+        .add_service(BatchServiceServer::new(batch).max_decoding_message_size(short))
+        .add_service(WatcherServiceServer::new(watcher).max_decoding_message_size(short))
+        .add_service(EventServiceServer::new(event).max_decoding_message_size(cursor))
+        .add_service(StatsServiceServer::new(stats).max_decoding_message_size(short))
+        .add_service(SeedServiceServer::new(seed).max_decoding_message_size(short))
+        .add_service(QuarantineServiceServer::new(quarantine).max_decoding_message_size(long));
 }
 
 /// Keeps the health service true to the database's state: every service needs it.

@@ -3,6 +3,15 @@
 use prost::Name;
 use sha2::{Digest, Sha256};
 
+use crate::store::archive::Below;
+
+/// The longest number that a token holds whole, and how much it holds of a longer one, in bytes.
+///
+/// Numbers that are cut at the same place to the same prefix follow one another, with no shorter one between them.
+const LONGEST_NUMERO: usize = 512;
+/// Between the count and the prefix. The count has ten digits, so that the two are longer than any whole number.
+const SEPARATOR: char = ' ';
+
 /// Makes the token that goes on after `position` in the list that `request` began.
 ///
 /// What may change from page to page, as the token itself, the caller has taken out of the request.
@@ -21,6 +30,73 @@ pub(crate) fn position(request: &impl Name, token: &str) -> Option<String> {
     (self::token(request, &position) == token).then_some(position)
 }
 
+/// The place after the last of these numbers, the highest first, on a page that began below another.
+///
+/// A number that would make the token long is named by what it begins with, and how many that begin so have been passed by.
+pub(crate) fn token_after(
+    request: &impl Name,
+    numeros: &[&str],
+    page_began: Option<&Below>,
+) -> String {
+    let Some(last) = numeros.last() else {
+        return String::new();
+    };
+    if last.len() <= LONGEST_NUMERO {
+        return token(request, last);
+    }
+    let prefix = begin(last, LONGEST_NUMERO);
+    let here = numeros
+        .iter()
+        .rev()
+        .take_while(|numero| numero.starts_with(prefix))
+        .count();
+    let before = match page_began {
+        Some(Below::Passed {
+            prefix: earlier,
+            count,
+        }) if here == numeros.len() && earlier == prefix => *count,
+        _ => 0,
+    };
+    token(
+        request,
+        &format!("{:010}{SEPARATOR}{prefix}", before + here),
+    )
+}
+
+/// The place in such a token; none when it was altered or belongs to other filters.
+pub(crate) fn place(request: &impl Name, token: &str) -> Option<Below> {
+    let position = position(request, token)?;
+    if position.len() <= LONGEST_NUMERO {
+        return Some(Below::Number(position));
+    }
+    let (count, prefix) = position.split_once(SEPARATOR)?;
+    Some(Below::Passed {
+        prefix: prefix.to_owned(),
+        count: count.parse().ok()?,
+    })
+}
+
+/// How many of these fit a page of so many bytes, one at least, and how many bytes they are.
+pub(crate) fn fitting(sizes: &[usize], most: usize) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for size in sizes {
+        if count > 0 && bytes + size > most {
+            break;
+        }
+        count += 1;
+        bytes += size;
+    }
+    (count, bytes)
+}
+
+/// What a text begins with: at most `most` bytes, whole characters.
+pub(crate) fn begin(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
 fn seal<M: Name>(request: &M, position: &str) -> [u8; 32] {
     Sha256::new()
         .chain_update(M::full_name())
@@ -36,6 +112,46 @@ fn seal<M: Name>(request: &M, position: &str) -> [u8; 32] {
 mod tests {
     use super::*;
     use order_archiver_api::v1::ListBatchesRequest;
+
+    #[test]
+    fn a_token_stays_short_however_long_the_number_is() {
+        let request = ListBatchesRequest::default();
+        let long = |end: &str| format!("{}{end}", "é".repeat(100_000));
+        let (a, b, c) = (long("a"), long("b"), long("c"));
+        let go_on = |numeros: &[&str], began: Option<&Below>| {
+            let token = token_after(&request, numeros, began);
+            assert!(token.len() < 1_200, "{}", token.len());
+            place(&request, &token).unwrap()
+        };
+        let passed = |count| Below::Passed {
+            prefix: "é".repeat(256),
+            count,
+        };
+        assert_eq!(go_on(&["z", "y"], None), Below::Number("y".to_owned()));
+        let first = go_on(&["z", &c], None);
+        assert_eq!(first, passed(1));
+        let second = go_on(&[&b, &a], Some(&first));
+        assert_eq!(second, passed(3));
+        assert_eq!(go_on(&["a"], Some(&second)), Below::Number("a".to_owned()));
+        // The shortest prefix that there can be, and the longest whole number.
+        for (before, after) in [("x", "😀"), ("xx", "€"), ("xxx", "é"), ("xxxx", "x")] {
+            let prefix = format!("{}{before}", "x".repeat(LONGEST_NUMERO - 4));
+            let expected = Below::Passed {
+                prefix: begin(&format!("{prefix}{after}"), LONGEST_NUMERO).to_owned(),
+                count: 1,
+            };
+            assert_eq!(go_on(&[&format!("{prefix}{after}")], None), expected);
+            assert_eq!(go_on(&[&prefix], None), Below::Number(prefix.clone()));
+        }
+        assert_eq!(token_after(&request, &[], None), "");
+    }
+
+    #[test]
+    fn a_page_ends_before_it_holds_too_much_but_is_never_empty() {
+        assert_eq!(fitting(&[], 10), (0, 0));
+        assert_eq!(fitting(&[4, 6, 1], 10), (2, 10));
+        assert_eq!(fitting(&[50, 1], 10), (1, 50));
+    }
 
     #[test]
     fn a_token_is_good_for_the_same_filters_only() {

@@ -7,9 +7,10 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    archive::page_size,
+    archive::{page_size, room_for},
     call::Calls,
-    convert::{self, MOST_JSON},
+    convert::{self, Document, MOST_JSON},
+    limits::Room,
     page,
     status::{self, Violations},
 };
@@ -41,7 +42,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         request: Request<pb::ListQuarantinedRequest>,
     ) -> Result<Response<pb::ListQuarantinedResponse>, Status> {
         self.calls
-            .answer(request, async |request| self.list(request).await)
+            .answer_in_room(request, async |request| self.list(request).await)
             .await
     }
 
@@ -80,7 +81,7 @@ impl QuarantineService {
     async fn list(
         &self,
         mut request: pb::ListQuarantinedRequest,
-    ) -> Result<pb::ListQuarantinedResponse, Status> {
+    ) -> Result<(pb::ListQuarantinedResponse, Room), Status> {
         let token = take(&mut request.page_token);
         let (size_asked, with_documents) = (
             take(&mut request.page_size),
@@ -133,38 +134,55 @@ impl QuarantineService {
             ids,
             after: after.flatten(),
         };
-        let found = self
-            .store
-            .quarantined(&filter, limit + 1)
-            .await
-            .map_err(|error| status::of_error(&error))?;
-        let more = found.len() > limit;
-        let (mut entries, mut size, mut cut) = (Vec::new(), 0, false);
-        for entry in found.into_iter().take(limit) {
-            let document = if with_documents {
+        let failed = |error| status::of_error(&error);
+        let mut room = self.calls.room(room_for(MOST_JSON)).await?;
+        let found = self.store.quarantined_up_to(&filter, limit + 1, MOST_JSON);
+        let (mut found, cut) = found.await.map_err(failed)?;
+        let mut more = cut || found.len() > limit;
+        found.truncate(limit);
+        let (mut entries, mut size, mut read) = (Vec::new(), 0, 0);
+        for entry in found {
+            let bytes = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
+            let wanted = with_documents && bytes <= MOST_JSON;
+            // Looked at before it is read: what would not fit the page is left to the next one.
+            if wanted && read + bytes > MOST_JSON {
+                more = true;
+                break;
+            }
+            let document = if wanted {
+                read += bytes;
                 self.store
                     .quarantined_bytes(&entry.id)
                     .await
-                    .map_err(|error| status::of_error(&error))?
+                    .map_err(failed)?
             } else {
                 None
             };
-            let entry = convert::quarantine_entry(entry, document.as_deref());
+            let document = match &document {
+                Some(document) => Document::Given(document),
+                None if with_documents => Document::TooLarge,
+                None => Document::NotAsked,
+            };
+            let entry = convert::quarantine_entry(entry, document);
             size += entry.encoded_len();
-            cut = size > MOST_JSON && !entries.is_empty();
-            if cut {
+            if size > MOST_JSON && !entries.is_empty() {
+                size -= entry.encoded_len();
+                more = true;
                 break;
             }
             entries.push(entry);
         }
-        let last = entries.last().filter(|_| more || cut);
-        let next_page_token = last
+        room.shrink(size);
+        let next_page_token = entries
+            .last()
+            .filter(|_| more)
             .map(|last| page::token(&request, &last.id))
             .unwrap_or_default();
-        Ok(pb::ListQuarantinedResponse {
+        let page = pb::ListQuarantinedResponse {
             entries,
             next_page_token,
-        })
+        };
+        Ok((page, room))
     }
 
     async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {

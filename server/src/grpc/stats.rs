@@ -62,7 +62,7 @@ impl StatsService {
         let archived_per_hour = stats.archived_per_hour(window);
         Ok(pb::GetStatsResponse {
             lifetime: Some(convert::counts(stats.sums.lifetime)),
-            counting_since: stats.sums.since.map(convert::timestamp),
+            counting_since: stats.sums.since.and_then(convert::timestamp),
             window: Some(convert::counts(stats.sums.window)),
             window_length: Some(convert::duration(window)),
             archived_per_hour,
@@ -72,13 +72,9 @@ impl StatsService {
                 .last_batch
                 .map(|batch| convert::batch(batch, stats.read)),
             watcher_lag: stats.watcher_lag.map(convert::duration),
-            near_misses: stats
-                .near_misses
-                .into_iter()
-                .map(convert::near_miss)
-                .collect(),
+            near_misses: convert::near_misses(stats.near_misses).0,
             database: self.store.database_name().to_owned(),
-            read_time: Some(convert::timestamp(stats.read)),
+            read_time: convert::timestamp(stats.read),
             next_batch_time: next_batch.map(|time| Timestamp {
                 seconds: time.timestamp(),
                 nanos: 0,

@@ -88,6 +88,15 @@ pub(crate) fn of_transport(status: Status) -> Status {
     Status::with_error_details(status.code(), status.message(), info(reason, []))
 }
 
+/// The rest of a request did not arrive.
+pub(crate) fn request_too_slow(limit: Duration) -> Status {
+    Status::with_error_details(
+        Code::DeadlineExceeded,
+        format!("the rest of the request did not arrive within {limit:?}; nothing was done"),
+        info(ErrorReason::Deadline, []),
+    )
+}
+
 /// Too many at once.
 pub(crate) fn limit_reached(what: String) -> Status {
     retry(Code::ResourceExhausted, ErrorReason::LimitReached, what)

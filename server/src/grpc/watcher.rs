@@ -135,8 +135,8 @@ pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
         state: convert::watcher_state(state).into(),
         instance: watcher.instance.clone(),
         position_time: watcher.position.map(convert::cluster_time),
-        last_event_time: watcher.last_event.map(convert::timestamp),
-        saved_time: watcher.saved.map(convert::timestamp),
+        last_event_time: watcher.last_event.and_then(convert::timestamp),
+        saved_time: watcher.saved.and_then(convert::timestamp),
         last_error: watcher.last_error.clone(),
         open_gaps: watcher.gap.iter().map(convert::gap).collect(),
         ..pb::Watcher::default()

@@ -1,6 +1,8 @@
 //! Reading the archive.
 
-use bson::{DateTime, RawDocument, RawDocumentBuf, doc, rawdoc};
+use std::sync::LazyLock;
+
+use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{Error, Store, command::joined};
 use crate::domain::{
@@ -8,6 +10,9 @@ use crate::domain::{
     order::NUMERO,
     raw::{self, Value, ValueRef, Writer},
 };
+
+/// The size of a document, as the database computes it.
+static SIZE: LazyLock<Document> = LazyLock::new(|| doc! { "$bsonSize": "$$ROOT" });
 
 /// Which archived orders to list.
 #[derive(Clone, Debug, Default)]
@@ -20,15 +25,46 @@ pub struct Filter {
     pub incomplete: Option<bool>,
     /// Only numbers that begin so.
     pub numero_prefix: String,
-    /// Only numbers lower than this one: where the page before ended.
-    pub below: Option<String>,
+    /// Where the page before ended; none for the first page.
+    pub below: Option<Below>,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Below {
+    /// Below this number.
+    Number(String),
+    /// Among the numbers that begin with `prefix`, after so many of them.
+    Passed {
+        /// What they begin with.
+        prefix: String,
+        /// How many of them are passed by.
+        count: usize,
+    },
 }
 
 impl Store {
-    /// One archived order.
-    pub async fn archived_order(&self, numero: &str) -> Result<Option<RawDocumentBuf>, Error> {
-        let head = doc! { "find": &self.names.archive, "filter": { NUMERO: { "$eq": numero } }, "limit": 1 };
-        Ok(self.find(head, usize::MAX).await?.0.pop())
+    /// One archived order, if it is not larger than this, in bytes.
+    pub async fn archived_order(
+        &self,
+        numero: &str,
+        most: usize,
+    ) -> Result<Option<RawDocumentBuf>, Error> {
+        let mut filter = doc! { NUMERO: { "$eq": numero } };
+        if let Ok(most) = i64::try_from(most) {
+            filter.insert("$expr", doc! { "$lte": [SIZE.clone(), most] });
+        }
+        let head = doc! { "find": &self.names.archive, "filter": filter, "limit": 1 };
+        Ok(self.find(head).await?.pop())
+    }
+
+    /// The size of an archived order, in bytes.
+    pub async fn archived_order_size(&self, numero: &str) -> Result<Option<usize>, Error> {
+        let head = doc! {
+            "find": &self.names.archive, "filter": { NUMERO: { "$eq": numero } }, "limit": 1,
+            "projection": { "_id": 0, "bytes": SIZE.clone() },
+        };
+        Ok(self.find(head).await?.iter().map(size).next())
     }
 
     /// The archived orders among those with these numbers: each number, and which fields it misses.
@@ -55,24 +91,39 @@ impl Store {
             .collect())
     }
 
-    /// Archived orders by their number, the highest first: at most `limit`, and about `bytes` of them. The flag says whether more are left.
+    /// Archived orders by their number, the highest first, at most `limit`.
     pub async fn archived_orders(
         &self,
         filter: &Filter,
         limit: usize,
-        bytes: usize,
-    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        self.find(self.archive_page(filter, limit)).await
+    }
+
+    /// The sizes of what [`Store::archived_orders`] would read, in bytes.
+    pub async fn archived_sizes(&self, filter: &Filter, limit: usize) -> Result<Vec<usize>, Error> {
+        let mut head = self.archive_page(filter, limit);
+        head.insert("projection", doc! { "_id": 0, "bytes": SIZE.clone() });
+        Ok(self.find(head).await?.iter().map(size).collect())
+    }
+
+    fn archive_page(&self, filter: &Filter, limit: usize) -> Document {
         let mut numero = doc! { "$gte": &filter.numero_prefix };
-        if let Some(below) = &filter.below {
-            numero.insert("$lt", below);
+        let mut skip = 0;
+        match &filter.below {
+            Some(Below::Number(below)) => {
+                numero.insert("$lt", below);
+            }
+            Some(Below::Passed { prefix, count }) => {
+                numero.insert("$lt", after_all(prefix));
+                skip = i64::try_from(*count).unwrap_or(i64::MAX);
+            }
+            None => {}
         }
         let mut query = doc! { NUMERO: numero };
         if !filter.numero_prefix.is_empty() {
-            // The highest character there is, so that the range is exactly the numbers that begin with the prefix.
-            query.insert(
-                "$and",
-                [doc! { NUMERO: { "$lt": format!("{}\u{10ffff}", filter.numero_prefix) } }],
-            );
+            let end = doc! { NUMERO: { "$lt": after_all(&filter.numero_prefix) } };
+            query.insert("$and", [end]);
         }
         let mut archived = doc! {};
         if let Some(from) = filter.archived_from {
@@ -87,23 +138,29 @@ impl Store {
         if let Some(incomplete) = filter.incomplete {
             query.insert(INCOMPLETE, incomplete);
         }
-        let most = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
-        let head = doc! { "find": &self.names.archive, "filter": query, "sort": { NUMERO: -1 }, "limit": most };
-        let (mut rows, cut) = self.find(head, bytes).await?;
-        let more = cut || rows.len() > limit;
-        rows.truncate(limit);
-        Ok((rows, more))
+        // A limit of 0 would mean none.
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX).max(1);
+        doc! {
+            "find": &self.names.archive, "filter": query, "sort": { NUMERO: -1 }, "skip": skip, "limit": limit,
+        }
     }
 
-    async fn find(
-        &self,
-        head: bson::Document,
-        bytes: usize,
-    ) -> Result<(Vec<RawDocumentBuf>, bool), Error> {
+    async fn find(&self, head: Document) -> Result<Vec<RawDocumentBuf>, Error> {
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows_up_to(&joined(&[&head, &self.by_number_options()]), bytes)
+        self.rows(&joined(&[&head, &self.by_number_options()]))
             .await
     }
+}
+
+/// The highest character there is after a prefix: beyond everything that begins so.
+fn after_all(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
+}
+
+/// The size in a row of sizes.
+fn size(row: &RawDocumentBuf) -> usize {
+    let bytes = row.get_i32("bytes").unwrap_or(i32::MAX);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The number of an archived order.
@@ -113,11 +170,16 @@ pub fn numero(archived: &RawDocumentBuf) -> &str {
         .unwrap_or_default()
 }
 
-/// The fields that an archived order misses.
+/// The longest name of a field that can be missing, in bytes, and how many there are.
+const MISSABLE: (usize, usize) = (64, 8);
+
+/// The fields that an archived order misses. Where somebody else wrote the order, the list may hold anything.
 pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
     let list = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
     list.elements()
         .filter_map(|element| element.value.as_str())
+        .filter(|field| field.len() <= MISSABLE.0)
+        .take(MISSABLE.1)
         .map(str::to_owned)
         .collect()
 }

@@ -105,6 +105,12 @@ impl Connection {
         }
     }
 
+    /// How many connections to a server the client may have.
+    pub(super) fn size(&self) -> u32 {
+        let asked = || parsed(&self.0.source.uri).ok()?.max_pool_size;
+        self.0.source.pool.or_else(asked).unwrap_or(POOL)
+    }
+
     /// The client as it is now. Where it could not be built so far, that is tried again, and
     /// meanwhile the latest failure is told.
     pub(super) async fn link(&self) -> Result<Arc<Link>, Error> {

@@ -231,6 +231,12 @@ impl Store {
         i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// The most connections to the database that may be open at once, as far as can be known: while one primary follows
+    /// another both have a full pool, and each member of the set is watched over two more.
+    pub fn most_connections(&self) -> usize {
+        2 * (self.connection.size() + self.catching_up.size()) as usize + 16
+    }
+
     /// Closes the connections.
     pub async fn close(self) {
         tokio::join!(self.connection.close(), self.catching_up.close());

@@ -92,6 +92,16 @@ impl Store {
 
     /// Entries by id, at most `limit`.
     pub async fn quarantined(&self, filter: &Filter, limit: usize) -> Result<Vec<Entry>, Error> {
+        Ok(self.quarantined_up_to(filter, limit, usize::MAX).await?.0)
+    }
+
+    /// The same, until about so many bytes of entries have come. The flag says whether more are left.
+    pub async fn quarantined_up_to(
+        &self,
+        filter: &Filter,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<(Vec<Entry>, bool), Error> {
         let mut query = doc! {};
         if !filter.reasons.is_empty() {
             query.insert("reason", doc! { "$in": filter.reasons.iter().map(|reason| reason.name()).collect::<Vec<_>>() });
@@ -108,11 +118,10 @@ impl Store {
         }
         let head = doc! { "find": &self.names.quarantine, "filter": query, "sort": { "_id": 1 }, "limit": i64::try_from(limit).unwrap_or(i64::MAX) };
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows(&joined(&[&head, &self.read_options()]))
-            .await?
-            .iter()
-            .map(entry)
-            .collect()
+        let command = joined(&[&head, &self.read_options()]);
+        let (rows, cut) = self.rows_up_to(&command, bytes).await?;
+        let entries: Result<_, Error> = rows.iter().map(entry).collect();
+        Ok((entries?, cut))
     }
 
     /// One entry.

@@ -50,7 +50,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Outside crates that one module alone may know.
 const SECRETS: &[(&str, &[&str])] = &[
     ("mongodb", &["store"]),
-    ("tonic", &["grpc", "lib"]),
+    ("tonic", &["grpc"]),
+    ("hyper", &["grpc"]),
+    ("hyper_util", &["grpc"]),
     ("order_archiver_api", &["grpc", "once"]),
     ("clap", &["config"]),
 ];

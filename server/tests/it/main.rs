@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, their names are sentences, and random and slow ones say their seed and their time"
 )]
 
+mod child;
 mod faults;
 mod load;
 mod support;
@@ -26,6 +27,7 @@ mod callers_leaving;
 mod check;
 mod check_privileges;
 mod clock_jump;
+mod connections;
 mod crash_loop;
 mod credentials;
 mod full_disk;
@@ -35,6 +37,9 @@ mod hostile_orders;
 mod house;
 mod independent_clients;
 mod life_of_one_order;
+mod memory;
+mod order_streams;
+mod pages;
 mod process;
 mod quarantine;
 mod readme;

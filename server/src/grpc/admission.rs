@@ -1,0 +1,401 @@
+//! Admission: each call is held to the limits, its request as it arrives and its answer until it has been sent.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use order_archiver_api::FILE_DESCRIPTOR_SET;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep},
+};
+use tonic::{Status, body::Body, codegen::Bytes};
+use tower::{Layer, Service};
+
+use super::{
+    connection::{Connection, OpenCall, UnreadAnswer},
+    limits::{self, Limits, Room},
+    status,
+};
+
+/// How much of an answer is handed over at a time, in bytes: progress is seen from one part to the next.
+const PART: usize = 64 * 1024;
+
+/// Holds calls to the limits.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    limits: Limits,
+    kinds: Kinds,
+}
+
+impl Admission {
+    pub(super) fn new(limits: Limits) -> Admission {
+        Admission {
+            limits,
+            kinds: Kinds::of_contract(),
+        }
+    }
+
+    /// Lets a call in, or says why not.
+    fn admit(&self, request: &Request<Body>) -> Result<(Kind, Call), Status> {
+        let kind = self.kinds.of(request.uri().path());
+        let connection = request.extensions().get::<Arc<Connection>>();
+        // The first calls of a connection are let in even when others have taken all places.
+        let place = match self.limits.call() {
+            Ok(place) => Some(place),
+            Err(_) if connection.is_some_and(|connection| connection.has_few_calls()) => None,
+            Err(refusal) => return Err(refusal),
+        };
+        let (mut stream, mut stream_here) = (None, None);
+        if kind.streams_requests {
+            stream = Some(self.limits.request_stream()?);
+            stream_here = connection
+                .map(|connection| connection.request_stream())
+                .transpose()?;
+        }
+        let call = Call {
+            _places: [place, stream, stream_here],
+            _open: connection.map(Connection::call),
+            connection: connection.cloned(),
+        };
+        Ok((kind, call))
+    }
+}
+
+/// Which side of a call is a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kind {
+    streams_requests: bool,
+    streams_answers: bool,
+}
+
+/// The calls that are streams, by their paths.
+#[derive(Clone, Debug)]
+struct Kinds(Arc<std::collections::HashMap<String, Kind>>);
+
+impl Kinds {
+    /// As the contract and the services beside it say.
+    fn of_contract() -> Kinds {
+        use prost::Message;
+        let sets = [
+            FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ];
+        let mut kinds = std::collections::HashMap::new();
+        for set in sets {
+            let set = prost_types::FileDescriptorSet::decode(set)
+                .expect("the descriptors were compiled into this program");
+            for file in &set.file {
+                for service in &file.service {
+                    for method in &service.method {
+                        let kind = Kind {
+                            streams_requests: method.client_streaming(),
+                            streams_answers: method.server_streaming(),
+                        };
+                        let path =
+                            format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                        kinds.insert(path, kind);
+                    }
+                }
+            }
+        }
+        kinds.retain(|_, kind| *kind != Kind::default());
+        Kinds(Arc::new(kinds))
+    }
+
+    fn of(&self, path: &str) -> Kind {
+        self.0.get(path).copied().unwrap_or_default()
+    }
+}
+
+/// What a call holds until its answer has been sent.
+#[derive(Debug)]
+struct Call {
+    _places: [Option<OwnedSemaphorePermit>; 3],
+    _open: Option<OpenCall>,
+    connection: Option<Arc<Connection>>,
+}
+
+impl<S> Layer<S> for Admission {
+    type Service = Admitting<S>;
+
+    fn layer(&self, inner: S) -> Admitting<S> {
+        Admitting {
+            inner,
+            admission: self.clone(),
+        }
+    }
+}
+
+/// A service behind the limits.
+#[derive(Clone, Debug)]
+pub(super) struct Admitting<S> {
+    inner: S,
+    admission: Admission,
+}
+
+impl<S, B> Service<Request<Body>> for Admitting<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (kind, call) = match self.admission.admit(&request) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Box::pin(std::future::ready(Ok(refusal.into_http()))),
+        };
+        let arriving = Arc::new(Arriving {
+            limits: self.admission.limits.clone(),
+            held: Mutex::default(),
+        });
+        // What a stream of requests may hold has been set aside with its place.
+        let request = if kind.streams_requests {
+            request
+        } else {
+            let arriving = arriving.clone();
+            request.map(|body| {
+                Body::new(RequestBody {
+                    inner: body,
+                    arriving,
+                    deadline: None,
+                })
+            })
+        };
+        let answering = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = answering.await?;
+            drop(arriving);
+            let unread = call.connection.as_ref().filter(|_| !kind.streams_answers);
+            let answer = Arc::new(Answer {
+                unread: unread.map(|connection| connection.unread(Instant::now())),
+                _room: response.extensions_mut().remove::<Room>(),
+                _call: call,
+            });
+            Ok(response.map(|inner| {
+                Body::new(AnswerBody {
+                    inner,
+                    rest: Bytes::new(),
+                    answer,
+                })
+            }))
+        })
+    }
+}
+
+/// A request as it arrives, and until it is answered: room for all of it beyond a small one.
+#[derive(Debug)]
+struct Arriving {
+    limits: Limits,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: usize,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Arriving {
+    fn take(&self, bytes: usize) -> Result<(), Status> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.bytes += bytes;
+        let has = held
+            .room
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let wants = held.bytes.saturating_sub(limits::SMALL_REQUEST);
+        if wants > has {
+            let more = self.limits.request(wants - has)?;
+            match held.room.as_mut() {
+                Some(room) => room.merge(more),
+                None => held.room = Some(more),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The body of a request that has to arrive in time.
+struct RequestBody {
+    inner: Body,
+    arriving: Arc<Arriving>,
+    /// Made when something has to be waited for: most bodies are there with their call.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            let bytes = match &frame {
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                _ => 0,
+            };
+            if bytes > 0
+                && let Err(refusal) = this.arriving.take(bytes)
+            {
+                return Poll::Ready(Some(Err(refusal)));
+            }
+            return Poll::Ready(frame);
+        }
+        let deadline = this
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep(limits::ARRIVAL)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Some(Err(status::request_too_slow(limits::ARRIVAL))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// An answer that has not been sent to its end, with all that its call holds.
+#[derive(Debug)]
+struct Answer {
+    unread: Option<UnreadAnswer>,
+    _room: Option<Room>,
+    _call: Call,
+}
+
+/// The body of an answer, handed over in parts. Each part knows when it has been sent, which may be long after.
+struct AnswerBody<B> {
+    inner: B,
+    rest: Bytes,
+    answer: Arc<Answer>,
+}
+
+impl<B> http_body::Body for AnswerBody<B>
+where
+    B: http_body::Body<Data = Bytes, Error = Status> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        let part = Part {
+            bytes: this.rest.split_to(this.rest.len().min(PART)),
+            answer: this.answer.clone(),
+        };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(part)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+}
+
+/// A part of an answer on its way.
+struct Part {
+    bytes: Bytes,
+    answer: Arc<Answer>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some(unread) = &self.answer.unread {
+            unread.progress(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_requests_need_no_room_and_are_let_in_when_there_is_none() {
+        let limits = Limits::new();
+        let arriving = || Arriving {
+            limits: limits.clone(),
+            held: Mutex::default(),
+        };
+        let large: Vec<Arriving> = std::iter::repeat_with(arriving)
+            .take_while(|arriving| arriving.take(limits::CURSOR_REQUEST).is_ok())
+            .collect();
+        assert_eq!(large.len(), 16);
+        let (small, growing) = (arriving(), arriving());
+        for _ in 0..4 {
+            assert!(small.take(limits::SMALL_REQUEST / 4).is_ok());
+        }
+        while growing.take(1_024).is_ok() {}
+        assert!(growing.take(1).is_err());
+        drop(large);
+        assert!(growing.take(1).is_ok());
+    }
+
+    #[test]
+    fn streams_are_known_by_their_paths() {
+        let kinds = Kinds::of_contract();
+        let table = [
+            (
+                "/orderarchiver.v1.ArchiveService/ArchiveOrders",
+                (true, true),
+            ),
+            ("/orderarchiver.v1.EventService/TailEvents", (false, true)),
+            ("/grpc.health.v1.Health/Watch", (false, true)),
+            (
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+                (true, true),
+            ),
+            (
+                "/orderarchiver.v1.ArchiveService/ArchiveOrder",
+                (false, false),
+            ),
+            ("/no.such.Service/Call", (false, false)),
+        ];
+        for (path, (streams_requests, streams_answers)) in table {
+            let kind = Kind {
+                streams_requests,
+                streams_answers,
+            };
+            assert_eq!(kinds.of(path), kind, "{path}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One connection: served until it ends, and told to leave when it is of no use or its answers are not read.
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body, codegen::Bytes};
+use tower::{Service, ServiceExt};
+use tracing::debug;
+
+use super::{
+    limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
+    status,
+};
+
+/// How long a peer that was told to leave may take to.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a connection must have been without a call before it makes way for another.
+const IDLE: Duration = Duration::from_secs(1);
+/// How many calls every connection may have, however many there are in all.
+const FEW_CALLS: usize = 8;
+/// How many spans of time answers are told apart by.
+const SPANS: usize = 4;
+
+/// What is known of an open connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    opened: Instant,
+    usage: Mutex<Usage>,
+    leave: CancellationToken,
+    request_streams: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Usage {
+    /// Since when there is no call; none while there is one.
+    idle_since: Option<Instant>,
+    calls: usize,
+    asked: bool,
+    /// Answers that wait to be read, by the span of time in which they last made progress, counted from the start.
+    unread: [usize; SPANS],
+}
+
+impl Connection {
+    pub(super) fn new() -> Connection {
+        let opened = Instant::now();
+        Connection {
+            opened,
+            usage: Mutex::new(Usage {
+                idle_since: Some(opened),
+                calls: 0,
+                asked: false,
+                unread: [0; SPANS],
+            }),
+            leave: CancellationToken::new(),
+            request_streams: Arc::new(Semaphore::new(REQUEST_STREAMS_OF_A_CONNECTION)),
+        }
+    }
+
+    /// Notes that a call begins; it ends when what is returned is dropped.
+    pub(super) fn call(self: &Arc<Self>) -> OpenCall {
+        self.update(|used| {
+            used.calls += 1;
+            used.asked = true;
+            used.idle_since = None;
+        });
+        OpenCall(self.clone())
+    }
+
+    /// Whether it has so few calls open that one more is never too many.
+    pub(super) fn has_few_calls(&self) -> bool {
+        self.update(|used| used.calls < FEW_CALLS)
+    }
+
+    /// A place for a stream of requests.
+    pub(super) fn request_stream(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.request_streams.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{REQUEST_STREAMS_OF_A_CONNECTION} streams of requests are open on this connection already; end one, or open another connection"
+            ))
+        })
+    }
+
+    /// Notes that there is an answer to be read; it has been, or never will be, when what is returned is dropped.
+    pub(super) fn unread(self: &Arc<Self>, now: Instant) -> UnreadAnswer {
+        let span = self.span(now);
+        self.update(|used| used.unread[span] += 1);
+        UnreadAnswer {
+            connection: self.clone(),
+            span: Mutex::new(span),
+        }
+    }
+
+    /// How willingly it is parted with: those that have made no request go first, then those that have long had no call. None
+    /// for one that is in use, or leaves already.
+    pub(super) fn dispensable(&self, now: Instant) -> Option<(bool, Instant)> {
+        let (asked, idle_since) = self.update(|used| (used.asked, used.idle_since));
+        let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
+        (!asked || now - idle_since >= IDLE).then_some((asked, idle_since))
+    }
+
+    /// Tells the peer to leave.
+    pub(super) fn close(&self) {
+        self.leave.cancel();
+    }
+
+    /// Tells the peer to leave if one of its answers has lain unread for too long. To be asked once a span.
+    pub(super) fn close_if_unread(&self, now: Instant) {
+        // Two spans back is one whole span ago, at least; the one before that belongs to a look that came late.
+        let stale = [2, 3].map(|back| (self.span(now) + SPANS - back) % SPANS);
+        let unread = self.update(|used| stale.map(|span| used.unread[span]));
+        if unread != [0, 0] && !self.leave.is_cancelled() {
+            debug!("a connection is closed: its answers are not read");
+            self.close();
+        }
+    }
+
+    fn asked(&self) -> bool {
+        self.update(|used| used.asked)
+    }
+
+    fn span(&self, now: Instant) -> usize {
+        let spans = (now - self.opened).as_secs() / limits::READING.as_secs();
+        (spans % SPANS as u64) as usize
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Usage) -> T) -> T {
+        change(&mut self.usage.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A call that has not ended.
+#[derive(Debug)]
+pub(super) struct OpenCall(Arc<Connection>);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.update(|used| {
+            used.calls -= 1;
+            used.idle_since = (used.calls == 0).then(Instant::now);
+        });
+    }
+}
+
+/// An answer that has not been read to its end.
+#[derive(Debug)]
+pub(super) struct UnreadAnswer {
+    connection: Arc<Connection>,
+    span: Mutex<usize>,
+}
+
+impl UnreadAnswer {
+    /// Notes that a part of it has been sent.
+    pub(super) fn progress(&self, now: Instant) {
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.connection.span(now);
+        self.connection.update(|used| {
+            used.unread[*span] -= 1;
+            used.unread[new] += 1;
+        });
+        *span = new;
+    }
+}
+
+impl Drop for UnreadAnswer {
+    fn drop(&mut self) {
+        let span = *self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.connection.update(|used| used.unread[span] -= 1);
+    }
+}
+
+/// Serves a connection until it ends. Once `stop` is cancelled it ends with the last of its calls.
+pub(super) async fn serve<S, B>(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    service: S,
+    stop: CancellationToken,
+) where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // A small answer is sent at once, and not kept until it fills a packet.
+    let _ = stream.set_nodelay(true);
+    let asked = connection.clone();
+    let answering = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(asked.clone());
+        service.clone().oneshot(request)
+    });
+    let mut served = pin!(http().serve_connection(TokioIo::new(stream), answering));
+    let mut first_request = pin!(sleep(limits::FIRST_REQUEST));
+    let mut waits_for_it = true;
+    let mut leaving = false;
+    let mut end: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            outcome = &mut served => {
+                if let Err(error) = outcome {
+                    debug!(%error, "a connection ended");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !leaving => {
+                leaving = true;
+                served.as_mut().graceful_shutdown();
+            }
+            () = connection.leave.cancelled(), if end.is_none() => {
+                leaving = true;
+                end = Some(Instant::now() + FAREWELL);
+                served.as_mut().graceful_shutdown();
+            }
+            () = &mut first_request, if waits_for_it => {
+                waits_for_it = false;
+                if !connection.asked() {
+                    connection.close();
+                }
+            }
+            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
+        }
+    }
+}
+
+/// hyper leaves most limits open: without these, one caller could hold any number of streams and pings open for ever.
+fn http() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW)
+        .max_concurrent_streams(limits::CALLS_OF_A_CONNECTION)
+        .max_pending_accept_reset_streams(64)
+        .max_local_error_reset_streams(1_024)
+        .max_header_list_size(limits::HEADERS)
+        .keep_alive_interval(limits::PING_INTERVAL)
+        .keep_alive_timeout(limits::PING_TIMEOUT);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
+        let connection = || Arc::new(Connection::new());
+        let (silent, idle, busy) = (connection(), connection(), connection());
+        drop(idle.call());
+        let call = busy.call();
+        let now = Instant::now();
+        assert!(silent.dispensable(now).is_some() && idle.dispensable(now).is_none());
+        let later = now + IDLE;
+        assert!(silent.dispensable(later) < idle.dispensable(later));
+        assert_eq!(busy.dispensable(later), None);
+        drop(call);
+        let later = later + IDLE;
+        assert!(
+            idle.dispensable(later) < busy.dispensable(later),
+            "the longest idle goes first"
+        );
+        idle.close();
+        assert_eq!(idle.dispensable(later), None);
+    }
+
+    #[test]
+    fn a_connection_is_closed_for_an_answer_that_makes_no_progress() {
+        let connection = Arc::new(Connection::new());
+        let mut now = Instant::now();
+        let answer = connection.unread(now);
+        let mut is_closed_after_a_span = |makes_progress: bool| {
+            now += limits::READING;
+            if makes_progress {
+                answer.progress(now);
+            }
+            connection.close_if_unread(now);
+            connection.leave.is_cancelled()
+        };
+        for _ in 0..5 {
+            assert!(!is_closed_after_a_span(true));
+        }
+        assert!(!is_closed_after_a_span(false));
+        assert!(is_closed_after_a_span(false));
+        drop(answer);
+        assert_eq!(connection.update(|used| used.unread), [0; SPANS]);
+    }
+}

@@ -1,0 +1,201 @@
+//! What callers may take of this process: every limit on connections, calls, requests and answers, in one place.
+//!
+//! | what | limit | beyond it |
+//! |---|---|---|
+//! | connections | `ARCHD_MAX_CONNECTIONS`, and fewer than the files that the process may open | the one that is least in use leaves, else the next one waits |
+//! | a connection without a request | [`FIRST_REQUEST`] | it is closed |
+//! | a peer that answers no ping | [`PING_INTERVAL`] and [`PING_TIMEOUT`] | its connection is closed |
+//! | calls of one connection | [`CALLS_OF_A_CONNECTION`] | the client waits, as HTTP/2 has it |
+//! | calls in all | [`CALLS`], and a few of each connection in any case | RESOURCE_EXHAUSTED |
+//! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
+//! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
+//! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
+//! | requests that have not been answered, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
+//! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
+//! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
+//! | answers with documents that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED after [`ROOM_PATIENCE`] |
+//! | an answer of which nothing is read | [`READING`] | its connection is closed |
+//! | header fields of a request | [`HEADERS`] | HTTP status 431 |
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tonic::Status;
+
+use super::status;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// How long a connection may be open before its first request.
+pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// How often a peer is asked whether it is there.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a peer may take to answer that.
+pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls that one connection may have open at once.
+pub(super) const CALLS_OF_A_CONNECTION: u32 = 1_024;
+/// Calls that all connections may have open at once.
+const CALLS: usize = 16 * KIB;
+/// Streams of requests that one connection may have open at once.
+///
+/// h2 cuts a connection on which small frames lie unread: each counts as the bytes by which it is smaller than 256, and half of
+/// [`CONNECTION_WINDOW`] is allowed in all. A stream that is not being read holds at most [`STREAM_WINDOW`], which is 512
+/// requests of 8 bytes, the smallest there are, or 127 KiB by that count. So these many can all lie unread.
+pub(super) const REQUEST_STREAMS_OF_A_CONNECTION: usize = 32;
+/// Streams of requests that all connections may have open at once.
+const REQUEST_STREAMS: usize = 128;
+/// What a client may send on one stream before the server has read it, in bytes.
+pub(super) const STREAM_WINDOW: u32 = 4 * 1024;
+/// What a client may send on all streams of a connection before the server has read it, in bytes.
+pub(super) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Requests of one stream that have been read and wait for their turn, in bytes with what each takes beside its text. Enough for
+/// all that a client may send before it has heard of [`STREAM_WINDOW`].
+pub(super) const STREAM_QUEUE: usize = 256 * KIB;
+/// The largest request, in bytes.
+pub(super) const REQUEST: usize = 64 * KIB;
+/// The largest request with a list of ids, in bytes.
+pub(super) const LONG_REQUEST: usize = 128 * KIB;
+/// The largest request with a cursor, in bytes: a cursor may hold the `_id` of an order.
+pub(super) const CURSOR_REQUEST: usize = 4 * MIB;
+/// The most header fields that a request may have, in bytes.
+pub(super) const HEADERS: u32 = 16 * 1024;
+/// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.
+pub(super) const SMALL_REQUEST: usize = 4 * KIB;
+/// Requests that have not been answered, in all, in bytes, without the first [`SMALL_REQUEST`] of each.
+const REQUESTS: usize = 64 * MIB;
+/// How long a request may take to arrive.
+pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
+/// Answers over [`SMALL_ANSWER`] that have not been sent, in all, in bytes.
+const LARGE_ANSWERS: usize = 128 * MIB;
+/// Answers up to [`SMALL_ANSWER`] that have not been sent, in all, in bytes. They never wait for large ones.
+const SMALL_ANSWERS: usize = 64 * MIB;
+/// The largest small answer, in bytes.
+const SMALL_ANSWER: usize = 256 * KIB;
+/// How long a call waits until there is room for its answer.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer may lie unread. One of several parts may take so long for each.
+pub(super) const READING: Duration = Duration::from_secs(30);
+
+/// What there is for all callers together. Clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    calls: Arc<Semaphore>,
+    request_streams: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    small_answers: Arc<Semaphore>,
+    large_answers: Arc<Semaphore>,
+}
+
+impl Limits {
+    pub(super) fn new() -> Limits {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Limits {
+            calls: semaphore(CALLS),
+            request_streams: semaphore(REQUEST_STREAMS),
+            requests: semaphore(REQUESTS),
+            small_answers: semaphore(SMALL_ANSWERS),
+            large_answers: semaphore(LARGE_ANSWERS),
+        }
+    }
+
+    /// A place for a call.
+    pub(super) fn call(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.calls.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{CALLS} calls are open already; try again in a moment"
+            ))
+        })
+    }
+
+    /// A place for a stream of requests.
+    pub(super) fn request_stream(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.request_streams.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{REQUEST_STREAMS} streams of requests are open already; try again in a moment"
+            ))
+        })
+    }
+
+    /// Room for a part of a request.
+    pub(super) fn request(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+        let room = self.requests.clone().try_acquire_many_owned(permits(bytes));
+        room.map_err(|_| {
+            status::limit_reached(format!(
+                "large requests of {} MiB wait to be answered; try again in a moment",
+                REQUESTS / MIB
+            ))
+        })
+    }
+
+    /// Room for making an answer, waited for but not for long.
+    pub(super) async fn answer(&self, bytes: usize) -> Result<Room, Status> {
+        let (room, all) = if bytes <= SMALL_ANSWER {
+            (&self.small_answers, SMALL_ANSWERS)
+        } else {
+            (&self.large_answers, LARGE_ANSWERS)
+        };
+        let asked = room.clone().acquire_many_owned(permits(bytes.min(all / 4)));
+        match timeout(ROOM_PATIENCE, asked).await {
+            Ok(Ok(room)) => Ok(Room(Arc::new(room))),
+            _ => Err(status::limit_reached(format!(
+                "answers of {} MiB have not been read yet; try again in a moment, or ask for fewer documents at once",
+                all / MIB
+            ))),
+        }
+    }
+}
+
+/// Room for an answer, kept until it has been sent. It travels with the response.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<OwnedSemaphorePermit>);
+
+impl Room {
+    /// Gives back what the answer does not need, once its size is known.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        if let Some(room) = Arc::get_mut(&mut self.0) {
+            drop(room.split(room.num_permits().saturating_sub(bytes)));
+        }
+    }
+}
+
+/// A permit for each byte; there is one at least.
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_that_are_not_read_never_use_up_what_h2_allows() {
+        // The smallest request: five bytes before each message, and a number of one byte with its tag and its length.
+        let (window, smallest) = (STREAM_WINDOW as usize, 5 + 3);
+        let counted = window / smallest * (256 - smallest);
+        let allowed = CONNECTION_WINDOW as usize / 2;
+        assert!(counted * REQUEST_STREAMS_OF_A_CONNECTION <= allowed);
+    }
+
+    #[tokio::test]
+    async fn large_answers_share_their_room_and_small_ones_have_their_own() {
+        let limits = Limits::new();
+        let mut rooms = Vec::new();
+        for _ in 0..LARGE_ANSWERS / (8 * MIB) {
+            rooms.push(limits.answer(8 * MIB).await.unwrap());
+        }
+        assert_eq!(limits.large_answers.available_permits(), 0);
+        assert!(limits.answer(SMALL_ANSWER).await.is_ok());
+        rooms[0].shrink(3 * MIB);
+        assert_eq!(limits.large_answers.available_permits(), 5 * MIB);
+        let refused = limits.answer(8 * MIB).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        rooms.clear();
+        assert_eq!(limits.large_answers.available_permits(), LARGE_ANSWERS);
+    }
+}

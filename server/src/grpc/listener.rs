@@ -1,0 +1,293 @@
+//! The listener: takes in as many connections as the process has files for, and has those leave that keep others out.
+
+use std::{
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, interval, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{body::Body, codegen::Bytes};
+use tower::Service;
+use tracing::warn;
+
+use super::{
+    connection::{self, Connection},
+    limits,
+};
+
+/// Files beside connections: standard streams, the log, the runtime's own, names and certificates that are looked up, and a
+/// caller who waits for a place.
+const OTHER_FILES: usize = 48;
+/// The most connections where neither the settings nor the files say less.
+const MOST: usize = 10_000;
+/// The fewest, however few files there are.
+const LEAST: usize = 8;
+/// How long a caller waits for one connection to leave before another is told to.
+const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+/// The pauses after connections that could not be taken in.
+const FAULT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// How often the log tells of the same trouble.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Takes connections in.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    most: usize,
+    places: Arc<Semaphore>,
+    open: Mutex<Vec<Weak<Connection>>>,
+    full: Trouble,
+    faults: Trouble,
+}
+
+impl Listener {
+    /// One that holds at most so many connections at once.
+    pub(super) fn new(socket: TcpListener, most: usize) -> Listener {
+        Listener {
+            socket,
+            most,
+            places: Arc::new(Semaphore::new(most)),
+            open: Mutex::default(),
+            full: Trouble::default(),
+            faults: Trouble::default(),
+        }
+    }
+
+    /// Serves callers until `stop` is cancelled, then until the last of them has left.
+    pub(super) async fn serve<S, B>(self, service: S, stop: CancellationToken)
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let tasks = TaskTracker::new();
+        let taking_in = async {
+            loop {
+                let stream = self.accept().await;
+                // Whoever has been accepted waits here for a place, and all others in the system's queue.
+                let place = self.place().await;
+                let connection = Arc::new(Connection::new());
+                self.note(&connection);
+                let serving = connection::serve(stream, connection, service.clone(), stop.clone());
+                tasks.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = taking_in => {}
+            () = self.close_unread() => {}
+        }
+        // Closed before the last callers leave, so that new ones go to another instance at once.
+        drop(self.socket);
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// The next connection. A fault, as when the process has no file left, is followed by a pause: the same caller still waits.
+    async fn accept(&self) -> TcpStream {
+        let mut pause = FAULT_PAUSES.0;
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if is_of_the_caller(&error) => {}
+                Err(error) => {
+                    if let Some(times) = self.faults.to_tell(Instant::now()) {
+                        warn!(%error, times, "connections can't be taken in");
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(FAULT_PAUSES.1);
+                }
+            }
+        }
+    }
+
+    /// A place for a connection, if need be that of the one that is most easily parted with.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(place) = self.places.clone().try_acquire_owned() {
+                return place;
+            }
+            let left = self.part_with_one();
+            if let Some(times) = self.full.to_tell(Instant::now()) {
+                warn!(
+                    most = self.most,
+                    times,
+                    "there are as many connections as there may be; {}",
+                    if left {
+                        "one that is not in use makes way"
+                    } else {
+                        "all are in use, so the next one waits"
+                    }
+                );
+            }
+            if let Ok(Ok(place)) = timeout(LEAVE_PAUSE, self.places.clone().acquire_owned()).await {
+                return place;
+            }
+        }
+    }
+
+    fn part_with_one(&self) -> bool {
+        let now = Instant::now();
+        let open = self.connections();
+        let first = open
+            .iter()
+            .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
+            .min_by_key(|(reason, _)| *reason);
+        if let Some((_, connection)) = first {
+            connection.close();
+        }
+        first.is_some()
+    }
+
+    /// Closes connections on which answers are not read, for as long as the listener lives.
+    async fn close_unread(&self) {
+        let mut look = interval(limits::READING);
+        loop {
+            look.tick().await;
+            for connection in self.connections() {
+                connection.close_if_unread(Instant::now());
+            }
+        }
+    }
+
+    fn note(&self, connection: &Arc<Connection>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= 2 * self.most {
+            open.retain(|connection| connection.strong_count() > 0);
+        }
+        open.push(Arc::downgrade(connection));
+    }
+
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A fault of the one connection that would have been next; there may be others behind it.
+fn is_of_the_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+/// Trouble that goes on, told of now and then.
+#[derive(Debug, Default)]
+struct Trouble(Mutex<(Option<Instant>, u64)>);
+
+impl Trouble {
+    /// How often it has come up since it was last told of, if it is time to tell.
+    fn to_tell(&self, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.1 += 1;
+        let due = told.0.is_none_or(|told| now - told >= LOG_PAUSE);
+        due.then(|| {
+            told.0 = Some(now);
+            std::mem::take(&mut told.1)
+        })
+    }
+}
+
+/// How many connections the process has files for, when so many were asked for (0: as many as there can be) and the database
+/// takes up to `database` of its own. With a warning where that is fewer.
+pub(super) fn most_connections(asked: usize, database: usize) -> usize {
+    let files = open_files();
+    let (most, fewer) = share(asked, database, files);
+    if fewer {
+        warn!(
+            "ARCHD_MAX_CONNECTIONS is {asked}, but with a limit of {} open files ({} of them for the database) there can be {most} connections; raise the limit (ulimit -n, LimitNOFILE)",
+            files.unwrap_or_default(),
+            database
+        );
+    }
+    most
+}
+
+fn share(asked: usize, database: usize, files: Option<usize>) -> (usize, bool) {
+    let room = files.map_or(MOST, |files| files.saturating_sub(database + OTHER_FILES));
+    let room = room.max(LEAST);
+    match asked {
+        0 => (room.min(MOST), false),
+        asked => (asked.min(room), asked > room),
+    }
+}
+
+/// How many files the process may have open; none where the system sets no limit.
+#[cfg(unix)]
+fn open_files() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+    usize::try_from(limit).ok()
+}
+
+#[cfg(not(unix))]
+fn open_files() -> Option<usize> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_to_the_database() {
+        let table = [
+            // Asked, the database's, files: connections, and whether they are fewer than asked.
+            ((0, 144, Some(1_024)), (832, false)),
+            ((500, 144, Some(1_024)), (500, false)),
+            ((1_000, 144, Some(1_024)), (832, true)),
+            ((0, 144, Some(1_000_000)), (MOST, false)),
+            ((20_000, 144, Some(1_000_000)), (20_000, false)),
+            ((0, 144, None), (MOST, false)),
+            ((100, 500, Some(256)), (LEAST, true)),
+        ];
+        for ((asked, database, files), expected) in table {
+            assert_eq!(
+                share(asked, database, files),
+                expected,
+                "{asked} {database} {files:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn trouble_is_told_of_at_once_and_then_now_and_then() {
+        let (trouble, now) = (Trouble::default(), Instant::now());
+        assert_eq!(trouble.to_tell(now), Some(1));
+        assert_eq!((trouble.to_tell(now), trouble.to_tell(now)), (None, None));
+        assert_eq!(trouble.to_tell(now + LOG_PAUSE), Some(3));
+    }
+
+    #[test]
+    fn a_caller_who_has_left_is_no_reason_to_pause() {
+        for code in [103, 104, 111, 4] {
+            assert!(
+                is_of_the_caller(&io::Error::from_raw_os_error(code)),
+                "{code}"
+            );
+        }
+        // EMFILE, ENFILE, ENOBUFS, ENOMEM: the next try fails as well.
+        for code in [24, 23, 105, 12] {
+            assert!(
+                !is_of_the_caller(&io::Error::from_raw_os_error(code)),
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Connections: those that say nothing shut nobody out, whatever they leave unsaid, and cost next to nothing.
+
+use std::time::{Duration, Instant};
+
+use devkit::{ReplicaSet, relay::Relay};
+use futures::future::join_all;
+use order_archiver_api::v1 as pb;
+use pb::{archive_service_client::ArchiveServiceClient, stats_service_client::StatsServiceClient};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{interval, sleep, timeout},
+};
+use tonic::{Code, transport::Channel};
+
+use crate::{child::Server, support::within};
+
+/// What every HTTP/2 connection begins with, and a frame of settings that leaves all as it is.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A peer that keeps its connection and does no more than this.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    Silent,
+    HalfAPreface,
+    PrefaceAlone,
+    Dripping,
+    TlsHello,
+}
+
+const PEERS: [Peer; 5] = [
+    Peer::Silent,
+    Peer::HalfAPreface,
+    Peer::PrefaceAlone,
+    Peer::Dripping,
+    Peer::TlsHello,
+];
+
+impl Peer {
+    /// Connects, and does so until the server closes the connection.
+    async fn until_closed(self, server: &Server) {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let saying = async {
+            let said: &[u8] = match self {
+                Peer::Silent | Peer::Dripping => b"",
+                Peer::HalfAPreface => &PREFACE[..12],
+                Peer::PrefaceAlone => PREFACE,
+                // A record of a handshake, as a client that speaks TLS begins.
+                Peer::TlsHello => b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 and so on",
+            };
+            let _ = writing.write_all(said).await;
+            if matches!(self, Peer::Dripping) {
+                let mut pause = interval(Duration::from_secs(1));
+                for byte in PREFACE {
+                    pause.tick().await;
+                    if writing.write_all(&[*byte]).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut heard = [0; 1024];
+        let hearing = async { while reading.read(&mut heard).await.is_ok_and(|read| read > 0) {} };
+        tokio::select! {
+            () = saying => {}
+            () = hearing => {}
+        }
+    }
+}
+
+/// That a caller who comes now is answered within a time.
+async fn serves(server: &Server, limit: Duration) {
+    let start = Instant::now();
+    let asking = async {
+        let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        let request = pb::ArchiveOrderRequest {
+            numero_commande: "CMD-1".to_owned(),
+        };
+        let status = ArchiveServiceClient::new(channel)
+            .archive_order(request)
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{status:?}");
+    };
+    timeout(limit, asking).await.expect("a caller was shut out");
+    println!("served after {:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_says_nothing_shuts_nobody_out() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let settings = [
+        ("MONGODB_URI", relay.uri()),
+        ("MONGODB_DATABASE", database.name().to_owned()),
+    ];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let mut server = Server::start(1024, &settings).await;
+    let crowd = async {
+        let mut streams = Vec::new();
+        for _ in 0..1_100 {
+            // The system may leave some of them waiting for the server to take them in.
+            let connecting = timeout(Duration::from_secs(1), TcpStream::connect(server.address));
+            streams.push(connecting.await);
+        }
+        streams
+    };
+    let crowd = crowd.await;
+    serves(&server, Duration::from_secs(5)).await;
+
+    let before = server.cpu();
+    sleep(Duration::from_secs(3)).await;
+    let used = server.cpu() - before;
+    println!("{used:?} of processor time in 3 s");
+    assert!(used < Duration::from_millis(450), "{used:?} in 3 s");
+
+    // Its connections to the database break, and it has to open others.
+    relay.cut();
+    serves_again(&server).await;
+    drop(crowd);
+    serves(&server, Duration::from_secs(5)).await;
+    let _ = &mut server;
+}
+
+/// That the database is found again soon.
+async fn serves_again(server: &Server) {
+    let asking = async {
+        let channel = server.connect().await;
+        let mut stats = StatsServiceClient::new(channel);
+        while stats
+            .get_stats(pb::GetStatsRequest::default())
+            .await
+            .is_err()
+        {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(15), asking)
+        .await
+        .expect("the database stayed away");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_makes_no_request_in_time_is_let_go() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let uri = set.uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database.name()),
+    ];
+    let server = Server::start(1024, &settings).await;
+    let peers = PEERS.map(async |peer| {
+        let closed = timeout(Duration::from_secs(20), peer.until_closed(&server)).await;
+        assert!(closed.is_ok(), "{peer:?} was left alone");
+    });
+    join_all(peers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_waits_before_its_first_call_is_answered() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let uri = set.uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database.name()),
+    ];
+    let server = Server::start(1024, &settings).await;
+    let clients = (0..40).map(async |client| {
+        let mut stats = StatsServiceClient::new(server.connect().await);
+        // From before the server lets go of connections without a request to after it.
+        sleep(Duration::from_millis(9_000 + client * 50)).await;
+        for _ in 0..2 {
+            let answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+    });
+    join_all(clients).await;
+}
