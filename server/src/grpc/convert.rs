@@ -14,7 +14,7 @@ use crate::{
         counts::Counts,
         enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
         judge::Reason,
-        near_miss::NearMiss,
+        near_miss::{Beyond, NearMiss},
         order::NUMERO,
         raw::{self, ValueRef, kind},
     },
@@ -77,6 +77,7 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
         duplicates,
         incomplete,
         errors,
+        gone,
     } = counts;
     pb::OrderCounts {
         found,
@@ -84,7 +85,13 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
         duplicates,
         incomplete,
         errors,
+        gone,
     }
+}
+
+pub(crate) fn more_near_misses(beyond: Beyond) -> Option<pb::MoreNearMisses> {
+    let Beyond { statuses, orders } = beyond;
+    (orders > 0).then_some(pb::MoreNearMisses { statuses, orders })
 }
 
 pub(crate) fn near_miss(miss: NearMiss) -> pb::NearMiss {
@@ -175,6 +182,7 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
         request_id: batch.request_id.unwrap_or_default(),
         warnings: batch.warnings,
         near_misses: batch.near_misses.into_iter().map(near_miss).collect(),
+        more_near_misses: more_near_misses(batch.near_misses_beyond),
         duration: Some(duration(took)),
         orders_per_second,
         throttle: batch.throttle,

@@ -72,8 +72,10 @@ impl StatsService {
                 .last_batch
                 .map(|batch| convert::batch(batch, stats.read)),
             watcher_lag: stats.watcher_lag.map(convert::duration),
+            more_near_misses: convert::more_near_misses(stats.near_misses.beyond()),
             near_misses: stats
                 .near_misses
+                .into_vec()
                 .into_iter()
                 .map(convert::near_miss)
                 .collect(),

@@ -105,7 +105,8 @@ impl Store {
                 .await?
             }
         };
-        let cursor = opening.map_err(|error| Error::from_driver("aggregate", &error))?;
+        let fault = |error| self.named_if_view(Error::from_driver("aggregate", &error));
+        let cursor = opening.map_err(fault)?;
         Ok(Changes {
             store: self.clone(),
             cursor,

@@ -19,6 +19,7 @@ mod bulk;
 mod command;
 mod error;
 pub mod json;
+mod transient;
 
 pub mod setup;
 
@@ -27,6 +28,8 @@ pub mod indexes;
 pub mod gather;
 
 pub mod references;
+
+pub mod gone;
 
 pub mod write;
 
@@ -59,6 +62,10 @@ pub mod holdings;
 pub mod burden;
 
 pub mod changes;
+
+pub mod collation;
+
+mod views;
 
 pub mod watch;
 
@@ -141,6 +148,10 @@ pub struct Store {
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    /// What the archive has refused lately for reasons that nobody knows.
+    refusals: write::Refusals,
+    /// The collations of the orders and of the archive, as they were a moment ago.
+    collations: collation::Known,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -182,6 +193,8 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            refusals: write::Refusals::default(),
+            collations: collation::Known::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),

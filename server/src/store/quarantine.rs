@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Error, Store,
     command::{field, joined},
+    gather::CHUNK_BYTES,
     setup::whole,
 };
 use crate::domain::{
@@ -92,6 +93,17 @@ impl Store {
 
     /// Entries by id, at most `limit`.
     pub async fn quarantined(&self, filter: &Filter, limit: usize) -> Result<Vec<Entry>, Error> {
+        self.entries(filter, limit, usize::MAX).await
+    }
+
+    /// Entries by id, at most `limit`, and about `bytes` of them: an entry holds the `_id` of its
+    /// order, however long that is.
+    async fn entries(
+        &self,
+        filter: &Filter,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Entry>, Error> {
         let mut query = doc! {};
         if !filter.reasons.is_empty() {
             query.insert("reason", doc! { "$in": filter.reasons.iter().map(|reason| reason.name()).collect::<Vec<_>>() });
@@ -108,11 +120,9 @@ impl Store {
         }
         let head = doc! { "find": &self.names.quarantine, "filter": query, "sort": { "_id": 1 }, "limit": i64::try_from(limit).unwrap_or(i64::MAX) };
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        self.rows(&joined(&[&head, &self.read_options()]))
-            .await?
-            .iter()
-            .map(entry)
-            .collect()
+        let command = joined(&[&head, &self.read_options()]);
+        let (rows, _) = self.rows_up_to(&command, bytes).await?;
+        rows.iter().map(entry).collect()
     }
 
     /// One entry.
@@ -194,7 +204,7 @@ impl Store {
         let mut released = 0;
         let mut filter = Filter::default();
         loop {
-            let entries = self.quarantined(&filter, 500).await?;
+            let entries = self.entries(&filter, 500, CHUNK_BYTES).await?;
             let Some(last) = entries.last() else {
                 return Ok(released);
             };

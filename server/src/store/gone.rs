@@ -1,0 +1,70 @@
+//! Gone: orders that were asked for by their `_id`s and are nowhere any more.
+
+use std::collections::HashSet;
+
+use bson::{RawDocumentBuf, rawdoc};
+
+use super::{
+    Error, Store,
+    command::joined,
+    gather::{Gathered, Selection},
+    quarantine::{Filter, entry_id},
+};
+use crate::domain::raw::{self, Value, Writer};
+
+impl Store {
+    /// The `_id`s that were selected and not gathered, and that neither the archive nor the
+    /// quarantine knows: an order that somebody deleted after it was archived is not lost.
+    pub async fn gone(
+        &self,
+        selection: &Selection,
+        gathered: &Gathered,
+    ) -> Result<Vec<Value>, Error> {
+        let Selection::Ids(asked) = selection else {
+            return Ok(Vec::new());
+        };
+        let mut there: HashSet<_> = gathered
+            .bundles
+            .iter()
+            .map(|bundle| bundle.order.id())
+            .collect();
+        if let Some(Selection::Ids(rest)) = &gathered.rest {
+            there.extend(rest.iter().map(Value::as_ref));
+        }
+        let mut missing: Vec<Value> = asked
+            .iter()
+            .filter(|id| !there.contains(&id.as_ref()))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        let archived = self.ids_in_archive(&missing).await?;
+        missing.retain(|id| !archived.contains(id));
+        let entries = Filter {
+            ids: missing.iter().map(|id| entry_id(id.as_ref())).collect(),
+            ..Filter::default()
+        };
+        if !missing.is_empty() {
+            let entries = self.quarantined(&entries, missing.len()).await?;
+            let known: HashSet<String> = entries.into_iter().map(|entry| entry.id).collect();
+            missing.retain(|id| !known.contains(&entry_id(id.as_ref())));
+        }
+        Ok(missing)
+    }
+
+    async fn ids_in_archive(&self, ids: &[Value]) -> Result<HashSet<Value>, Error> {
+        let rows = self
+            .rows_for("_id", ids, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter)
+                    .document("projection", &rawdoc! { "_id": 1 });
+                joined(&[&command.finish(), &self.read_options()])
+            })
+            .await?;
+        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(|id| id.to_owned());
+        Ok(rows.iter().filter_map(id).collect())
+    }
+}
