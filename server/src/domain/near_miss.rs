@@ -118,8 +118,12 @@ impl NearMisses {
     }
 
     fn absorb_beyond(&mut self, hashes: &HashSet<u64>) {
+        if hashes.is_empty() {
+            return;
+        }
+        let told: HashSet<u64> = self.told.keys().map(|status| hash_of(status)).collect();
         let room = MOST_TOLD_APART.saturating_sub(self.beyond.len());
-        self.beyond.extend(hashes.iter().take(room));
+        self.beyond.extend(hashes.difference(&told).take(room));
     }
 }
 
@@ -235,6 +239,11 @@ mod tests {
         let mut united = misses.clone();
         united.unite(misses.clone());
         assert_eq!(united, misses);
+        // In another order, so that others are told: each is told or beyond, and not both.
+        let mut reversed = NearMisses::default();
+        reversed.extend((0..2_500).rev().map(long));
+        united.unite(reversed);
+        assert_eq!(united.beyond(), misses.beyond());
         let mut absorbed = misses.clone();
         absorbed.absorb(misses);
         assert_eq!(absorbed.beyond().statuses, 1_500);

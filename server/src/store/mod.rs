@@ -33,6 +33,8 @@ pub mod gone;
 
 pub mod write;
 
+mod refusals;
+
 pub mod counters;
 
 pub mod quarantine;
@@ -149,7 +151,7 @@ pub struct Store {
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
     /// What the archive has refused lately for reasons that nobody knows.
-    refusals: write::Refusals,
+    refusals: refusals::Refusals,
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: collation::Known,
     /// Where a batch reads in bulk; none where that is always the primary.
@@ -193,7 +195,7 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
-            refusals: write::Refusals::default(),
+            refusals: refusals::Refusals::default(),
             collations: collation::Known::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,

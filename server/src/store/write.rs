@@ -2,10 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Instant,
 };
 
@@ -15,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     Error, Store,
     command::{code_of, joined, labels_of, split_documents},
+    refusals::{Strange, is_of_the_document, refused_by_database},
 };
 use crate::domain::{
     enrich::{ArchiveDocument, DATE_ARCHIVAGE},
@@ -27,30 +24,6 @@ use crate::domain::{
 const DUPLICATE_KEY: i32 = 11000;
 /// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
 const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
-/// Codes by which the database complains of the one document that it says them of, and would again.
-const OF_THE_DOCUMENT: [i32; 17] = [
-    2,     // BadValue: an `_id` that is a list, or stands twice
-    15,    // Overflow: too deep
-    16,    // InvalidLength
-    22,    // InvalidBSON
-    52,    // DollarPrefixedFieldName
-    53,    // InvalidIdField
-    55,    // InvalidDBRef
-    56,    // EmptyFieldName
-    57,    // DottedFieldName
-    61,    // ShardKeyNotFound
-    121,   // DocumentValidationFailure
-    171,   // CannotIndexParallelArrays
-    357,   // InvalidBSONType
-    378,   // NonConformantBSON
-    10334, // BSONObjectTooLarge
-    11000, // DuplicateKey, in an index of somebody else
-    17280, // KeyTooLong
-];
-/// How many documents in a row may be taken for bad because of a code that nobody knows, while the
-/// archive takes no other.
-const MOST_IN_A_ROW: usize = 10;
-
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -60,30 +33,6 @@ pub enum Written {
     Duplicate,
     /// The archive can't hold it.
     Refused(Refusal),
-}
-
-/// How many documents in a row the archive has refused with codes that nobody knows.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Refusals(Arc<AtomicUsize>);
-
-impl Refusals {
-    /// Notes so many more, and whether they may be laid on the documents: where some others were
-    /// `taken`, or while they are few. Else the fault is the archive's, and every order would end
-    /// in quarantine for it.
-    fn lie_with_documents(&self, refused: usize, taken: bool) -> bool {
-        if taken {
-            self.0.store(0, Ordering::Relaxed);
-            return true;
-        }
-        self.0.fetch_add(refused, Ordering::Relaxed) + refused <= MOST_IN_A_ROW
-    }
-}
-
-/// A document that was refused with a code that nobody knows.
-struct Strange {
-    index: usize,
-    code: i32,
-    name: String,
 }
 
 /// What the archive holds for an `_id` or a number.
@@ -117,7 +66,7 @@ impl Store {
             let round = self.attempt(documents, &open, uncertain, &mut outcomes);
             let (fault, strange) = match round.await {
                 Ok(strange) => match strange.first() {
-                    Some(first) => (unknown_refusal(first), strange),
+                    Some(first) => (first.fault(), strange),
                     None if outcomes.iter().all(Option::is_some) => break,
                     // Everything was answered; what is still open was not confirmed by a majority
                     // yet.
@@ -143,9 +92,8 @@ impl Store {
                     return Err(fault);
                 }
                 None => {
-                    for Strange { index, code, name } in &strange {
-                        let refusal = refused_by_database(*code, name);
-                        outcomes[*index] = Some(Written::Refused(refusal));
+                    for strange in &strange {
+                        outcomes[strange.index] = Some(Written::Refused(strange.refusal()));
                     }
                 }
             }
@@ -232,7 +180,7 @@ impl Store {
                         let name = error.get_str("codeName").unwrap_or("WriteError");
                         let code = code_of(error);
                         match Error::from_reply("insert", code, name, labels_of(&reply)) {
-                            Error::Refused { .. } if OF_THE_DOCUMENT.contains(&code) => {
+                            Error::Refused { .. } if is_of_the_document(code) => {
                                 outcomes[*index] =
                                     Some(Written::Refused(refused_by_database(code, name)))
                             }
@@ -409,40 +357,4 @@ fn is_collision(error: &Document) -> bool {
     let key = error.get_document("keyPattern");
     code_of(error) == DUPLICATE_KEY
         && key.is_ok_and(|key| key.keys().eq(["_id"]) || key.keys().eq([NUMERO]))
-}
-
-/// The fault of an archive that takes nothing for a reason that nobody knows.
-fn unknown_refusal(strange: &Strange) -> Error {
-    let Strange { code, name, .. } = strange;
-    Error::Unavailable(format!(
-        "the archive refuses documents: {name} (code {code})"
-    ))
-}
-
-fn refused_by_database(code: i32, name: &str) -> Refusal {
-    Refusal {
-        reason: Reason::Refused,
-        detail: format!(
-            "the database refuses the archived document: {name} (code {code}); look for a validator or another unique index on the archive, or a nesting too deep"
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_few_documents_may_be_at_fault_for_an_unknown_reason_but_not_all_of_them() {
-        let refusals = Refusals::default();
-        assert!(refusals.lie_with_documents(1, false));
-        assert!(refusals.lie_with_documents(MOST_IN_A_ROW - 1, false));
-        assert!(!refusals.lie_with_documents(1, false));
-        assert!(!refusals.lie_with_documents(1, false));
-        assert!(
-            refusals.lie_with_documents(500, true),
-            "beside others that were taken"
-        );
-        assert!(!refusals.lie_with_documents(MOST_IN_A_ROW + 1, false));
-    }
 }

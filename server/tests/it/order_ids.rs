@@ -44,7 +44,9 @@ async fn put(server: &TestServer, way: Way, order: &Document) {
             server.insert("Commande", [doc! { "_id": "none" }]).await;
             let operation = doc! { "op": "i", "ns": namespace, "o": order };
             let admin = server.database.client().database("admin");
-            let applied = admin.run_command(doc! { "applyOps": [operation] });
+            // One by one, so that a change stream hears of it.
+            let apply = doc! { "applyOps": [operation], "allowAtomic": false };
+            let applied = admin.run_command(apply);
             applied.await.unwrap();
             let orders = server.collection("Commande");
             orders.delete_one(doc! { "_id": "none" }).await.unwrap();
