@@ -17,8 +17,9 @@ use crate::{
         Error, Names, Store,
         batches::Batch,
         changes::{Changes, Scope, Start},
+        gone::{Gone, gone_in},
         quarantine::Entry,
-        watch::{Gap, Gone, Watcher, gap_in, gone_in},
+        watch::{Gap, Watcher, gap_in},
     },
 };
 

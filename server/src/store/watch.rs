@@ -57,15 +57,6 @@ pub struct Gap {
     pub cause: String,
 }
 
-/// Orders that were gone before the watcher could read them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone {
-    /// How many.
-    pub orders: i64,
-    /// The `_id`s of a few of them, as short texts.
-    pub ids: Vec<String>,
-}
-
 /// The watcher.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watcher {
@@ -234,17 +225,6 @@ impl Store {
         self.update_watcher(open(epoch, gap), close, false).await
     }
 
-    /// Notes orders that were gone before they were read, so that everyone can be told: how many,
-    /// and the `_id`s of a few. Each note has a name of its own, because the same orders in a row
-    /// would be no change.
-    pub async fn note_gone(&self, epoch: i64, gone: &Gone) -> Result<bool, Error> {
-        let gone = doc! {
-            "orders": gone.orders, "ids": &gone.ids, "note": uuid::Uuid::new_v4().to_string(),
-        };
-        let set = doc! { "$set": { "gone": gone } };
-        self.update_watcher(mine(epoch), set, false).await
-    }
-
     /// Names this database, so that a cursor of another one can be told: a random text, made once.
     pub async fn identity(&self) -> Result<String, Error> {
         let query = doc! { "_id": "identity" };
@@ -284,7 +264,7 @@ impl Store {
         .await
     }
 
-    async fn update_watcher(
+    pub(super) async fn update_watcher(
         &self,
         query: Document,
         update: Document,
@@ -316,7 +296,8 @@ impl Store {
     }
 }
 
-fn mine(epoch: i64) -> Document {
+/// The watcher's document, as long as this epoch lasts.
+pub(super) fn mine(epoch: i64) -> Document {
     doc! { "_id": ID, "epoch": epoch }
 }
 
@@ -400,15 +381,4 @@ pub(super) fn gap_of(gap: &Document) -> Gap {
 pub fn gap_in(value: ValueRef<'_>) -> Option<Gap> {
     let bytes = RawDocumentBuf::from_bytes(value.bytes.to_vec()).ok()?;
     Document::try_from(bytes.as_ref()).ok().as_ref().map(gap_of)
-}
-
-/// Reads orders that were gone out of a change of the watcher.
-pub fn gone_in(value: ValueRef<'_>) -> Option<Gone> {
-    let bytes = RawDocumentBuf::from_bytes(value.bytes.to_vec()).ok()?;
-    let gone = Document::try_from(bytes.as_ref()).ok()?;
-    let ids = gone.get_array("ids").into_iter().flatten();
-    Some(Gone {
-        orders: whole(gone.get("orders")),
-        ids: ids.filter_map(Bson::as_str).map(str::to_owned).collect(),
-    })
 }

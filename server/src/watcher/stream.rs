@@ -24,8 +24,9 @@ use crate::{
         Error,
         changes::{Changes, Reply, Scope, Start},
         gather::Selection,
+        gone::Gone,
         json,
-        watch::{Gone, Sign, State},
+        watch::{Sign, State},
     },
 };
 
