@@ -25,7 +25,8 @@ pub fn of_batch(batch: &Batch) -> String {
     framed(title, &[found, pace(batch)])
 }
 
-/// The five lines that every report of counts has; each share is one of the orders found.
+/// The five lines that every report of counts has, each share one of the orders found; and a sixth
+/// when orders were gone.
 pub fn counted(counts: &OrderCounts) -> Vec<String> {
     let numbers = [
         ("Found:", counts.found),
@@ -35,6 +36,20 @@ pub fn counted(counts: &OrderCounts) -> Vec<String> {
         ("Errors:", counts.errors),
     ]
     .map(|(label, number)| (label, number, thousands(number)));
+    let mut lines = of_found(&numbers, counts.found);
+    // Beside the others, for it is no share of those that were found; and seldom.
+    if counts.gone > 0 {
+        let orders = thousands(counts.gone);
+        lines.push(line(
+            "Gone:",
+            &format!("{orders} orders before they were read"),
+        ));
+    }
+    lines
+}
+
+/// A line for each count, of the same width; each share is one of the orders found.
+fn of_found(numbers: &[(&str, i64, String)], found: i64) -> Vec<String> {
     // The brief leaves room for 9,999; the archive of years needs more.
     let width = numbers
         .iter()
@@ -47,7 +62,7 @@ pub fn counted(counts: &OrderCounts) -> Vec<String> {
             let share = if index == 0 {
                 String::new()
             } else {
-                format!("  ({})", percent(*number, counts.found))
+                format!("  ({})", percent(*number, found))
             };
             line(label, &format!("{text:>width$} orders{share}"))
         })
@@ -169,6 +184,7 @@ mod tests {
                 duplicates: 8,
                 incomplete: 45,
                 errors: 6,
+                gone: 0,
             }),
             duration: Some(Duration {
                 seconds: 754,
@@ -225,6 +241,17 @@ mod tests {
         let text = of_batch(&Batch::default());
         assert!(text.contains("Errors:          0 orders  (0.0%)"), "{text}");
         assert!(text.contains("Rate:        - orders/min"), "{text}");
+    }
+
+    #[test]
+    fn orders_that_were_gone_have_a_line_when_there_are_any() {
+        let gone = |gone| OrderCounts {
+            gone,
+            ..OrderCounts::default()
+        };
+        assert_eq!(counted(&gone(0)).len(), 5);
+        let lines = counted(&gone(1_200));
+        assert_eq!(lines[5], "Gone:        1,200 orders before they were read");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A relay on the way to a server: it cuts, delays, swallows and pauses, on command or by a plan that can be repeated.
 //!
 //! A plan acts on the messages that hold given bytes, such as `$changeStream`, `getMore` or `insert`: MongoDB's messages begin
-//! with their own length, and commands lie in them as they are.
+//! with their own length, and commands lie in them as they are. Bytes of the answers can be
+//! replaced too.
 
 use std::io::Result as IoResult;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,14 @@ struct Rule {
     hits: u32,
 }
 
+/// Bytes that are replaced wherever an answer holds them.
+#[derive(Debug)]
+struct Rewrite {
+    from: Vec<u8>,
+    to: Vec<u8>,
+    hits: u32,
+}
+
 /// How a stream of bytes falls into messages.
 #[derive(Debug, Clone, Copy)]
 enum Framing {
@@ -62,6 +71,7 @@ enum Framing {
 pub struct Relay {
     port: u16,
     rules: Arc<Mutex<Vec<Rule>>>,
+    rewrites: Arc<Mutex<Vec<Rewrite>>>,
     cuts: watch::Sender<u64>,
     paused: watch::Sender<bool>,
     accepting: JoinHandle<()>,
@@ -85,13 +95,16 @@ impl Relay {
         let port = listener.local_addr()?.port();
         let (cuts, paused) = (watch::Sender::new(0), watch::Sender::new(false));
         let rules: Arc<Mutex<Vec<Rule>>> = Arc::default();
+        let rewrites: Arc<Mutex<Vec<Rewrite>>> = Arc::default();
         let (address, shared) = (address.to_owned(), rules.clone());
+        let replaced = rewrites.clone();
         let (cut, pause) = (cuts.subscribe(), paused.subscribe());
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let connection = Connection {
                     framing,
                     rules: shared.clone(),
+                    rewrites: replaced.clone(),
                     paused: pause.clone(),
                 };
                 let (address, mut cut) = (address.clone(), cut.clone());
@@ -107,6 +120,7 @@ impl Relay {
         Ok(Self {
             port,
             rules,
+            rewrites,
             cuts,
             paused,
             accepting,
@@ -133,6 +147,22 @@ impl Relay {
             seen: 0,
             hits: 0,
         });
+    }
+
+    /// From now on replaces these bytes in every answer by others, as many, and nothing that was
+    /// replaced before.
+    pub fn rewrite(&self, from: &[u8], to: &[u8]) {
+        assert_eq!(from.len(), to.len(), "a message says its own length");
+        let (from, to) = (from.to_vec(), to.to_vec());
+        *lock(&self.rewrites) = vec![Rewrite { from, to, hits: 0 }];
+    }
+
+    /// In how many places answers were changed since they are.
+    pub fn rewritten(&self) -> u32 {
+        lock(&self.rewrites)
+            .iter()
+            .map(|rewrite| rewrite.hits)
+            .sum()
     }
 
     /// Forgets every rule, and says how often they acted.
@@ -170,6 +200,7 @@ impl Drop for Relay {
 struct Connection {
     framing: Framing,
     rules: Arc<Mutex<Vec<Rule>>>,
+    rewrites: Arc<Mutex<Vec<Rewrite>>>,
     paused: watch::Receiver<bool>,
 }
 
@@ -198,11 +229,12 @@ impl Connection {
             IoResult::Ok(())
         };
         let answering = async {
-            while let Some(bytes) = Framing::None.message(&mut answered).await? {
+            while let Some(mut bytes) = self.framing.message(&mut answered).await? {
                 through(&mut down).await;
                 if *swallow.borrow() {
                     break;
                 }
+                replace(&self.rewrites, &mut bytes);
                 to_client.write_all(&bytes).await?;
             }
             IoResult::Ok(())
@@ -276,6 +308,19 @@ fn mixed(seed: u64, place: u32) -> u64 {
     bits ^ (bits >> 31)
 }
 
-fn lock(rules: &Mutex<Vec<Rule>>) -> MutexGuard<'_, Vec<Rule>> {
-    rules.lock().unwrap_or_else(PoisonError::into_inner)
+/// Puts other bytes in the place of those that are to be replaced.
+fn replace(rewrites: &Mutex<Vec<Rewrite>>, message: &mut [u8]) {
+    for Rewrite { from, to, hits } in lock(rewrites).iter_mut() {
+        for at in 0..(message.len() + 1).saturating_sub(from.len()) {
+            let place = &mut message[at..at + from.len()];
+            if place == &from[..] {
+                place.copy_from_slice(to);
+                *hits += 1;
+            }
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use bson::DateTime;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
     domain::{
@@ -88,6 +88,8 @@ pub struct Report {
     pub passed: Vec<Passed>,
     /// The delivered ones, counted.
     pub counts: Counts,
+    /// The `_id`s of those that were gone before they were read.
+    pub gone: Vec<Value>,
     /// What was left out because the orders are large; archive it next.
     pub rest: Option<Selection>,
 }
@@ -112,15 +114,22 @@ impl Corridor {
 
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
     pub async fn archive(&self, selection: Selection, door: Door) -> Result<Vec<Passed>, Error> {
-        let mut passed = Vec::new();
+        Ok(self.archive_all(selection, door).await?.passed)
+    }
+
+    /// Like [`Corridor::archive`], with all that there is to say of it.
+    pub async fn archive_all(&self, selection: Selection, door: Door) -> Result<Report, Error> {
+        let mut report = Report::default();
         let mut next = Some(selection);
         while let Some(selection) = next {
             let moment = DateTime::from_system_time(SystemTime::now());
             let chunk = self.archive_chunk(&selection, door, moment).await?;
-            passed.extend(chunk.passed);
+            report.passed.extend(chunk.passed);
+            report.counts += chunk.counts;
+            report.gone.extend(chunk.gone);
             next = chunk.rest;
         }
-        Ok(passed)
+        Ok(report)
     }
 
     /// Archives as many of the selected orders as are worth holding in memory at once; `moment` is their `date_archivage`.
@@ -135,6 +144,8 @@ impl Corridor {
             // Without its unique index the archive would take one number twice, so no chunk trusts that it is still there.
             let (gathered, ()) =
                 futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
+            let gone = self.store.gone(selection, &gathered).await?;
+            tell_of_gone(&gone);
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: moment,
@@ -142,10 +153,14 @@ impl Corridor {
             };
             let prepared = prepare(bundles, self.store.delivered(), &stamp);
             let passed = self.write(prepared).await?;
-            let counts = self.announce(&passed, door).await?;
+            let counts = Counts {
+                gone: gone.len() as i64,
+                ..sum(&passed)
+            };
             Ok(Report {
+                counts: self.tell(counts, door).await?,
                 passed,
-                counts,
+                gone,
                 rest,
             })
         }
@@ -191,11 +206,6 @@ impl Corridor {
         Ok(settled)
     }
 
-    /// Counts what happened. Everyone else hears of it from the database: see [`crate::events`].
-    async fn announce(&self, passed: &[Passed], door: Door) -> Result<Counts, Error> {
-        self.tell(sum(passed), door).await
-    }
-
     /// Announces orders of which nothing but their place in the archive was looked at.
     pub async fn pass_by(&self, duplicates: i64, door: Door) -> Result<Counts, Error> {
         let counts = Counts {
@@ -206,6 +216,7 @@ impl Corridor {
         self.tell(counts, door).await
     }
 
+    /// Counts what happened. Everyone else hears of it from the database: see [`crate::events`].
     async fn tell(&self, counts: Counts, door: Door) -> Result<Counts, Error> {
         self.store.count(door.name(), &counts).await?;
         let Counts {
@@ -214,8 +225,12 @@ impl Corridor {
             duplicates,
             incomplete,
             errors,
+            gone,
         } = counts;
-        debug!(found, archived, duplicates, incomplete, errors, "announced");
+        debug!(
+            found,
+            archived, duplicates, incomplete, errors, gone, "announced"
+        );
         Ok(counts)
     }
 }
@@ -282,6 +297,24 @@ fn too_large(document: &ArchiveDocument) -> Option<Refusal> {
         reason: Reason::TooLarge,
         detail: format!("with its names added the order takes {} bytes, over the database's limit of 16 MiB; shorten the order, then retry", document.document.as_bytes().len()),
     })
+}
+
+/// Names orders that nobody can archive any more: a line for each chunk, which holds a few of them.
+fn tell_of_gone(gone: &[Value]) {
+    if !gone.is_empty() {
+        let orders = shown_ids(gone).join(", ");
+        warn!(
+            gone = gone.len(),
+            orders, "delivered orders were deleted before they could be read"
+        );
+    }
+}
+
+/// The first few of some `_id`s, each as a short text.
+pub fn shown_ids(ids: &[Value]) -> Vec<String> {
+    const FEW: usize = 10;
+    let shown = |id: &Value| json::shown(id.as_ref(), 64);
+    ids.iter().take(FEW).map(shown).collect()
 }
 
 /// Counts what became of orders.

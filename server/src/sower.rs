@@ -14,10 +14,12 @@ use tokio::{
 
 use crate::{
     domain::order::Reference,
-    seeder::{Generator, LiveOrder, Offset, Plan, Step},
+    seeder::{Generator, LiveOrder, NOBODY, Offset, Plan, Step},
     store::{Error, Store},
 };
 
+/// More menus than any restaurant has.
+const MOST_MENUS: u32 = 100;
 /// Documents in one insert.
 const HANDFUL: usize = 1_000;
 /// How often the progress of live orders is told.
@@ -72,6 +74,18 @@ pub enum Fault {
         /// How many documents it holds.
         documents: i64,
     },
+    /// A collection holds an id after which there is no room.
+    #[error(
+        "{collection} holds the number {highest}, and made-up ones stay below 900,000,000: there is no room for {wanted} more after it; seed an empty database, or delete the document with that number"
+    )]
+    NoRoom {
+        /// Which collection.
+        collection: String,
+        /// The highest number that it holds.
+        highest: i64,
+        /// How many are to come after it.
+        wanted: u32,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] Error),
@@ -88,7 +102,7 @@ pub async fn sow(store: &Store, field: Field, listener: &Listener) -> Result<(),
     let collections = Collections::of(store);
     let mut plan = field.plan;
     if field.append {
-        plan.offset = offset(store).await?;
+        plan.offset = offset(store, &plan).await?;
     } else {
         collections.must_be_empty(store).await?;
     }
@@ -164,33 +178,35 @@ impl Collections {
 }
 
 /// The first free numbers beside the data that is there.
-async fn offset(store: &Store) -> Result<Offset, Fault> {
-    let after = async |reference: Reference| {
-        let highest = store
-            .highest(store.names().of(reference), reference.id_field())
-            .await?;
-        first_free(store.names().of(reference), highest)
+async fn offset(store: &Store, plan: &Plan) -> Result<Offset, Fault> {
+    let after = async |reference: Reference, wanted: u32| {
+        let collection = store.names().of(reference);
+        let highest = store.highest(collection, reference.id_field()).await?;
+        first_free(collection, highest, wanted)
     };
+    let menus = plan.restaurants.saturating_mul(MOST_MENUS);
+    let sequence = store.highest_sequence().await?;
     Ok(Offset {
-        clients: after(Reference::Client).await?,
-        livreurs: after(Reference::Livreur).await?,
-        restaurants: after(Reference::Restaurant).await?,
-        menus: after(Reference::Menu).await?,
-        orders: first_free(&store.names().orders, store.highest_sequence().await?)?,
+        clients: after(Reference::Client, plan.clients).await?,
+        livreurs: after(Reference::Livreur, plan.livreurs).await?,
+        restaurants: after(Reference::Restaurant, plan.restaurants).await?,
+        menus: after(Reference::Menu, menus).await?,
+        orders: first_free(&store.names().orders, sequence, plan.orders)?,
     })
 }
 
-/// The number after the highest one, if there is room after it.
-fn first_free(collection: &str, highest: i64) -> Result<u32, Fault> {
-    u32::try_from(highest.max(0))
-        .ok()
-        .filter(|highest| *highest <= u32::MAX / 2)
-        .map(|highest| highest + 1)
-        .ok_or_else(|| {
-            Fault::Store(Error::Unusable(format!(
-                "{collection} holds the number {highest}: there are none left after it; seed an empty database"
-            )))
-        })
+/// The number after the highest one, if there is room after it for as many as are wanted.
+fn first_free(collection: &str, highest: i64, wanted: u32) -> Result<u32, Fault> {
+    let first = highest.max(0).checked_add(1);
+    let fits = |first: &i64| first.saturating_add(i64::from(wanted)) <= i64::from(NOBODY);
+    let first = first
+        .filter(fits)
+        .and_then(|first| u32::try_from(first).ok());
+    first.ok_or_else(|| Fault::NoRoom {
+        collection: collection.to_owned(),
+        highest,
+        wanted,
+    })
 }
 
 /// Writes documents by the handful, telling how far it is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::DateTime;
 
 use crate::{
-    domain::near_miss::{NearMiss, NearMisses},
+    domain::near_miss::NearMisses,
     store::{Error, Store, batches::Batch, counters::Sums, watch::State},
 };
 
@@ -23,7 +23,7 @@ pub struct Stats {
     /// How far the watcher is behind, see [`Watcher::lag`](crate::store::watch::Watcher::lag); none while no instance watches.
     pub watcher_lag: Option<Duration>,
     /// Statuses that only look delivered, if they were asked for.
-    pub near_misses: Vec<NearMiss>,
+    pub near_misses: NearMisses,
     /// When the figures were read, by the database's clock.
     pub read: DateTime,
 }
@@ -36,9 +36,9 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
     let names = store.names();
     let near_misses = async {
         if with_near_misses {
-            store.near_misses().await.map(NearMisses::into_vec)
+            store.near_misses().await
         } else {
-            Ok(Vec::new())
+            Ok(NearMisses::default())
         }
     };
     let (sums, archive_size, quarantine_size, mut batches, watcher, near_misses) = futures::try_join!(

@@ -2,7 +2,7 @@
 
 use order_archiver_api::{
     statistics::{self, length, rounded, thousands},
-    v1::{Batch, BatchOptions, BatchState, BatchStopReason, NearMiss},
+    v1::{Batch, BatchOptions, BatchState, BatchStopReason, MoreNearMisses, NearMiss},
 };
 use prost_types::Duration;
 
@@ -139,13 +139,14 @@ pub(crate) fn statistics(batch: &Batch) -> String {
     }
     if !batch.near_misses.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&near_misses(&batch.near_misses));
+        let more = batch.more_near_misses.as_ref();
+        text.push_str(&near_misses(&batch.near_misses, more));
     }
     text
 }
 
 /// Statuses that look like the delivered one and are not.
-pub(crate) fn near_misses(misses: &[NearMiss]) -> String {
+pub(crate) fn near_misses(misses: &[NearMiss], more: Option<&MoreNearMisses>) -> String {
     let rows = misses.iter().map(|miss| {
         [
             miss.status_json.clone(),
@@ -153,7 +154,12 @@ pub(crate) fn near_misses(misses: &[NearMiss]) -> String {
             miss.examples.join(", "),
         ]
     });
-    grid::table(["NEAR MISS", "ORDERS", "EXAMPLES"], &["ORDERS"], rows)
+    let mut text = grid::table(["NEAR MISS", "ORDERS", "EXAMPLES"], &["ORDERS"], rows);
+    if let Some(more) = more {
+        let (orders, statuses) = (thousands(more.orders), thousands(more.statuses));
+        text.push_str(&format!("\nand {orders} more of {statuses} other statuses"));
+    }
+    text
 }
 
 /// How a batch stands, in a few words.
@@ -197,6 +203,7 @@ pub(crate) fn progress(batch: &Batch) -> String {
         (counts.duplicates, "duplicates"),
         (counts.incomplete, "incomplete"),
         (counts.errors, "errors"),
+        (counts.gone, "gone"),
     ] {
         if number > 0 {
             parts.push(format!("{} {name}", thousands(number)));
@@ -248,6 +255,7 @@ mod tests {
                 duplicates: 8,
                 incomplete: 45,
                 errors: 6,
+                gone: 0,
             }),
             duration: Some(Duration {
                 seconds: 754,

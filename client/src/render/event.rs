@@ -1,6 +1,9 @@
 //! Events, one a line.
 
-use order_archiver_api::v1::{Batch, EventKind, TailEventsResponse, tail_events_response::Event};
+use order_archiver_api::{
+    statistics::thousands,
+    v1::{Batch, EventKind, GoneEvent, TailEventsResponse, tail_events_response::Event},
+};
 
 use super::{
     batch, quarantine,
@@ -23,11 +26,23 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
         Event::Quarantine(entry) => quarantine::line(entry),
         Event::Batch(batch) => batch_story(event.kind(), batch),
         Event::Watcher(watcher) => watcher::state_story(watcher),
+        Event::Gone(gone) => gone_story(gone),
         Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
         Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
     // The longest kind that there is today has 14 letters.
     one_line(format!("{time}  {kind:<14}  {}", story.unwrap_or_default()).trim_end())
+}
+
+/// How many orders, and which as far as that is told.
+fn gone_story(gone: &GoneEvent) -> String {
+    let named = gone.order_ids_json.join(", ");
+    let more = gone.orders - gone.order_ids_json.len() as i64;
+    let more = match more {
+        ..1 => String::new(),
+        more => format!(" and {} more", thousands(more)),
+    };
+    format!("{} before read: {named}{more}", thousands(gone.orders))
 }
 
 fn batch_story(kind: EventKind, batch: &Batch) -> String {
@@ -105,6 +120,10 @@ mod tests {
             cause: "first start".to_owned(),
             ..Gap::default()
         };
+        let gone = GoneEvent {
+            orders: 1_002,
+            order_ids_json: vec!["\"a\"".to_owned(), "7".to_owned()],
+        };
         for (line, wanted) in [
             (told(EventKind::Heartbeat, None), "heartbeat"),
             (
@@ -142,6 +161,10 @@ mod tests {
             (
                 told(EventKind::GapClosed, Some(Event::Gap(gap))),
                 "gap closed      all before 2025-10-16 14:23:45Z; by catch-up batch b-7",
+            ),
+            (
+                told(EventKind::Gone, Some(Event::Gone(gone))),
+                "gone            1,002 before read: \"a\", 7 and 1,000 more",
             ),
         ] {
             assert_eq!(line, format!("2025-10-16 14:23:45Z  {wanted}"));

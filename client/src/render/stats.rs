@@ -19,7 +19,8 @@ pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut text = framed("STATISTICS OUTPUT", &sections);
     if !stats.near_misses.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&batch::near_misses(&stats.near_misses));
+        let more = stats.more_near_misses.as_ref();
+        text.push_str(&batch::near_misses(&stats.near_misses, more));
     }
     text
 }
@@ -96,7 +97,7 @@ fn now(stats: &GetStatsResponse) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{Batch, BatchState, NearMiss, OrderCounts};
+    use order_archiver_api::v1::{Batch, BatchState, MoreNearMisses, NearMiss, OrderCounts};
     use prost_types::{Duration, Timestamp};
 
     use super::*;
@@ -108,6 +109,7 @@ mod tests {
             duplicates: 8,
             incomplete: 45,
             errors: 6,
+            gone: 0,
         };
         GetStatsResponse {
             lifetime: Some(OrderCounts {
@@ -232,6 +234,25 @@ mod tests {
         let text = statistics(&GetStatsResponse::default());
         assert!(text.contains("No order was counted yet"), "{text}");
         assert!(!text.contains("Duration:"), "no batch, no duration: {text}");
+    }
+
+    #[test]
+    fn near_misses_beyond_those_that_are_told_are_counted() {
+        let miss = NearMiss {
+            status_json: "\"Livrée\"".to_owned(),
+            orders: 3,
+            examples: Vec::new(),
+        };
+        let text = statistics(&GetStatsResponse {
+            near_misses: vec![miss],
+            more_near_misses: Some(MoreNearMisses {
+                statuses: 59_000,
+                orders: 60_000,
+            }),
+            ..stats()
+        });
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, "and 60,000 more of 59,000 other statuses");
     }
 
     #[test]

@@ -172,6 +172,7 @@ mod tests {
                 duplicates: 8,
                 incomplete: 45,
                 errors: 6,
+                gone: 0,
             }),
             last_error: "the database was away\nfor long".to_owned(),
             open_gaps: vec![gap()],

@@ -211,5 +211,6 @@ pub(crate) fn counts() -> OrderCounts {
         duplicates: 8,
         incomplete: 45,
         errors: 6,
+        gone: 0,
     }
 }

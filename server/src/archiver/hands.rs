@@ -83,21 +83,35 @@ impl Archiver {
             duplicates,
             incomplete,
             errors,
+            gone,
         } = counts;
         info!(
             state = end.state.name(),
-            found, archived, duplicates, incomplete, errors, "batch ended"
+            found, archived, duplicates, incomplete, errors, gone, "batch ended"
         );
-        let ended = Ended {
+        let mut ended = Ended {
             state: end.state,
             reason: end.reason,
             message: end.message,
             counts,
+            near_misses_beyond: seen.near_misses.beyond(),
             near_misses: seen.near_misses.into_vec(),
             warning: seen.warning,
         };
-        let saved = self.patiently(|| self.store.end_batch(&lease, &ended));
-        if let Err(error) = saved.await {
+        let mut saved = self
+            .patiently(|| self.store.end_batch(&lease, &ended))
+            .await;
+        if let Err(error @ Error::Refused { .. }) = &saved {
+            // Better an end without them than none: a batch that does not end keeps every other one
+            // from starting.
+            ended.near_misses.clear();
+            let warning = format!("statuses that only look delivered could not be saved: {error}");
+            ended.warning = Some(warning);
+            saved = self
+                .patiently(|| self.store.end_batch(&lease, &ended))
+                .await;
+        }
+        if let Err(error) = saved {
             warn!(%error, "the end of the batch could not be saved; whoever takes it up saves it");
         }
     }

@@ -24,7 +24,11 @@ use super::{
     rehearsal::Rehearsal,
 };
 use crate::{
-    domain::{near_miss::NearMisses, order::LARGEST_CHUNK, raw::Value},
+    domain::{
+        near_miss::NearMisses,
+        order::{LARGEST_CHUNK, LONGEST_ID},
+        raw::Value,
+    },
     store::{
         Error,
         batches::{Batch, State, StopReason},
@@ -53,10 +57,21 @@ pub(super) struct Life {
     ledger: Mutex<Ledger>,
     /// Statuses that only look delivered, among the orders of the pages.
     near_misses: Mutex<NearMisses>,
+    kept: Mutex<Kept>,
     /// Whether most orders of the latest page were archived already.
     mostly_archived: AtomicBool,
     /// The index on status and `_id`, if there is one.
     pub(super) index: OnceLock<String>,
+}
+
+/// What of this life can be saved. An `_id` that is too long to be saved as a position is no place
+/// to go on from: until a page ends at another one, the batch is saved as it was before, and a
+/// later life meets the same orders again.
+#[derive(Default)]
+struct Kept {
+    progress: Progress,
+    /// Pages that are counted, and not in `progress` yet.
+    pages_after: usize,
 }
 
 /// A page that has been archived.
@@ -81,6 +96,10 @@ impl Life {
             memory: Arc::default(),
             ledger: Mutex::new(ledger),
             near_misses: Mutex::default(),
+            kept: Mutex::new(Kept {
+                progress: taken.progress.clone(),
+                pages_after: 0,
+            }),
             mostly_archived: AtomicBool::new(false),
             index: OnceLock::new(),
             taken,
@@ -92,7 +111,7 @@ impl Life {
         self: Arc<Self>,
         progress: &mut Progress,
     ) -> Result<Ending, Error> {
-        let begun = self.begin(progress).await?;
+        let begun = self.begin().await?;
         let Some(begun) = begun else {
             return Ok(Ending::Lost);
         };
@@ -118,12 +137,13 @@ impl Life {
     }
 
     /// Notes that the batch runs, and what it will meet.
-    async fn begin(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
+    async fn begin(&self) -> Result<Option<Batch>, Error> {
         let (archiver, store) = (&self.archiver, &self.archiver.store);
         if self.options.create_indexes {
             archiver.patiently(|| store.create_absent_indexes()).await?;
         }
-        let warnings = archiver.patiently(|| store.index_warnings()).await?;
+        let mut warnings = archiver.patiently(|| store.index_warnings()).await?;
+        warnings.extend(archiver.patiently(|| store.view_warnings()).await?);
         for warning in &warnings {
             warn!("{warning}");
         }
@@ -136,7 +156,7 @@ impl Life {
             .await?;
         match begun {
             None => Ok(None),
-            Some(_) => self.save(progress).await,
+            Some(_) => self.save().await,
         }
     }
 
@@ -181,7 +201,7 @@ impl Life {
                     message,
                 )));
             }
-            let Some(batch) = self.save(progress).await? else {
+            let Some(batch) = self.save().await? else {
                 return Ok(Some(Ending::Lost));
             };
             if let Some(ending) = self.asked_to_stop(&batch) {
@@ -202,7 +222,7 @@ impl Life {
         match fault {
             Some(error) => Err(error),
             None if saved => Ok(ending),
-            None => Ok(match self.save(progress).await? {
+            None => Ok(match self.save().await? {
                 None => Some(Ending::Lost),
                 Some(_) => ending,
             }),
@@ -267,21 +287,37 @@ impl Life {
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
-        self.ledger().end_page();
         progress.counts += page.met.counts;
-        self.near_misses().extend(page.met.near_misses.into_vec());
+        self.near_misses().absorb(page.met.near_misses);
         progress.moved = true;
         progress.exhausted = page.next.is_none();
         progress.position = page.next.or(progress.position.take());
+        let mut kept = self.kept();
+        kept.pages_after += 1;
+        let long = |position: &Value| position.bytes.len() > LONGEST_ID;
+        if progress.position.as_ref().is_some_and(long) {
+            if !progress.exhausted {
+                return;
+            }
+            // Nobody goes on from there.
+            progress.position = kept.progress.position.take();
+        }
+        for _ in 0..std::mem::take(&mut kept.pages_after) {
+            self.ledger().end_page();
+        }
+        kept.progress = progress.clone();
     }
 
     /// Saves how far the batch is, with a new moment for the pages to come. None when it is not this instance's any more.
-    async fn save(&self, progress: &mut Progress) -> Result<Option<Batch>, Error> {
-        let next;
-        (next, progress.moments) = self.ledger().next(now());
-        progress.throttle = self.pace.reason();
+    async fn save(&self) -> Result<Option<Batch>, Error> {
+        let (next, moments) = self.ledger().next(now());
+        let progress = Progress {
+            moments,
+            throttle: self.pace.reason(),
+            ..self.kept().progress.clone()
+        };
         let (store, lease) = (&self.archiver.store, &self.taken.lease);
-        let progress = &*progress;
+        let progress = &progress;
         let saved = self
             .archiver
             .patiently(|| store.save_batch(lease, progress))
@@ -310,6 +346,10 @@ impl Life {
         self.near_misses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

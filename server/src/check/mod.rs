@@ -19,6 +19,7 @@ use crate::{
     },
 };
 
+mod collation;
 mod data;
 mod deployment;
 mod finding;
@@ -156,6 +157,12 @@ async fn examine(
     report.note("unique index", guard, |guard| {
         data::unique_index(config, &guard, repeated)
     })?;
+    // Whoever may not see it has been told of that privilege.
+    if let Ok(Some(collation)) = inspector.archive_collation().await {
+        report
+            .findings
+            .push(collation::of_archive(config, &collation));
+    }
     let by_number = |index: &AbsentIndex| index.key.contains_key(NUMERO);
     let indexed = absent
         .as_ref()

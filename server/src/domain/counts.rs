@@ -15,6 +15,9 @@ pub struct Counts {
     pub incomplete: i64,
     /// Orders that went to quarantine.
     pub errors: i64,
+    /// Orders that were delivered and deleted before they were read; no part of those that were
+    /// found.
+    pub gone: i64,
 }
 
 impl Counts {
@@ -32,6 +35,7 @@ impl AddAssign for Counts {
         self.duplicates += other.duplicates;
         self.incomplete += other.incomplete;
         self.errors += other.errors;
+        self.gone += other.gone;
     }
 }
 
@@ -47,6 +51,7 @@ mod tests {
             duplicates: 3,
             incomplete: 2,
             errors: 1,
+            gone: 4,
         };
         assert!(balanced.balance());
         assert!(

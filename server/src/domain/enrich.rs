@@ -20,9 +20,13 @@ pub const DATE_ARCHIVAGE: &str = "date_archivage";
 /// Who archived it.
 pub const ARCHIVED_BY: &str = "archived_by";
 /// Fields of the order that can't stand in their place, so that the order can be rebuilt from its archive exactly: those whose
-/// names the archive takes for its own, and empty timestamps, which the database replaces by the time of the insert.
+/// names the archive takes for its own, and empty timestamps, which the database replaces by the
+/// time of the insert. Of an `_id` that is not the order's first field a copy is here, for its
+/// place: the archive has it first, as every insert does.
 /// A list of `{ at, name, value }`: `at` counts the fields of the order before it. Absent in nearly every document.
 pub const ORIGINAL_FIELDS: &str = "original_fields";
+
+const ID: &[u8] = b"_id";
 
 /// A timestamp of nothing but zeros.
 const EMPTY_TIMESTAMP: ValueRef<'static> = ValueRef {
@@ -60,7 +64,13 @@ pub fn enrich(order: &Order, fields: &Fields<'_>, stamp: &Stamp) -> ArchiveDocum
     let mut archive = Writer::with_capacity(order.size() + 512);
     let mut displaced: Vec<Value> = Vec::new();
     for (at, element) in raw::elements(order.document().as_bytes()).enumerate() {
-        if is_ours(element.key) || element.value == EMPTY_TIMESTAMP {
+        if element.key == ID {
+            // Here alone the database keeps an empty timestamp.
+            archive.value(element.key, element.value);
+            if at > 0 {
+                displaced.push(displaced_field(at, element));
+            }
+        } else if is_ours(element.key) || element.value == EMPTY_TIMESTAMP {
             displaced.push(displaced_field(at, element));
         } else {
             archive.value(element.key, element.value);
@@ -93,7 +103,13 @@ pub fn original(archived: &RawDocument) -> RawDocumentBuf {
     let mut order = Writer::with_capacity(archived.as_bytes().len());
     let displaced = raw::find(archived, ORIGINAL_FIELDS).unwrap_or(ValueRef::NULL);
     let mut displaced = displaced.elements().map(|entry| entry.value).peekable();
-    let mut kept = raw::elements(archived.as_bytes()).filter(|element| !is_ours(element.key));
+    let id = Value::text(ID);
+    let has_id_elsewhere = displaced
+        .clone()
+        .any(|entry| entry_field(entry, "name") == Some(id.as_ref()));
+    let mut kept = raw::elements(archived.as_bytes())
+        .filter(|element| !is_ours(element.key))
+        .filter(|element| !(has_id_elsewhere && element.key == ID));
     for at in 0.. {
         let entry =
             displaced.next_if(|entry| entry_field(*entry, "at") == Some(at_value(at).as_ref()));
@@ -161,6 +177,11 @@ mod tests {
     use crate::domain::judge::Content;
     use bson::{Bson, Document, doc};
 
+    const EMPTY: Bson = Bson::Timestamp(bson::Timestamp {
+        time: 0,
+        increment: 0,
+    });
+
     fn stamp() -> Stamp {
         Stamp {
             date_archivage: DateTime::from_millis(1_767_225_600_000),
@@ -211,12 +232,28 @@ mod tests {
             doc! { "nom_client": "own", "_id": 1, "incomplete": { "deep": [1] }, "missing_fields": 3, "date_archivage": "x", "archived_by": Bson::Null },
             doc! { "_id": 1, "original_fields": [{ "at": 0, "name": "x", "value": 1 }], "prix_menu": 2, "z": 1 },
             doc! { "incomplete": true },
-            doc! { "_id": 1, "a": Bson::Timestamp(bson::Timestamp { time: 0, increment: 0 }), "b": 2 },
+            doc! { "_id": 1, "a": EMPTY, "b": 2 },
+            doc! { "_id": EMPTY, "a": EMPTY, "b": { "_id": EMPTY } },
+            doc! { "a": 1, "_id": EMPTY, "nom_client": "own", "b": EMPTY },
             doc! {},
         ];
         for order in orders {
             let order = RawDocumentBuf::try_from(&order).unwrap();
             assert_eq!(original(&enriched(&order)), order);
+        }
+    }
+
+    #[test]
+    fn the_id_is_never_displaced_wherever_it_stands_and_whatever_it_is() {
+        for order in [
+            doc! { "_id": EMPTY, "a": EMPTY },
+            doc! { "a": EMPTY, "_id": EMPTY },
+            doc! { "nom_client": "own", "_id": 7 },
+        ] {
+            let archived = enriched(&RawDocumentBuf::try_from(&order).unwrap());
+            let archived = Document::try_from(archived.as_ref()).unwrap();
+            assert_eq!(archived.get("_id"), order.get("_id"));
+            assert_eq!(archived.get("a"), None);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Judge: decides from a bundle what is to become of its order, and which fields the archive will miss.
 
 use super::{
-    order::{Bundle, NUMERO, Reference, STATUS},
+    order::{Bundle, LONGEST_ID, NUMERO, Reference, STATUS},
     raw::{Value, ValueRef},
     text::cut,
 };
@@ -124,7 +124,8 @@ pub enum Reason {
     NoUsableNumber,
     /// Another order is archived under this number, or this one under another.
     NumberConflict,
-    /// The enriched document would be over the database's limit.
+    /// The enriched document would be over the database's limit, or its `_id` over that of the
+    /// archive.
     TooLarge,
     /// The database refused the document.
     Refused,
@@ -177,6 +178,15 @@ pub fn judge<'b>(bundle: &'b Bundle, delivered: &str) -> Verdict<'b> {
     let order = &bundle.order;
     if order.get(STATUS).and_then(ValueRef::as_str) != Some(delivered) {
         return Verdict::NotDelivered;
+    }
+    let length = order.id().bytes.len();
+    if length > LONGEST_ID && bundle.archived.is_none() {
+        return Verdict::Quarantine(Refusal {
+            reason: Reason::TooLarge,
+            detail: format!(
+                "its `_id` takes {length} bytes, over the limit of 1 MiB; insert the order anew under a shorter `_id` and delete this one, then drop this entry"
+            ),
+        });
     }
     let Some(numero) = order.numero() else {
         return Verdict::Quarantine(Refusal {
@@ -417,6 +427,29 @@ mod tests {
                 "{number:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_id_over_a_mebibyte_is_refused_unless_the_order_is_archived() {
+        let with_id = |length: usize| {
+            let mut order = delivered();
+            // A string takes its length and its end too.
+            order.insert("_id", "x".repeat(length - 5));
+            bundle(order, everyone())
+        };
+        let is_archived = |bundle: &Bundle| matches!(judge(bundle, "livrée"), Verdict::Archive(_));
+        assert!(is_archived(&with_id(LONGEST_ID)));
+        let mut long = with_id(LONGEST_ID + 1);
+        let Verdict::Quarantine(refusal) = judge(&long, "livrée") else {
+            panic!("archived");
+        };
+        assert_eq!(refusal.reason, Reason::TooLarge);
+        assert!(refusal.detail.contains("1048577 bytes"), "{refusal:?}");
+        long.archived = Some(AlreadyArchived {
+            numero: Some("CMD-1".into()),
+            missing: vec![],
+        });
+        assert_eq!(judge(&long, "livrée"), Verdict::Duplicate(vec![]));
     }
 
     #[test]

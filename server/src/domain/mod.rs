@@ -6,6 +6,8 @@ pub mod text;
 
 pub mod order;
 
+pub mod same_id;
+
 pub mod join_key;
 
 pub mod judge;

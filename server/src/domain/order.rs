@@ -9,6 +9,11 @@ use super::raw::{self, ValueRef};
 /// The most orders that are read, enriched and written together.
 pub const LARGEST_CHUNK: u32 = 1_000;
 
+/// The longest `_id` of an order that is archived, in bytes. It travels in resume tokens, which
+/// hold it twice over and share 16 MiB with the rest of an event, in the positions of batches and
+/// in the filters that pages are asked for with.
+pub const LONGEST_ID: usize = 1024 * 1024;
+
 /// The order's own number, unique in the archive.
 pub const NUMERO: &str = "numero_commande";
 /// The order's status.

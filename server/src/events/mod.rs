@@ -21,6 +21,7 @@ use crate::{
         Error, Names, Store,
         batches::Batch,
         changes::{Changes, Scope, Start},
+        gone::{Gone, gone_in},
         quarantine::Entry,
         watch::{Gap, Watcher, gap_in},
     },
@@ -52,6 +53,8 @@ pub enum Event {
     GapOpened(Gap),
     /// A catch-up batch closed a gap.
     GapClosed(Gap),
+    /// Orders were gone before the watcher could read them.
+    Gone(Gone),
 }
 
 impl Event {
@@ -202,7 +205,9 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
         };
         let opened = updated("gap").and_then(gap_in).map(Event::GapOpened);
         let closed = updated("closed_gap").and_then(gap_in).map(Event::GapClosed);
-        state.into_iter().chain(opened).chain(closed).collect()
+        let gone = updated("gone").and_then(gone_in).map(Event::Gone);
+        let gaps = opened.into_iter().chain(closed);
+        state.into_iter().chain(gaps).chain(gone).collect()
     } else {
         let tell = if changed("ended") {
             Event::BatchFinished
@@ -226,11 +231,19 @@ fn stages(names: &Names) -> Vec<Document> {
         "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1,
         (format!("fullDocument.{NUMERO}")): 1, (format!("fullDocument.{MISSING_FIELDS}")): 1, (format!("fullDocument.{DATE_ARCHIVAGE}")): 1,
     };
-    for field in ["state", "started", "updated", "ended", "gap", "closed_gap"] {
+    for field in [
+        "state",
+        "started",
+        "updated",
+        "ended",
+        "gap",
+        "closed_gap",
+        "gone",
+    ] {
         project.insert(format!("updateDescription.updatedFields.{field}"), 1);
     }
     let there = |field: &str| doc! { (format!("updateDescription.updatedFields.{field}")): { "$exists": true } };
-    let watcher = doc! { "ns.coll": &names.state, "operationType": "update", "$or": [there("state"), there("gap"), there("closed_gap")] };
+    let watcher = doc! { "ns.coll": &names.state, "operationType": "update", "$or": [there("state"), there("gap"), there("closed_gap"), there("gone")] };
     let batches =
         doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
     vec![

@@ -15,7 +15,7 @@ use crate::{
         counts::Counts,
         enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE},
         judge::Reason,
-        near_miss::NearMiss,
+        near_miss::{Beyond, NearMiss},
         order::NUMERO,
         raw::{self, ValueRef, kind},
         text::cut,
@@ -88,6 +88,7 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
         duplicates,
         incomplete,
         errors,
+        gone,
     } = counts;
     pb::OrderCounts {
         found,
@@ -95,17 +96,29 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
         duplicates,
         incomplete,
         errors,
+        gone,
     }
 }
 
-/// As many near misses as a message carries, and how many more there are.
-pub(crate) fn near_misses(misses: Vec<NearMiss>) -> (Vec<pb::NearMiss>, usize) {
+/// As many near misses as a message carries, and what there is beyond them.
+pub(crate) fn near_misses(
+    misses: Vec<NearMiss>,
+    beyond: Beyond,
+) -> (Vec<pb::NearMiss>, Option<pb::MoreNearMisses>) {
+    let orders = |misses: &[pb::NearMiss]| misses.iter().map(|miss| miss.orders).sum::<i64>();
     let misses = misses.into_iter().map(|miss| pb::NearMiss {
         status_json: miss.status,
         orders: miss.orders,
         examples: miss.examples,
     });
-    first(misses.collect(), Message::encoded_len)
+    let misses: Vec<pb::NearMiss> = misses.collect();
+    let all = orders(&misses);
+    let (told, untold) = first(misses, Message::encoded_len);
+    let more = pb::MoreNearMisses {
+        statuses: beyond.statuses + i64::try_from(untold).unwrap_or(i64::MAX),
+        orders: beyond.orders + all - orders(&told),
+    };
+    (told, (more.orders > 0).then_some(more))
 }
 
 /// The first of these remarks, as many as a message carries, and how many more there are.
@@ -185,11 +198,11 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
     } else {
         batch.counts.found as f64 / took.as_secs_f64()
     };
-    let (near_misses, unnamed) = near_misses(batch.near_misses);
+    let (near_misses, more_near_misses) = near_misses(batch.near_misses, batch.near_misses_beyond);
     let (mut warnings, unsaid) = first(batch.warnings, String::len);
-    if unnamed + unsaid > 0 {
+    if unsaid > 0 {
         warnings.push(format!(
-            "this message leaves out {unnamed} more near misses and {unsaid} more warnings, for which it has no room"
+            "this message leaves out {unsaid} more warnings, for which it has no room"
         ));
     }
     pb::Batch {
@@ -211,6 +224,7 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
         request_id: batch.request_id.unwrap_or_default(),
         warnings,
         near_misses,
+        more_near_misses,
         duration: Some(duration(took)),
         orders_per_second,
         throttle: batch.throttle,
@@ -519,10 +533,17 @@ mod tests {
             orders: 1,
             examples: vec!["CMD".to_owned()],
         };
-        let (named, unnamed) = near_misses((0..10_000).map(miss).collect());
-        assert_eq!(named.len() + unnamed, 10_000);
-        assert!(named[0].status_json.starts_with("0 ") && (200..260).contains(&named.len()));
-        assert_eq!(near_misses(vec![miss(1)]).1, 0);
+        let beyond = Beyond {
+            statuses: 3,
+            orders: 5,
+        };
+        let (told, more) = near_misses((0..10_000).map(miss).collect(), beyond);
+        let more = more.unwrap();
+        let told_count = i64::try_from(told.len()).unwrap();
+        assert_eq!(told_count + more.statuses, 10_003);
+        assert_eq!(told_count + more.orders, 10_005);
+        assert!(told[0].status_json.starts_with("0 ") && (200..260).contains(&told.len()));
+        assert_eq!(near_misses(vec![miss(1)], Beyond::default()).1, None);
     }
 
     #[test]

@@ -287,6 +287,7 @@ fn kind(event: &Event) -> EventKind {
         Event::WatcherState(_) => EventKind::WatcherState,
         Event::GapOpened(_) => EventKind::GapOpened,
         Event::GapClosed(_) => EventKind::GapClosed,
+        Event::Gone(_) => EventKind::Gone,
     }
 }
 
@@ -313,5 +314,9 @@ fn body(event: Event) -> response::Event {
             response::Event::Watcher(super::watcher::message(&watcher, watcher.state))
         }
         Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
+        Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
+            orders: gone.orders,
+            order_ids_json: gone.ids,
+        }),
     }
 }

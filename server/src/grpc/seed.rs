@@ -126,12 +126,14 @@ async fn sow(calls: Calls, store: Store, field: Field, answers: Answers) {
 
 fn status_of(fault: &Fault) -> Option<Status> {
     match fault {
-        Fault::NotEmpty { collection, .. } => Some(status::precondition(
-            pb::ErrorReason::CollectionNotEmpty,
-            collection,
-            fault.to_string(),
-            [("collection", collection)],
-        )),
+        Fault::NotEmpty { collection, .. } | Fault::NoRoom { collection, .. } => {
+            Some(status::precondition(
+                pb::ErrorReason::CollectionNotEmpty,
+                collection,
+                fault.to_string(),
+                [("collection", collection)],
+            ))
+        }
         Fault::Store(error) => Some(status::of_error(error)),
         Fault::Abandoned => None,
     }

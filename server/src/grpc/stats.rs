@@ -60,6 +60,9 @@ impl StatsService {
             )?)
         });
         let archived_per_hour = stats.archived_per_hour(window);
+        let beyond = stats.near_misses.beyond();
+        let (near_misses, more_near_misses) =
+            convert::near_misses(stats.near_misses.into_vec(), beyond);
         Ok(pb::GetStatsResponse {
             lifetime: Some(convert::counts(stats.sums.lifetime)),
             counting_since: stats.sums.since.and_then(convert::timestamp),
@@ -72,7 +75,8 @@ impl StatsService {
                 .last_batch
                 .map(|batch| convert::batch(batch, stats.read)),
             watcher_lag: stats.watcher_lag.map(convert::duration),
-            near_misses: convert::near_misses(stats.near_misses).0,
+            near_misses,
+            more_near_misses,
             database: self.store.database_name().to_owned(),
             read_time: convert::timestamp(stats.read),
             next_batch_time: next_batch.map(|time| Timestamp {

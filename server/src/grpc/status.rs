@@ -36,7 +36,10 @@ pub(crate) fn of_error(error: &Error) -> Status {
         ),
         Error::HistoryLost => history_lost(None),
         Error::BadPlace { .. } => bad_cursor(),
-        Error::Unauthenticated | Error::Unusable(_) | Error::Refused { .. } => {
+        Error::Unauthenticated
+        | Error::Unusable(_)
+        | Error::Refused { .. }
+        | Error::IsView { .. } => {
             tracing::error!(%error, "a call failed");
             retry(
                 Code::Unavailable,

@@ -4,7 +4,7 @@ use super::paris;
 use bson::{DateTime, oid::ObjectId};
 
 /// Ids from here on belong to nobody, however many documents are appended later.
-pub(super) const NOBODY: u32 = 900_000_000;
+pub const NOBODY: u32 = 900_000_000;
 
 /// An `_id` as a live platform would have it: it sorts by date, then by number.
 ///

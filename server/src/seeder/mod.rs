@@ -29,6 +29,7 @@ mod paris;
 #[cfg(test)]
 mod tests;
 
+pub use ids::NOBODY;
 pub use life::{Status, Step};
 pub use live::{LiveOrder, LiveOrders};
 pub use plan::{Offset, Plan};

@@ -11,9 +11,12 @@ use super::{
 };
 use crate::domain::{
     counts::Counts,
-    near_miss::NearMiss,
+    near_miss::{Beyond, NearMiss},
     raw::{self, ValueRef, Writer, kind},
 };
+
+/// How many near misses of each batch are in a list of batches.
+const NEAR_MISSES_IN_A_LIST: i32 = 10;
 
 /// Where a batch is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,8 @@ pub struct Batch {
     pub warnings: Vec<String>,
     /// Statuses that only look delivered.
     pub near_misses: Vec<NearMiss>,
+    /// Those beyond the near misses that are told.
+    pub near_misses_beyond: Beyond,
     /// Why it runs slower than it could, for people; empty at full speed.
     pub throttle: String,
     /// How often another life of a server went on with it.
@@ -205,7 +210,9 @@ impl Store {
         self.find_batch(doc! { "_id": id }).await
     }
 
-    /// The latest batches: those before `below`, at most `limit`, in one of these states, or in any.
+    /// The latest batches: those before `below`, at most `limit`, in one of these states, or in
+    /// any. Of the near misses of each only the first few come along: a page of batches with all of
+    /// theirs would be too large for many clients.
     pub async fn batches(
         &self,
         states: &[State],
@@ -222,16 +229,24 @@ impl Store {
         if let Some(below) = below {
             query.insert("_id", doc! { "$lt": below });
         }
-        self.find_batches(query, i64::try_from(limit).unwrap_or(i64::MAX))
+        let few = doc! { "near_misses": { "$slice": NEAR_MISSES_IN_A_LIST } };
+        self.find_batches(query, i64::try_from(limit).unwrap_or(i64::MAX), few)
             .await
     }
 
     async fn find_batch(&self, query: Document) -> Result<Option<Batch>, Error> {
-        Ok(self.find_batches(query, 1).await?.pop())
+        Ok(self.find_batches(query, 1, doc! {}).await?.pop())
     }
 
-    async fn find_batches(&self, query: Document, limit: i64) -> Result<Vec<Batch>, Error> {
-        let head = doc! { "find": &self.names.batches, "filter": query, "sort": { "_id": -1 }, "limit": limit };
+    async fn find_batches(
+        &self,
+        query: Document,
+        limit: i64,
+        projection: Document,
+    ) -> Result<Vec<Batch>, Error> {
+        let head = doc! {
+            "find": &self.names.batches, "filter": query, "sort": { "_id": -1 }, "limit": limit, "projection": projection,
+        };
         let head = RawDocumentBuf::try_from(&head).expect("a plain query");
         self.rows(&joined(&[&head, &self.read_options()]))
             .await?
@@ -352,6 +367,10 @@ pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
                     .collect()
             })
             .unwrap_or_default(),
+        near_misses_beyond: Beyond {
+            statuses: whole(row.get("near_misses_beyond_statuses")),
+            orders: whole(row.get("near_misses_beyond_orders")),
+        },
         throttle: text("throttle"),
         resumes: i32::try_from((whole(row.get("lives")) - 1).max(0)).unwrap_or(i32::MAX),
     })

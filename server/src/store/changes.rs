@@ -91,7 +91,8 @@ impl Store {
         };
         let cursor = self
             .open_stream(collection, pipeline, PATIENCE, MOST_CHANGES)
-            .await?;
+            .await
+            .map_err(|error| self.named_if_view(error))?;
         Ok(Changes {
             store: self.clone(),
             cursor,

@@ -263,13 +263,20 @@ pub(super) fn checked(reply: Document) -> Result<Document, Error> {
         .cloned()
         .or_else(|| reply.get_array("writeErrors").ok().and_then(first));
     match failure {
-        Some(failure) => Err(Error::from_code(
+        Some(failure) => Err(Error::from_reply(
             "write",
             code_of(&failure),
             failure.get_str("codeName").unwrap_or("WriteError"),
+            labels_of(&reply),
         )),
         None => Ok(reply),
     }
+}
+
+/// The labels of the errors in a reply.
+pub(super) fn labels_of(reply: &Document) -> impl Iterator<Item = &str> {
+    let labels = reply.get_array("errorLabels").into_iter().flatten();
+    labels.filter_map(Bson::as_str)
 }
 
 fn millis(time: Duration) -> i64 {

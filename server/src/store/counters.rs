@@ -7,7 +7,14 @@ use bson::{DateTime, Document, RawDocumentBuf, doc, rawdoc};
 use super::{Error, Store, command::joined, setup::whole};
 use crate::domain::counts::Counts;
 
-const FIELDS: [&str; 5] = ["found", "archived", "duplicates", "incomplete", "errors"];
+const FIELDS: [&str; 6] = [
+    "found",
+    "archived",
+    "duplicates",
+    "incomplete",
+    "errors",
+    "gone",
+];
 
 /// The sums of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +110,7 @@ pub(super) fn to_document(counts: &Counts) -> Document {
         counts.duplicates,
         counts.incomplete,
         counts.errors,
+        counts.gone,
     ];
     FIELDS
         .iter()
@@ -113,7 +121,7 @@ pub(super) fn to_document(counts: &Counts) -> Document {
 
 /// Counts out of the fields of a document.
 pub(super) fn from_document(document: &Document) -> Counts {
-    let [found, archived, duplicates, incomplete, errors] =
+    let [found, archived, duplicates, incomplete, errors, gone] =
         FIELDS.map(|field| whole(document.get(field)));
     Counts {
         found,
@@ -121,6 +129,7 @@ pub(super) fn from_document(document: &Document) -> Counts {
         duplicates,
         incomplete,
         errors,
+        gone,
     }
 }
 

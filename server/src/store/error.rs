@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use mongodb::error::{Error as DriverError, ErrorKind};
 
+use super::transient::{is_transient, is_transient_label};
+
 /// The outcome of a call to the database that did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -50,6 +52,14 @@ pub enum Error {
         "the database is a standalone mongod: change streams need a replica set (start mongod with --replSet and run rs.initiate())"
     )]
     ReplicaSetRequired,
+    /// The orders are a view.
+    #[error(
+        "{collection} is a view, which has no history of changes and can't be read page by page: set ARCHD_COLLECTION_ORDERS to the collection behind it"
+    )]
+    IsView {
+        /// The view.
+        collection: String,
+    },
     /// The database's history no longer reaches back to the place that was asked for.
     #[error("the database's history no longer reaches back that far")]
     HistoryLost,
@@ -66,12 +76,6 @@ pub enum Error {
     Unusable(String),
 }
 
-/// Server codes that mean "not now": the set is electing, stopping, overloaded, or its majority is away.
-/// (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>)
-const NOT_NOW: [i32; 27] = [
-    6, 7, 43, 46, 63, 64, 74, 89, 91, 100, 112, 133, 134, 150, 175, 189, 202, 234, 237, 262, 9001,
-    10107, 11600, 11601, 11602, 13435, 13436,
-];
 const MAX_TIME_EXPIRED: i32 = 50;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
@@ -99,7 +103,8 @@ impl Error {
     pub(super) fn from_driver(command: &str, error: &DriverError) -> Error {
         match error.kind.as_ref() {
             ErrorKind::Command(failure) => {
-                Error::from_code(command, failure.code, &failure.code_name)
+                let labels = error.labels().iter().map(String::as_str);
+                Error::from_reply(command, failure.code, &failure.code_name, labels)
             }
             ErrorKind::Io(io) => Error::Unavailable(io.kind().to_string()),
             ErrorKind::ServerSelection { .. } => {
@@ -125,6 +130,21 @@ impl Error {
         }
     }
 
+    /// The error behind a code that the database answered together with these labels.
+    pub(super) fn from_reply<'l>(
+        command: &str,
+        code: i32,
+        name: &str,
+        labels: impl IntoIterator<Item = &'l str>,
+    ) -> Error {
+        match Error::from_code(command, code, name) {
+            Error::Refused { .. } if labels.into_iter().any(is_transient_label) => {
+                Error::Unavailable(format!("{name} (code {code})"))
+            }
+            error => error,
+        }
+    }
+
     /// The error behind a code that the database answered.
     pub(super) fn from_code(command: &str, code: i32, name: &str) -> Error {
         match code {
@@ -141,7 +161,7 @@ impl Error {
                 code,
                 name: name.to_owned(),
             },
-            _ if NOT_NOW.contains(&code) => Error::Unavailable(format!("{name} (code {code})")),
+            _ if is_transient(code) => Error::Unavailable(format!("{name} (code {code})")),
             _ => Error::Refused {
                 command: command.to_owned(),
                 code,

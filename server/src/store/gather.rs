@@ -64,7 +64,8 @@ impl Store {
                 });
             }
         };
-        if values.len() <= FEW {
+        // A `$lookup` compares as the orders do, and walks all of an archive that does otherwise.
+        if values.len() <= FEW && self.ids_are_bytes().await? {
             match self.gather_by_lookup(name, values).await {
                 Ok(Some(bundles)) => {
                     return Ok(Gathered {

@@ -32,6 +32,11 @@ impl Store {
                     "whether the indexes that joins need are there is not known; mend: grant `{command}` on the live collections"
                 )]);
             }
+            Err(error @ Error::Refused { .. }) => {
+                return Ok(vec![format!(
+                    "whether the indexes that joins need are there is not known: {error}"
+                )]);
+            }
             absent => absent?,
         };
         let sentence = |index: &AbsentIndex| {
@@ -52,7 +57,10 @@ impl Store {
     pub async fn absent_indexes(&self) -> Result<Vec<AbsentIndex>, Error> {
         let mut absent = Vec::new();
         for index in self.wanted_indexes() {
-            let there = self.indexes(&index.collection).await?;
+            let there = match self.indexes(&index.collection).await {
+                Err(error) if error.is_of_a_view() => continue,
+                there => there?,
+            };
             let serves = match index.key.len() {
                 // A join takes any index that begins with its field.
                 1 => there.iter().any(|there| {
@@ -91,7 +99,7 @@ impl Store {
     /// The name of the index that a batch can page along without a look at the orders themselves, if there is one.
     pub async fn paging_index(&self) -> Result<Option<String>, Error> {
         let indexes = match self.indexes(&self.names.orders).await {
-            Err(Error::Denied { .. }) => return Ok(None),
+            Err(Error::Denied { .. } | Error::Refused { .. }) => return Ok(None),
             indexes => indexes?,
         };
         let paging = indexes.iter().find(|index| can_be_paged(index));

@@ -21,6 +21,7 @@ mod permits;
 mod refusal;
 
 pub mod json;
+mod transient;
 
 pub mod setup;
 
@@ -30,7 +31,11 @@ pub mod gather;
 
 pub mod references;
 
+pub mod gone;
+
 pub mod write;
+
+mod refusals;
 
 pub mod counters;
 
@@ -61,6 +66,10 @@ pub mod holdings;
 pub mod burden;
 
 pub mod changes;
+
+pub mod collation;
+
+mod views;
 
 pub mod watch;
 
@@ -151,6 +160,10 @@ pub struct Store {
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    /// What the archive has refused lately for reasons that nobody knows.
+    refusals: refusals::Refusals,
+    /// The collations of the orders and of the archive, as they were a moment ago.
+    collations: collation::Known,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -176,6 +189,8 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            refusals: refusals::Refusals::default(),
+            collations: collation::Known::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),

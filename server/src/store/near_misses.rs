@@ -1,6 +1,7 @@
 //! Looking for near misses: orders whose status only looks like the delivered one.
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use tracing::warn;
 
 use super::{
     Error, Store,
@@ -9,13 +10,18 @@ use super::{
     setup::whole,
 };
 use crate::domain::{
-    near_miss::{EXAMPLES, NearMiss, NearMisses, is_near_miss},
+    near_miss::{EXAMPLES, LONGEST_EXAMPLE, LONGEST_STATUS, NearMiss, NearMisses, is_near_miss},
     order::{NUMERO, STATUS},
     raw::{self, Value, ValueRef, Writer},
 };
 
 /// More statuses than this are no statuses, and walking from one to the next costs more than reading all orders.
 const MOST_STATUSES: usize = 1_000;
+/// A longer status or number, in bytes, is not fetched to be looked at: thousands of them would not
+/// fit into memory. A batch meets those that hold the delivered status among the delivered orders.
+const LONGEST: i32 = 4 * 1024;
+/// At most so many bytes of statuses are looked at.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 impl Store {
     /// Orders whose status looks like the delivered one and is not. Reads the status of every order.
@@ -44,30 +50,40 @@ impl Store {
         };
         let mut misses = NearMisses::default();
         for status in statuses {
-            let status = bson_of(status.as_ref());
-            if is_near_miss(&status, &self.delivered) {
-                let having = doc! { STATUS: { "$eq": status } };
-                // A list with several near misses in it is met at each of them.
-                misses.unite(self.near_misses_among(having, index.into()).await?);
-            }
+            let having = doc! { STATUS: { "$eq": bson_of(status.as_ref()) } };
+            // A list with several near misses in it is met at each of them.
+            misses.unite(self.near_misses_among(having, index.into()).await?);
         }
         Ok(Some(misses))
     }
 
     /// The near misses among the orders that match a filter.
     async fn near_misses_among(&self, filter: Document, hint: Bson) -> Result<NearMisses, Error> {
+        let short = |field: &str, otherwise: &str| {
+            let path = format!("${field}");
+            let length = doc! { "$bsonSize": { "v": &path } };
+            doc! { "$cond": [{ "$lte": [length, LONGEST] }, path, otherwise] }
+        };
         let pipeline = [
             doc! { "$match": filter },
-            doc! { "$group": { "_id": format!("${STATUS}"), "orders": { "$sum": 1 }, "examples": { "$firstN": { "input": format!("${NUMERO}"), "n": EXAMPLES as i32 } } } },
-            doc! { "$limit": 10_000 },
+            doc! { "$group": {
+                "_id": short(STATUS, ""), "orders": { "$sum": 1 },
+                "examples": { "$firstN": { "input": short(NUMERO, "?"), "n": EXAMPLES as i32 } },
+            } },
+            doc! { "$sort": { "orders": -1 } },
         ];
         let head = RawDocumentBuf::try_from(
             &doc! { "aggregate": &self.names.orders, "pipeline": &pipeline[..], "cursor": {}, "collation": { "locale": SIMPLE }, "hint": hint },
         );
         let command = joined(&[&head.expect("a plain pipeline"), &self.read_options()]);
-        let rows = self.answer_in_time(&command, usize::MAX).await?.rows;
+        let answer = self.answer_in_time(&command, MOST_BYTES).await?;
+        if answer.cut {
+            warn!(
+                "there are too many statuses to look at each of them; the most frequent were looked at"
+            );
+        }
         let mut misses = NearMisses::default();
-        misses.extend(rows.iter().filter_map(|row| self.near_miss(row)));
+        misses.extend(answer.rows.iter().filter_map(|row| self.near_miss(row)));
         Ok(misses)
     }
 
@@ -77,38 +93,44 @@ impl Store {
         let orders = raw::find(group, "orders").map_or(Bson::Null, bson_of);
         let examples = raw::find(group, "examples").unwrap_or(ValueRef::NULL);
         let numero = |example: raw::Element<'_>| {
-            let shown = json::shown(example.value, 64);
+            let shown = json::shown(example.value, LONGEST_EXAMPLE);
             shown.trim_matches('"').to_owned()
         };
         is_near_miss(&bson_of(status), &self.delivered).then(|| NearMiss {
-            status: json::shown(status, 256),
+            status: json::shown(status, LONGEST_STATUS),
             orders: whole(Some(&orders)),
             examples: examples.elements().map(numero).collect(),
         })
     }
 
-    /// The statuses that there are, as an index on status and `_id` knows them. None when there are too many.
+    /// The statuses that look delivered, as an index on status and `_id` knows them. None when
+    /// there are too many statuses.
     async fn statuses(&self, index: &str) -> Result<Option<Vec<Value>>, Error> {
-        let mut statuses: Vec<Value> = Vec::new();
+        let mut near = Vec::new();
+        let mut last: Option<Value> = None;
         let mut behind = joined(&[
             &field(STATUS, ValueRef::MIN_KEY),
             &field("_id", ValueRef::MIN_KEY),
         ]);
-        while statuses.len() < MOST_STATUSES {
+        for _ in 0..MOST_STATUSES {
             let keys = self.keys_from(index, &behind).await?;
             // The last order of a status may have the highest `_id` there is, and then it lies behind itself.
             let next = keys.iter().find_map(|key| {
                 let status = raw::find(key, STATUS)?.to_owned();
-                (Some(&status) != statuses.last()).then_some(status)
+                (Some(&status) != last.as_ref()).then_some(status)
             });
             let Some(next) = next else {
-                return Ok(Some(statuses));
+                return Ok(Some(near));
             };
             behind = joined(&[
                 &field(STATUS, next.as_ref()),
                 &field("_id", ValueRef::MAX_KEY),
             ]);
-            statuses.push(next);
+            let short = next.bytes.len() <= LONGEST as usize;
+            if short && is_near_miss(&bson_of(next.as_ref()), &self.delivered) {
+                near.push(next.clone());
+            }
+            last = Some(next);
         }
         Ok(None)
     }

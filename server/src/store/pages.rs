@@ -2,6 +2,9 @@
 //!
 //! The `_id`s may be of any type, and a plain `$gte` ends with the type that it compares with. The bounds `min` and `max` of an
 //! index go on through all of them, but leave out MaxKey, which comes last: it has a page of its own after all the others.
+//!
+//! A page along `_id` follows the collation of the orders, in which each `_id` has one place, as in
+//! its index. The archive may have another one: then what it holds is asked for one by one.
 
 use std::collections::HashMap;
 
@@ -73,6 +76,10 @@ pub enum Standing {
 /// The archive's index is walked no further than this many entries for each order of the page.
 const DENSITY: usize = 4;
 
+/// The database's code for bounds that lie the other way round: to the archive the first `_id`
+/// comes after the last.
+const BOUNDS_CROSS: i32 = 51175;
+
 impl Store {
     /// Reads a page of delivered orders.
     ///
@@ -117,7 +124,8 @@ impl Store {
             &all_at_once(request.limit + 1),
         ]);
         let command = joined(&[&command.finish(), &walk]);
-        let (rows, cut) = self.bulk_rows(&command, CHUNK_BYTES).await?;
+        let page = self.bulk_rows(&command, CHUNK_BYTES).await;
+        let (rows, cut) = page.map_err(|error| self.named_if_view(error))?;
         let mut orders: Vec<Order> = rows.into_iter().map(Order::new).collect();
         let more = cut || orders.len() > request.limit;
         let next = match orders.pop_if(|_| more) {
@@ -166,7 +174,7 @@ impl Store {
     pub async fn standings(&self, page: &Page) -> Result<Vec<Standing>, Error> {
         let ids = rawdoc! { "_id": 1 };
         let within = match (page.orders.first(), &page.next) {
-            (Some(first), Some(next)) => {
+            (Some(first), Some(next)) if self.ids_are_bytes().await? => {
                 let limit = DENSITY * page.orders.len();
                 let mut command = Writer::default();
                 command
@@ -176,8 +184,15 @@ impl Store {
                     .document("max", &field("_id", next.as_ref()));
                 let walk = joined(&[&along_ids(), &all_at_once(limit)]);
                 let command = joined(&[&command.finish(), &walk]);
-                let (rows, _) = self.bulk_rows(&command, usize::MAX).await?;
-                (rows.len() < limit).then_some(rows)
+                match self.bulk_rows(&command, usize::MAX).await {
+                    Ok((rows, _)) => (rows.len() < limit).then_some(rows),
+                    // It has been given a collation since that was looked at, or that may not be
+                    // seen.
+                    Err(Error::Refused {
+                        code: BOUNDS_CROSS, ..
+                    }) => None,
+                    Err(error) => return Err(error),
+                }
             }
             _ => None,
         };

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Error, Store,
     command::{field, joined},
+    gather::CHUNK_BYTES,
     setup::whole,
 };
 use crate::domain::{
@@ -95,7 +96,8 @@ impl Store {
         Ok(self.quarantined_up_to(filter, limit, usize::MAX).await?.0)
     }
 
-    /// The same, until about so many bytes of entries have come. The flag says whether more are left.
+    /// The same, until about so many bytes of entries have come: an entry holds the `_id` of its order, however long that is. The
+    /// flag says whether more are left.
     pub async fn quarantined_up_to(
         &self,
         filter: &Filter,
@@ -203,7 +205,7 @@ impl Store {
         let mut released = 0;
         let mut filter = Filter::default();
         loop {
-            let entries = self.quarantined(&filter, 500).await?;
+            let (entries, _) = self.quarantined_up_to(&filter, 500, CHUNK_BYTES).await?;
             let Some(last) = entries.last() else {
                 return Ok(released);
             };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     counts::Counts,
-    near_miss::NearMiss,
+    near_miss::{Beyond, NearMiss},
     raw::{self, Value, ValueRef, Writer, kind},
 };
 
@@ -69,6 +69,8 @@ pub struct Ended {
     pub counts: Counts,
     /// Statuses that only look delivered.
     pub near_misses: Vec<NearMiss>,
+    /// Those beyond the near misses that are told.
+    pub near_misses_beyond: Beyond,
     /// Why these may not be all.
     pub warning: Option<String>,
 }
@@ -198,6 +200,7 @@ impl Store {
         let set = doc! {
             "state": end.state.name(), "stop_reason": end.reason.name(), "message": { "$literal": &end.message }, "throttle": "",
             "counts": to_document(&end.counts), "near_misses": { "$literal": misses }, "warnings": warnings,
+            "near_misses_beyond_statuses": end.near_misses_beyond.statuses, "near_misses_beyond_orders": end.near_misses_beyond.orders,
             "ended": "$$NOW", "updated": "$$NOW", "active": "$$REMOVE", "alive_until": "$$REMOVE",
         };
         Ok(self

@@ -9,6 +9,19 @@ use super::{
 };
 use crate::domain::raw;
 
+/// The highest whole number that is not above a number of any type; the nearest one that there is
+/// for those beyond all.
+fn floor(number: &Bson) -> i64 {
+    match number {
+        Bson::Double(number) => number.floor() as i64,
+        Bson::Decimal128(number) => {
+            let number = number.to_string().parse::<f64>();
+            number.map_or(0, |number| number.floor() as i64)
+        }
+        number => whole(Some(number)),
+    }
+}
+
 impl Store {
     /// Inserts documents into a collection, as many at a time as one message takes.
     pub async fn insert(
@@ -57,7 +70,7 @@ impl Store {
         let row = rows
             .first()
             .and_then(|row| Document::try_from(row.as_ref()).ok());
-        Ok(whole(row.as_ref().and_then(|row| row.get(field))))
+        Ok(row.as_ref().and_then(|row| row.get(field)).map_or(0, floor))
     }
 
     /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is none.

@@ -264,7 +264,7 @@ impl Store {
         .await
     }
 
-    async fn update_watcher(
+    pub(super) async fn update_watcher(
         &self,
         query: Document,
         update: Document,
@@ -296,7 +296,8 @@ impl Store {
     }
 }
 
-fn mine(epoch: i64) -> Document {
+/// The watcher's document, as long as this epoch lasts.
+pub(super) fn mine(epoch: i64) -> Document {
     doc! { "_id": ID, "epoch": epoch }
 }
 

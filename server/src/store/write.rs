@@ -10,19 +10,20 @@ use tokio::time::sleep;
 
 use super::{
     Error, Store,
-    command::{code_of, joined, split_documents},
+    command::{code_of, joined, labels_of, split_documents},
+    refusals::{Strange, is_of_the_document, refused_by_database},
 };
 use crate::domain::{
     enrich::{ArchiveDocument, DATE_ARCHIVAGE},
     judge::{Reason, Refusal},
     order::NUMERO,
     raw::{self, Value, ValueRef, Writer},
+    same_id::is_same_id,
 };
 
 const DUPLICATE_KEY: i32 = 11000;
 /// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
 const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
-
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -46,10 +47,15 @@ impl Store {
     ///
     /// A duplicate key is looked up: the same order is a duplicate, another one under the same number a conflict. After an answer
     /// that did not come, the archive is read to see what it holds, and only the rest is sent again.
+    ///
+    /// A document that is refused with a code which is known neither as a document's fault nor as a
+    /// passing one is tried again. Refused once more, it is at fault if the archive has taken
+    /// others of this call; if it takes none, a few may be at fault, but not all: then the archive
+    /// is [`Error::Unavailable`].
     pub async fn write(&self, documents: &[ArchiveDocument]) -> Result<Vec<Written>, Error> {
         let mut outcomes: Vec<Option<Written>> = vec![None; documents.len()];
         let mut pauses = backon::BackoffBuilder::build(self.backoff());
-        let mut uncertain = false;
+        let (mut uncertain, mut strange_before) = (false, false);
         loop {
             let open: Vec<usize> = (0..documents.len())
                 .filter(|index| outcomes[*index].is_none())
@@ -57,21 +63,44 @@ impl Store {
             if open.is_empty() {
                 break;
             }
-            let fault = match self
-                .attempt(documents, &open, uncertain, &mut outcomes)
-                .await
-            {
-                // Everything was answered; what is still open was not confirmed by a majority yet.
-                Ok(()) if outcomes.iter().all(Option::is_some) => break,
-                Ok(()) => Error::Unavailable("a majority has not confirmed the write".to_owned()),
-                Err(error) if error.is_transient() => error,
+            let round = self.attempt(documents, &open, uncertain, &mut outcomes);
+            let (fault, strange) = match round.await {
+                Ok(strange) => match strange.first() {
+                    Some(first) => (first.fault(), strange),
+                    None if outcomes.iter().all(Option::is_some) => break,
+                    // Everything was answered; what is still open was not confirmed by a majority
+                    // yet.
+                    None => {
+                        uncertain = true;
+                        let fault = "a majority has not confirmed the write".to_owned();
+                        (Error::Unavailable(fault), strange)
+                    }
+                },
+                Err(error) if error.is_transient() => {
+                    uncertain = true;
+                    (error, Vec::new())
+                }
                 Err(error) => return Err(error),
             };
-            uncertain = true;
-            match pauses.next() {
+            let taken = outcomes.contains(&Some(Written::Archived));
+            let decided = strange_before && taken;
+            let pause = pauses.next().filter(|_| strange.is_empty() || !decided);
+            match pause {
                 Some(pause) => sleep(pause).await,
-                None => return Err(fault),
+                None if strange.is_empty() => return Err(fault),
+                None if !self.refusals.lie_with_documents(strange.len(), taken) => {
+                    return Err(fault);
+                }
+                None => {
+                    for strange in &strange {
+                        outcomes[strange.index] = Some(Written::Refused(strange.refusal()));
+                    }
+                }
             }
+            strange_before = !strange.is_empty();
+        }
+        if outcomes.contains(&Some(Written::Archived)) {
+            self.refusals.lie_with_documents(0, true);
         }
         Ok(outcomes
             .into_iter()
@@ -80,13 +109,15 @@ impl Store {
     }
 
     /// One round: first see what an earlier round has written after all, then insert the rest.
+    /// Comes back with what was refused for reasons that nobody knows.
     async fn attempt(
         &self,
         documents: &[ArchiveDocument],
         open: &[usize],
         uncertain: bool,
         outcomes: &mut [Option<Written>],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Strange>, Error> {
+        let mut strange = Vec::new();
         if uncertain {
             self.read_back(documents, open, true, outcomes).await?;
         }
@@ -133,10 +164,11 @@ impl Store {
             };
             if let Ok(failure) = reply.get_document("writeConcernError") {
                 // The documents may be there or not, and a majority has not confirmed those that are: read back next round.
-                return Err(Error::from_code(
+                return Err(Error::from_reply(
                     "insert",
                     code_of(failure),
                     failure.get_str("codeName").unwrap_or("WriteConcernError"),
+                    labels_of(&reply),
                 ));
             }
             let refused = refusals(&reply);
@@ -146,11 +178,17 @@ impl Store {
                     Some(error) if is_collision(error) => collided.push(*index),
                     Some(error) => {
                         let name = error.get_str("codeName").unwrap_or("WriteError");
-                        match Error::from_code("insert", code_of(error), name) {
-                            Error::Refused { code, name, .. } => {
+                        let code = code_of(error);
+                        match Error::from_reply("insert", code, name, labels_of(&reply)) {
+                            Error::Refused { .. } if is_of_the_document(code) => {
                                 outcomes[*index] =
-                                    Some(Written::Refused(refused_by_database(code, &name)))
+                                    Some(Written::Refused(refused_by_database(code, name)))
                             }
+                            Error::Refused { .. } => strange.push(Strange {
+                                index: *index,
+                                code,
+                                name: name.to_owned(),
+                            }),
                             error => return Err(error),
                         }
                     }
@@ -167,7 +205,7 @@ impl Store {
                     .await?;
             }
         }
-        Ok(())
+        Ok(strange)
     }
 
     /// Looks for these documents in the archive by their `_id`s, and settles those that it holds.
@@ -266,8 +304,18 @@ fn settled(
     with_numero: Option<&Present>,
     uncertain: bool,
 ) -> Option<Written> {
-    let numero = own(document, NUMERO);
+    let (id, numero) = (own(document, "_id"), own(document, NUMERO));
     Some(match (with_id, with_numero) {
+        (Some(present), _) if !is_same_id(present.id.as_ref(), id.as_ref()) => {
+            Written::Refused(Refusal {
+                reason: Reason::Refused,
+                detail: format!(
+                    "the collation of the archive takes its `_id` {} for {}, that of another order which is archived; make the archive anew without a collation and copy its documents there, or give this order another `_id`, then retry",
+                    super::json::shown(id.as_ref(), 64),
+                    super::json::shown(present.id.as_ref(), 64),
+                ),
+            })
+        }
         // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
         (Some(present), _)
             if uncertain
@@ -309,13 +357,4 @@ fn is_collision(error: &Document) -> bool {
     let key = error.get_document("keyPattern");
     code_of(error) == DUPLICATE_KEY
         && key.is_ok_and(|key| key.keys().eq(["_id"]) || key.keys().eq([NUMERO]))
-}
-
-fn refused_by_database(code: i32, name: &str) -> Refusal {
-    Refusal {
-        reason: Reason::Refused,
-        detail: format!(
-            "the database refuses the archived document: {name} (code {code}); look for a validator or another unique index on the archive, or a nesting too deep"
-        ),
-    }
 }

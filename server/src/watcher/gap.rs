@@ -1,69 +1,118 @@
 //! Closing a gap: one batch that begins after the new starting point was taken.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
-use super::Watcher;
-use crate::store::{Error, batches::State, options::Options, watch::Gap};
+use super::{
+    Watcher,
+    policy::{Backoff, before_another_catch_up},
+};
+use crate::store::{
+    Error,
+    batches::{Batch, State},
+    options::Options,
+    watch::Gap,
+};
 
 /// How often a batch is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
-/// How long to wait after a catch-up batch has failed.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// A catch-up under way; dropping it leaves the gap open for the next life.
 pub(super) struct CatchingUp {
-    /// Cancelled once there is no gap.
-    pub(super) token: CancellationToken,
+    closed: CancellationToken,
+    trouble: Trouble,
     _abandoned: DropGuard,
+}
+
+/// Why a gap is open for longer than a batch takes; empty while nothing is known to be wrong.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<String>>);
+
+impl Trouble {
+    fn set(&self, why: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
+impl CatchingUp {
+    /// Whether there is no gap.
+    pub(super) fn is_done(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Why the gap is still open, for people; empty when there is nothing to say.
+    pub(super) fn trouble(&self) -> String {
+        let why = self.trouble.0.lock();
+        why.unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Watcher {
     /// Begins to close a gap, if there is one.
     pub(super) fn spawn_catch_up(&self, epoch: i64, gap: Option<Gap>) -> CatchingUp {
         let (closed, abandoned) = (CancellationToken::new(), CancellationToken::new());
+        let trouble = Trouble::default();
         match gap {
             None => closed.cancel(),
             Some(gap) => {
                 let (watcher, closed, abandoned) =
                     (self.clone(), closed.clone(), abandoned.clone());
+                let trouble = trouble.clone();
                 self.tasks.spawn(async move {
                     tokio::select! {
                         () = abandoned.cancelled() => {}
                         () = watcher.stop.cancelled() => {}
-                        () = watcher.catch_up(epoch, gap) => closed.cancel(),
+                        () = watcher.catch_up(epoch, gap, &trouble) => closed.cancel(),
                     }
                 });
             }
         }
         CatchingUp {
-            token: closed,
+            closed,
+            trouble,
             _abandoned: abandoned.drop_guard(),
         }
     }
 
-    async fn catch_up(&self, epoch: i64, mut gap: Gap) {
+    async fn catch_up(&self, epoch: i64, mut gap: Gap, trouble: &Trouble) {
+        let mut away = Backoff::default();
         loop {
+            // Another life of the stream may have begun since the last failure: that is no reason
+            // to hurry.
+            if gap.batch_id.is_empty() {
+                let failed = self.failed_catch_ups.load(Ordering::Relaxed);
+                sleep(before_another_catch_up(failed)).await;
+            }
             match self.try_to_catch_up(epoch, &mut gap).await {
-                Ok(true) => {
+                Ok(None) => {
+                    self.failed_catch_ups.store(0, Ordering::Relaxed);
+                    trouble.set(String::new());
                     info!(batch = gap.batch_id, cause = gap.cause, "gap closed");
                     return;
                 }
-                Ok(false) => warn!(
-                    batch = gap.batch_id,
-                    "the catch-up batch did not succeed; another one follows"
-                ),
-                Err(error) => warn!(%error, "the gap can't be closed yet; trying again"),
+                Ok(Some(why)) => {
+                    self.failed_catch_ups.fetch_add(1, Ordering::Relaxed);
+                    warn!("{why}; another one follows");
+                    trouble.set(why);
+                }
+                Err(error) => {
+                    warn!(%error, "the gap can't be closed yet; trying again");
+                    trouble.set(format!("the gap can't be closed yet: {error}"));
+                    sleep(away.next()).await;
+                }
             }
-            sleep(AFTER_FAILURE).await;
         }
     }
 
-    /// Runs a batch to its end, or takes up one that was begun for this gap.
-    async fn try_to_catch_up(&self, epoch: i64, gap: &mut Gap) -> Result<bool, Error> {
+    /// Runs a batch to its end, or takes up one that was begun for this gap. Comes back with what
+    /// was wrong with it, if it did not close the gap.
+    async fn try_to_catch_up(&self, epoch: i64, gap: &mut Gap) -> Result<Option<String>, Error> {
         while gap.batch_id.is_empty() {
             let started = self.archiver.start(Options::default(), None).await?;
             if started.already {
@@ -74,21 +123,31 @@ impl Watcher {
             gap.batch_id = started.batch.id;
             self.store.name_gap_batch(epoch, gap).await?;
         }
-        let succeeded = self.end_of(&gap.batch_id).await? == Some(State::Succeeded);
-        if succeeded {
-            self.store.close_gap(epoch, gap).await?;
-        } else {
-            gap.batch_id.clear();
-        }
-        Ok(succeeded)
+        let ended = self.end_of(&gap.batch_id).await?;
+        let what = match &ended {
+            Some(batch) if batch.state == State::Succeeded => {
+                self.store.close_gap(epoch, gap).await?;
+                return Ok(None);
+            }
+            Some(batch) if batch.message.is_empty() => batch.state.name(),
+            Some(batch) => &batch.message,
+            None => "deleted",
+        };
+        let why = format!(
+            "the catch-up batch {} did not succeed: {what}",
+            gap.batch_id
+        );
+        gap.batch_id.clear();
+        Ok(Some(why))
     }
 
-    /// Waits for a batch to end, and says how; none when it has been deleted. One whose instance has died is taken up by another.
-    async fn end_of(&self, id: &str) -> Result<Option<State>, Error> {
+    /// Waits for a batch to end; none when it has been deleted. One whose instance has died is
+    /// taken up by another.
+    async fn end_of(&self, id: &str) -> Result<Option<Batch>, Error> {
         loop {
             match self.store.batch(id).await? {
                 Some(batch) if !batch.state.is_final() => sleep(GLANCE).await,
-                batch => return Ok(batch.map(|batch| batch.state)),
+                batch => return Ok(batch),
             }
         }
     }

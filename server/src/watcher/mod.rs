@@ -7,7 +7,10 @@ mod gap;
 mod policy;
 mod stream;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use bson::{Document, Timestamp};
 use sha2::{Digest, Sha256};
@@ -44,6 +47,8 @@ pub struct Watcher {
     /// Names this very process: two instances may share a name.
     owner: String,
     belonging: Belonging,
+    /// How many catch-up batches in a row have failed.
+    failed_catch_ups: Arc<AtomicU32>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -70,6 +75,7 @@ impl Watcher {
             instance,
             owner,
             belonging,
+            failed_catch_ups: Arc::default(),
             tasks,
             stop,
         }
@@ -244,7 +250,7 @@ impl Watcher {
             }
         };
         let catching_up = self.spawn_catch_up(epoch, watcher.gap.clone());
-        let stream = self.stream(epoch, start, known, catching_up.token.clone(), backoff);
+        let stream = self.stream(epoch, start, known, &catching_up, backoff);
         stream.await
     }
 

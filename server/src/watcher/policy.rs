@@ -27,8 +27,27 @@ pub(super) fn after(error: &Error) -> Next {
         | Error::Unauthenticated => Next::Reopen,
         Error::BadPlace { .. } => Next::FromMoment,
         Error::HistoryLost | Error::Refused { .. } | Error::Unusable(_) => Next::StartOver,
-        Error::ReplicaSetRequired => Next::Unsupported,
+        Error::ReplicaSetRequired | Error::IsView { .. } => Next::Unsupported,
     }
+}
+
+/// The pause after so many catch-up batches in a row that failed: doubling from 5 s to 5 minutes,
+/// each up to a half longer by chance. Every one leaves a document behind, and does again what the
+/// last one did in vain.
+pub(super) fn before_another_catch_up(failed: u32) -> Duration {
+    const SHORTEST: Duration = Duration::from_secs(5);
+    const LONGEST: Duration = Duration::from_secs(5 * 60);
+    match failed.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => longer(SHORTEST, LONGEST, doublings),
+    }
+}
+
+/// A pause that was doubled so many times, up to a longest one, and is up to a half longer by
+/// chance.
+fn longer(shortest: Duration, longest: Duration, doublings: u32) -> Duration {
+    let pause = (shortest * 2u32.pow(doublings.min(10))).min(longest);
+    pause.mul_f64(1.0 + rand::random::<f64>() / 2.0)
 }
 
 /// Ever longer pauses: doubling from 200 ms to 10 s, each up to a half longer by chance so that instances spread.
@@ -43,10 +62,9 @@ impl Backoff {
 
     /// The next pause.
     pub(super) fn next(&mut self) -> Duration {
-        let pause =
-            (Duration::from_millis(200) * 2u32.pow(self.failures.min(10))).min(Backoff::LONGEST);
-        self.failures += 1;
-        pause.mul_f64(1.0 + rand::random::<f64>() / 2.0)
+        let pause = longer(Duration::from_millis(200), Backoff::LONGEST, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        pause
     }
 
     /// Something worked: the next fault is a first one again.
@@ -87,9 +105,30 @@ mod tests {
                 Next::StartOver,
             ),
             (Error::ReplicaSetRequired, Next::Unsupported),
+            (
+                Error::IsView {
+                    collection: String::new(),
+                },
+                Next::Unsupported,
+            ),
         ];
         for (error, next) in table {
             assert_eq!(after(&error), next, "{error}");
+        }
+    }
+
+    #[test]
+    fn catch_ups_wait_longer_after_each_failure_and_five_minutes_at_most() {
+        let table = [(0, 0), (1, 5), (2, 10), (3, 20), (7, 300), (u32::MAX, 300)];
+        for (failed, seconds) in table {
+            let (pause, least) = (
+                before_another_catch_up(failed),
+                Duration::from_secs(seconds),
+            );
+            assert!(
+                pause >= least && pause <= least.mul_f64(1.5),
+                "{failed}: {pause:?}"
+            );
         }
     }
 

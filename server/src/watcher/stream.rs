@@ -9,12 +9,12 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, interval},
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::{Fault, Watcher, policy::Backoff};
+use super::{Fault, Watcher, gap::CatchingUp, policy::Backoff};
 use crate::{
-    corridor::{Door, Outcome, Passed},
+    corridor::{Door, Outcome, Passed, Report, shown_ids},
     domain::{
         checkpoint::{Checkpoint, seal, time_of},
         order::{NUMERO, STATUS},
@@ -24,6 +24,7 @@ use crate::{
         Error,
         changes::{Changes, Reply, Scope, Start},
         gather::Selection,
+        gone::Gone,
         json,
         watch::{Sign, State},
     },
@@ -64,7 +65,7 @@ pub(super) fn stages(delivered: &str) -> Vec<Document> {
 struct Chunk {
     place: RawDocumentBuf,
     wall: Option<DateTime>,
-    archiving: AbortOnDropHandle<Result<Vec<Passed>, Error>>,
+    archiving: AbortOnDropHandle<Result<Report, Error>>,
 }
 
 /// How far a life of the stream is.
@@ -86,7 +87,7 @@ impl Watcher {
         epoch: i64,
         start: Start,
         known: Option<Timestamp>,
-        caught_up: CancellationToken,
+        catching_up: &CatchingUp,
         backoff: &mut Backoff,
     ) -> Result<Ending, Fault> {
         let mut progress = Progress {
@@ -98,7 +99,7 @@ impl Watcher {
             halt: None,
         };
         let ending = self
-            .follow(epoch, start, &caught_up, &mut progress, backoff)
+            .follow(epoch, start, catching_up, &mut progress, backoff)
             .await;
         // What is archived is worth saving, whatever ended this life; but never a place after a halt that nobody was told of.
         if let (Ok(_), Some(why)) = (&ending, &progress.halt) {
@@ -106,7 +107,7 @@ impl Watcher {
             self.store.pause_watch(true, why).await?;
         }
         let saved = self
-            .sign(epoch, &mut progress, None, &caught_up, true)
+            .sign(epoch, &mut progress, None, catching_up, true)
             .await;
         match ending {
             Ok(Ending::Stopping) => saved.map(|()| Ending::Stopping).or(Ok(Ending::Stopping)),
@@ -122,7 +123,7 @@ impl Watcher {
         &self,
         epoch: i64,
         start: Start,
-        caught_up: &CancellationToken,
+        catching_up: &CatchingUp,
         progress: &mut Progress,
         backoff: &mut Backoff,
     ) -> Result<Ending, Error> {
@@ -144,8 +145,9 @@ impl Watcher {
             tokio::select! {
                 biased;
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
-                    let (place, wall, passed): (RawDocumentBuf, Option<DateTime>, Vec<Passed>) = archived?;
-                    tell_moved_on(&passed);
+                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, Report) = archived?;
+                    tell_moved_on(&report.passed);
+                    self.note_gone(epoch, &report.gone).await?;
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
@@ -162,8 +164,8 @@ impl Watcher {
                             let chunk = self.chunk(reply);
                             waiting.push_back(chunk.wall);
                             chunks.push_back(async move {
-                                let passed = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
-                                Ok::<_, Error>((chunk.place, chunk.wall, passed))
+                                let report = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
+                                Ok::<_, Error>((chunk.place, chunk.wall, report))
                             });
                         }
                         // What was read before is archived first: a stream that breaks after every reply gets on all the same.
@@ -172,7 +174,7 @@ impl Watcher {
                 }
                 _ = tick.tick() => {
                     let oldest = waiting.front().copied().flatten();
-                    self.sign(epoch, progress, oldest, caught_up, false).await?;
+                    self.sign(epoch, progress, oldest, catching_up, false).await?;
                     match self.store.watcher().await? {
                         Some(watcher) if watcher.epoch == epoch => if watcher.paused { ended = true },
                         _ => return Ok(Ending::Lost),
@@ -216,15 +218,27 @@ impl Watcher {
         let corridor = self.corridor.clone();
         let archiving = tokio::spawn(async move {
             if ids.is_empty() {
-                return Ok(Vec::new());
+                return Ok(Report::default());
             }
-            corridor.archive(Selection::Ids(ids), Door::Watch).await
+            corridor.archive_all(Selection::Ids(ids), Door::Watch).await
         });
         Chunk {
             place: reply.position,
             wall,
             archiving: AbortOnDropHandle::new(archiving),
         }
+    }
+
+    /// Tells everyone of orders that were gone before they were read.
+    async fn note_gone(&self, epoch: i64, gone: &[Value]) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let gone = Gone {
+            orders: i64::try_from(gone.len()).unwrap_or(i64::MAX),
+            ids: shown_ids(gone),
+        };
+        self.store.note_gone(epoch, &gone).await.map(drop)
     }
 
     /// Notices when the collection's life ends; a renamed one is not followed blindly. An error when another collection is given
@@ -262,7 +276,7 @@ impl Watcher {
         epoch: i64,
         progress: &mut Progress,
         waiting_since: Option<DateTime>,
-        caught_up: &CancellationToken,
+        catching_up: &CatchingUp,
         last: bool,
     ) -> Result<(), Error> {
         let moved = progress.place.is_some() && progress.place != progress.saved;
@@ -282,14 +296,15 @@ impl Watcher {
             )),
             _ => None,
         };
-        let state = if caught_up.is_cancelled() {
+        let state = if catching_up.is_done() {
             State::Watching
         } else {
             State::CatchingUp
         };
+        let trouble = catching_up.trouble();
         let sign = Sign {
             state,
-            last_error: progress.halt.as_deref().unwrap_or_default(),
+            last_error: progress.halt.as_deref().unwrap_or(&trouble),
             checkpoint: sealed.as_deref(),
             last_event: progress.last_event,
             waiting_since,

@@ -161,6 +161,7 @@ async fn what_is_predicted_of_hostile_orders_comes_true_and_nothing_is_written()
         duplicates: rest.duplicates + rest.archived,
         incomplete: 0,
         errors: rest.errors,
+        gone: 0,
     };
     assert_eq!(again, expected);
 }

@@ -98,6 +98,7 @@ async fn an_archived_order_is_told_and_counted_and_can_be_read() {
         duplicates: 0,
         incomplete: 1,
         errors: 0,
+        gone: 0,
     };
     assert_eq!(
         (

@@ -136,6 +136,69 @@ async fn appended_data_collides_with_none_that_is_there() {
 }
 
 #[tokio::test]
+async fn ids_that_leave_no_room_are_named_and_nothing_is_written_beside_them() {
+    let i32_max = bson::Bson::from(i32::MAX);
+    let cases: [(&str, &str, bson::Bson); 8] = [
+        ("Client", "id_client", i32_max.clone()),
+        ("Livreur", "id_livreur", (i32::MAX - 3).into()),
+        ("Restaurants", "id_restaurant", i64::MAX.into()),
+        ("Menu", "id_menu", 3e9.into()),
+        ("Menu", "id_menu", f64::INFINITY.into()),
+        ("Client", "id_client", 899_999_999.5.into()),
+        (
+            "Client",
+            "id_client",
+            bson::Bson::Decimal128("5E9".parse().unwrap()),
+        ),
+        ("Commande", "numero_commande", "CMD-2025-2147483646".into()),
+    ];
+    for (name, field, id) in cases {
+        let server = TestServer::start().await;
+        server.insert(name, [doc! { field: id.clone() }]).await;
+        let request = SeedDataRequest {
+            append: true,
+            ..request(50)
+        };
+        let status = seed(&server, request).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+        assert!(status.message().contains(name), "{id}: {status:?}");
+        assert!(status.message().contains("900,000,000"), "{id}: {status:?}");
+        for other in COLLECTIONS {
+            let documents = server.all(other).await.len();
+            assert_eq!(documents, usize::from(other == name), "{other} beside {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn ids_of_other_types_are_gone_on_after_or_passed_over() {
+    let server = TestServer::start().await;
+    let decimal = bson::Bson::Decimal128("1500.25".parse().unwrap());
+    let ids: [(&str, bson::Bson, i32); 4] = [
+        ("id_client", decimal, 1_501),
+        ("id_livreur", 700.5.into(), 701),
+        ("id_restaurant", 12_i64.into(), 13),
+        ("id_menu", f64::NAN.into(), 1),
+    ];
+    for ((name, (field, id, _)), text) in COLLECTIONS.into_iter().zip(&ids).zip(["a", "9", "-", ""])
+    {
+        server
+            .insert(name, [doc! { *field: id }, doc! { *field: text }])
+            .await;
+    }
+    let request = SeedDataRequest {
+        append: true,
+        ..request(50)
+    };
+    seed(&server, request).await.unwrap();
+    for (name, (field, _, first)) in COLLECTIONS.into_iter().zip(ids) {
+        let ours = server.all(name).await;
+        let lowest = ours.iter().filter_map(|row| row.get_i32(field).ok()).min();
+        assert_eq!(lowest, Some(first), "{field}");
+    }
+}
+
+#[tokio::test]
 async fn progress_only_grows_and_ends_with_all_that_was_written() {
     let server = TestServer::start().await;
     let messages = seed(&server, request(5_000)).await.unwrap();

@@ -332,6 +332,7 @@ pub(crate) fn tally(counts: Option<pb::OrderCounts>) -> [i64; 4] {
         duplicates,
         incomplete,
         errors,
+        gone: _,
     } = counts;
     assert_eq!(found, archived + duplicates + errors, "{counts:?}");
     assert!(incomplete <= archived, "{counts:?}");

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     GapOpened,
     /// A catch-up batch closed a gap
     GapClosed,
+    /// Orders were deleted before the watcher could read them
+    Gone,
 }
 
 impl From<Kind> for EventKind {
@@ -41,6 +43,7 @@ impl From<Kind> for EventKind {
             Kind::WatcherState => Self::WatcherState,
             Kind::GapOpened => Self::GapOpened,
             Kind::GapClosed => Self::GapClosed,
+            Kind::Gone => Self::Gone,
         }
     }
 }

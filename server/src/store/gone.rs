@@ -1,0 +1,103 @@
+//! Gone: orders that were asked for by their `_id`s and are nowhere any more.
+
+use std::collections::HashSet;
+
+use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
+
+use super::{
+    Error, Store,
+    command::joined,
+    gather::{Gathered, Selection},
+    quarantine::{Filter, entry_id},
+    setup::whole,
+    watch::mine,
+};
+use crate::domain::raw::{self, Value, ValueRef, Writer};
+
+/// Orders that were gone before the watcher could read them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// How many.
+    pub orders: i64,
+    /// The `_id`s of a few of them, as short texts.
+    pub ids: Vec<String>,
+}
+
+impl Store {
+    /// The `_id`s that were selected and not gathered, and that neither the archive nor the
+    /// quarantine knows: an order that somebody deleted after it was archived is not lost.
+    pub async fn gone(
+        &self,
+        selection: &Selection,
+        gathered: &Gathered,
+    ) -> Result<Vec<Value>, Error> {
+        let Selection::Ids(asked) = selection else {
+            return Ok(Vec::new());
+        };
+        let mut there: HashSet<_> = gathered
+            .bundles
+            .iter()
+            .map(|bundle| bundle.order.id())
+            .collect();
+        if let Some(Selection::Ids(rest)) = &gathered.rest {
+            there.extend(rest.iter().map(Value::as_ref));
+        }
+        let mut missing: Vec<Value> = asked
+            .iter()
+            .filter(|id| !there.contains(&id.as_ref()))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        let archived = self.ids_in_archive(&missing).await?;
+        missing.retain(|id| !archived.contains(id));
+        let entries = Filter {
+            ids: missing.iter().map(|id| entry_id(id.as_ref())).collect(),
+            ..Filter::default()
+        };
+        if !missing.is_empty() {
+            let entries = self.quarantined(&entries, missing.len()).await?;
+            let known: HashSet<String> = entries.into_iter().map(|entry| entry.id).collect();
+            missing.retain(|id| !known.contains(&entry_id(id.as_ref())));
+        }
+        Ok(missing)
+    }
+
+    async fn ids_in_archive(&self, ids: &[Value]) -> Result<HashSet<Value>, Error> {
+        let rows = self
+            .rows_for("_id", ids, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter)
+                    .document("projection", &rawdoc! { "_id": 1 });
+                joined(&[&command.finish(), &self.read_options()])
+            })
+            .await?;
+        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(|id| id.to_owned());
+        Ok(rows.iter().filter_map(id).collect())
+    }
+
+    /// Notes orders that were gone before they were read, so that everyone can be told: how many,
+    /// and the `_id`s of a few. Each note has a name of its own, because the same orders in a row
+    /// would be no change.
+    pub async fn note_gone(&self, epoch: i64, gone: &Gone) -> Result<bool, Error> {
+        let gone = doc! {
+            "orders": gone.orders, "ids": &gone.ids, "note": uuid::Uuid::new_v4().to_string(),
+        };
+        let set = doc! { "$set": { "gone": gone } };
+        self.update_watcher(mine(epoch), set, false).await
+    }
+}
+
+/// Reads orders that were gone out of a change of the watcher.
+pub fn gone_in(value: ValueRef<'_>) -> Option<Gone> {
+    let bytes = RawDocumentBuf::from_bytes(value.bytes.to_vec()).ok()?;
+    let gone = Document::try_from(bytes.as_ref()).ok()?;
+    let ids = gone.get_array("ids").into_iter().flatten();
+    Some(Gone {
+        orders: whole(gone.get("orders")),
+        ids: ids.filter_map(Bson::as_str).map(str::to_owned).collect(),
+    })
+}
