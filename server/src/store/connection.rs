@@ -139,6 +139,10 @@ impl Connection {
         link.clone()
     }
 
+    fn is_current(&self, link: &Arc<Link>) -> bool {
+        self.current().is_some_and(|now| Arc::ptr_eq(&now, link))
+    }
+
     fn failure(&self) -> MutexGuard<'_, Option<Error>> {
         let failure = self.0.failure.lock();
         failure.unwrap_or_else(PoisonError::into_inner)
@@ -175,8 +179,7 @@ impl Connection {
         let Some(refusal) = refusal(error) else {
             return;
         };
-        let is_current = self.current().is_some_and(|now| Arc::ptr_eq(&now, link));
-        if !is_current || !self.may_look(refusal) {
+        if !self.is_current(link) || !self.may_look(refusal) {
             return;
         }
         let (this, link) = (self.clone(), link.clone());
@@ -220,7 +223,7 @@ impl Connection {
                 .await
                 .is_some_and(|old| old.privileges != new.privileges),
         };
-        if !better {
+        if !better || !self.is_current(old) {
             fresh.close_at_once().await;
             return;
         }
