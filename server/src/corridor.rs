@@ -127,9 +127,9 @@ impl Corridor {
     ) -> Result<Report, Error> {
         let span = info_span!("chunk", door = door.name());
         async {
-            // Without its unique index the archive would take one number twice, so no chunk trusts that it is still there.
+            // The write waits for a look at the archive, which has come by then if it begins now.
             let (gathered, ()) =
-                futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
+                futures::try_join!(self.store.gather(selection), self.store.assure_archive())?;
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: moment,

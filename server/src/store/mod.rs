@@ -20,9 +20,26 @@ mod command;
 mod error;
 pub mod json;
 
+mod archive_looks;
+mod long_call;
+
 pub mod setup;
 
 pub mod indexes;
+
+pub mod index_spec;
+
+pub mod unique_index;
+
+pub mod index_build;
+
+pub mod archive_shape;
+
+pub mod archive_look;
+
+pub mod repeated;
+
+pub mod shell;
 
 pub mod gather;
 
@@ -83,7 +100,7 @@ pub struct Names {
     pub batches: String,
     /// The counters behind the statistics.
     pub counters: String,
-    /// The state of the server on this database: the watcher, and the database's identity.
+    /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
 }
 
@@ -141,6 +158,7 @@ pub struct Store {
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    looks: archive_looks::Looks,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -182,6 +200,7 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            looks: archive_looks::Looks::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
@@ -219,8 +238,11 @@ impl Store {
         i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Closes the connections.
+    /// Closes the connections, once nothing that was written is in doubt.
     pub async fn close(self) {
+        if self.within(self.settle_archive()).await.is_err() {
+            tracing::warn!("the archive could not be looked at after the last order");
+        }
         self.client.shutdown().await;
     }
 }

@@ -64,6 +64,8 @@ impl Store {
                 // Everything was answered; what is still open was not confirmed by a majority yet.
                 Ok(()) if outcomes.iter().all(Option::is_some) => break,
                 Ok(()) => Error::Unavailable("a majority has not confirmed the write".to_owned()),
+                // Whoever waits for the archive does so further up, where it shows.
+                Err(error @ Error::NotReady { .. }) => return Err(error),
                 Err(error) if error.is_transient() => error,
                 Err(error) => return Err(error),
             };
@@ -112,8 +114,16 @@ impl Store {
                 "documents",
                 part,
             );
+            self.assure_archive().await?;
             let sent = Instant::now();
+            let sending = self.looks.sending(
+                part.iter()
+                    .filter_map(|document| raw::find(document, NUMERO))
+                    .map(ValueRef::to_owned)
+                    .collect(),
+            );
             let reply = self.run(command).await;
+            drop(sending);
             self.latency.note(sent.elapsed());
             let reply = match reply {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.

@@ -9,8 +9,10 @@
 
 mod faults;
 mod load;
+mod mongosh;
 mod support;
 
+mod archive_shape;
 mod availability;
 mod batch_crashes;
 mod batch_lives;
@@ -23,6 +25,7 @@ mod batch_rehearsal;
 mod batches;
 mod burst;
 mod check;
+mod check_fixes;
 mod check_privileges;
 mod clock_jump;
 mod crash_loop;
@@ -32,6 +35,8 @@ mod history_lost;
 mod hostile_orders;
 mod house;
 mod independent_clients;
+mod index_build;
+mod index_lost;
 mod life_of_one_order;
 mod process;
 mod quarantine;
