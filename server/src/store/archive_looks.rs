@@ -1,9 +1,10 @@
 //! The looks at the archive that the calls of an instance share, and what they say of the orders that were written between them.
 //!
 //! An insert is sent only after a look that found the archive as it must be, and that was answered at most [`FRESH`] before, or
-//! that began after the insert was ready. Between the two somebody can drop the index. So every number that is sent is kept in mind until a look that began after the database's
-//! answer finds the unique index finished: the archive then holds no number twice. When a look finds it gone or unfinished, the
-//! numbers in mind are looked for in the archive, and those it holds twice are named.
+//! that began after the insert was ready. Between the two somebody can drop the index. So every number that is sent is kept
+//! in mind until a look that began after the database's answer finds the unique index finished: the archive then holds no
+//! number twice. When a look finds it gone or unfinished, the numbers in mind are looked for in the archive, and those it
+//! holds twice are named.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tracing::error;
 
-use super::{Error, Store, repeated::Repeated};
+use super::{Error, Store, archive_look::Archive, repeated::Repeated};
 use crate::domain::raw::Value;
 
 /// How long ago a look may have been answered when an insert is sent.
@@ -263,29 +264,12 @@ impl Store {
         let mut looking = Looking(Some(self.looks.clone()));
         loop {
             let began = Instant::now();
-            let archive = self.look_at_archive(self.looks.is_sharded()).await;
-            let outcome = archive.and_then(|archive| archive.may_be_written(&self.names.archive));
-            let pace = match &outcome {
-                Ok(()) => {
-                    self.looks.mind().settle(began);
-                    PACE
-                }
-                Err(Error::NotReady { .. }) => {
-                    let mut mind = self.looks.mind();
-                    let doubtful = mind.take_answered();
-                    if !doubtful.is_empty() {
-                        mind.searches += 1;
-                        tokio::spawn(self.clone().search(doubtful));
-                    }
-                    SLOW_PACE
-                }
-                Err(_) => SLOW_PACE,
+            let archive = self.look().await;
+            let is_good = |archive: Archive| archive.may_be_written(&self.names.archive).is_ok();
+            let pace = match archive.is_ok_and(is_good) {
+                true => PACE,
+                false => SLOW_PACE,
             };
-            let look = Look {
-                time: Some((began, Instant::now())),
-                outcome,
-            };
-            self.looks.0.latest.send_replace(look);
             sleep_until(began + pace).await;
             // Under one lock, so that nobody counts on a task that is about to end.
             let mut mind = self.looks.mind();
@@ -295,6 +279,33 @@ impl Store {
                 return;
             }
         }
+    }
+
+    /// Looks at the archive, tells whoever waits for a look what this one found, and draws the conclusions from it.
+    pub(super) async fn look(&self) -> Result<Archive, Error> {
+        let began = Instant::now();
+        let archive = self.look_at_archive(self.looks.is_sharded()).await;
+        let outcome = match &archive {
+            Ok(archive) => archive.may_be_written(&self.names.archive),
+            Err(error) => Err(error.clone()),
+        };
+        match &outcome {
+            Ok(()) => self.looks.mind().settle(began),
+            Err(Error::NotReady { .. }) => {
+                let mut mind = self.looks.mind();
+                let doubtful = mind.take_answered();
+                if !doubtful.is_empty() {
+                    mind.searches += 1;
+                    tokio::spawn(self.clone().search(doubtful));
+                }
+            }
+            Err(_) => {}
+        }
+        self.looks.0.latest.send_replace(Look {
+            time: Some((began, Instant::now())),
+            outcome,
+        });
+        archive
     }
 
     /// Says which of these numbers the archive holds twice. They were written while the unique index may have been gone.
@@ -331,15 +342,11 @@ impl Store {
         doubled
     }
 
-    /// Waits for the next look that finds that nothing may be written to the archive.
+    /// Waits until the latest look, whoever looked, has found that nothing may be written to the archive.
     pub async fn archive_unfit(&self) {
         let mut latest = self.looks.0.latest.subscribe();
-        latest.mark_unchanged();
-        while latest.changed().await.is_ok() {
-            if matches!(latest.borrow().outcome, Err(Error::NotReady { .. })) {
-                return;
-            }
-        }
+        let is_unfit = |look: &Look| matches!(look.outcome, Err(Error::NotReady { .. }));
+        let _ = latest.wait_for(is_unfit).await;
     }
 
     /// Waits until a look has followed the last insert, so that a process that ends leaves nothing in doubt.

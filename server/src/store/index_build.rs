@@ -45,9 +45,7 @@ impl Store {
     /// Fails with [`Error::NotReady`] while the index is being built, however long that takes, and with [`Error::Unusable`] while
     /// the archive is no collection that keeps orders, or holds one number twice.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
-        let archive = self
-            .retry(|| self.look_at_archive(self.looks.is_sharded()))
-            .await?;
+        let archive = self.retry(|| self.look()).await?;
         let name = &self.names.archive;
         if let Some(unfit) = archive.unfit() {
             let mends = unfit.mends(self.database_name(), name).join("; ");

@@ -55,6 +55,9 @@ impl Repeated {
                 "holds one {NUMERO} more than once, for example {shown}{rest}"
             ));
         }
+        if self.is_empty() {
+            faults.push(format!("holds one {NUMERO} more than once"));
+        }
         if self.without > 0 {
             let without = self.without;
             faults.push(format!("holds {without} documents that have no {NUMERO}"));
