@@ -141,9 +141,9 @@ impl Corridor {
     ) -> Result<Report, Error> {
         let span = info_span!("chunk", door = door.name());
         async {
-            // Without its unique index the archive would take one number twice, so no chunk trusts that it is still there.
+            // The write waits for a look at the archive, which has come by then if it begins now.
             let (gathered, ()) =
-                futures::try_join!(self.store.gather(selection), self.store.prepare_archive())?;
+                futures::try_join!(self.store.gather(selection), self.store.assure_archive())?;
             let gone = self.store.gone(selection, &gathered).await?;
             tell_of_gone(&gone);
             let Gathered { bundles, rest } = gathered;

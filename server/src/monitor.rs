@@ -15,6 +15,8 @@ use crate::store::{Error, Store};
 const PULSE: Duration = Duration::from_secs(2);
 /// How often it is prepared anew: somebody may have dropped an index, or a batch may have been left by a dead instance.
 const UPKEEP: Duration = Duration::from_secs(30);
+/// How often people hear how far something is that takes long.
+const REMINDER: Duration = Duration::from_secs(30);
 /// The first pause before a database that is away is asked again; it doubles up to [`PULSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -90,6 +92,7 @@ impl Monitor {
 
 async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
     let mut pause = FIRST_PAUSE;
+    let mut told = Instant::now();
     let mut prepared: Option<Instant> = None;
     loop {
         let mut pulse = feel(store).await;
@@ -110,7 +113,10 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
         if outcome.is_err() {
             prepared = None;
         }
-        let news = differs(&sender.borrow(), &outcome);
+        let news = is_news(&sender.borrow(), &outcome, told.elapsed());
+        if news {
+            told = Instant::now();
+        }
         match outcome {
             Ok(()) => {
                 if news {
@@ -120,14 +126,17 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
                 sender.send_replace(Condition::Ready);
             }
             Err(error) => {
-                match (news, error.is_transient()) {
-                    (true, true) => {
+                match &error {
+                    _ if !news => {}
+                    Error::NotReady { .. } => {
+                        warn!(%error, "the archive is not ready; waiting until it is")
+                    }
+                    error if error.is_transient() => {
                         warn!(%error, "the database is away; trying again until it is back")
                     }
-                    (true, false) => {
+                    error => {
                         error!(%error, "the database can't be used as it is; trying again until that is mended")
                     }
-                    (false, _) => {}
                 }
                 pause = if sender.borrow().is_ready() {
                     FIRST_PAUSE
@@ -137,7 +146,12 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
                 sender.send_replace(Condition::Away(error));
             }
         }
-        sleep(pause).await;
+        let is_ready = sender.borrow().is_ready();
+        tokio::select! {
+            () = sleep(pause) => {}
+            // Whoever archives looks far more often than this.
+            () = store.archive_unfit(), if is_ready => prepared = None,
+        }
     }
 }
 
@@ -148,10 +162,17 @@ async fn feel(store: &Store) -> Result<(), Error> {
     }
 }
 
-/// Whether people should hear of the outcome: not of every try of the same failure.
-fn differs(known: &Condition, outcome: &Result<(), Error>) -> bool {
+/// Whether people should hear of the outcome: not of every try of the same failure, and of how far something is only now and then.
+fn is_news(known: &Condition, outcome: &Result<(), Error>, since_told: Duration) -> bool {
     match (known, outcome) {
         (Condition::Ready, Ok(())) => false,
+        (
+            Condition::Away(Error::NotReady { reason, progress }),
+            Err(Error::NotReady {
+                reason: now,
+                progress: further,
+            }),
+        ) => reason != now || (progress != further && since_told >= REMINDER),
         (Condition::Away(known), Err(error)) => known.to_string() != error.to_string(),
         _ => true,
     }

@@ -3,12 +3,9 @@
 use super::finding::Finding;
 use crate::{
     config::{Config, table},
-    domain::order::NUMERO,
     store::{
-        Error,
         holdings::{Holding, Sample},
         indexes::AbsentIndex,
-        setup::Guard,
     },
 };
 
@@ -75,82 +72,20 @@ pub(super) fn read(config: &Config) -> ([(&str, &'static str); 5], &str) {
     (live, names.archive.as_str())
 }
 
-/// On what keeps the archive's numbers unique. `repeated` are numbers that it holds more than once.
-pub(super) fn unique_index(
-    config: &Config,
-    guard: &Guard,
-    repeated: Result<Vec<String>, Error>,
-) -> Finding {
-    const NAME: &str = "unique index";
-    let archive = &config.collections.archive;
-    let collection = collection(config, archive);
-    if let Guard::Hindered(index) = guard {
-        return Finding::failed(
-            NAME,
-            format!(
-                "the index {index:?} of {archive} does not keep {NUMERO} unique for every document, and the right one can't be made beside it"
-            ),
-            format!("{collection}.dropIndex({index:?})"),
-        );
-    }
-    if *guard == Guard::Kept {
-        return Finding::ok(NAME, format!("{archive} holds each {NUMERO} once"));
-    }
-    match repeated {
-        Ok(repeated) if repeated.is_empty() => Finding::warning(
-            NAME,
-            format!("{archive} has no unique index on {NUMERO} yet; archd makes it when it starts"),
-            make_unique(&collection),
-        ),
-        Ok(repeated) => Finding::failed(
-            NAME,
-            format!(
-                "{archive} holds one {NUMERO} more than once, for example {}, so the unique index can't be made",
-                repeated.join(", ")
-            ),
-            format!(
-                "keep one document of each; {collection}.find({{ {NUMERO}: {} }}) shows the first",
-                repeated[0]
-            ),
-        ),
-        Err(error) => Finding::warning(
-            NAME,
-            format!(
-                "{archive} has no unique index on {NUMERO} yet, and whether a number repeats could not be found out: {error}"
-            ),
-            make_unique(&collection),
-        ),
-    }
-}
-
-/// The command that makes the index as the server does, whatever collation the collection has.
-fn make_unique(collection: &str) -> String {
-    format!(
-        "{collection}.createIndex({{ {NUMERO}: 1 }}, {{ unique: true, collation: {{ locale: \"simple\" }} }})"
-    )
-}
-
 /// On the indexes that archiving is slow without.
 pub(super) fn indexes(config: &Config, absent: &[AbsentIndex]) -> Finding {
     const NAME: &str = "indexes";
     if absent.is_empty() {
         return Finding::ok(NAME, "joins and batches find their documents by an index");
     }
-    let found = |index: &AbsentIndex| {
-        format!(
-            "{} has no index on {}, so {}",
-            index.collection,
-            index.fields(),
-            index.without
-        )
-    };
-    let fix = |index: &AbsentIndex| {
-        let collection = collection(config, &index.collection);
-        format!("{collection}.createIndex({})", index.key)
-    };
-    let found: Vec<String> = absent.iter().map(found).collect();
-    let mut fixes: Vec<String> = absent.iter().map(fix).collect();
-    fixes.push("or start the batch with --create-indexes".to_owned());
+    let found: Vec<String> = absent.iter().map(AbsentIndex::sentence).collect();
+    let mend = |index: &AbsentIndex| index.mend(&config.database);
+    let mut fixes: Vec<String> = absent.iter().filter_map(mend).collect();
+    if absent.iter().any(|index| index.instead.is_none()) {
+        fixes.push("or start the batch with --create-indexes".to_owned());
+    } else if fixes.is_empty() {
+        fixes.push("nothing, if that is soon over".to_owned());
+    }
     Finding::warning(NAME, found.join("; "), fixes.join("\n"))
 }
 
@@ -180,13 +115,5 @@ pub(super) fn archived_ids(config: &Config, sample: &Sample) -> Finding {
         format!(
             "take the orders that are archived out of {orders}\nor store each archived document anew under the `_id` of its order, then archctl quarantine retry"
         ),
-    )
-}
-
-/// A collection as the shell names it, whatever database it is in.
-fn collection(config: &Config, name: &str) -> String {
-    format!(
-        "db.getSiblingDB({:?}).getCollection({name:?})",
-        config.database
     )
 }

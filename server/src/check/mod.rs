@@ -13,12 +13,15 @@ use crate::{
     store::{
         Error, Inspector, Store,
         access::Access,
+        archive_look::Archive,
         indexes::AbsentIndex,
         inspect::{Kind, Server},
-        setup::Guard,
+        repeated::Repeated,
+        unique_index::Guard,
     },
 };
 
+mod archive;
 mod collation;
 mod data;
 mod deployment;
@@ -148,14 +151,20 @@ async fn examine(
             Finding::ok("change stream", "it opens")
         })?;
     }
-    let guard = inspector.guard().await;
+    let archive = inspector.archive(server.kind == Kind::Sharded).await;
+    let guard = archive.as_ref().ok().map(Archive::guard);
     // Without an index it takes all of the archive to see what one would refuse.
     let repeated = match guard {
-        Ok(Guard::Missing) => inspector.repeated_numbers().await,
-        _ => Ok(Vec::new()),
+        Some(Guard::Missing) => inspector.repeated().await,
+        _ => Ok(Repeated::default()),
     };
-    report.note("unique index", guard, |guard| {
-        data::unique_index(config, &guard, repeated)
+    let progress = match guard {
+        Some(Guard::Building) => inspector.build_progress().await,
+        _ => None,
+    };
+    report.note("archive", archive.clone(), |it| archive::shape(config, &it))?;
+    report.note("unique index", archive, |it| {
+        archive::unique_index(config, &it, repeated, progress)
     })?;
     // Whoever may not see it has been told of that privilege.
     if let Ok(Some(collation)) = inspector.archive_collation().await {

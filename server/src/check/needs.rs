@@ -38,6 +38,14 @@ pub(super) fn needs(
         &names.archive,
         &["find", "insert", "createIndex", "listIndexes"],
     ));
+    // What kind of collection the archive is, the database tells only in the list of all.
+    needs.push(need("", &["listCollections"]));
+    if *kind == Kind::Sharded {
+        needs.push(Need {
+            resource: Resource::collection("config", "collections"),
+            ..need("", &["find"])
+        });
+    }
     for collection in [&names.quarantine, &names.quarantine_bytes] {
         needs.push(need(collection, &["find", "insert", "update", "remove"]));
     }
@@ -57,6 +65,11 @@ pub(super) fn needs(
         });
     };
     let of = |collection: &str| Resource::collection(&config.database, collection);
+    want(
+        Resource::Cluster,
+        &["inprog"],
+        "nobody can tell how far the build of the unique index is",
+    );
     if streams {
         if !config.watch {
             want(
@@ -130,6 +143,8 @@ pub(super) mod tests {
             collection: ABSENT.to_owned(),
             key: bson::doc! { "id_client": 1 },
             without: "",
+            instead: None,
+            name: "id_client_1".to_owned(),
         };
         let needs = needs(&config, &names, &kind, &[absent]);
         (config, needs)
@@ -147,6 +162,7 @@ pub(super) mod tests {
                 needs.into_iter().partition(|need| need.lost.is_none());
             (listed(&needed[..1]), listed(&optional))
         };
+        let inprog = "inprog on the cluster";
         let streams = "find, changeStream on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
         let index = "createIndex on d.Client";
         let read = "find, listIndexes on d.Commande".to_owned();
@@ -156,19 +172,22 @@ pub(super) mod tests {
         let simulation = ("ARCHD_PROFILE", "simulation");
         assert_eq!(
             wants(&[], set()),
-            (watched.clone(), format!("{streams}; {index}"))
+            (watched.clone(), format!("{inprog}; {streams}; {index}"))
         );
         assert_eq!(
             wants(&[no_watch], set()),
             (
                 read.clone(),
-                format!("changeStream on d.Commande; {streams}; {index}")
+                format!("{inprog}; changeStream on d.Commande; {streams}; {index}")
             )
         );
-        assert_eq!(wants(&[], Kind::Standalone), (read, index.to_owned()));
+        assert_eq!(
+            wants(&[], Kind::Standalone),
+            (read, format!("{inprog}; {index}"))
+        );
         assert_eq!(
             wants(&[simulation], set()),
-            (watched, format!("{streams}; {seeded}; {index}"))
+            (watched, format!("{inprog}; {streams}; {seeded}; {index}"))
         );
     }
 }

@@ -185,16 +185,17 @@ mod tests {
             "createIndex",
             "listIndexes",
             "changeStream",
+            "listCollections",
         ];
         let database = Resource::collection("d", "");
         let table = [
             (
                 vec![grant(database.clone(), &everything)],
-                "replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
+                "inprog on the cluster; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
             ),
             (
                 vec![grant(Resource::collection("", ""), &everything)],
-                "replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
+                "inprog on the cluster; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
             ),
             (vec![grant(Resource::Anything, &["anyAction"])], ""),
             (
@@ -204,7 +205,7 @@ mod tests {
                 ],
                 "find on d.Client; find on d.Livreur; find on d.Restaurants; find on d.Menu; find on d.Historique; \
                  find on d.archd_quarantine; find on d.archd_quarantine_bytes; find on d.archd_batches; find on d.archd_counters; \
-                 find on d.archd_state; find on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
+                 find on d.archd_state; inprog on the cluster; find on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
             ),
         ];
         for (grants, expected) in table {
@@ -236,7 +237,7 @@ mod tests {
         );
         let optional = optional(&config, &access(&user), &needs).unwrap();
         let fix = optional.fix.unwrap();
-        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"cluster":true},"actions":["replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
+        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"cluster":true},"actions":["inprog"]},{"resource":{"cluster":true},"actions":["replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
 
         // A role that the user has by now can't be created again.
         user.roles.push(("archd_d".to_owned(), "admin".to_owned()));

@@ -16,11 +16,13 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The status of a failure of the database.
 pub(crate) fn of_error(error: &Error) -> Status {
     match error {
-        Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. } => retry(
-            Code::Unavailable,
-            ErrorReason::DatabaseUnavailable,
-            format!("{error}; try again in a moment"),
-        ),
+        Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. } | Error::NotReady { .. } => {
+            retry(
+                Code::Unavailable,
+                ErrorReason::DatabaseUnavailable,
+                format!("{error}; try again in a moment"),
+            )
+        }
         Error::Denied { command } => {
             let details = info(
                 ErrorReason::DatabasePrivilege,

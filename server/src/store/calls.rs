@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bson::{Document, RawDocumentBuf};
@@ -66,24 +67,40 @@ impl Store {
         F: Future<Output = Result<T, DriverError>> + Send + 'static,
     {
         let limit = self.policy.operation_timeout;
+        self.call_within(limit, name, member, call).await
+    }
+
+    /// Like [`Store::call`], under a limit of its own.
+    pub(super) async fn call_within<T, F>(
+        &self,
+        limit: Duration,
+        name: &str,
+        member: &ReadPreference,
+        call: impl FnOnce(Client) -> F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DriverError>> + Send + 'static,
+    {
         let answered = timeout(limit, async {
             let link = self.connection.link().await?;
             let permit = link.permits.permit(member, self.behalf).await;
             let call = call(link.client.clone());
-            self.spawn(name, link, permit, call).await
+            self.spawn(limit, name, link, permit, call).await
         });
         answered.await.unwrap_or(Err(Error::Timeout(limit)))
     }
 
-    /// Runs a call of the driver in a task that owns its permit.
+    /// Runs a call of the driver in a task that owns its permit, and ends within twice the limit.
     pub(super) async fn spawn<T: Send + 'static>(
         &self,
+        limit: Duration,
         name: &str,
         link: Arc<Link>,
         permit: Permit,
         call: impl Future<Output = Result<T, DriverError>> + Send + 'static,
     ) -> Result<T, Error> {
-        let end = Instant::now() + self.policy.operation_timeout * 2;
+        let end = Instant::now() + limit * 2;
         let (name, connection) = (name.to_owned(), self.connection.clone());
         let task = tokio::spawn(async move {
             let outcome = timeout_at(end, call).await;

@@ -12,10 +12,7 @@ use std::{
 
 use bson::Document;
 
-use super::{
-    Error, Inspector, Store,
-    indexes::{compares_bytes, is_on},
-};
+use super::{Error, Inspector, Store, indexes::collation_of};
 
 /// For how long it is taken to be as it was: a collection has its collation for life, but can be
 /// made anew.
@@ -52,9 +49,7 @@ impl Store {
             Err(Error::Denied { .. } | Error::Refused { .. }) => return Ok(None),
             indexes => indexes?,
         };
-        let of_ids = indexes.iter().find(|index| is_on(index, &["_id"]));
-        let collated = of_ids.filter(|index| !compares_bytes(index));
-        Ok(collated.and_then(|index| index.get_document("collation").ok().cloned()))
+        Ok(collation_of(&indexes).cloned())
     }
 }
 

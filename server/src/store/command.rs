@@ -8,7 +8,6 @@ use std::{future::Future, sync::atomic::Ordering, time::Duration};
 use backon::{ExponentialBuilder, Retryable};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
 use mongodb::options::ReadPreference;
-use tokio::time::timeout;
 
 use super::{Error, Store};
 use crate::domain::raw::{Value, ValueRef, Writer, elements, kind};
@@ -170,17 +169,6 @@ impl Store {
             .bool("ordered", false)
             .document("writeConcern", &write_concern());
         command.finish()
-    }
-
-    /// Waits for several calls to the database, but no longer than one may take. Each call has that limit by itself.
-    pub(super) async fn within<T>(
-        &self,
-        call: impl IntoFuture<Output = T, IntoFuture: Send>,
-    ) -> Result<T, Error> {
-        let limit = self.policy.operation_timeout;
-        timeout(limit, call.into_future())
-            .await
-            .map_err(|_| Error::Timeout(limit))
     }
 
     /// The pauses between tries: doubling from 100 ms to 5 s, with jitter, as many as the settings allow.

@@ -102,7 +102,9 @@ impl Store {
                 let first = cursor.next().await.transpose()?;
                 Ok((cursor, first))
             };
-            let (cursor, first) = self.spawn(name, link.clone(), permit, opening).await?;
+            let (cursor, first) = self
+                .spawn(limit, name, link.clone(), permit, opening)
+                .await?;
             Ok((link, cursor, first))
         });
         let (link, cursor, first) = opened.await.map_err(|_| Error::Timeout(limit))??;
@@ -137,7 +139,7 @@ impl Cursor {
                 Ok((cursor, reply))
             };
             let link = self.link.clone();
-            store.spawn("getMore", link, permit, call).await
+            store.spawn(limit, "getMore", link, permit, call).await
         });
         let (cursor, reply) = answered.await.unwrap_or(Err(Error::Timeout(limit)))?;
         self.cursor = Some(cursor);

@@ -18,6 +18,14 @@ pub enum Error {
     /// No answer in time. Worth a retry; whether a write happened is unknown.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
+    /// Nothing may be written to the archive yet, for this reason, which passes by itself.
+    #[error("{reason}{progress}")]
+    NotReady {
+        /// What is waited for.
+        reason: String,
+        /// How far that is, with a colon before it; empty where nobody can tell.
+        progress: String,
+    },
     /// The database could not do it in the time that it was given. Worth a retry, but not at once: it would take as long again.
     #[error(
         "the database did not finish `{command}` in the time that ARCHD_OPERATION_TIMEOUT gives it"
@@ -90,7 +98,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. }
+            Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. } | Error::NotReady { .. }
         )
     }
 

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use bson::{RawDocumentBuf, rawdoc};
 
-use super::{Error, Inspector, command::joined, indexes::AbsentIndex, setup::Guard};
+use super::{
+    Error, Inspector, archive_look::Archive, command::joined, indexes::AbsentIndex,
+    repeated::Repeated,
+};
 use crate::domain::{
     order::{NUMERO, STATUS},
     raw::{self, Value, ValueRef, Writer, kind},
@@ -60,14 +63,25 @@ impl Inspector {
         Ok((holdings, others))
     }
 
-    /// What keeps the archive's numbers unique.
-    pub async fn guard(&self) -> Result<Guard, Error> {
-        self.store.guard().await
+    /// The archive: what it is, and what keeps its numbers unique. `sharded` says whether a mongos answers.
+    pub async fn archive(&self, sharded: bool) -> Result<Archive, Error> {
+        let look = || self.store.look_at_archive(sharded);
+        self.store.retry(look).await
     }
 
-    /// A few of the numbers that the archive holds more than once. Reads all of it, for as long as one call may take.
-    pub async fn repeated_numbers(&self) -> Result<Vec<String>, Error> {
-        self.store.within(self.store.repeated_numbers()).await?
+    /// What hinders a unique index of the archive: by a look at all of it, for as long as one call may take, or where that is too
+    /// short by what the last build of the index met.
+    pub async fn repeated(&self) -> Result<Repeated, Error> {
+        let found = self.store.repeated(self.store.policy.operation_timeout);
+        match found.await {
+            Err(error) if error.is_slow() => self.store.failed_build().await?.ok_or(error),
+            found => found,
+        }
+    }
+
+    /// How far the database is with the build of the unique index; none where nobody can tell.
+    pub async fn build_progress(&self) -> Option<String> {
+        self.store.build_progress().await
     }
 
     /// See [`super::Store::absent_indexes`].

@@ -1,8 +1,14 @@
-//! Indexes: those of a collection, and those that archiving is slow without.
+//! The indexes that archiving is slow without: which are absent, making them, and the commands that make them by hand.
 
-use bson::{Document, doc, rawdoc};
+use bson::{Document, doc};
+use tracing::warn;
 
-use super::{Error, Store, command::SIMPLE, setup::whole};
+use super::{
+    Error, Store,
+    command::SIMPLE,
+    index_spec::{IndexSpec, free_name},
+    shell,
+};
 use crate::domain::order::{NUMERO, Reference, STATUS};
 
 /// An index that archiving is slow without, and that is not there.
@@ -14,12 +20,73 @@ pub struct AbsentIndex {
     pub key: Document,
     /// What happens without it.
     pub without: &'static str,
+    /// Why one that looks like it does not serve; none where none looks like it.
+    pub instead: Option<Instead>,
+    /// A name for it that no other index has.
+    pub name: String,
+}
+
+/// An index that would serve if it were otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// It is still being built.
+    Building,
+    /// The index of this name is hidden from queries.
+    Hidden(String),
 }
 
 impl AbsentIndex {
-    /// The fields it is to begin with, for people.
-    pub fn fields(&self) -> String {
-        self.key.keys().cloned().collect::<Vec<_>>().join(" and ")
+    /// What is missing, and what happens without it, in a sentence.
+    pub fn sentence(&self) -> String {
+        let fields = self.key.keys().cloned().collect::<Vec<_>>().join(" and ");
+        let AbsentIndex {
+            collection,
+            without,
+            instead,
+            ..
+        } = self;
+        match instead {
+            None => format!("{collection} has no index on {fields}, so {without}"),
+            Some(Instead::Building) => {
+                format!("the index of {collection} on {fields} is still being built: {without}")
+            }
+            Some(Instead::Hidden(name)) => format!(
+                "the index {name:?} of {collection} on {fields} is hidden from queries, so {without}"
+            ),
+        }
+    }
+
+    /// The command for the shell that mends it; none where it mends itself.
+    pub fn mend(&self, database: &str) -> Option<String> {
+        let collection = shell::collection(database, &self.collection);
+        match &self.instead {
+            None => {
+                let key = &self.key;
+                let usual = free_name(&[], key) == self.name;
+                let mut options = self.options();
+                if !usual {
+                    options.insert("name", &self.name);
+                }
+                Some(match options.is_empty() {
+                    true => format!("{collection}.createIndex({key})"),
+                    false => format!("{collection}.createIndex({key}, {options})"),
+                })
+            }
+            Some(Instead::Building) => None,
+            Some(Instead::Hidden(name)) => Some(format!("{collection}.unhideIndex({name:?})")),
+        }
+    }
+
+    /// Joins compare as the collection does, pages byte by byte.
+    fn options(&self) -> Document {
+        match self.is_for_paging() {
+            true => doc! { "collation": { "locale": SIMPLE } },
+            false => doc! {},
+        }
+    }
+
+    fn is_for_paging(&self) -> bool {
+        self.key.len() > 1
     }
 }
 
@@ -40,15 +107,14 @@ impl Store {
             absent => absent?,
         };
         let sentence = |index: &AbsentIndex| {
-            let AbsentIndex {
-                collection,
-                key,
-                without,
-            } = index;
-            let fields = index.fields();
-            format!(
-                "{collection} has no index on {fields}, so {without}; mend: db.getCollection({collection:?}).createIndex({key}), or start the batch with --create-indexes"
-            )
+            let sentence = index.sentence();
+            match index.mend(self.database_name()) {
+                None => sentence,
+                Some(mend) if index.instead.is_some() => format!("{sentence}; mend: {mend}"),
+                Some(mend) => {
+                    format!("{sentence}; mend: {mend}, or start the batch with --create-indexes")
+                }
+            }
         };
         Ok(absent.iter().map(sentence).collect())
     }
@@ -56,42 +122,40 @@ impl Store {
     /// The indexes that archiving is slow without, and that are not there.
     pub async fn absent_indexes(&self) -> Result<Vec<AbsentIndex>, Error> {
         let mut absent = Vec::new();
-        for index in self.wanted_indexes() {
-            let there = match self.indexes(&index.collection).await {
+        for (collection, key, without) in self.wanted_indexes() {
+            let there = match self.indexes(&collection).await {
                 Err(error) if error.is_of_a_view() => continue,
                 there => there?,
             };
-            let serves = match index.key.len() {
-                // A join takes any index that begins with its field.
-                1 => there.iter().any(|there| {
-                    let key = there.get_document("key");
-                    key.is_ok_and(|key| key.keys().take(1).eq(index.key.keys()))
-                }),
-                _ => there.iter().any(can_be_paged),
-            };
-            if !serves {
-                absent.push(index);
+            if let Some(instead) = lacks(&there, &key) {
+                absent.push(AbsentIndex {
+                    name: free_name(&there, &key),
+                    collection,
+                    key,
+                    without,
+                    instead,
+                });
             }
         }
         Ok(absent)
     }
 
-    /// Makes the indexes that archiving is slow without.
+    /// Makes the indexes that archiving is slow without. One that the database refuses is left to whoever reads the warnings.
     pub async fn create_absent_indexes(&self) -> Result<(), Error> {
-        // Only those, because the database refuses a second index with the same key, under whatever name.
-        for AbsentIndex {
-            collection, key, ..
-        } in self.absent_indexes().await?
-        {
-            let name = key.keys().map(|field| format!("{field}_1"));
-            let name = name.collect::<Vec<_>>().join("_");
-            let mut index = doc! { "name": name };
-            if key.len() > 1 {
-                // Joins compare as the collection does, pages byte by byte.
-                index.insert("collation", doc! { "locale": SIMPLE });
+        // Only those, because the database refuses a second index that does the same, under whatever name.
+        for absent in self.absent_indexes().await? {
+            if absent.instead.is_some() {
+                continue;
             }
-            index.insert("key", key);
-            self.create_indexes(&collection, vec![index]).await?;
+            let mut index = absent.options();
+            index.insert("name", &absent.name);
+            index.insert("key", &absent.key);
+            match self.create_indexes(&absent.collection, vec![index]).await {
+                Err(error @ Error::Refused { .. }) => {
+                    warn!(%error, collection = absent.collection, index = absent.name, "an index could not be made; archiving goes on without it");
+                }
+                outcome => outcome?,
+            }
         }
         Ok(())
     }
@@ -102,23 +166,23 @@ impl Store {
             Err(Error::Denied { .. } | Error::Refused { .. }) => return Ok(None),
             indexes => indexes?,
         };
-        let paging = indexes.iter().find(|index| can_be_paged(index));
-        Ok(paging.and_then(|index| index.get_str("name").ok().map(str::to_owned)))
+        let paging = indexes
+            .iter()
+            .find(|index| index.orders_all_by(&[STATUS, "_id"]));
+        Ok(paging.map(|index| index.name().to_owned()))
     }
 
-    fn wanted_indexes(&self) -> Vec<AbsentIndex> {
-        let joins = Reference::ALL.map(|reference| AbsentIndex {
-            collection: self.names.of(reference).to_owned(),
-            key: doc! { reference.id_field(): 1 },
-            without: "every join reads it whole",
+    fn wanted_indexes(&self) -> Vec<(String, Document, &'static str)> {
+        let joins = Reference::ALL.map(|reference| {
+            (
+                self.names.of(reference).to_owned(),
+                doc! { reference.id_field(): 1 },
+                "every join reads it whole",
+            )
         });
-        let orders = |key, without| AbsentIndex {
-            collection: self.names.orders.clone(),
-            key,
-            without,
-        };
+        let orders = |key, without| (self.names.orders.clone(), key, without);
         let by_number = orders(doc! { NUMERO: 1 }, "looking up a number reads it whole");
-        let paging = orders(paging_key(), "every batch reads it whole");
+        let paging = orders(doc! { STATUS: 1, "_id": 1 }, "every batch reads it whole");
         joins.into_iter().chain([by_number, paging]).collect()
     }
 
@@ -135,87 +199,118 @@ impl Store {
     }
 
     /// The indexes of a collection; none of one that does not exist.
-    pub(super) async fn indexes(&self, collection: &str) -> Result<Vec<Document>, Error> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        match self.rows(&rawdoc! { "listIndexes": collection }).await {
-            Ok(rows) => Ok(rows
-                .iter()
-                .filter_map(|row| Document::try_from(row.as_ref()).ok())
-                .collect()),
-            Err(Error::Refused {
-                code: NAMESPACE_NOT_FOUND,
-                ..
-            }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+    pub(super) async fn indexes(&self, collection: &str) -> Result<Vec<IndexSpec>, Error> {
+        self.retry(|| self.list_indexes(collection)).await
     }
 }
 
-/// Whether an index holds every order, in the order of status and `_id`, byte by byte.
-fn can_be_paged(index: &Document) -> bool {
-    let narrower = ["partialFilterExpression", "sparse", "hidden"];
-    is_on(index, &[STATUS, "_id"])
-        && compares_bytes(index)
-        && !narrower.iter().any(|option| index.contains_key(option))
+/// The collation of the collection with these indexes; none where it compares byte by byte. The index on `_id` compares as its
+/// collection does.
+pub(super) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
+    let of_ids = indexes.iter().find(|index| index.name() == "_id_");
+    of_ids.and_then(IndexSpec::collation)
 }
 
-/// Whether an index compares texts byte by byte.
-pub(super) fn compares_bytes(index: &Document) -> bool {
-    let collation = index.get_document("collation");
-    collation.map_or(true, |collation| {
-        collation
-            .get_str("locale")
-            .is_ok_and(|locale| locale == SIMPLE)
-    })
-}
-
-/// Whether an index is on exactly these fields, ascending.
-pub(super) fn is_on(index: &Document, fields: &[&str]) -> bool {
-    // Shells differ in the kind of number that they write there.
-    index
-        .get_document("key")
-        .is_ok_and(|key| key.keys().eq(fields) && key.values().all(|order| whole(Some(order)) == 1))
-}
-
-fn paging_key() -> Document {
-    doc! { STATUS: 1, "_id": 1 }
+/// Whether none of these indexes serves as one with this key should; and which would serve if it were otherwise.
+fn lacks(there: &[IndexSpec], key: &Document) -> Option<Option<Instead>> {
+    let fields: Vec<&str> = key.keys().map(String::as_str).collect();
+    let collation = collation_of(there);
+    let serves = |index: &IndexSpec| match fields.as_slice() {
+        // A join takes any index that begins with its field.
+        [field] => index.finds_by(field, collation),
+        fields => index.orders_all_by(fields),
+    };
+    if there.iter().any(serves) {
+        return None;
+    }
+    let would = there.iter().find_map(|index| {
+        let (seen, instead) = index.if_it_were_used()?;
+        serves(&seen).then_some(instead)
+    });
+    Some(would)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn index(name: &str, key: Document, options: Document) -> Document {
+        let mut spec = doc! { "v": 2, "key": key, "name": name };
+        spec.extend(options);
+        doc! { "spec": spec }
+    }
+
+    fn absent(there: &[Document], key: Document) -> Option<AbsentIndex> {
+        let there: Vec<IndexSpec> = there.iter().cloned().map(IndexSpec::of).collect();
+        lacks(&there, &key).map(|instead| AbsentIndex {
+            collection: "C".to_owned(),
+            name: free_name(&there, &key),
+            key,
+            without: "it is slow",
+            instead,
+        })
+    }
+
     #[test]
-    fn a_batch_pages_only_along_an_index_that_holds_every_order_by_its_bytes() {
-        let key = || doc! { "key": { "status": 1, "_id": 1 } };
-        let with = |name: &str, option: bson::Bson| {
-            let mut index = key();
-            index.insert(name, option);
-            index
-        };
-        let simple = doc! { "locale": SIMPLE };
-        for good in [
-            key(),
-            doc! { "key": { "status": 1.0, "_id": 1_i64 } },
-            with("collation", simple.into()),
-        ] {
-            assert!(can_be_paged(&good), "{good}");
-        }
-        for bad in [
-            doc! { "key": { "status": 1 } },
-            doc! { "key": { "_id": 1, "status": 1 } },
-            doc! { "key": { "status": 1, "_id": -1 } },
-            doc! { "key": { "status": "hashed", "_id": 1 } },
-            doc! { "key": { "status": 1, "_id": 1, "date_commande": 1 } },
-            with(
-                "partialFilterExpression",
-                doc! { "status": "livrée" }.into(),
+    fn what_serves_is_judged_by_the_collation_of_the_collection() {
+        let fr = || doc! { "collation": { "locale": "fr", "strength": 1 } };
+        let id = |options| index("_id_", doc! { "_id": 1 }, options);
+        let join = || doc! { "id_menu": 1 };
+        let paging = || doc! { "status": 1, "_id": 1 };
+        for (there, key, serves) in [
+            (vec![], join(), false),
+            (vec![id(doc! {})], join(), false),
+            (vec![index("a", join(), doc! {}), id(doc! {})], join(), true),
+            (vec![id(fr()), index("a", join(), fr())], join(), true),
+            (vec![id(fr()), index("a", join(), doc! {})], join(), false),
+            (vec![id(fr()), index("a", paging(), fr())], paging(), false),
+            (
+                vec![id(fr()), index("a", paging(), doc! {})],
+                paging(),
+                true,
             ),
-            with("sparse", true.into()),
-            with("hidden", true.into()),
-            with("collation", doc! { "locale": "fr" }.into()),
         ] {
-            assert!(!can_be_paged(&bad), "{bad}");
+            assert_eq!(absent(&there, key).is_none(), serves, "{there:?}");
+        }
+    }
+
+    #[test]
+    fn the_mend_is_a_command_that_the_database_takes() {
+        let paging = || doc! { "status": 1, "_id": 1 };
+        let fr = doc! { "collation": { "locale": "fr" } };
+        let usual = index("status_1__id_1", paging(), fr);
+        let hidden = index("by_status", paging(), doc! { "hidden": true });
+        let mut building = index("by_status", paging(), doc! {});
+        building.insert("indexBuildInfo", doc! { "buildUUID": "any" });
+        let on = |rest: &str| {
+            Some(format!(
+                "db.getSiblingDB(\"d\").getCollection(\"C\").{rest}"
+            ))
+        };
+        for (there, key, mend) in [
+            (
+                vec![],
+                doc! { "id_menu": 1 },
+                on(r#"createIndex({ "id_menu": 1 })"#),
+            ),
+            (
+                vec![],
+                paging(),
+                on(
+                    r#"createIndex({ "status": 1, "_id": 1 }, { "collation": { "locale": "simple" } })"#,
+                ),
+            ),
+            (
+                vec![usual],
+                paging(),
+                on(
+                    r#"createIndex({ "status": 1, "_id": 1 }, { "collation": { "locale": "simple" }, "name": "archd_status_1__id_1" })"#,
+                ),
+            ),
+            (vec![hidden], paging(), on(r#"unhideIndex("by_status")"#)),
+            (vec![building], paging(), None),
+        ] {
+            assert_eq!(absent(&there, key).unwrap().mend("d"), mend, "{there:?}");
         }
     }
 }

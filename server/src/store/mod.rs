@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::timeout;
+
 use self::{connection::Connection, permits::Behalf};
 use crate::{
     config::{BatchReads, Collections, Config},
@@ -23,9 +25,26 @@ mod refusal;
 pub mod json;
 mod transient;
 
+mod archive_looks;
+mod long_call;
+
 pub mod setup;
 
 pub mod indexes;
+
+pub mod index_spec;
+
+pub mod unique_index;
+
+pub mod index_build;
+
+pub mod archive_shape;
+
+pub mod archive_look;
+
+pub mod repeated;
+
+pub mod shell;
 
 pub mod gather;
 
@@ -98,7 +117,7 @@ pub struct Names {
     pub batches: String,
     /// The counters behind the statistics.
     pub counters: String,
-    /// The state of the server on this database: the watcher, and the database's identity.
+    /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
 }
 
@@ -164,6 +183,7 @@ pub struct Store {
     refusals: refusals::Refusals,
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: collation::Known,
+    looks: archive_looks::Looks,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -191,11 +211,20 @@ impl Store {
             latency: burden::Latency::default(),
             refusals: refusals::Refusals::default(),
             collations: collation::Known::default(),
+            looks: archive_looks::Looks::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
             },
         })
+    }
+
+    /// The same, for what callers must not hold up.
+    fn for_own_work(&self) -> Store {
+        Store {
+            behalf: Behalf::Work,
+            ..self.clone()
+        }
     }
 
     /// The same, on behalf of callers: together they get no more than their share of the
@@ -252,8 +281,12 @@ impl Store {
         2 * (self.connection.size() + self.catching_up.size()) as usize + 16
     }
 
-    /// Closes the connections.
+    /// Closes the connections, once nothing that was written is in doubt.
     pub async fn close(self) {
+        let settled = timeout(self.policy.operation_timeout, self.settle_archive()).await;
+        if settled.is_err() {
+            tracing::warn!("the archive could not be looked at after the last order");
+        }
         tokio::join!(self.connection.close(), self.catching_up.close());
     }
 }

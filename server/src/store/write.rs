@@ -76,6 +76,8 @@ impl Store {
                         (Error::Unavailable(fault), strange)
                     }
                 },
+                // Whoever waits for the archive does so further up, where it shows.
+                Err(error @ Error::NotReady { .. }) => return Err(error),
                 Err(error) if error.is_transient() => {
                     uncertain = true;
                     (error, Vec::new())
@@ -143,8 +145,16 @@ impl Store {
                 "documents",
                 part,
             );
+            self.assure_archive().await?;
             let sent = Instant::now();
+            let sending = self.looks.sending(
+                part.iter()
+                    .filter_map(|document| raw::find(document, NUMERO))
+                    .map(ValueRef::to_owned)
+                    .collect(),
+            );
             let reply = self.run(command).await;
+            drop(sending);
             self.latency.note(sent.elapsed());
             let reply = match reply {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.

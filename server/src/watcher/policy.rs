@@ -23,6 +23,7 @@ pub(super) fn after(error: &Error) -> Next {
         Error::Unavailable(_)
         | Error::Timeout(_)
         | Error::Slow { .. }
+        | Error::NotReady { .. }
         | Error::Denied { .. }
         | Error::Unauthenticated => Next::Reopen,
         Error::BadPlace { .. } => Next::FromMoment,

@@ -303,7 +303,7 @@ async fn a_missing_index_is_named_with_its_mend_and_made_when_asked_for() {
         ("Commande", "\"numero_commande\": 1"),
         ("Commande", "\"status\": 1, \"_id\": 1"),
     ]
-    .map(|(collection, key)| format!("db.getCollection({collection:?}).createIndex({{ {key} }})"));
+    .map(|(collection, key)| format!(".getCollection({collection:?}).createIndex({{ {key} }}"));
     assert_eq!(warnings.len(), mends.len(), "{warnings:?}");
     for (warning, mend) in warnings.iter().zip(mends) {
         assert!(warning.contains(&mend), "{warning}");

@@ -23,6 +23,14 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// What mends everything that was found, in the order in which it was found.
+    pub(crate) fn fixes(&self) -> String {
+        let report: Value = serde_json::from_str(&self.text).unwrap();
+        let checks = report["checks"].as_array().unwrap().iter();
+        let fixes: Vec<&str> = checks.filter_map(|check| check["fix"].as_str()).collect();
+        fixes.join("\n")
+    }
+
     pub(crate) fn verdict(&self, name: &str) -> &str {
         self.field(name, "verdict")
     }
@@ -42,7 +50,7 @@ impl Checked {
     }
 
     /// The names of the findings that are not ok.
-    fn complaints(&self) -> Vec<&str> {
+    pub(crate) fn complaints(&self) -> Vec<&str> {
         let bad = |(_, finding): &(&String, &Value)| finding["verdict"] != "ok";
         self.findings
             .iter()
@@ -56,7 +64,7 @@ pub(crate) async fn check(uri: &str, database: &str) -> Checked {
     check_with(uri, database, &[], &[]).await
 }
 
-async fn check_with(
+pub(crate) async fn check_with(
     uri: &str,
     database: &str,
     arguments: &[&str],
@@ -78,7 +86,7 @@ async fn check_with(
 }
 
 /// The indexes that joins need.
-async fn index(database: &Database) {
+pub(crate) async fn index(database: &Database) {
     for (collection, key) in [
         ("Client", doc! { "id_client": 1 }),
         ("Livreur", doc! { "id_livreur": 1 }),
@@ -94,7 +102,7 @@ async fn index(database: &Database) {
 }
 
 /// Orders, references and indexes; and an archive of these orders, as a server leaves it.
-async fn furnish(set: &ReplicaSet) -> TestServer {
+pub(crate) async fn furnish(set: &ReplicaSet) -> TestServer {
     let server = TestServer::start_on(set, |_| {})
         .await
         .with_references()
@@ -149,7 +157,7 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
         "{}",
         checked.text
     );
-    assert_eq!(checked.findings.len(), 11, "{}", checked.text);
+    assert_eq!(checked.findings.len(), 12, "{}", checked.text);
     for (name, word) in [
         ("connection", "MongoDB"),
         ("privileges", "no access control"),
@@ -170,12 +178,12 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
     let (code, stdout, stderr) = run(&["check"], &settings).await;
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     let lines: Vec<&str> = stdout.lines().collect();
-    assert_eq!(lines.len(), 12, "{stdout}");
+    assert_eq!(lines.len(), 13, "{stdout}");
     assert!(
-        lines[..11].iter().all(|line| line.starts_with("ok ")),
+        lines[..12].iter().all(|line| line.starts_with("ok ")),
         "{stdout}"
     );
-    assert_eq!(lines[11], "11 ok, 0 warning, 0 failed");
+    assert_eq!(lines[12], "12 ok, 0 warning, 0 failed");
     assert!(
         !stdout.contains('\u{1b}'),
         "colour outside a terminal: {stdout}"
@@ -207,7 +215,7 @@ async fn an_empty_database_stays_empty_and_is_warned_about() {
     assert!(
         checked
             .fix("unique index")
-            .contains("{ unique: true, collation: { locale: \"simple\" } }"),
+            .contains(r#""unique": true, "collation": { "locale": "simple" } }"#),
         "{}",
         checked.text
     );
@@ -340,25 +348,7 @@ async fn an_archive_that_cannot_be_kept_unique_fails() {
         checked.text
     );
 
-    archive.delete_one(doc! { "_id": "two" }).await.unwrap();
-    let by_hand = IndexModel::builder()
-        .keys(doc! { "numero_commande": 1 })
-        .build();
-    archive.create_index(by_hand).await.unwrap();
-    let checked = check(&set.uri(), database.name()).await;
-    assert_eq!(
-        (checked.code, checked.verdict("unique index")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
-    assert!(
-        checked
-            .fix("unique index")
-            .ends_with(r#".dropIndex("numero_commande_1")"#),
-        "{}",
-        checked.text
-    );
+    assert!(!checked.text.contains("deleteOne"), "{}", checked.text);
 }
 
 #[tokio::test]

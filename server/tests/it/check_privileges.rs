@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     check::check,
+    mongosh::{commands, mongosh},
     support::{TestServer, order, within},
 };
 
@@ -20,6 +21,8 @@ const DATABASE: &str = "livraison";
 pub(crate) struct Guarded {
     pub(crate) set: ReplicaSet,
     pub(crate) admin: Client,
+    /// What the administrator's shell is told.
+    root: String,
     /// What archd is told.
     pub(crate) uri: String,
     _key: TempDir,
@@ -52,46 +55,16 @@ impl Guarded {
         Guarded {
             admin,
             uri: uri("archd"),
+            root: uri("root"),
             set,
             _key: folder,
         }
     }
 
-    /// Runs the commands of a fix, as a shell would.
+    /// Runs the commands of a fix in the shell.
     async fn apply(&self, fix: &str) {
-        for line in fix.lines() {
-            let (database, call) = line
-                .strip_prefix("db.getSiblingDB(")
-                .unwrap()
-                .split_once(").")
-                .unwrap();
-            let (method, arguments) = call.split_once('(').unwrap();
-            let arguments = format!("[{}]", arguments.strip_suffix(')').unwrap());
-            let arguments: Vec<serde_json::Value> = serde_json::from_str(&arguments).unwrap();
-            let mut arguments = arguments
-                .into_iter()
-                .map(|value| Bson::try_from(value).unwrap());
-            let mut next = || arguments.next().unwrap();
-            let command = match method {
-                "createRole" => {
-                    let mut role = next().as_document().unwrap().clone();
-                    let mut command = doc! { "createRole": role.remove("role") };
-                    command.extend(role);
-                    command
-                }
-                "grantRolesToUser" => doc! { "grantRolesToUser": next(), "roles": next() },
-                "grantPrivilegesToRole" => {
-                    doc! { "grantPrivilegesToRole": next(), "privileges": next() }
-                }
-                method => panic!("{method}"),
-            };
-            let database: String = serde_json::from_str(database).unwrap();
-            self.admin
-                .database(&database)
-                .run_command(command)
-                .await
-                .unwrap();
-        }
+        assert!(fix.lines().all(|line| line.starts_with("db.")), "{fix}");
+        mongosh(&self.root, &commands(fix)).await;
     }
 
     async fn revoke(&self, role: &str, collection: &str, action: &str) {

@@ -10,8 +10,10 @@
 mod child;
 mod faults;
 mod load;
+mod mongosh;
 mod support;
 
+mod archive_shape;
 mod availability;
 mod batch_crashes;
 mod batch_lives;
@@ -25,6 +27,7 @@ mod batches;
 mod burst;
 mod callers_leaving;
 mod check;
+mod check_fixes;
 mod check_privileges;
 mod clock_jump;
 mod collations;
@@ -38,6 +41,8 @@ mod history_lost;
 mod hostile_orders;
 mod house;
 mod independent_clients;
+mod index_build;
+mod index_lost;
 mod life_of_one_order;
 mod memory;
 mod near_misses;

@@ -1,0 +1,134 @@
+//! A look at the archive: what it is, which indexes it has, and whether orders may be written to it.
+
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::options::ReadPreference;
+
+use super::{
+    Error, Store,
+    archive_shape::{Shape, Unfit},
+    index_spec::IndexSpec,
+    unique_index::{self, Guard},
+};
+use crate::domain::order::NUMERO;
+
+/// The archive as a look found it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Archive {
+    shape: Shape,
+    pub(super) indexes: Vec<IndexSpec>,
+}
+
+impl Archive {
+    /// Why no order may be written to it, whatever its indexes do; none when it is as it should be.
+    pub fn unfit(&self) -> Option<Unfit> {
+        self.shape.unfit(&self.indexes)
+    }
+
+    /// What keeps its numbers unique.
+    pub fn guard(&self) -> Guard {
+        unique_index::guard_of(&self.indexes)
+    }
+
+    /// Whether the database may refuse orders for what is in them.
+    pub fn validates(&self) -> bool {
+        self.shape.validates()
+    }
+
+    /// The command for the shell that makes its unique index.
+    pub fn make_unique(&self, database: &str, archive: &str) -> String {
+        unique_index::make(database, archive, &self.indexes)
+    }
+
+    /// Whether orders may be written to it at this moment; else why not.
+    pub(super) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
+        let reason = match (self.unfit(), self.guard()) {
+            (Some(unfit), _) => unfit.sentence(archive),
+            (None, Guard::Kept | Guard::Hidden(_)) => return Ok(()),
+            (None, Guard::Building) => being_built(archive),
+            (None, Guard::Hindered(index)) => unique_index::hindered(archive, &index),
+            (None, Guard::Missing) => {
+                format!(
+                    "{archive} has no unique index on {NUMERO}, and nothing is archived before it is made"
+                )
+            }
+        };
+        Err(Error::NotReady {
+            reason,
+            progress: String::new(),
+        })
+    }
+}
+
+/// That the unique index is being built.
+pub(super) fn being_built(archive: &str) -> String {
+    format!(
+        "the unique index on {NUMERO} of {archive} is being built, and nothing is archived before it is finished"
+    )
+}
+
+impl Store {
+    /// Looks at the archive once. `sharded` says whether a mongos answers, which alone knows how a collection is spread.
+    pub(super) async fn look_at_archive(&self, sharded: bool) -> Result<Archive, Error> {
+        let name = self.names.archive.as_str();
+        let listed = rawdoc! {
+            "listCollections": 1, "filter": { "name": name }, "cursor": {}, "maxTimeMS": self.max_time(),
+        };
+        let full_name = format!("{}.{name}", self.database_name());
+        let spread = rawdoc! { "find": "collections", "filter": { "_id": full_name }, "maxTimeMS": self.max_time() };
+        let spread = async {
+            match sharded {
+                true => self.first_in_config(spread).await,
+                false => Ok(None),
+            }
+        };
+        // Joined to their ends: a call that has begun is not dropped because another one fails.
+        let (listed, indexes, spread) =
+            futures::join!(self.rows_once(&listed), self.list_indexes(name), spread);
+        let listed = listed?.first().and_then(plain);
+        // A view has none of its own, and its shape says all there is to say.
+        let indexes = match indexes {
+            Err(error) if error.is_of_a_view() => Vec::new(),
+            indexes => indexes?,
+        };
+        Ok(Archive {
+            shape: Shape::of(listed.as_ref(), spread?.as_ref()),
+            indexes,
+        })
+    }
+
+    /// The indexes of a collection, asked for once; none of one that does not exist.
+    pub(super) async fn list_indexes(&self, collection: &str) -> Result<Vec<IndexSpec>, Error> {
+        const NAMESPACE_NOT_FOUND: i32 = 26;
+        let list = rawdoc! {
+            "listIndexes": collection, "includeIndexBuildInfo": true, "cursor": {}, "maxTimeMS": self.max_time(),
+        };
+        match self.rows_once(&list).await {
+            Ok(rows) => Ok(rows.iter().filter_map(plain).map(IndexSpec::of).collect()),
+            Err(Error::Refused {
+                code: NAMESPACE_NOT_FOUND,
+                ..
+            }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rows_once(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
+        let answer = self
+            .ask(command, usize::MAX, ReadPreference::Primary)
+            .await?;
+        Ok(answer.rows)
+    }
+
+    async fn first_in_config(&self, find: RawDocumentBuf) -> Result<Option<Document>, Error> {
+        let reply = self.run_on("config", find, ReadPreference::Primary).await?;
+        let rows = reply
+            .get_document("cursor")
+            .and_then(|cursor| cursor.get_array("firstBatch"));
+        let first = rows.ok().and_then(|rows| rows.first()?.as_document());
+        Ok(first.cloned())
+    }
+}
+
+fn plain(row: &RawDocumentBuf) -> Option<Document> {
+    Document::try_from(row.as_ref()).ok()
+}
