@@ -135,7 +135,7 @@ fn every_setting_arrives_in_its_own_field() {
     .unwrap();
     assert_eq!(
         format!("{config:?}"),
-        "Config { mongodb_uri: MongodbUri(***), database: \"d\", profile: Simulation, listen: [::1]:1, \
+        "Config { mongodb_uri: MongodbUri(***), mongodb_uri_file: None, database: \"d\", profile: Simulation, listen: [::1]:1, \
          collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \

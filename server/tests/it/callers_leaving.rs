@@ -10,7 +10,7 @@ use std::{
 };
 
 use archd::config::Config;
-use bson::doc;
+use bson::{Bson, doc};
 use devkit::{Node, ReplicaSet};
 use futures::future::join_all;
 use order_archiver_api::v1 as pb;
@@ -243,13 +243,13 @@ async fn ask(mut client: ArchiveServiceClient<Channel>) -> Result<(), Status> {
 
 /// Has what callers read of the archive hang on a node, and as many callers hang in it as are let
 /// through.
-async fn hang(server: &TestServer, node: &Node) -> Vec<JoinHandle<()>> {
+async fn hang(server: &TestServer, node: &Node, mode: impl Into<Bson>) -> Vec<JoinHandle<()>> {
     let archive = format!("{}.Historique", server.database.name());
     let data = doc! {
         "failCommands": ["find"], "appName": "archd", "namespace": archive,
         "blockConnection": true, "blockTimeMS": 45_000,
     };
-    let hang = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+    let hang = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
     node.configure_fail_point(hang).await.unwrap();
     let callers = (0..200).map(|_| {
         let asked = ask(server.archive());
@@ -278,7 +278,7 @@ async fn callers_who_hang_leave_connections_to_the_watcher_to_batches_and_to_ord
     let server = watching(&set.uri(), database, patient).await;
     server.insert("Commande", orders(3)).await;
     server.archived(3).await;
-    let hanging = hang(&server, &set.nodes()[0]).await;
+    let hanging = hang(&server, &set.nodes()[0], "alwaysOn").await;
 
     let since = Instant::now();
     let delivered = "CMD-2025-900001";
@@ -304,9 +304,7 @@ async fn calls_that_never_end_are_given_up_and_others_take_their_turn() {
     .await;
     server.insert("Commande", orders(1)).await;
     server.run_batch().await;
-    let node = &set.nodes()[0];
-    let hanging = hang(&server, node).await;
-    node.clear_fail_point("failCommand").await.unwrap();
+    let hanging = hang(&server, &set.nodes()[0], doc! { "times": 32 }).await;
     let since = Instant::now();
     // What hangs already goes on hanging for most of a minute.
     eventually(async || ask(server.archive()).await.ok()).await;
@@ -323,7 +321,7 @@ async fn calls_that_hang_on_a_primary_do_not_block_its_successor() {
     server.insert("Commande", orders(1)).await;
     server.run_batch().await;
     let primary = set.primary().await.unwrap();
-    let hanging = hang(&server, primary).await;
+    let hanging = hang(&server, primary, "alwaysOn").await;
     let step_down = doc! { "replSetStepDown": 60, "force": true };
     primary.admin(step_down).await.unwrap();
 
