@@ -105,6 +105,14 @@ impl Corridor {
         Corridor { store, archived_by }
     }
 
+    /// The same corridor on another handle of the same database.
+    pub(crate) fn with_store(&self, store: Store) -> Corridor {
+        Corridor {
+            store,
+            archived_by: self.archived_by.clone(),
+        }
+    }
+
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
     pub async fn archive(&self, selection: Selection, door: Door) -> Result<Vec<Passed>, Error> {
         let mut passed = Vec::new();

@@ -62,6 +62,8 @@ pub(super) struct Life {
 /// A page that has been archived.
 struct Done {
     met: Met,
+    /// How many orders it held, delivered or not.
+    orders: usize,
     next: Option<Value>,
 }
 
@@ -71,13 +73,15 @@ impl Life {
         // between them.
         let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * LARGEST_CHUNK as usize;
         let ledger = Ledger::new(now(), taken.progress.moments.clone(), reach);
+        // What slows a batch down is how long its own inserts take.
+        let archiver = archiver.timed_apart();
         let store = &archiver.store;
         let rehearsed = taken.batch.options.validate_only;
         Life {
             options: taken.batch.options.clone(),
             pace: Pace::new(store.clone(), archiver.limits, taken.batch.limits),
             rehearsal: rehearsed.then(|| Rehearsal::new(store.reader())),
-            archiver: archiver.clone(),
+            archiver,
             memory: Arc::default(),
             ledger: Mutex::new(ledger),
             near_misses: Mutex::default(),
@@ -262,12 +266,14 @@ impl Life {
         }
         Ok(Done {
             met,
+            orders: page.orders.len(),
             next: page.next,
         })
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
         self.ledger().end_page();
+        self.pace.done(page.orders);
         progress.counts += page.met.counts;
         self.near_misses().extend(page.met.near_misses.into_vec());
         progress.moved = true;

@@ -6,6 +6,7 @@ use crate::{
     domain::order::NUMERO,
     store::{
         Error,
+        format::Fault,
         holdings::{Holding, Sample},
         indexes::AbsentIndex,
         setup::Guard,
@@ -189,4 +190,27 @@ fn collection(config: &Config, name: &str) -> String {
         "db.getSiblingDB({:?}).getCollection({name:?})",
         config.database
     )
+}
+
+/// On the documents that archd keeps for itself.
+pub(super) fn state(faults: &[Fault]) -> Finding {
+    const NAME: &str = "state";
+    /// So many are named; `archd state` names them all.
+    const NAMED: usize = 3;
+    let Some(first) = faults.first() else {
+        return Finding::ok(NAME, "every document of archd's own can be read");
+    };
+    let named: Vec<String> = faults.iter().take(NAMED).map(Fault::to_string).collect();
+    let found = match faults.len().saturating_sub(NAMED) {
+        0 => named.join("; "),
+        more => format!("{}; and {more} more", named.join("; ")),
+    };
+    let fix = match faults.iter().find(|fault| !fault.is_newer()) {
+        Some(fault) => format!(
+            "archd state lists them all; archd state --set-aside '{}' moves one out of the way",
+            fault.name()
+        ),
+        None => format!("run the newer archd that wrote {}", first.name()),
+    };
+    Finding::failed(NAME, found, fix)
 }

@@ -25,6 +25,9 @@ mod finding;
 mod needs;
 mod print;
 mod privileges;
+mod state;
+
+pub use self::state::state;
 
 use self::finding::{Finding, Report, Verdict};
 
@@ -141,6 +144,8 @@ async fn examine(
     report.note("collections", holdings, |(holdings, others)| {
         data::collections(config, &holdings, &others)
     })?;
+    let documents = inspector.own_documents().await;
+    report.note("state", documents, |faults| data::state(&faults))?;
     if server.kind != Kind::Standalone {
         let opened = inspector.open_changes().await;
         report.note("change stream", opened, |()| {

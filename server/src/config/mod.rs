@@ -23,7 +23,7 @@ mod misspelt;
 mod start;
 
 pub use self::{
-    cli::{BatchArgs, CheckArgs, Command, Output},
+    cli::{BatchArgs, CheckArgs, Command, Output, StateArgs},
     problem::Problem,
     setting::Setting,
     sources::Values,

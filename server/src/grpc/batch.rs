@@ -75,15 +75,12 @@ impl pb::batch_service_server::BatchService for BatchService {
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
                 self.find(&id).await?;
-                if !self
+                let cancelled = self
                     .store
                     .cancel_batch(&id)
                     .await
-                    .map_err(|error| status::of_error(&error))?
-                {
-                    return Err(status::batch_ended(&id));
-                }
-                let batch = self.find(&id).await?;
+                    .map_err(|error| status::of_error(&error))?;
+                let batch = cancelled.ok_or_else(|| status::batch_ended(&id))?;
                 Ok(pb::CancelBatchResponse {
                     batch: Some(convert::batch(batch, self.now().await?)),
                 })
@@ -204,10 +201,7 @@ impl BatchService {
             .tune_batch(&request.id, &convert::limits(&request))
             .await
             .map_err(|error| status::of_error(&error))?;
-        if !tuned {
-            return Err(status::batch_ended(&request.id));
-        }
-        let batch = self.find(&request.id).await?;
+        let batch = tuned.ok_or_else(|| status::batch_ended(&request.id))?;
         Ok(pb::TuneBatchResponse {
             batch: Some(convert::batch(batch, self.now().await?)),
         })
@@ -250,26 +244,42 @@ impl BatchService {
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();
-        let mut batches = self
+        let found = self
             .store
             .batches(&states, below.flatten().as_deref(), limit + 1)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let more = batches.len() > limit;
-        batches.truncate(limit);
-        let next_page_token = batches
-            .last()
+        let Some(mut found) = found else {
+            let mut violations = Violations::default();
+            let gone = "leads to a batch that is gone; begin without it";
+            violations.check_for(pb::ErrorReason::InvalidPageToken, false, "page_token", gone);
+            return Err(violations
+                .into_result()
+                .err()
+                .unwrap_or_else(status::internal));
+        };
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.iter().rev().find_map(|found| match found {
+            Ok(batch) => Some(batch.id.clone()),
+            Err(fault) => fault.id.as_ref().as_str().map(str::to_owned),
+        });
+        let next_page_token = last
             .filter(|_| more)
-            .map(|last| page::token(&request, &last.id))
+            .map(|last| page::token(&request, &last))
             .unwrap_or_default();
         let now = self.now().await?;
-        Ok(pb::ListBatchesResponse {
-            batches: batches
-                .into_iter()
-                .map(|batch| convert::batch(batch, now))
-                .collect(),
+        let mut page = pb::ListBatchesResponse {
             next_page_token,
-        })
+            ..Default::default()
+        };
+        for found in found {
+            match found {
+                Ok(batch) => page.batches.push(convert::batch(batch, now)),
+                Err(fault) => page.unreadable.push(convert::unreadable(&fault)),
+            }
+        }
+        Ok(page)
     }
 
     async fn find(&self, id: &str) -> Result<Batch, Status> {

@@ -17,7 +17,7 @@ use crate::{
     corridor::{Corridor, Door, Outcome},
     domain::raw::Value,
     store::{
-        Store,
+        Error, Store,
         gather::Selection,
         quarantine::{Entry, Filter},
     },
@@ -140,7 +140,17 @@ impl QuarantineService {
             .map_err(|error| status::of_error(&error))?;
         let more = found.len() > limit;
         let (mut entries, mut size, mut cut) = (Vec::new(), 0, false);
+        let mut unreadable = Vec::new();
+        let mut last = None;
         for entry in found.into_iter().take(limit) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    last = fault.id.as_ref().as_str().map(str::to_owned).or(last);
+                    unreadable.push(convert::unreadable(&fault));
+                    continue;
+                }
+            };
             let document = if with_documents {
                 self.store
                     .quarantined_bytes(&entry.id)
@@ -155,15 +165,17 @@ impl QuarantineService {
             if cut {
                 break;
             }
+            last = Some(entry.id.clone());
             entries.push(entry);
         }
-        let last = entries.last().filter(|_| more || cut);
         let next_page_token = last
-            .map(|last| page::token(&request, &last.id))
+            .filter(|_| more || cut)
+            .map(|last| page::token(&request, &last))
             .unwrap_or_default();
         Ok(pb::ListQuarantinedResponse {
             entries,
             next_page_token,
+            unreadable,
         })
     }
 
@@ -220,6 +232,11 @@ impl QuarantineService {
             .store
             .quarantined(&filter, ids.len())
             .await
+            .and_then(|found| {
+                let found = found.into_iter();
+                let entries: Result<Vec<Entry>, _> = found.collect();
+                entries.map_err(|fault| Error::State(Box::new(fault)))
+            })
             .map_err(|error| status::of_error(&error))?;
         let by_id: HashMap<&str, &Entry> = entries
             .iter()

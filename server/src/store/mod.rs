@@ -18,7 +18,10 @@ use crate::{
 mod bulk;
 mod command;
 mod error;
+pub mod format;
 pub mod json;
+
+pub mod set_aside;
 
 pub mod setup;
 
@@ -85,6 +88,8 @@ pub struct Names {
     pub counters: String,
     /// The state of the server on this database: the watcher, and the database's identity.
     pub state: String,
+    /// Documents of the collections above that could not be read, each with the reason.
+    pub set_aside: String,
 }
 
 impl Names {
@@ -106,6 +111,7 @@ impl Names {
             batches: own("batches"),
             counters: own("counters"),
             state: own("state"),
+            set_aside: own("set_aside"),
         }
     }
 
@@ -141,6 +147,8 @@ pub struct Store {
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
     latency: burden::Latency,
+    /// When it was last told that orders can't be counted.
+    uncounted: counters::Seldom,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -182,6 +190,7 @@ impl Store {
             },
             horizon: Arc::default(),
             latency: burden::Latency::default(),
+            uncounted: counters::Seldom::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),

@@ -24,6 +24,7 @@ pub(super) fn after(error: &Error) -> Next {
         | Error::Timeout(_)
         | Error::Slow { .. }
         | Error::Denied { .. }
+        | Error::State(_)
         | Error::Unauthenticated => Next::Reopen,
         Error::BadPlace { .. } => Next::FromMoment,
         Error::HistoryLost | Error::Refused { .. } | Error::Unusable(_) => Next::StartOver,
