@@ -71,6 +71,12 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
     })
 }
 
+/// Starts a batch with these limits; its statistics are of no interest.
+pub(crate) fn limited(platform: &Platform, limits: &[&str]) -> Result<Child> {
+    let arguments = [&["batch", "--log=warn"], limits].concat();
+    Ok(archd(platform, &arguments).stdout(Stdio::null()).spawn()?)
+}
+
 /// A server that takes calls, until it is dropped.
 pub(crate) struct Server {
     /// Where it listens, as a URL.

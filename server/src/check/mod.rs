@@ -86,7 +86,10 @@ async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
         loop {
             match inspector.server().await {
                 Ok(server) if server.writable => return Ok(server),
-                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) => match inspector.explain(error).await {
+                    error if error.is_transient() => latest = Err(error),
+                    error => return Err(error),
+                },
                 answer => latest = answer,
             }
             sleep(PAUSE).await;

@@ -174,6 +174,7 @@ impl Config {
         let listen = chosen.parsed(&LISTEN);
         let mut warnings = misspelt::warnings(&sources);
         warnings.extend(exposed(listen));
+        warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
             database: match (chosen.is_given(&MONGODB_DATABASE), profile) {

@@ -17,6 +17,7 @@ use crate::{
 
 mod bulk;
 mod command;
+mod diagnosis;
 mod error;
 pub mod format;
 pub mod json;
@@ -66,6 +67,9 @@ pub mod changes;
 pub mod watch;
 
 pub mod seeds;
+
+#[cfg(test)]
+mod uri;
 
 pub use error::Error;
 pub use inspect::Inspector;
@@ -149,6 +153,7 @@ pub struct Store {
     latency: burden::Latency,
     /// When it was last told that orders can't be counted.
     uncounted: counters::Seldom,
+    diagnosis: diagnosis::Diagnosis,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -176,6 +181,7 @@ impl Store {
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(
             mongodb::options::ReadPreference::Primary,
         ));
+        let diagnosis = diagnosis::Diagnosis::listen(&mut options);
         let client =
             Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
         Ok(Store {
@@ -191,6 +197,7 @@ impl Store {
             horizon: Arc::default(),
             latency: burden::Latency::default(),
             uncounted: counters::Seldom::default(),
+            diagnosis,
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
@@ -226,6 +233,11 @@ impl Store {
     /// The lease in milliseconds, as the database counts.
     fn lease_millis(&self) -> i64 {
         i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// A better account of why the database can't be worked with, where what its servers say of themselves makes for one.
+    pub async fn explain(&self, error: Error) -> Error {
+        self.diagnosis.explain(error).await
     }
 
     /// Closes the connections.

@@ -27,6 +27,7 @@ mod check;
 mod check_privileges;
 mod clock_jump;
 mod crash_loop;
+mod deployment_faults;
 mod full_disk;
 mod gather;
 mod history_lost;

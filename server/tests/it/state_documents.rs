@@ -177,7 +177,7 @@ async fn a_bad_watcher_is_told_in_health_and_set_aside_while_batches_and_callers
     for (field, bad) in [
         ("lease", Bson::from("long")),
         ("epoch", "first".into()),
-        ("state", 7.into()),
+        ("paused", "no".into()),
         ("gap", doc! { "to": "then" }.into()),
     ] {
         let server = server().await;
