@@ -12,6 +12,7 @@ use tonic_health::{
     ServingStatus,
     pb::{HealthCheckRequest, health_client::HealthClient},
 };
+use tonic_types::StatusExt;
 
 use crate::support::{TestServer, assert_unavailable, eventually, faults, order, orders, within};
 
@@ -225,6 +226,13 @@ async fn a_standalone_mongod_archives_and_has_no_news() {
     assert_eq!(faults(&status).0, "REPLICA_SET_REQUIRED");
 }
 
+/// That somebody has to mend something, and no program is to ask again before.
+fn assert_unusable(status: &Status) {
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+    assert_eq!(faults(status).0, "DATABASE_UNUSABLE", "{status:?}");
+    assert!(status.get_details_retry_info().is_none(), "{status:?}");
+}
+
 /// The status of a call once the server knows what is wrong with its database.
 async fn complaint(server: &TestServer) -> Status {
     eventually(async || {
@@ -244,7 +252,7 @@ async fn an_archive_that_cannot_be_kept_unique_is_explained_until_it_is_mended()
     archive.insert_many(twice).await.unwrap();
     let server = TestServer::on(&set.uri(), database.name()).await;
     let status = complaint(&server).await;
-    assert_unavailable(&status, "DATABASE_UNAVAILABLE");
+    assert_unusable(&status);
     for word in ["Historique", "CMD-2024-000001", "keep one document of each"] {
         assert!(status.message().contains(word), "{status:?}");
     }
@@ -261,7 +269,7 @@ async fn an_archive_that_cannot_be_kept_unique_is_explained_until_it_is_mended()
     archive.create_index(by_hand).await.unwrap();
     let server = TestServer::on(&set.uri(), database.name()).await;
     let status = complaint(&server).await;
-    assert_unavailable(&status, "DATABASE_UNAVAILABLE");
+    assert_unusable(&status);
     let mend = r#"db.getCollection("Historique").dropIndex("numero_commande_1")"#;
     assert!(status.message().contains(mend), "{status:?}");
     archive.drop_index("numero_commande_1").await.unwrap();
