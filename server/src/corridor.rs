@@ -109,7 +109,12 @@ impl Corridor {
 
     /// The same, on behalf of callers of whom there may be any number.
     pub fn for_callers(&self) -> Corridor {
-        Corridor::new(self.store.for_callers(), self.archived_by.clone())
+        self.with_store(self.store.for_callers())
+    }
+
+    /// The same corridor on another handle of the same database.
+    pub(crate) fn with_store(&self, store: Store) -> Corridor {
+        Corridor::new(store, self.archived_by.clone())
     }
 
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.

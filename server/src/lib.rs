@@ -24,6 +24,8 @@ pub mod sower;
 
 pub mod monitor;
 
+pub mod documents;
+
 mod schedule;
 
 mod parts;

@@ -47,6 +47,7 @@ async fn work(command: Command, config: Config) -> ExitCode {
     match command {
         Command::Batch(options) => once::batch(config, options, stop).await,
         Command::Check(options) => check::check(config, options, stop).await,
+        Command::State(options) => check::state(config, options, stop).await,
         Command::Watch => ended(watch(config, stop).await),
         Command::Serve => {
             let listener = match TcpListener::bind(config.listen).await {

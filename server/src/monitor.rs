@@ -156,9 +156,10 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
 }
 
 async fn feel(store: &Store) -> Result<(), Error> {
-    match timeout(PULSE, store.hello()).await {
-        Err(_) => Err(Error::Timeout(PULSE)),
-        Ok(answer) => answer.map(|_| ()),
+    let answer = timeout(PULSE, store.hello()).await;
+    match answer.unwrap_or(Err(Error::Timeout(PULSE))) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(store.explain(error).await),
     }
 }
 

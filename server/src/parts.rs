@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     corridor::Corridor,
     desk::Desk,
+    documents::Documents,
     monitor::Monitor,
     store::{Error, Store, options::Limits},
     watcher::Watcher,
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) monitor: Monitor,
+    pub(crate) documents: Documents,
     pub(crate) corridor: Corridor,
     pub(crate) desk: Desk,
     pub(crate) archiver: Archiver,
@@ -31,6 +33,7 @@ impl Parts {
         let store = Store::new(config).await?;
         let tasks = TaskTracker::new();
         let monitor = Monitor::start(store.clone(), &tasks, stop.clone());
+        let documents = Documents::start(store.clone(), monitor.clone(), &tasks, stop.clone());
         let corridor = Corridor::new(store.clone(), config.archived_by.clone());
         let desk = Desk::open(store.clone(), corridor.clone(), &tasks, stop.clone());
         let instance = config.instance.clone();
@@ -54,6 +57,7 @@ impl Parts {
         Ok(Parts {
             store,
             monitor,
+            documents,
             corridor,
             desk,
             archiver,

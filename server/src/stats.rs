@@ -6,7 +6,7 @@ use bson::DateTime;
 
 use crate::{
     domain::near_miss::NearMisses,
-    store::{Error, Store, batches::Batch, counters::Sums, watch::State},
+    store::{Error, Store, batches::Batch, counters::Sums, format::Fault, watch::State},
 };
 
 /// The figures.
@@ -24,6 +24,8 @@ pub struct Stats {
     pub watcher_lag: Option<Duration>,
     /// Statuses that only look delivered, if they were asked for.
     pub near_misses: NearMisses,
+    /// What can't be read of the documents behind the figures.
+    pub faults: Vec<Fault>,
     /// When the figures were read, by the database's clock.
     pub read: DateTime,
 }
@@ -41,27 +43,51 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
             Ok(NearMisses::default())
         }
     };
-    let (sums, archive_size, quarantine_size, mut batches, watcher, near_misses) = futures::try_join!(
+    let mut faults = Vec::new();
+    let (mut sums, archive_size, quarantine_size, batches, watcher, near_misses) = futures::try_join!(
         store.sums(DateTime::from_millis(
             read.timestamp_millis().saturating_sub(window)
         )),
         store.size_of(&names.archive),
         store.size_of(&names.quarantine),
         store.batches(&[], None, 1),
-        store.watcher(),
+        async { readable(store.watcher().await) },
         near_misses,
     )?;
+    faults.append(&mut sums.faults);
+    let last_batch = match batches.and_then(|mut batches| batches.pop()) {
+        Some(Err(fault)) => {
+            faults.push(fault);
+            None
+        }
+        Some(Ok(batch)) => Some(batch),
+        None => None,
+    };
+    let watcher = watcher.unwrap_or_else(|fault| {
+        faults.push(*fault);
+        None
+    });
     Ok(Stats {
         sums,
         archive_size,
         quarantine_size,
-        last_batch: batches.pop(),
+        last_batch,
+        faults,
         watcher_lag: watcher
             .filter(|watcher| watcher.state_now() != State::Stopped)
             .and_then(|watcher| watcher.lag(deployment.majority)),
         near_misses,
         read,
     })
+}
+
+/// A document, or what is wrong with it.
+fn readable<T>(outcome: Result<T, Error>) -> Result<Result<T, Box<Fault>>, Error> {
+    match outcome {
+        Ok(document) => Ok(Ok(document)),
+        Err(Error::State(fault)) => Ok(Err(fault)),
+        Err(error) => Err(error),
+    }
 }
 
 impl Stats {

@@ -533,6 +533,11 @@ fn the_help_is_up_to_date() {
         "tests/help/archd-check.txt",
         &check.render_long_help().to_string(),
     );
+    let state = cli.find_subcommand_mut("state").unwrap();
+    is_kept_in(
+        "tests/help/archd-state.txt",
+        &state.render_long_help().to_string(),
+    );
 }
 
 #[test]

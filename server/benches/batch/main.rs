@@ -28,6 +28,7 @@ mod growth;
 mod options;
 mod platform;
 mod process;
+mod rates;
 mod verdict;
 
 use anyhow::Result;
@@ -71,6 +72,11 @@ async fn main() -> Result<()> {
     if size.has(Part::Million) {
         let grown = Platform::sow(&set, size.seed, size.grown).await?;
         growth::measure(&grown, &size, rates.as_ref()).await?;
+    }
+    if size.has(Part::Rates) {
+        let met = Platform::sow(&set, size.seed, size.met).await?;
+        rates::keep(&met, &size).await?;
+        met.close().await?;
     }
     Ok(())
 }

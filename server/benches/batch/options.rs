@@ -15,6 +15,8 @@ pub(crate) enum Part {
     Gathering,
     /// The batch of a million orders, and others that find nothing new.
     Million,
+    /// Limits on the rate of a batch.
+    Rates,
 }
 
 /// How much is measured.
@@ -33,6 +35,10 @@ pub(crate) struct Size {
     pub(crate) span: Duration,
     /// Delivered orders of the large batch.
     pub(crate) grown: usize,
+    /// How long each limited batch runs.
+    pub(crate) limited: Duration,
+    /// Delivered orders that the limited batches meet.
+    pub(crate) met: usize,
 }
 
 impl Size {
@@ -77,6 +83,8 @@ pub(crate) fn read() -> Size {
             rounds: 1,
             span: Duration::from_millis(100),
             grown: 2_000,
+            limited: Duration::from_millis(300),
+            met: 8_000,
         };
     }
     let arguments = Arguments::parse();
@@ -88,5 +96,7 @@ pub(crate) fn read() -> Size {
         rounds: arguments.rounds,
         span: Duration::from_secs(3),
         grown: 1_000_000,
+        limited: Duration::from_secs(14),
+        met: 300_000,
     }
 }

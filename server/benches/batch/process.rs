@@ -5,7 +5,7 @@ use std::{process::Stdio, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::{
-    process::Command,
+    process::{Child, Command},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -68,6 +68,12 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         memory,
         peak,
     })
+}
+
+/// Starts a batch with these limits; its statistics are of no interest.
+pub(crate) fn limited(platform: &Platform, limits: &[&str]) -> Result<Child> {
+    let arguments = [&["batch", "--log=warn"], limits].concat();
+    Ok(archd(platform, &arguments).stdout(Stdio::null()).spawn()?)
 }
 
 fn archd(platform: &Platform, arguments: &[&str]) -> Command {

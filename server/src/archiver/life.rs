@@ -77,6 +77,8 @@ struct Kept {
 /// A page that has been archived.
 struct Done {
     met: Met,
+    /// How many orders it held, delivered or not.
+    orders: usize,
     next: Option<Value>,
 }
 
@@ -86,13 +88,15 @@ impl Life {
         // between them.
         let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * LARGEST_CHUNK as usize;
         let ledger = Ledger::new(now(), taken.progress.moments.clone(), reach);
+        // What slows a batch down is how long its own inserts take.
+        let archiver = archiver.timed_apart();
         let store = &archiver.store;
         let rehearsed = taken.batch.options.validate_only;
         Life {
             options: taken.batch.options.clone(),
             pace: Pace::new(store.clone(), archiver.limits, taken.batch.limits),
             rehearsal: rehearsed.then(|| Rehearsal::new(store.reader())),
-            archiver: archiver.clone(),
+            archiver,
             memory: Arc::default(),
             ledger: Mutex::new(ledger),
             near_misses: Mutex::default(),
@@ -282,11 +286,13 @@ impl Life {
         }
         Ok(Done {
             met,
+            orders: page.orders.len(),
             next: page.next,
         })
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
+        self.pace.done(page.orders);
         progress.counts += page.met.counts;
         self.near_misses().absorb(page.met.near_misses);
         progress.moved = true;

@@ -25,6 +25,7 @@ mod ledger;
 mod life;
 mod pace;
 mod page;
+mod rate;
 mod reading;
 mod rehearsal;
 
@@ -95,6 +96,16 @@ impl Archiver {
             looking: Arc::default(),
             tasks,
             stop,
+        }
+    }
+
+    /// The same archiver, whose inserts are timed apart from everybody else's.
+    fn timed_apart(&self) -> Archiver {
+        let store = self.store.timed_apart();
+        Archiver {
+            corridor: self.corridor.with_store(store.clone()),
+            store,
+            ..self.clone()
         }
     }
 

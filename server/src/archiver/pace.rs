@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 use tracing::debug;
 
+use super::rate::Rate;
 use crate::store::{Store, options::Limits};
 
 /// How often a batch that waits looks whether it may go on.
@@ -22,38 +26,49 @@ pub(super) struct Pace {
     store: Store,
     defaults: Limits,
     state: Mutex<State>,
+    /// Told of new limits and of orders that are done: whoever waits for its turn must hear of them.
+    news: Notify,
 }
 
 struct State {
     limits: Limits,
     /// Why the batch waits; empty while it does not.
     reason: String,
-    /// When the orders that were admitted will have taken their time at the highest rate.
-    free: Instant,
+    rate: Rate,
+    /// When the latest page was let in.
+    let_in: Instant,
     lag: Option<(Instant, Duration)>,
 }
 
 impl Pace {
     /// `defaults` hold where the batch itself has no limit.
     pub(super) fn new(store: Store, defaults: Limits, limits: Limits) -> Pace {
-        // What was slow before the batch began is over.
-        store.take_insert_latency();
+        let limits = limits.or(defaults);
+        let now = Instant::now();
         let state = State {
-            limits: limits.or(defaults),
+            limits,
             reason: String::new(),
-            free: Instant::now(),
+            rate: Rate::new(most_a_second(limits), now),
+            let_in: now,
             lag: None,
         };
         Pace {
             store,
             defaults,
             state: Mutex::new(state),
+            news: Notify::new(),
         }
     }
 
     /// The limits are these from now on.
     pub(super) fn tune(&self, limits: Limits) {
-        self.state().limits = limits.or(self.defaults);
+        let limits = limits.or(self.defaults);
+        let mut state = self.state();
+        if state.limits != limits {
+            state.limits = limits;
+            state.rate.tune(most_a_second(limits), Instant::now());
+            self.news.notify_one();
+        }
     }
 
     /// Why the batch runs slower than it could; empty at full speed.
@@ -61,16 +76,13 @@ impl Pace {
         self.state().reason.clone()
     }
 
-    /// The most orders to take at once: no more than a second's worth.
+    /// The most orders to take at once.
     pub(super) fn portion(&self) -> usize {
-        match self.most_a_second() {
-            0 => usize::MAX,
-            most => most as usize,
-        }
+        self.state().rate.portion()
     }
 
-    /// Waits until the database is well enough for more orders.
-    pub(super) async fn admit(&self) {
+    /// Waits until the database is well enough for at most so many more orders, and the rate allows for them.
+    pub(super) async fn admit(&self, portion: usize) {
         let slow = self.too_slow();
         if let Some((reason, pause)) = slow {
             self.state().reason = reason;
@@ -80,26 +92,48 @@ impl Pace {
             self.state().reason = reason;
             sleep(LOOK).await;
         }
-        // A limit on the rate goes on being the reason between its pauses.
-        let most = self.most_a_second();
-        self.state().reason = match most {
-            0 => String::new(),
-            most => format!("limited to {most} orders/s"),
-        };
-    }
-
-    /// Notes that so many orders were taken.
-    pub(super) fn took(&self, orders: usize) {
-        let most = self.most_a_second();
-        if most > 0 {
-            let mut state = self.state();
-            let time = Duration::from_secs_f64(orders as f64 / f64::from(most));
-            state.free = state.free.max(Instant::now()) + time;
+        loop {
+            let due = {
+                let mut state = self.state();
+                // A limit on the rate goes on being the reason between its pauses.
+                state.reason = match state.rate.most() {
+                    0 => String::new(),
+                    most => format!("limited to {most} orders/s"),
+                };
+                let now = Instant::now();
+                match state.rate.wait(now) {
+                    Some(due) => Some(due),
+                    None if state.rate.is_full(portion.min(state.rate.portion())) => None,
+                    None => {
+                        state.let_in = now;
+                        return;
+                    }
+                }
+            };
+            let due = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.news.notified() => {}
+            }
         }
     }
 
-    fn most_a_second(&self) -> u32 {
-        self.state().limits.max_orders_per_second.unwrap_or(0)
+    /// Notes that so many orders were taken since the latest admission.
+    pub(super) fn took(&self, orders: usize) {
+        let mut state = self.state();
+        let let_in = state.let_in;
+        state.rate.took(orders, let_in);
+    }
+
+    /// Notes that so many of the orders that were taken are archived and counted.
+    pub(super) fn done(&self, orders: usize) {
+        self.state().rate.done(orders);
+        self.news.notify_one();
     }
 
     /// Why and for how long to pause after a slow insert: for as long as it took, and only once after each.
@@ -117,9 +151,6 @@ impl Pace {
     }
 
     async fn hindrance(&self) -> Option<String> {
-        if self.most_a_second() > 0 && Instant::now() < self.state().free {
-            return Some(format!("limited to {} orders/s", self.most_a_second()));
-        }
         let most = self.state().limits.max_replication_lag?;
         let lag = self.lag().await;
         (lag > most).then(|| {
@@ -148,6 +179,11 @@ impl Pace {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// 0 means no limit.
+fn most_a_second(limits: Limits) -> u32 {
+    limits.max_orders_per_second.unwrap_or(0)
 }
 
 fn seconds(length: Duration) -> String {

@@ -71,16 +71,16 @@ impl Reading {
 
     async fn next(&mut self) -> Result<(Page, bool), Error> {
         let life = self.life.clone();
-        life.pace.admit().await;
-        let doubtful = life.ledger().in_doubt();
-        let view = life.view();
-        let limit = match view {
+        let limit = |view| match view {
             View::Whole => life.archiver.chunk_size,
             View::Ids => life.archiver.chunk_size * IDS_FOR_ONE,
         };
+        life.pace.admit(limit(life.view()).min(self.budget)).await;
+        let doubtful = life.ledger().in_doubt();
+        let view = life.view();
         let mut request = PageRequest {
             from: self.from.take(),
-            limit: limit.min(self.budget).min(life.pace.portion()),
+            limit: limit(view).min(self.budget).min(life.pace.portion()),
             before: life.options.before,
             view,
             index: self.index.clone(),

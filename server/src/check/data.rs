@@ -4,6 +4,7 @@ use super::finding::Finding;
 use crate::{
     config::{Config, table},
     store::{
+        format::Fault,
         holdings::{Holding, Sample},
         indexes::AbsentIndex,
     },
@@ -116,4 +117,27 @@ pub(super) fn archived_ids(config: &Config, sample: &Sample) -> Finding {
             "take the orders that are archived out of {orders}\nor store each archived document anew under the `_id` of its order, then archctl quarantine retry"
         ),
     )
+}
+
+/// On the documents that archd keeps for itself.
+pub(super) fn state(faults: &[Fault]) -> Finding {
+    const NAME: &str = "state";
+    /// So many are named; `archd state` names them all.
+    const NAMED: usize = 3;
+    let Some(first) = faults.first() else {
+        return Finding::ok(NAME, "every document of archd's own can be read");
+    };
+    let named: Vec<String> = faults.iter().take(NAMED).map(Fault::to_string).collect();
+    let found = match faults.len().saturating_sub(NAMED) {
+        0 => named.join("; "),
+        more => format!("{}; and {more} more", named.join("; ")),
+    };
+    let fix = match faults.iter().find(|fault| !fault.is_newer()) {
+        Some(fault) => format!(
+            "archd state lists them all; archd state --set-aside '{}' moves one out of the way",
+            fault.name()
+        ),
+        None => format!("run the newer archd that wrote {}", first.name()),
+    };
+    Finding::failed(NAME, found, fix)
 }

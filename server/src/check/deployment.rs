@@ -55,7 +55,7 @@ pub(super) fn connection(server: &Server) -> Finding {
 pub(super) fn no_connection(error: &Error) -> Finding {
     let fix = match error {
         Error::Unauthenticated => "correct the user, the password and authSource in MONGODB_URI",
-        Error::Unusable(_) => "correct MONGODB_URI",
+        Error::Unusable(_) => "correct MONGODB_URI, or the deployment, as it says there",
         _ => {
             "see that mongod runs and that this machine reaches the hosts in MONGODB_URI; --wait says how long to try"
         }

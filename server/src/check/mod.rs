@@ -29,6 +29,9 @@ mod finding;
 mod needs;
 mod print;
 mod privileges;
+mod state;
+
+pub use self::state::state;
 
 use self::finding::{Finding, Report, Verdict};
 
@@ -87,7 +90,10 @@ async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
         loop {
             match inspector.server().await {
                 Ok(server) if server.writable => return Ok(server),
-                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) => match inspector.explain(error).await {
+                    error if error.is_transient() => latest = Err(error),
+                    error => return Err(error),
+                },
                 answer => latest = answer,
             }
             sleep(PAUSE).await;
@@ -145,6 +151,8 @@ async fn examine(
     report.note("collections", holdings, |(holdings, others)| {
         data::collections(config, &holdings, &others)
     })?;
+    let documents = inspector.own_documents().await;
+    report.note("state", documents, |faults| data::state(&faults))?;
     if server.kind != Kind::Standalone {
         let opened = inspector.open_changes().await;
         report.note("change stream", opened, |()| {

@@ -46,9 +46,12 @@ pub(super) fn needs(
             ..need("", &["find"])
         });
     }
-    for collection in [&names.quarantine, &names.quarantine_bytes] {
-        needs.push(need(collection, &["find", "insert", "update", "remove"]));
-    }
+    let quarantine = ["find", "insert", "update", "remove"];
+    needs.push(need(
+        &names.quarantine,
+        &[&quarantine[..], &["createIndex"]].concat(),
+    ));
+    needs.push(need(&names.quarantine_bytes, &quarantine));
     for collection in [&names.batches, &names.counters] {
         needs.push(need(
             collection,

@@ -18,6 +18,8 @@ pub enum Command {
     Watch,
     /// Say whether the database is as it must be.
     Check(CheckArgs),
+    /// List the server's own documents that can't be read, and set them aside.
+    State(StateArgs),
 }
 
 /// What a batch is asked to do.
@@ -60,6 +62,22 @@ pub struct CheckArgs {
     pub wait: Duration,
 
     /// How the verdicts are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// What is done with documents that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct StateArgs {
+    /// Set this document aside, by the name that it is listed under; may be repeated; all names every one that is listed but those of a newer archd
+    #[arg(long, value_name = "DOCUMENT")]
+    pub set_aside: Vec<String>,
+
+    /// How long to wait for a database that is away
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub wait: Duration,
+
+    /// How the documents are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
 }
@@ -129,6 +147,20 @@ pub fn cli() -> clap::Command {
                      with 4 when the database can't be reached within --wait. Reads the same settings as serve.",
                 ),
         )
+        .subcommand(
+            StateArgs::augment_args(clap::Command::new("state"))
+                .about("List archd's own documents that can't be read, and set them aside")
+                .long_about(
+                    "Reads all of archd's own documents (batches, counters, the watcher, the quarantine) and lists those \
+                     that it can't work with, a line each: which field is wrong, or that a newer archd wrote the document. \
+                     With --set-aside a document at fault is moved to the collection archd_set_aside (under the prefix of \
+                     --collection-prefix), whole and with the reason, so that work goes on without it; those of a newer \
+                     archd are never moved. Without the watcher's document the watch begins anew, with a batch that catches \
+                     up; a batch that was under way ends, and the next one takes up the rest; counters begin at zero. \
+                     Nothing that is archived is touched. Ends with 0 when nothing is left that can't be read, with 5 when \
+                     something is, and with 4 when the database can't be reached within --wait.",
+                ),
+        )
         .arg(
             Arg::new(ENV_FILE)
                 .long("env-file")
@@ -164,6 +196,7 @@ pub(super) fn parse(
     let (command, matches) = match matches.subcommand() {
         Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
         Some(("check", check)) => (Command::Check(CheckArgs::from_arg_matches(check)?), check),
+        Some(("state", state)) => (Command::State(StateArgs::from_arg_matches(state)?), state),
         Some(("watch", watch)) => (Command::Watch, watch),
         Some((_, serve)) => (Command::Serve, serve),
         None => (Command::Serve, &matches),

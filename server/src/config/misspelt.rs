@@ -29,7 +29,7 @@ pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
 }
 
 /// How many bytes have to be added, dropped or changed to make one name the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
+pub(super) fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.bytes().enumerate() {
         let mut diagonal = row[0];

@@ -25,7 +25,7 @@ mod misspelt;
 mod start;
 
 pub use self::{
-    cli::{BatchArgs, CheckArgs, Command, Output},
+    cli::{BatchArgs, CheckArgs, Command, Output, StateArgs},
     problem::Problem,
     setting::Setting,
     sources::Values,
@@ -180,6 +180,7 @@ impl Config {
         let listen = chosen.parsed(&LISTEN);
         let mut warnings = misspelt::warnings(&sources);
         warnings.extend(exposed(listen));
+        warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
             mongodb_uri_file: sources.file_of(&MONGODB_URI),

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use tracing_subscriber::EnvFilter;
 
-use super::MongodbUri;
+use super::uri;
 use crate::domain::schedule::{Fault, Schedule};
 
 /// A row of the table from which flags, lookup, help and documents derive.
@@ -106,10 +106,25 @@ impl Form {
         }
     }
 
+    /// Everything that is wrong with a value, each with its mend. The answer never repeats the value, which may be a secret.
+    pub(super) fn faults(&self, value: &str) -> Vec<uri::Fault> {
+        match self {
+            Form::Uri => uri::faults(value),
+            _ => {
+                let fault = |wrong: &str| uri::Fault {
+                    wrong: wrong.to_owned(),
+                    mend: format!("give {self}"),
+                };
+                self.wrong(value).map(fault).into_iter().collect()
+            }
+        }
+    }
+
     /// What is wrong with a value, if anything is. The answer never repeats the value, which may be a secret.
     pub fn wrong(&self, value: &str) -> Option<&'static str> {
         match *self {
-            Form::Uri => value.parse::<MongodbUri>().err().map(|error| error.0),
+            // All that is wrong with it is told by [`Form::faults`].
+            Form::Uri => (!uri::faults(value).is_empty()).then_some("can't be used"),
             Form::Database => wrong_database(value),
             Form::Collection { most } => wrong_collection(value, most),
             Form::Text { most } => wrong_text(value, most),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Problem, SETTINGS, Setting, setting::OFF};
+use super::{Problem, SETTINGS, Setting, setting::OFF, uri::Fault};
 use crate::domain::schedule::Schedule;
 
 /// What one source gives: values by the name of their setting.
@@ -33,13 +33,13 @@ impl<'a> Sources<'a> {
                     chosen.0.insert(setting.name, (value, origin));
                 }
                 Ok(None) => {}
-                Err(problem) => problems.push(problem),
+                Err(found) => problems.extend(found),
             }
         }
         (chosen, problems)
     }
 
-    fn value(&self, setting: &Setting) -> Result<Option<(String, String)>, Problem> {
+    fn value(&self, setting: &Setting) -> Result<Option<(String, String)>, Vec<Problem>> {
         let direct = self.given(setting.name, setting.flag);
         let file_name = setting.file_name();
         let file = file_name.as_deref().and_then(|name| self.given(name, None));
@@ -56,22 +56,24 @@ impl<'a> Sources<'a> {
             (Some(direct), None) => (direct.value.to_owned(), direct.origin),
             (None, Some(file)) => {
                 let origin = format!("{}_FILE, {}", setting.name, file.origin);
-                let value = fs::read_to_string(file.value).map_err(|error| Problem {
-                    name: format!("{}_FILE", setting.name),
-                    origin: file.origin,
-                    value: Problem::shown(file.value),
-                    wrong: format!("cannot be read: {error}"),
-                    mend: format!("give the path of a file that holds {}", setting.form),
+                let value = fs::read_to_string(file.value).map_err(|error| {
+                    vec![Problem {
+                        name: format!("{}_FILE", setting.name),
+                        origin: file.origin,
+                        value: Problem::shown(file.value),
+                        wrong: format!("cannot be read: {error}"),
+                        mend: format!("give the path of a file that holds {}", setting.form),
+                    }]
                 })?;
                 let value = value.trim_end_matches(['\n', '\r']).to_owned();
                 // An empty value counts as none, but an empty file is a secret that failed to arrive.
                 if value.is_empty() {
-                    return Err(problem(&origin, "", "is an empty file"));
+                    return Err(vec![problem(&origin, "", "is an empty file")]);
                 }
                 (value, origin)
             }
             (Some(direct), Some(file)) => {
-                return Err(Problem {
+                return Err(vec![Problem {
                     mend: "give only one of them".to_owned(),
                     ..problem(
                         &direct.origin,
@@ -81,19 +83,22 @@ impl<'a> Sources<'a> {
                             setting.name, file.origin
                         ),
                     )
-                });
+                }]);
             }
         };
         // What is not UTF-8 was replaced by this character on its way here.
-        let wrong = if value.contains(char::REPLACEMENT_CHARACTER) {
-            Some("is not UTF-8")
-        } else {
-            setting.form.wrong(&value)
-        };
-        match wrong {
-            Some(wrong) => Err(problem(&origin, &value, wrong)),
-            None => Ok(Some((value, origin))),
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(vec![problem(&origin, &value, "is not UTF-8")]);
         }
+        let faults = setting.form.faults(&value);
+        if faults.is_empty() {
+            return Ok(Some((value, origin)));
+        }
+        let of = |fault: Fault| Problem {
+            mend: fault.mend,
+            ..problem(&origin, &value, &fault.wrong)
+        };
+        Err(faults.into_iter().map(of).collect())
     }
 
     /// The file that gives a setting, if one does.

@@ -271,8 +271,12 @@ mod tests {
 
     #[test]
     fn a_dollar_in_single_quotes_is_a_dollar() {
-        let (_, config) = started(&[], b"MONGODB_URI='mongodb://u:pa$$HOME#word@h'").unwrap();
-        assert_eq!(config.mongodb_uri.expose(), "mongodb://u:pa$$HOME#word@h");
+        let (_, config) =
+            started(&[], b"MONGODB_URI='mongodb://u:pa$$HOME@h/?appName=a#word'").unwrap();
+        assert_eq!(
+            config.mongodb_uri.expose(),
+            "mongodb://u:pa$$HOME@h/?appName=a#word"
+        );
     }
 
     #[test]

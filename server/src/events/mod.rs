@@ -195,11 +195,11 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
             .into_iter()
             .collect()
     } else if collection == names.quarantine {
-        let entry = store.quarantine_entry(key.unwrap_or_default()).await?;
+        let entry = Error::passing_by(store.quarantine_entry(key.unwrap_or_default()).await)?;
         entry.map(Event::Quarantined).into_iter().collect()
     } else if collection == names.state {
         let state = if changed("state") {
-            store.watcher().await?.map(Event::WatcherState)
+            Error::passing_by(store.watcher().await)?.map(Event::WatcherState)
         } else {
             None
         };
@@ -219,7 +219,7 @@ async fn events(store: &Store, change: &RawDocumentBuf) -> Result<Vec<Event>, Er
         } else {
             return Ok(Vec::new());
         };
-        let batch = store.batch(key.unwrap_or_default()).await?;
+        let batch = Error::passing_by(store.batch(key.unwrap_or_default()).await)?;
         batch.map(tell).into_iter().collect()
     })
 }

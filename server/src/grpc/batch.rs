@@ -77,15 +77,12 @@ impl pb::batch_service_server::BatchService for BatchService {
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
                 self.find(&id).await?;
-                if !self
+                let cancelled = self
                     .store
                     .cancel_batch(&id)
                     .await
-                    .map_err(|error| status::of_error(&error))?
-                {
-                    return Err(status::batch_ended(&id));
-                }
-                let batch = self.find(&id).await?;
+                    .map_err(|error| status::of_error(&error))?;
+                let batch = cancelled.ok_or_else(|| status::batch_ended(&id))?;
                 Ok(pb::CancelBatchResponse {
                     batch: Some(convert::batch(batch, self.now().await?)),
                 })
@@ -198,10 +195,7 @@ impl BatchService {
             .tune_batch(&request.id, &convert::limits(&request))
             .await
             .map_err(|error| status::of_error(&error))?;
-        if !tuned {
-            return Err(status::batch_ended(&request.id));
-        }
-        let batch = self.find(&request.id).await?;
+        let batch = tuned.ok_or_else(|| status::batch_ended(&request.id))?;
         Ok(pb::TuneBatchResponse {
             batch: Some(convert::batch(batch, self.now().await?)),
         })
@@ -244,31 +238,49 @@ impl BatchService {
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();
-        let mut batches = self
+        let found = self
             .store
             .batches(&states, below.flatten().as_deref(), limit + 1)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let mut more = batches.len() > limit;
-        batches.truncate(limit);
+        let Some(mut found) = found else {
+            let mut violations = Violations::default();
+            let gone = "leads to a batch that is gone; begin without it";
+            violations.check_for(pb::ErrorReason::InvalidPageToken, false, "page_token", gone);
+            return Err(violations
+                .into_result()
+                .err()
+                .unwrap_or_else(status::internal));
+        };
+        let mut more = found.len() > limit;
+        found.truncate(limit);
         let now = self.now().await?;
-        let mut batches: Vec<pb::Batch> = batches
-            .into_iter()
-            .map(|batch| convert::batch(batch, now))
-            .collect();
-        let sizes: Vec<usize> = batches.iter().map(Message::encoded_len).collect();
-        let (fitting, _) = page::fitting(&sizes, MOST_JSON);
-        more |= fitting < batches.len();
-        batches.truncate(fitting);
-        let next_page_token = batches
-            .last()
+        let mut page = pb::ListBatchesResponse::default();
+        let (mut last, mut size) = (None, 0);
+        for found in found {
+            let id = match &found {
+                Ok(batch) => Some(batch.id.clone()),
+                Err(fault) => fault.id.as_ref().as_str().map(str::to_owned),
+            };
+            match found {
+                Ok(batch) => {
+                    let batch = convert::batch(batch, now);
+                    size += batch.encoded_len();
+                    if size > MOST_JSON && !page.batches.is_empty() {
+                        more = true;
+                        break;
+                    }
+                    page.batches.push(batch);
+                }
+                Err(fault) => page.unreadable.push(convert::unreadable(&fault)),
+            }
+            last = id.or(last);
+        }
+        page.next_page_token = last
             .filter(|_| more)
-            .map(|last| page::token(&request, &last.id))
+            .map(|last| page::token(&request, &last))
             .unwrap_or_default();
-        Ok(pb::ListBatchesResponse {
-            batches,
-            next_page_token,
-        })
+        Ok(page)
     }
 
     async fn find(&self, id: &str) -> Result<Batch, Status> {

@@ -23,6 +23,7 @@ use crate::{
     store::{
         archive::missing_fields,
         batches::{Batch, State, StopReason},
+        format::Fault,
         json,
         options::{Limits, Options},
         quarantine::Entry,
@@ -71,6 +72,15 @@ pub(crate) fn length(duration: &prost_types::Duration) -> Option<Duration> {
         u32::try_from(duration.nanos).ok()?,
     );
     valid.then_some(length)
+}
+
+/// A document of the server's own that can't be worked with.
+pub(crate) fn unreadable(fault: &Fault) -> pb::UnreadableDocument {
+    pb::UnreadableDocument {
+        name: fault.name(),
+        problem: fault.to_string(),
+        newer: fault.is_newer(),
+    }
 }
 
 /// A length of time in protobuf's form.

@@ -42,9 +42,11 @@ use self::{
 };
 use crate::{
     config::{Config, Profile},
+    documents::Documents,
     events::Live,
     monitor::Monitor,
     parts::Parts,
+    store::format::Fault,
 };
 
 /// Serves callers until `stop` is cancelled, then until the last of them has left.
@@ -64,10 +66,18 @@ pub(crate) async fn serve(
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     // By itself the health service would say SERVING until it is told otherwise.
-    report(&reporter, false).await;
-    parts
-        .tasks
-        .spawn(report_health(reporter, parts.monitor.clone(), stop.clone()));
+    report(&reporter, false, &[]).await;
+    let own = Own {
+        batches: parts.store.names().batches.clone(),
+        state: parts.store.names().state.clone(),
+        documents: parts.documents.clone(),
+    };
+    parts.tasks.spawn(report_health(
+        reporter,
+        parts.monitor.clone(),
+        own,
+        stop.clone(),
+    ));
     let mut routes = Routes::builder();
     routes.add_service(health.max_decoding_message_size(limits::REQUEST));
     if config.reflection {
@@ -164,12 +174,42 @@ fn add_services(
         .add_service(QuarantineServiceServer::new(quarantine).max_decoding_message_size(long));
 }
 
-/// Keeps the health service true to the database's state: every service needs it.
-async fn report_health(reporter: HealthReporter, mut monitor: Monitor, stop: CancellationToken) {
+/// The server's own documents, as far as a service stands still without them.
+struct Own {
+    batches: String,
+    state: String,
+    documents: Documents,
+}
+
+impl Own {
+    /// The services that can't do their work now, while all others can.
+    fn stopped(&self) -> Vec<&'static str> {
+        let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
+            _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),
+            Some("watcher") if fault.collection == self.state => {
+                Some(pb::watcher_service_server::SERVICE_NAME)
+            }
+            Some("identity") if fault.collection == self.state => {
+                Some(pb::event_service_server::SERVICE_NAME)
+            }
+            _ => None,
+        };
+        self.documents.faults().iter().filter_map(stopped).collect()
+    }
+}
+
+/// Keeps the health service true to the database's state: every service needs it, and some a document in it.
+async fn report_health(
+    reporter: HealthReporter,
+    mut monitor: Monitor,
+    mut own: Own,
+    stop: CancellationToken,
+) {
     let mut ready = monitor.check().is_ok();
     loop {
-        report(&reporter, ready).await;
+        report(&reporter, ready, &own.stopped()).await;
         ready = tokio::select! {
+            () = own.documents.changed() => ready,
             () = stop.cancelled(), if ready => false,
             change = monitor.changed() => match change {
                 Some(ready) => ready && !stop.is_cancelled(),
@@ -179,7 +219,7 @@ async fn report_health(reporter: HealthReporter, mut monitor: Monitor, stop: Can
     }
 }
 
-async fn report(reporter: &HealthReporter, ready: bool) {
+async fn report(reporter: &HealthReporter, ready: bool, stopped: &[&str]) {
     let services = [
         "",
         pb::archive_service_server::SERVICE_NAME,
@@ -190,12 +230,12 @@ async fn report(reporter: &HealthReporter, ready: bool) {
         pb::seed_service_server::SERVICE_NAME,
         pb::quarantine_service_server::SERVICE_NAME,
     ];
-    let status = if ready {
-        tonic_health::ServingStatus::Serving
-    } else {
-        tonic_health::ServingStatus::NotServing
-    };
     for service in services {
+        let status = if ready && !stopped.contains(&service) {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
         reporter.set_service_status(service, status).await;
     }
 }

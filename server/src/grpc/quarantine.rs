@@ -18,7 +18,7 @@ use crate::{
     corridor::{Corridor, Door, Outcome},
     domain::raw::Value,
     store::{
-        Store,
+        Error, Store,
         gather::Selection,
         quarantine::{Entry, Filter},
     },
@@ -141,7 +141,16 @@ impl QuarantineService {
         let mut more = cut || found.len() > limit;
         found.truncate(limit);
         let (mut entries, mut size, mut read) = (Vec::new(), 0, 0);
+        let (mut unreadable, mut last) = (Vec::new(), None);
         for entry in found {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    last = fault.id.as_ref().as_str().map(str::to_owned).or(last);
+                    unreadable.push(convert::unreadable(&fault));
+                    continue;
+                }
+            };
             let bytes = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
             let wanted = with_documents && bytes <= MOST_JSON;
             // Looked at before it is read: what would not fit the page is left to the next one.
@@ -170,17 +179,18 @@ impl QuarantineService {
                 more = true;
                 break;
             }
+            last = Some(entry.id.clone());
             entries.push(entry);
         }
         room.shrink(size);
-        let next_page_token = entries
-            .last()
+        let next_page_token = last
             .filter(|_| more)
-            .map(|last| page::token(&request, &last.id))
+            .map(|last| page::token(&request, &last))
             .unwrap_or_default();
         let page = pb::ListQuarantinedResponse {
             entries,
             next_page_token,
+            unreadable,
         };
         Ok((page, room))
     }
@@ -238,6 +248,11 @@ impl QuarantineService {
             .store
             .quarantined(&filter, ids.len())
             .await
+            .and_then(|found| {
+                let found = found.into_iter();
+                let entries: Result<Vec<Entry>, _> = found.collect();
+                entries.map_err(|fault| Error::State(Box::new(fault)))
+            })
             .map_err(|error| status::of_error(&error))?;
         let by_id: HashMap<&str, &Entry> = entries
             .iter()

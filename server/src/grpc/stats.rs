@@ -79,6 +79,7 @@ impl StatsService {
             more_near_misses,
             database: self.store.database_name().to_owned(),
             read_time: convert::timestamp(stats.read),
+            unreadable: stats.faults.iter().map(convert::unreadable).collect(),
             next_batch_time: next_batch.map(|time| Timestamp {
                 seconds: time.timestamp(),
                 nanos: 0,

@@ -38,15 +38,25 @@ pub(crate) fn of_error(error: &Error) -> Status {
         ),
         Error::HistoryLost => history_lost(None),
         Error::BadPlace { .. } => bad_cursor(),
+        Error::State(fault) => {
+            let reason = match fault.is_newer() {
+                true => ErrorReason::StateNewer,
+                false => ErrorReason::StateUnreadable,
+            };
+            let name = fault.name();
+            precondition(reason, &name, error.to_string(), [("document", &name)])
+        }
+        // Somebody has to mend this, so no program is to ask again by itself.
         Error::Unauthenticated
         | Error::Unusable(_)
         | Error::Refused { .. }
         | Error::IsView { .. } => {
             tracing::error!(%error, "a call failed");
-            retry(
-                Code::Unavailable,
-                ErrorReason::DatabaseUnavailable,
+            precondition(
+                ErrorReason::DatabaseUnusable,
+                "database",
                 error.to_string(),
+                [],
             )
         }
     }

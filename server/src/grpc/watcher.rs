@@ -84,7 +84,9 @@ impl WatcherService {
             .map_err(|error| status::of_error(&error))?;
         loop {
             let watcher = self.find().await?;
-            if heard(&watcher) || watcher.state_now() == State::Stopped {
+            // Somebody may have said the opposite since: there is nothing left to wait for.
+            let taken_back = watcher.paused != paused;
+            if taken_back || heard(&watcher) || watcher.state_now() == State::Stopped {
                 return self.message(watcher).await;
             }
             sleep(GLANCE).await;

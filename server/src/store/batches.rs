@@ -4,9 +4,10 @@ use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::{joined, write_concern},
-    counters::{from_document, to_document},
-    options::{Limits, Options},
+    command::{field, joined, write_concern},
+    counters::{COUNTS, from_document, to_document},
+    format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must, not_newer},
+    options::{LIMITS, Limits, OPTIONS, Options},
     setup::whole,
 };
 use crate::domain::{
@@ -17,6 +18,55 @@ use crate::domain::{
 
 /// How many near misses of each batch are in a list of batches.
 const NEAR_MISSES_IN_A_LIST: i32 = 10;
+
+/// The fields of a batch, all but its position, which is whatever an order's `_id` is.
+pub(super) const BATCH: &[Field] = &[
+    must("_id", Is::Text),
+    must(
+        "state",
+        Is::Word(|name| value_in(&State::NAMES, name).is_some()),
+    ),
+    must("created", Is::Date),
+    must("updated", Is::Date),
+    may("active", Is::Flag),
+    may("instance", Is::Text),
+    may("request_id", Is::Text),
+    may("options", Is::Fields(OPTIONS)),
+    may("limits", Is::Fields(LIMITS)),
+    may("counts", Is::Fields(COUNTS)),
+    may("estimated_total", Is::Whole),
+    may("started", Is::Date),
+    may("ended", Is::Date),
+    may("alive_until", Is::Date),
+    may("lease", Is::Millis),
+    may("taken_by", Is::Text),
+    may("asked_by", Is::Text),
+    may("epoch", Is::Whole),
+    may("begun", Is::Whole),
+    may("lives", Is::Whole),
+    may("barren_lives", Is::Whole),
+    may("exhausted", Is::Flag),
+    may("moments", Is::Dates),
+    may(
+        "stop_reason",
+        Is::Word(|name| value_in(&StopReason::NAMES, name).is_some()),
+    ),
+    may("message", Is::Text),
+    may("throttle", Is::Text),
+    may("warnings", Is::Texts),
+    may("near_misses", Is::ListOf(NEAR_MISS)),
+    may("near_misses_beyond_statuses", Is::Whole),
+    may("near_misses_beyond_orders", Is::Whole),
+];
+
+const NEAR_MISS: &[Field] = &[
+    must("status", Is::Text),
+    must("orders", Is::Whole),
+    may("examples", Is::Texts),
+];
+
+/// The name of the index on when batches were asked for.
+const BY_TIME: &str = "by_time";
 
 /// Where a batch is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +148,7 @@ fn value_in<T: Copy>(names: &[(T, &str)], wanted: &str) -> Option<T> {
 /// A batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Names it; sorts by time of creation.
+    /// Names it.
     pub id: String,
     /// Where it is in its life.
     pub state: State,
@@ -138,6 +188,15 @@ pub struct Batch {
     pub resumes: i32,
 }
 
+/// What keeps one batch active at a time and request ids unique, and what lists walk along.
+pub(super) fn indexes() -> Vec<Document> {
+    vec![
+        doc! { "key": { "active": 1 }, "name": "one_active", "unique": true, "partialFilterExpression": { "active": true } },
+        doc! { "key": { "request_id": 1 }, "name": "request_id", "unique": true, "partialFilterExpression": { "request_id": { "$type": "string" } } },
+        doc! { "key": { "created": 1, "_id": 1 }, "name": BY_TIME },
+    ]
+}
+
 impl Store {
     /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is known. The flag says whether
     /// the batch was there before.
@@ -150,7 +209,7 @@ impl Store {
         const TRIES: usize = 10;
         for _ in 0..TRIES {
             if let Some(request_id) = request_id
-                && let Some(batch) = self.find_batch(doc! { "request_id": request_id }).await?
+                && let Some(batch) = self.find_batch(by_request(request_id)).await?
             {
                 return Ok((batch, true));
             }
@@ -180,7 +239,7 @@ impl Store {
         instance: &str,
     ) -> Result<bool, Error> {
         let mut stage = doc! {
-            "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
+            FORMAT: CURRENT, "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
             "options": options.stage(), "counts": to_document(&Counts::default()),
             "created": "$$NOW", "updated": "$$NOW", "alive_until": "$$NOW",
         };
@@ -210,15 +269,17 @@ impl Store {
         self.find_batch(doc! { "_id": id }).await
     }
 
-    /// The latest batches: those before `below`, at most `limit`, in one of these states, or in
-    /// any. Of the near misses of each only the first few come along: a page of batches with all of
-    /// theirs would be too large for many clients.
+    /// The latest batches, by the database's clock: those asked for before the batch with the id `below`, at most `limit`, in one
+    /// of these states, or in any. None when there is no batch with that id. Of the near misses of each only the first few come
+    /// along: a page of batches with all of theirs would be too large for many clients.
+    ///
+    /// In the place of a batch that can't be read stands what is wrong with it.
     pub async fn batches(
         &self,
         states: &[State],
         below: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Batch>, Error> {
+    ) -> Result<Option<Vec<Result<Batch, Fault>>>, Error> {
         let mut query = doc! {};
         if !states.is_empty() {
             query.insert(
@@ -226,49 +287,77 @@ impl Store {
                 doc! { "$in": states.iter().map(|state| state.name()).collect::<Vec<_>>() },
             );
         }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let walk = doc! {
+            "find": &self.names.batches, "filter": query, "sort": { "created": -1, "_id": -1 }, "hint": BY_TIME, "limit": limit,
+            "projection": { "near_misses": { "$slice": NEAR_MISSES_IN_A_LIST } },
+        };
+        let mut command = joined(&[&plain(&walk), &self.read_options()]);
         if let Some(below) = below {
-            query.insert("_id", doc! { "$lt": below });
+            let of = doc! { "find": &self.names.batches, "filter": { "_id": below }, "projection": { "created": 1 } };
+            let of = joined(&[&plain(&of), &self.read_options()]);
+            let rows = self.rows(&of).await?;
+            let Some(row) = rows.first() else {
+                return Ok(None);
+            };
+            // A bound of the index, unlike a condition, has batches of other types on its other side too.
+            let created = raw::find(row, "created").unwrap_or(ValueRef::NULL);
+            let place = joined(&[&field("created", created), &rawdoc! { "_id": below }]);
+            let mut max = Writer::default();
+            max.document("max", &place);
+            command = joined(&[&command, &max.finish()]);
         }
-        let few = doc! { "near_misses": { "$slice": NEAR_MISSES_IN_A_LIST } };
-        self.find_batches(query, i64::try_from(limit).unwrap_or(i64::MAX), few)
-            .await
+        let rows = self.rows(&command).await?;
+        let read = |row: &RawDocumentBuf| match self.batch_of(row) {
+            Ok(batch) => Ok(Ok(batch)),
+            Err(Error::State(fault)) => Ok(Err(*fault)),
+            Err(error) => Err(error),
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The batch that is active, if one is.
+    pub(super) async fn active_batch(&self) -> Result<Option<Batch>, Error> {
+        self.find_batch(doc! { "active": true }).await
     }
 
     async fn find_batch(&self, query: Document) -> Result<Option<Batch>, Error> {
-        Ok(self.find_batches(query, 1, doc! {}).await?.pop())
+        let head = doc! { "find": &self.names.batches, "filter": query, "limit": 1 };
+        let rows = self
+            .rows(&joined(&[&plain(&head), &self.read_options()]))
+            .await?;
+        rows.first().map(|row| self.batch_of(row)).transpose()
     }
 
-    async fn find_batches(
-        &self,
-        query: Document,
-        limit: i64,
-        projection: Document,
-    ) -> Result<Vec<Batch>, Error> {
-        let head = doc! {
-            "find": &self.names.batches, "filter": query, "sort": { "_id": -1 }, "limit": limit, "projection": projection,
-        };
-        let head = RawDocumentBuf::try_from(&head).expect("a plain query");
-        self.rows(&joined(&[&head, &self.read_options()]))
-            .await?
-            .iter()
-            .map(|row| batch_of(row))
-            .collect()
+    /// Asks a batch to stop, and answers with it. None when it has ended.
+    pub async fn cancel_batch(&self, id: &str) -> Result<Option<Batch>, Error> {
+        // A batch that has ended keeps its state, whenever this arrives.
+        let state =
+            doc! { "$cond": [{ "$eq": ["$active", true] }, State::Cancelling.name(), "$state"] };
+        self.ask_of_batch(id, doc! { "state": state }).await
     }
 
-    /// Asks a batch to stop. False when it has ended.
-    pub async fn cancel_batch(&self, id: &str) -> Result<bool, Error> {
-        let set = doc! { "$set": { "state": State::Cancelling.name(), "updated": "$$NOW" } };
-        Ok(self.change_batch(&active(id), plain(&set)).await?.is_some())
-    }
-
-    /// Sets the limits that are given, and leaves the others as they are. False when the batch has ended.
-    pub async fn tune_batch(&self, id: &str, limits: &Limits) -> Result<bool, Error> {
-        let mut set = doc! { "updated": "$$NOW" };
+    /// Sets the limits that are given, and leaves the others as they are; answers with the batch. None when it has ended.
+    pub async fn tune_batch(&self, id: &str, limits: &Limits) -> Result<Option<Batch>, Error> {
+        let mut set = doc! {};
         for (name, limit) in limits.document() {
             set.insert(format!("limits.{name}"), limit);
         }
-        let set = doc! { "$set": set };
-        Ok(self.change_batch(&active(id), plain(&set)).await?.is_some())
+        self.ask_of_batch(id, set).await
+    }
+
+    /// Changes the active batch on behalf of a caller. When this is sent again because its answer was lost, the batch may have
+    /// ended since, and has been asked nevertheless.
+    async fn ask_of_batch(&self, id: &str, mut set: Document) -> Result<Option<Batch>, Error> {
+        let call = uuid::Uuid::new_v4().to_string();
+        set.extend(doc! { "asked_by": &call, "updated": "$$NOW" });
+        let query = doc! {
+            "_id": id, FORMAT: not_newer(), "$or": [{ "active": true }, { "asked_by": call }],
+        };
+        let document = self
+            .change_batch(&query, plain(&doc! { "$set": set }))
+            .await?;
+        self.batch_in(document.as_ref())
     }
 
     /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
@@ -305,75 +394,82 @@ impl Store {
     }
 }
 
-fn active(id: &str) -> Document {
-    doc! { "_id": id, "active": true }
+/// The type is said aloud: without it the index on request ids, which holds those of texts alone, is not used.
+fn by_request(request_id: &str) -> Document {
+    doc! { "request_id": { "$eq": request_id, "$type": "string" } }
 }
 
 pub(super) fn plain(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("our own documents hold plain values")
 }
 
-/// Reads a batch from its document.
-pub(super) fn batch_of(row: &RawDocument) -> Result<Batch, Error> {
-    // The position is an order's `_id`, which may be text that is not UTF-8; nothing here needs it decoded.
-    let mut known = Writer::default();
-    for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"position") {
-        known.value(element.key, element.value);
+impl Store {
+    /// Reads a batch from its document.
+    pub(super) fn batch_of(&self, row: &RawDocument) -> Result<Batch, Error> {
+        format::check(&self.names.batches, BATCH, row)?;
+        // The position is an order's `_id`, which may be text that is not UTF-8; nothing here needs it decoded.
+        let mut known = Writer::default();
+        for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"position") {
+            known.value(element.key, element.value);
+        }
+        let unusable = || Error::Unusable("a batch holds text that is not UTF-8".to_owned());
+        let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
+        let text = |field| row.get_str(field).unwrap_or_default().to_owned();
+        let date = |field| row.get_datetime(field).ok().copied();
+        let options = row
+            .get_document("options")
+            .map(Options::of)
+            .unwrap_or_default();
+        let tuned = Limits::of(row.get_document("limits").ok());
+        let miss = |document: &Document| NearMiss {
+            status: document.get_str("status").unwrap_or_default().to_owned(),
+            orders: whole(document.get("orders")),
+            examples: strings(document, "examples"),
+        };
+        Ok(Batch {
+            id: text("_id"),
+            state: value_in(&State::NAMES, &text("state")).ok_or_else(unusable)?,
+            stop_reason: value_in(&StopReason::NAMES, &text("stop_reason")),
+            message: text("message"),
+            limits: tuned.or(options.limits),
+            options,
+            counts: row
+                .get_document("counts")
+                .map(from_document)
+                .unwrap_or_default(),
+            estimated_total: whole(row.get("estimated_total")),
+            created: date("created").ok_or_else(unusable)?,
+            started: date("started"),
+            ended: date("ended"),
+            updated: date("updated").ok_or_else(unusable)?,
+            instance: text("instance"),
+            request_id: row.get_str("request_id").ok().map(str::to_owned),
+            warnings: strings(&row, "warnings"),
+            near_misses: row
+                .get_array("near_misses")
+                .map(|misses| {
+                    misses
+                        .iter()
+                        .filter_map(|member| member.as_document())
+                        .map(miss)
+                        .collect()
+                })
+                .unwrap_or_default(),
+            near_misses_beyond: Beyond {
+                statuses: whole(row.get("near_misses_beyond_statuses")),
+                orders: whole(row.get("near_misses_beyond_orders")),
+            },
+            throttle: text("throttle"),
+            resumes: i32::try_from((whole(row.get("lives")) - 1).max(0)).unwrap_or(i32::MAX),
+        })
     }
-    let unusable = || {
-        Error::Unusable(
-            "a batch can't be read; it was written by another version of the server".to_owned(),
-        )
-    };
-    let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
-    let text = |field| row.get_str(field).unwrap_or_default().to_owned();
-    let date = |field| row.get_datetime(field).ok().copied();
-    let options = row
-        .get_document("options")
-        .map(Options::of)
-        .unwrap_or_default();
-    let tuned = Limits::of(row.get_document("limits").ok());
-    let miss = |document: &Document| NearMiss {
-        status: document.get_str("status").unwrap_or_default().to_owned(),
-        orders: whole(document.get("orders")),
-        examples: strings(document, "examples"),
-    };
-    Ok(Batch {
-        id: text("_id"),
-        state: value_in(&State::NAMES, &text("state")).ok_or_else(unusable)?,
-        stop_reason: value_in(&StopReason::NAMES, &text("stop_reason")),
-        message: text("message"),
-        limits: tuned.or(options.limits),
-        options,
-        counts: row
-            .get_document("counts")
-            .map(from_document)
-            .unwrap_or_default(),
-        estimated_total: whole(row.get("estimated_total")),
-        created: date("created").ok_or_else(unusable)?,
-        started: date("started"),
-        ended: date("ended"),
-        updated: date("updated").ok_or_else(unusable)?,
-        instance: text("instance"),
-        request_id: row.get_str("request_id").ok().map(str::to_owned),
-        warnings: strings(&row, "warnings"),
-        near_misses: row
-            .get_array("near_misses")
-            .map(|misses| {
-                misses
-                    .iter()
-                    .filter_map(|member| member.as_document())
-                    .map(miss)
-                    .collect()
-            })
-            .unwrap_or_default(),
-        near_misses_beyond: Beyond {
-            statuses: whole(row.get("near_misses_beyond_statuses")),
-            orders: whole(row.get("near_misses_beyond_orders")),
-        },
-        throttle: text("throttle"),
-        resumes: i32::try_from((whole(row.get("lives")) - 1).max(0)).unwrap_or(i32::MAX),
-    })
+
+    /// Reads a batch from an answer to its change.
+    pub(super) fn batch_in(&self, document: Option<&Document>) -> Result<Option<Batch>, Error> {
+        document
+            .map(|document| self.batch_of(&plain(document)))
+            .transpose()
+    }
 }
 
 fn strings(document: &Document, field: &str) -> Vec<String> {

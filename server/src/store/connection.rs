@@ -29,6 +29,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error,
+    diagnosis::Diagnosis,
     permits::{FULL_POOL, LEAST_POOL, Members, POOL, Permits},
     refusal::{Refusal, access, refusal},
 };
@@ -71,6 +72,7 @@ struct Source {
 pub(super) struct Link {
     pub(super) client: Client,
     pub(super) permits: Permits,
+    diagnosis: Diagnosis,
     /// Whether the URI names a user.
     has_user: bool,
 }
@@ -109,6 +111,14 @@ impl Connection {
     pub(super) fn size(&self) -> u32 {
         let asked = || parsed(&self.0.source.uri).ok()?.max_pool_size;
         self.0.source.pool.or_else(asked).unwrap_or(POOL)
+    }
+
+    /// See [`Store::explain`](super::Store::explain).
+    pub(super) async fn explain(&self, error: Error) -> Error {
+        match self.current() {
+            Some(link) => link.diagnosis.explain(error).await,
+            None => error,
+        }
     }
 
     /// The client as it is now. Where it could not be built so far, that is tried again, and
@@ -307,7 +317,10 @@ impl Source {
             Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         let has_user = options.credential.is_some();
         let (tell, members) = watch::channel(Members::default());
+        let diagnosis = Diagnosis::new(&options);
+        let hearing = diagnosis.clone();
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            hearing.hear(&event);
             if let Some(members) = Members::of(&event) {
                 tell.send_replace(members);
             }
@@ -317,6 +330,7 @@ impl Source {
         Ok(Link {
             client,
             permits: Permits::new(size as usize, members),
+            diagnosis,
             has_user,
         })
     }

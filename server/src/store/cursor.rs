@@ -105,7 +105,7 @@ impl Store {
             let (cursor, first) = self
                 .spawn(limit, name, link.clone(), permit, opening)
                 .await?;
-            Ok((link, cursor, first))
+            Ok::<_, Error>((link, cursor, first))
         });
         let (link, cursor, first) = opened.await.map_err(|_| Error::Timeout(limit))??;
         Ok(Cursor {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use mongodb::error::{Error as DriverError, ErrorKind};
 
-use super::transient::{is_transient, is_transient_label};
+use super::{
+    format::Fault,
+    transient::{is_transient, is_transient_label},
+};
 
 /// The outcome of a call to the database that did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,6 +82,9 @@ pub enum Error {
         /// The database's name for the reason.
         name: String,
     },
+    /// A document of the server's own can't be worked with.
+    #[error(transparent)]
+    State(#[from] Box<Fault>),
     /// The database answered something that the protocol does not know, or its data can't be used as it is.
     #[error("{0}")]
     Unusable(String),
@@ -100,6 +106,14 @@ impl Error {
             self,
             Error::Unavailable(_) | Error::Timeout(_) | Error::Slow { .. } | Error::NotReady { .. }
         )
+    }
+
+    /// Nothing in place of a document of the server's own that can't be worked with: for whoever goes on without it.
+    pub fn passing_by<T>(outcome: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Err(Error::State(_)) => Ok(None),
+            outcome => outcome,
+        }
     }
 
     /// Whether what was asked may be too much for the time it was given.

@@ -8,7 +8,7 @@ use super::{
     Error, Store,
     command::joined,
     gather::{Gathered, Selection},
-    quarantine::{Filter, entry_id},
+    quarantine::{Filter, entry_id, id_of},
     setup::whole,
     watch::mine,
 };
@@ -58,7 +58,7 @@ impl Store {
         };
         if !missing.is_empty() {
             let entries = self.quarantined(&entries, missing.len()).await?;
-            let known: HashSet<String> = entries.into_iter().map(|entry| entry.id).collect();
+            let known: HashSet<String> = entries.iter().filter_map(id_of).collect();
             missing.retain(|id| !known.contains(&entry_id(id.as_ref())));
         }
         Ok(missing)

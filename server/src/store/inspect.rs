@@ -79,6 +79,11 @@ impl Inspector {
         self.store.names()
     }
 
+    /// See [`Store::explain`].
+    pub async fn explain(&self, error: Error) -> Error {
+        self.store.explain(error).await
+    }
+
     /// Asks whoever answers, the primary if there is one.
     pub async fn server(&self) -> Result<Server, Error> {
         let build = self.ask("admin", rawdoc! { "buildInfo": 1 }).await?;

@@ -18,15 +18,20 @@ mod calls;
 mod command;
 mod connection;
 mod cursor;
+mod diagnosis;
 mod error;
 mod permits;
 mod refusal;
+
+pub mod format;
 
 pub mod json;
 mod transient;
 
 mod archive_looks;
 mod long_call;
+
+pub mod set_aside;
 
 pub mod setup;
 
@@ -94,6 +99,9 @@ pub mod watch;
 
 pub mod seeds;
 
+#[cfg(test)]
+mod uri;
+
 pub use error::Error;
 pub use inspect::Inspector;
 
@@ -119,6 +127,8 @@ pub struct Names {
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
+    /// Documents of the collections above that could not be read, each with the reason.
+    pub set_aside: String,
 }
 
 impl Names {
@@ -140,6 +150,7 @@ impl Names {
             batches: own("batches"),
             counters: own("counters"),
             state: own("state"),
+            set_aside: own("set_aside"),
         }
     }
 
@@ -184,6 +195,8 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: collation::Known,
     looks: archive_looks::Looks,
+    /// When it was last told that orders can't be counted.
+    uncounted: counters::Seldom,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
 }
@@ -212,6 +225,7 @@ impl Store {
             refusals: refusals::Refusals::default(),
             collations: collation::Known::default(),
             looks: archive_looks::Looks::default(),
+            uncounted: counters::Seldom::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
@@ -279,6 +293,11 @@ impl Store {
     /// another both have a full pool, and each member of the set is watched over two more.
     pub fn most_connections(&self) -> usize {
         2 * (self.connection.size() + self.catching_up.size()) as usize + 16
+    }
+
+    /// A better account of why the database can't be worked with, where what its servers say of themselves makes for one.
+    pub async fn explain(&self, error: Error) -> Error {
+        self.connection.explain(error).await
     }
 
     /// Closes the connections, once nothing that was written is in doubt.

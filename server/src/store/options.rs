@@ -4,13 +4,33 @@ use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
 
-use super::setup::whole;
+use super::{
+    format::{Field, Is, may},
+    setup::whole,
+};
 use crate::config::Config;
 
 const MOST_RUNTIME: &str = "max_runtime";
 const MOST_ORDERS: &str = "max_orders_per_second";
 const MOST_LAG: &str = "max_replication_lag";
 const MOST_LATENCY: &str = "max_write_latency";
+
+/// The fields of options.
+pub(super) const OPTIONS: &[Field] = &[
+    may("limit", Is::Whole),
+    may("before", Is::Date),
+    may("create_indexes", Is::Flag),
+    may("validate_only", Is::Flag),
+    may(MOST_RUNTIME, Is::Whole),
+    may("limits", Is::Fields(LIMITS)),
+];
+
+/// The fields of limits.
+pub(super) const LIMITS: &[Field] = &[
+    may(MOST_ORDERS, Is::Whole),
+    may(MOST_LAG, Is::Whole),
+    may(MOST_LATENCY, Is::Whole),
+];
 
 /// What a batch is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

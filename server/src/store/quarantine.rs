@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use bson::{DateTime, Document, RawDocumentBuf, doc, rawdoc};
+use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use sha2::{Digest, Sha256};
 
 use super::{
     Error, Store,
-    command::{field, joined},
+    command::{document_value, field, joined},
+    format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, millis_or, must},
     gather::CHUNK_BYTES,
     setup::whole,
 };
@@ -20,6 +21,26 @@ use crate::domain::{
 
 /// An order's bytes are kept in parts, because an order can be as large as a document may be.
 const PART: usize = 8 * 1024 * 1024;
+
+/// The fields of an entry, all but the order's `_id`, which is whatever it is.
+pub(super) const ENTRY: &[Field] = &[
+    must("_id", Is::Text),
+    must("reason", Is::Text),
+    must("detail", Is::Text),
+    may(NUMERO, Is::Text),
+    must("attempts", Is::Whole),
+    must("bytes", Is::Whole),
+    must("first_seen", Is::Date),
+    must("last_seen", Is::Date),
+];
+
+/// The fields of a part of an order's bytes, all but the bytes themselves.
+pub(super) const PART_OF_BYTES: &[Field] = &[must("_id", Is::Text)];
+
+/// What lists by reason walk along.
+pub(super) fn indexes() -> Vec<Document> {
+    vec![doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" }]
+}
 
 /// An order in quarantine.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,8 +112,12 @@ impl Store {
         .await
     }
 
-    /// Entries by id, at most `limit`.
-    pub async fn quarantined(&self, filter: &Filter, limit: usize) -> Result<Vec<Entry>, Error> {
+    /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is wrong with it.
+    pub async fn quarantined(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Result<Entry, Fault>>, Error> {
         Ok(self.quarantined_up_to(filter, limit, usize::MAX).await?.0)
     }
 
@@ -103,7 +128,7 @@ impl Store {
         filter: &Filter,
         limit: usize,
         bytes: usize,
-    ) -> Result<(Vec<Entry>, bool), Error> {
+    ) -> Result<(Vec<Result<Entry, Fault>>, bool), Error> {
         let mut query = doc! {};
         if !filter.reasons.is_empty() {
             query.insert("reason", doc! { "$in": filter.reasons.iter().map(|reason| reason.name()).collect::<Vec<_>>() });
@@ -122,22 +147,21 @@ impl Store {
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
         let command = joined(&[&head, &self.read_options()]);
         let (rows, cut) = self.rows_up_to(&command, bytes).await?;
-        let entries: Result<_, Error> = rows.iter().map(entry).collect();
+        let entries: Result<_, Error> = rows.iter().map(|row| self.entry(row)).collect();
         Ok((entries?, cut))
     }
 
     /// One entry.
     pub async fn quarantine_entry(&self, id: &str) -> Result<Option<Entry>, Error> {
-        Ok(self
-            .quarantined(
-                &Filter {
-                    ids: vec![id.to_owned()],
-                    ..Filter::default()
-                },
-                1,
-            )
-            .await?
-            .pop())
+        let filter = Filter {
+            ids: vec![id.to_owned()],
+            ..Filter::default()
+        };
+        match self.quarantined(&filter, 1).await?.pop() {
+            None => Ok(None),
+            Some(Ok(entry)) => Ok(Some(entry)),
+            Some(Err(fault)) => Err(Error::State(Box::new(fault))),
+        }
     }
 
     /// The bytes of a quarantined order.
@@ -205,11 +229,13 @@ impl Store {
         let mut released = 0;
         let mut filter = Filter::default();
         loop {
-            let (entries, _) = self.quarantined_up_to(&filter, 500, CHUNK_BYTES).await?;
-            let Some(last) = entries.last() else {
+            let (found, _) = self.quarantined_up_to(&filter, 500, CHUNK_BYTES).await?;
+            let Some(last) = found.iter().rev().find_map(id_of) else {
                 return Ok(released);
             };
-            filter.after = Some(last.id.clone());
+            filter.after = Some(last);
+            // What can't be read is left for somebody to look at.
+            let entries: Vec<Entry> = found.into_iter().filter_map(Result::ok).collect();
             let ids: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
             let archived = self.numbers(&self.names.archive, &ids).await?;
             let live = self.numbers(&self.names.orders, &ids).await?;
@@ -250,6 +276,14 @@ impl Store {
     }
 }
 
+/// The id of an entry, also of one that can't be read otherwise.
+pub(super) fn id_of(found: &Result<Entry, Fault>) -> Option<String> {
+    match found {
+        Ok(entry) => Some(entry.id.clone()),
+        Err(fault) => fault.id.as_ref().as_str().map(str::to_owned),
+    }
+}
+
 /// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows `/`.
 fn parts_of(id: &str) -> RawDocumentBuf {
     rawdoc! { "_id": { "$gte": format!("{id}/"), "$lt": format!("{id}0") } }
@@ -276,12 +310,9 @@ fn bytes_statements(order: &Order) -> Vec<RawDocumentBuf> {
                     bytes: &binary,
                 },
             );
-            let mut statement = Writer::with_capacity(bytes.len() + 128);
-            statement
-                .document("q", &id)
-                .document("u", &joined(&[&id, &set]))
-                .bool("upsert", true);
-            statement.finish()
+            let part = joined(&[&id, &rawdoc! { "format": CURRENT }, &set]);
+            let part = field("$literal", document_value(&part));
+            replaced_unless_newer(&id, &part)
         })
         .collect()
 }
@@ -299,67 +330,86 @@ fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
     );
     set.document("reason", &text(refusal.reason.name()))
         .document("detail", &text(&refusal.detail));
-    set.int32("bytes", i32::try_from(order.size()).unwrap_or(i32::MAX));
-    // A pipeline, because only there the database's own clock can be written.
-    let times = rawdoc! {
-        "first_seen": { "$ifNull": ["$first_seen", "$$NOW"] }, "last_seen": "$$NOW",
-        "attempts": { "$add": [{ "$ifNull": ["$attempts", 0] }, 1] },
+    set.int32("bytes", i32::try_from(order.size()).unwrap_or(i32::MAX))
+        .int32(FORMAT, CURRENT);
+    // A pipeline, because only there the database's own clock can be written. What the entry held before may be anything.
+    let times = doc! {
+        "first_seen": date_or("first_seen", "$$NOW"), "last_seen": "$$NOW",
+        "attempts": { "$add": [millis_or("attempts", 0), 1] },
     };
-    let stage = field(
-        "$set",
-        ValueRef {
-            kind: kind::DOCUMENT,
-            bytes: joined(&[&set.finish(), &times]).as_bytes(),
-        },
+    let times = RawDocumentBuf::try_from(&times).expect("a plain expression");
+    let set = joined(&[&set.finish(), &times]);
+    let mut merged = Writer::default();
+    merged.array(
+        "$mergeObjects",
+        [Value::string("$$ROOT").as_ref(), document_value(&set)],
     );
-    let mut statement = Writer::default();
-    statement.document("q", &rawdoc! { "_id": entry_id(order.id()) });
+    replaced_unless_newer(&rawdoc! { "_id": entry_id(order.id()) }, &merged.finish())
+}
+
+/// A statement that puts what an expression yields in the place of a document, or makes it; but not where a newer version of the
+/// server wrote that document.
+fn replaced_unless_newer(query: &RawDocument, expression: &RawDocument) -> RawDocumentBuf {
+    let newer = rawdoc! { "$gt": [format!("${FORMAT}"), CURRENT] };
+    let mut choice = Writer::with_capacity(expression.as_bytes().len() + 128);
+    choice.array(
+        "$cond",
+        [
+            document_value(&newer),
+            Value::string("$$ROOT").as_ref(),
+            document_value(expression),
+        ],
+    );
+    let choice = choice.finish();
+    let stage = field("$replaceWith", document_value(&choice));
+    let mut statement = Writer::with_capacity(choice.as_bytes().len() + 128);
     statement
-        .array(
-            "u",
-            [ValueRef {
-                kind: kind::DOCUMENT,
-                bytes: stage.as_bytes(),
-            }],
-        )
+        .document("q", query)
+        .array("u", [document_value(&stage)])
         .bool("upsert", true);
     statement.finish()
 }
 
-/// Reads an entry from its document.
-pub(super) fn entry(row: &RawDocumentBuf) -> Result<Entry, Error> {
-    let order_id = raw::find(row, "order_id")
-        .unwrap_or(ValueRef::NULL)
-        .to_owned();
-    // The order's `_id` may be text that is not UTF-8; everything else here was written by us.
-    let rest = raw::elements(row.as_bytes()).filter(|element| element.key != b"order_id");
-    let mut plain = Writer::default();
-    rest.for_each(|element| {
-        plain.value(element.key, element.value);
-    });
-    let row = Document::try_from(plain.finish().as_ref())
-        .map_err(|_| Error::Unusable("a quarantine entry can't be read".to_owned()))?;
-    let text = |field| row.get_str(field).unwrap_or_default().to_owned();
-    let date = |field| {
-        row.get_datetime(field)
-            .copied()
-            .unwrap_or(DateTime::from_millis(0))
-    };
-    let reason = text("reason");
-    Ok(Entry {
-        id: text("_id"),
-        order_id,
-        numero: row.get_str(NUMERO).ok().map(str::to_owned),
-        refusal: Refusal {
-            reason: Reason::ALL
-                .into_iter()
-                .find(|known| known.name() == reason)
-                .unwrap_or(Reason::Refused),
-            detail: text("detail"),
-        },
-        attempts: whole(row.get("attempts")),
-        first_seen: date("first_seen"),
-        last_seen: date("last_seen"),
-        bytes: whole(row.get("bytes")),
-    })
+impl Store {
+    /// Reads an entry from its document.
+    fn entry(&self, row: &RawDocumentBuf) -> Result<Result<Entry, Fault>, Error> {
+        if let Err(fault) = format::check(&self.names.quarantine, ENTRY, row) {
+            return Ok(Err(*fault));
+        }
+        let order_id = raw::find(row, "order_id")
+            .unwrap_or(ValueRef::NULL)
+            .to_owned();
+        // The order's `_id` may be text that is not UTF-8; everything else here was written by us.
+        let rest = raw::elements(row.as_bytes()).filter(|element| element.key != b"order_id");
+        let mut plain = Writer::default();
+        rest.for_each(|element| {
+            plain.value(element.key, element.value);
+        });
+        let row = Document::try_from(plain.finish().as_ref()).map_err(|_| {
+            Error::Unusable("a quarantine entry holds text that is not UTF-8".to_owned())
+        })?;
+        let text = |field| row.get_str(field).unwrap_or_default().to_owned();
+        let date = |field| {
+            row.get_datetime(field)
+                .copied()
+                .unwrap_or(DateTime::from_millis(0))
+        };
+        let reason = text("reason");
+        Ok(Ok(Entry {
+            id: text("_id"),
+            order_id,
+            numero: row.get_str(NUMERO).ok().map(str::to_owned),
+            refusal: Refusal {
+                reason: Reason::ALL
+                    .into_iter()
+                    .find(|known| known.name() == reason)
+                    .unwrap_or(Reason::Refused),
+                detail: text("detail"),
+            },
+            attempts: whole(row.get("attempts")),
+            first_seen: date("first_seen"),
+            last_seen: date("last_seen"),
+            bytes: whole(row.get("bytes")),
+        }))
+    }
 }

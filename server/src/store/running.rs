@@ -8,9 +8,10 @@ use bson::{DateTime, Document, RawDocumentBuf, doc};
 
 use super::{
     Error, Store,
-    batches::{Batch, State, StopReason, batch_of, plain},
+    batches::{Batch, State, StopReason, plain},
     command::{OPERATION_TIME, field, joined},
     counters::to_document,
+    format::{FORMAT, millis_or, not_newer},
     setup::whole,
 };
 use crate::domain::{
@@ -83,11 +84,16 @@ impl Store {
         instance: &str,
         own: Option<&str>,
     ) -> Result<Option<TakenUp>, Error> {
+        // Looked at before it is touched: what can't be read is told by name.
+        if self.active_batch().await?.is_none() {
+            return Ok(None);
+        }
         // When this is sent again because its answer was lost, the batch may be taken up already, by this very call.
         let call = uuid::Uuid::new_v4().to_string();
         let by_this_call = doc! { "$eq": ["$taken_by", &call] };
-        let mut free =
-            doc! { "active": true, "$expr": { "$or": [self.silent_runner(), &by_this_call] } };
+        let mut free = doc! {
+            "active": true, FORMAT: not_newer(), "$expr": { "$or": [self.silent_runner(), &by_this_call] },
+        };
         if let Some(own) = own {
             free.insert("_id", doc! { "$ne": own });
         }
@@ -107,9 +113,13 @@ impl Store {
             id: document.get_str("_id").unwrap_or_default().to_owned(),
             epoch: whole(document.get("epoch")),
         };
+        // Whoever has taken it up since has got further with it.
+        let Some(progress) = self.progress_of(&lease).await? else {
+            return Ok(None);
+        };
         Ok(Some(TakenUp {
-            batch: batch_of(&plain(&document))?,
-            progress: self.progress_of(&lease.id).await?,
+            batch: self.batch_of(&plain(&document))?,
+            progress,
             lease,
             barren_lives: whole(document.get("barren_lives")),
         }))
@@ -139,7 +149,7 @@ impl Store {
         if let Ok(time) = reply.get_timestamp(OPERATION_TIME) {
             self.has_read_up_to(time);
         }
-        batch_in(reply.get_document("value").ok())
+        self.batch_in(reply.get_document("value").ok())
     }
 
     /// Notes about how many orders a batch will meet.
@@ -218,7 +228,7 @@ impl Store {
     /// differ. A sign of life from further ahead than a lease was given before the database's clock was set back, and would count
     /// for ever so long.
     fn silent_runner(&self) -> Document {
-        let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
+        let lease = millis_or("lease", self.lease_millis());
         let furthest = doc! { "$add": ["$$NOW", { "$multiply": [lease, 2] }] };
         doc! { "$or": [{ "$lte": ["$alive_until", "$$NOW"] }, { "$gt": ["$alive_until", furthest] }] }
     }
@@ -230,19 +240,19 @@ impl Store {
         stage: RawDocumentBuf,
     ) -> Result<Option<Batch>, Error> {
         let document = self.change_batch(&own(lease), stage).await?;
-        batch_in(document.as_ref())
+        self.batch_in(document.as_ref())
     }
 
-    async fn progress_of(&self, id: &str) -> Result<Progress, Error> {
-        let find =
-            plain(&doc! { "find": &self.names.batches, "filter": { "_id": id }, "limit": 1 });
+    /// How far a batch is; none once the lease is over.
+    async fn progress_of(&self, lease: &Lease) -> Result<Option<Progress>, Error> {
+        let find = plain(&doc! { "find": &self.names.batches, "filter": own(lease), "limit": 1 });
         let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
         let moments = raw::find(row, "moments").unwrap_or(ValueRef::NULL);
-        Ok(Progress {
-            counts: batch_of(row)?.counts,
+        Ok(Some(Progress {
+            counts: self.batch_of(row)?.counts,
             position: raw::find(row, "position").map(ValueRef::to_owned),
             exhausted: raw::find(row, "exhausted").and_then(ValueRef::as_bool) == Some(true),
             moments: moments
@@ -251,19 +261,13 @@ impl Store {
                 .collect(),
             throttle: String::new(),
             moved: false,
-        })
+        }))
     }
 }
 
 /// The batch that a lease is for, as long as it lasts.
 fn own(lease: &Lease) -> Document {
-    doc! { "_id": &lease.id, "active": true, "epoch": lease.epoch }
-}
-
-fn batch_in(document: Option<&Document>) -> Result<Option<Batch>, Error> {
-    document
-        .map(|document| batch_of(&plain(document)))
-        .transpose()
+    doc! { "_id": &lease.id, "active": true, "epoch": lease.epoch, FORMAT: not_newer() }
 }
 
 /// A number of the batch that is 0 where it is not there yet.

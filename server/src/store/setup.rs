@@ -51,11 +51,10 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.create_indexes(&self.names.batches, vec![
-            doc! { "key": { "active": 1 }, "name": "one_active", "unique": true, "partialFilterExpression": { "active": true } },
-            doc! { "key": { "request_id": 1 }, "name": "request_id", "unique": true, "partialFilterExpression": { "request_id": { "$type": "string" } } },
-        ])
-        .await?;
+        self.create_indexes(&self.names.batches, super::batches::indexes())
+            .await?;
+        self.create_indexes(&self.names.quarantine, super::quarantine::indexes())
+            .await?;
         let month = 32 * 24 * 60 * 60;
         self.create_indexes(
             &self.names.counters,

@@ -6,10 +6,53 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc, rawdoc};
 
-use super::{Error, Store, command::joined, setup::whole};
+use super::{
+    Error, Store,
+    command::{joined, write_concern},
+    format::{self, CURRENT, FORMAT, Field, Is, date_or, may, millis_or, must, not_newer},
+    setup::whole,
+};
 use crate::domain::raw::{self, Value, ValueRef, Writer};
 
-const ID: &str = "watcher";
+/// The `_id` of the watcher's document.
+pub(super) const ID: &str = "watcher";
+/// The `_id` of the document that names the database.
+pub(super) const IDENTITY_ID: &str = "identity";
+
+/// The fields of the watcher's document, all but the checkpoint, which is looked at before it is followed.
+pub(super) const WATCHER: &[Field] = &[
+    must("epoch", Is::Whole),
+    must("state", Is::Word(|name| State::named(name).is_some())),
+    must("paused", Is::Flag),
+    may("owner", Is::Text),
+    may("instance", Is::Text),
+    may("taken_by", Is::Text),
+    may("lease", Is::Millis),
+    may("alive_at", Is::Date),
+    may("saved_at", Is::Date),
+    may("last_event", Is::Date),
+    may("waiting_since", Is::Date),
+    may("last_error", Is::Text),
+    may("gap", Is::Fields(GAP)),
+    may("closed_gap", Is::Fields(GAP)),
+    may("gone", Is::Fields(GONE)),
+];
+
+const GAP: &[Field] = &[
+    may("from", Is::Timestamp),
+    must("to", Is::Timestamp),
+    must("batch_id", Is::Text),
+    must("cause", Is::Text),
+];
+
+const GONE: &[Field] = &[
+    must("orders", Is::Whole),
+    must("ids", Is::Texts),
+    must("note", Is::Text),
+];
+
+/// The fields of the document that names the database.
+pub(super) const IDENTITY: &[Field] = &[must("uuid", Is::Text)];
 
 /// What the watcher is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +84,13 @@ impl State {
             .iter()
             .find(|(state, _)| *state == self)
             .map_or("", |(_, name)| name)
+    }
+
+    fn named(name: &str) -> Option<State> {
+        let mut names = State::NAMES.iter();
+        names
+            .find(|(_, known)| *known == name)
+            .map(|(state, _)| *state)
     }
 }
 
@@ -128,40 +178,75 @@ pub struct Sign<'s> {
 impl Store {
     /// The watcher; none when nobody has ever watched.
     pub async fn watcher(&self) -> Result<Option<Watcher>, Error> {
+        self.watcher_with(doc! { "_id": ID }).await
+    }
+
+    async fn watcher_with(&self, query: Document) -> Result<Option<Watcher>, Error> {
         let pipeline = [
-            doc! { "$match": { "_id": ID } },
+            doc! { "$match": query },
             doc! { "$set": { "now": "$$NOW", "silent": self.silent() } },
         ];
         let head = doc! { "aggregate": &self.names.state, "pipeline": &pipeline[..], "cursor": {} };
         let rows = self
             .rows(&joined(&[&plain(&head), &self.read_options()]))
             .await?;
-        rows.first().map(|row| watcher_of(row)).transpose()
+        rows.first().map(|row| self.watcher_of(row)).transpose()
     }
 
     /// Takes the watch: if nobody has it, or whoever has it is silent. None when somebody else has it.
+    ///
+    /// What comes back is what this very call has made of it, however long this instance is frozen meanwhile: its epoch is never
+    /// that of a successor.
     pub async fn take_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
         // The expression below is not allowed in an upsert, so the document is made first.
-        let unborn = doc! { "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "", "state": State::Stopped.name() };
-        self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
-            .await?;
-        let free = doc! { "_id": ID, "$or": [{ "owner": owner }, { "owner": Bson::Null }, { "$expr": self.silent() }] };
-        let take = doc! {
-            "$set": { "owner": owner, "instance": instance, "state": State::Starting.name(), "lease": self.lease_millis() }, "$inc": { "epoch": 1_i64 },
-            "$currentDate": { "alive_at": true },
+        if self.watcher().await?.is_none() {
+            let unborn = doc! {
+                FORMAT: CURRENT, "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "",
+                "state": State::Stopped.name(),
+            };
+            self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
+                .await?;
+        }
+        // When this is sent again because its answer was lost, the watch may be taken already, by this very call.
+        let call = uuid::Uuid::new_v4().to_string();
+        let free = doc! {
+            "_id": ID, FORMAT: not_newer(), "taken_by": { "$ne": &call },
+            "$or": [{ "owner": owner }, { "owner": Bson::Null }, { "$expr": self.silent() }],
         };
-        if self.update_watcher(free, take, false).await? {
-            self.watcher().await
-        } else {
-            Ok(None)
+        let take = doc! {
+            "$set": {
+                FORMAT: CURRENT, "owner": owner, "instance": instance, "taken_by": &call,
+                "state": State::Starting.name(), "lease": self.lease_millis(),
+            },
+            "$inc": { "epoch": 1_i64 }, "$currentDate": { "alive_at": true },
+        };
+        let command = doc! {
+            "findAndModify": &self.names.state, "query": free, "update": take, "new": true,
+        };
+        let command = joined(&[
+            &plain(&command),
+            &rawdoc! { "writeConcern": write_concern() },
+        ]);
+        let reply = self.write_retried(&command).await?;
+        match reply.get_document("value") {
+            Ok(taken) => {
+                let now = taken.get_datetime("alive_at").ok().copied();
+                let mut watcher = self.watcher_of(&plain(taken))?;
+                watcher.now = now.unwrap_or(watcher.now);
+                Ok(Some(watcher))
+            }
+            Err(_) => {
+                self.watcher_with(doc! { "_id": ID, "taken_by": call })
+                    .await
+            }
         }
     }
 
     /// Whether the instance that watches has been silent for longer than its own lease: the settings of whoever looks may differ.
     /// A sign of life from further ahead was given before the database's clock was set back, and would count for ever so long.
     fn silent(&self) -> Document {
-        let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
-        let alive_at = doc! { "$ifNull": ["$alive_at", DateTime::MIN] };
+        let lease = millis_or("lease", self.lease_millis());
+        let alive_at = date_or("alive_at", DateTime::MIN);
         doc! { "$or": [
             { "$lt": [&alive_at, { "$subtract": ["$$NOW", &lease] }] },
             { "$gt": [&alive_at, { "$add": ["$$NOW", &lease] }] },
@@ -227,25 +312,27 @@ impl Store {
 
     /// Names this database, so that a cursor of another one can be told: a random text, made once.
     pub async fn identity(&self) -> Result<String, Error> {
-        let query = doc! { "_id": "identity" };
-        let born = doc! { "$setOnInsert": { "uuid": uuid::Uuid::new_v4().to_string() } };
-        let find = rawdoc! { "find": self.names.state.as_str(), "filter": { "_id": "identity" } };
-        let find = joined(&[&find, &self.read_options()]);
-        let read = async || {
-            Ok::<_, Error>(
-                self.rows(&find)
-                    .await?
-                    .first()
-                    .and_then(|row| raw::find(row, "uuid")?.as_str().map(str::to_owned)),
-            )
-        };
-        if let Some(uuid) = read().await? {
+        let query = doc! { "_id": IDENTITY_ID };
+        let born =
+            doc! { "$setOnInsert": { FORMAT: CURRENT, "uuid": uuid::Uuid::new_v4().to_string() } };
+        if let Some(uuid) = self.read_identity().await? {
             return Ok(uuid);
         }
         self.update_watcher(query, born, true).await?;
-        read()
+        self.read_identity()
             .await?
             .ok_or_else(|| Error::Unavailable("its identity is not there yet".to_owned()))
+    }
+
+    /// The name of this database, if it has one yet.
+    pub(super) async fn read_identity(&self) -> Result<Option<String>, Error> {
+        let find = rawdoc! { "find": self.names.state.as_str(), "filter": { "_id": IDENTITY_ID } };
+        let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        format::check(&self.names.state, IDENTITY, row)?;
+        Ok(raw::find(row, "uuid").and_then(|uuid| uuid.as_str().map(str::to_owned)))
     }
 
     /// Gives the watch back, so that another instance need not wait. The position is kept.
@@ -256,12 +343,9 @@ impl Store {
 
     /// Pauses the watcher, or lets it go on. False when nobody has ever watched.
     pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
-        self.update_watcher(
-            doc! { "_id": ID },
-            doc! { "$set": { "paused": paused, "last_error": why } },
-            false,
-        )
-        .await
+        let known = doc! { "_id": ID, FORMAT: not_newer() };
+        let pause = doc! { "$set": { "paused": paused, "last_error": why } };
+        self.update_watcher(known, pause, false).await
     }
 
     pub(super) async fn update_watcher(
@@ -296,9 +380,9 @@ impl Store {
     }
 }
 
-/// The watcher's document, as long as this epoch lasts.
+/// The watch under an epoch, as long as it lasts. A newer server that takes it over may not be known by its epoch.
 pub(super) fn mine(epoch: i64) -> Document {
-    doc! { "_id": ID, "epoch": epoch }
+    doc! { "_id": ID, "epoch": epoch, FORMAT: not_newer() }
 }
 
 /// This very gap: a late update must not touch one that was opened since.
@@ -320,48 +404,43 @@ fn gap_document(gap: &Gap) -> Document {
     document
 }
 
-/// Reads the watcher from its document.
-pub(super) fn watcher_of(row: &RawDocument) -> Result<Watcher, Error> {
-    let checkpoint = raw::find(row, "checkpoint");
-    let place = checkpoint
-        .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
-        .map(|element| element.value);
-    let mut known = Writer::default();
-    for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"checkpoint") {
-        known.value(element.key, element.value);
+impl Store {
+    /// Reads the watcher from its document.
+    pub(super) fn watcher_of(&self, row: &RawDocument) -> Result<Watcher, Error> {
+        format::check(&self.names.state, WATCHER, row)?;
+        let checkpoint = raw::find(row, "checkpoint");
+        let place = checkpoint
+            .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
+            .map(|element| element.value);
+        let mut known = Writer::default();
+        for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"checkpoint")
+        {
+            known.value(element.key, element.value);
+        }
+        if let Some(place) = place {
+            known.value("position", place);
+        }
+        let row = Document::try_from(known.finish().as_ref()).map_err(|_| {
+            Error::Unusable("the watcher's document holds text that is not UTF-8".to_owned())
+        })?;
+        let text = |field| row.get_str(field).unwrap_or_default().to_owned();
+        let date = |field| row.get_datetime(field).ok().copied();
+        Ok(Watcher {
+            epoch: whole(row.get("epoch")),
+            instance: text("instance"),
+            silent: row.get_bool("silent").unwrap_or_default(),
+            state: State::named(&text("state")).unwrap_or(State::Stopped),
+            paused: row.get_bool("paused").unwrap_or_default(),
+            checkpoint: checkpoint.map(ValueRef::to_owned),
+            position: row.get_timestamp("position").ok(),
+            saved: date("saved_at"),
+            last_error: text("last_error"),
+            last_event: date("last_event"),
+            waiting_since: date("waiting_since"),
+            gap: row.get_document("gap").ok().map(gap_of),
+            now: date("now").unwrap_or(DateTime::from_millis(0)),
+        })
     }
-    if let Some(place) = place {
-        known.value("position", place);
-    }
-    let unusable = || {
-        Error::Unusable(
-            "the watcher's document can't be read; it was written by another version of the server"
-                .to_owned(),
-        )
-    };
-    let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
-    let text = |field| row.get_str(field).unwrap_or_default().to_owned();
-    let date = |field| row.get_datetime(field).ok().copied();
-    let state = text("state");
-    Ok(Watcher {
-        epoch: whole(row.get("epoch")),
-        instance: text("instance"),
-        silent: row.get_bool("silent").unwrap_or_default(),
-        state: State::NAMES
-            .iter()
-            .find(|(_, name)| *name == state)
-            .map(|(state, _)| *state)
-            .ok_or_else(unusable)?,
-        paused: row.get_bool("paused").unwrap_or_default(),
-        checkpoint: checkpoint.map(ValueRef::to_owned),
-        position: row.get_timestamp("position").ok(),
-        saved: date("saved_at"),
-        last_error: text("last_error"),
-        last_event: date("last_event"),
-        waiting_since: date("waiting_since"),
-        gap: row.get_document("gap").ok().map(gap_of),
-        now: date("now").unwrap_or(DateTime::from_millis(0)),
-    })
 }
 
 /// Reads a gap from its document.

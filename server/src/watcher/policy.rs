@@ -25,6 +25,7 @@ pub(super) fn after(error: &Error) -> Next {
         | Error::Slow { .. }
         | Error::NotReady { .. }
         | Error::Denied { .. }
+        | Error::State(_)
         | Error::Unauthenticated => Next::Reopen,
         Error::BadPlace { .. } => Next::FromMoment,
         Error::HistoryLost | Error::Refused { .. } | Error::Unusable(_) => Next::StartOver,

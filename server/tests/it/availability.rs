@@ -13,7 +13,9 @@ use tonic_health::{
     pb::{HealthCheckRequest, health_client::HealthClient},
 };
 
-use crate::support::{TestServer, assert_unavailable, eventually, faults, order, orders, within};
+use crate::support::{
+    TestServer, assert_unavailable, assert_unusable, eventually, faults, order, orders, within,
+};
 
 /// How long the callers of these tests wait.
 const DEADLINE: Duration = Duration::from_secs(4);
@@ -244,7 +246,7 @@ async fn an_archive_that_cannot_be_kept_unique_is_explained_until_it_is_mended()
     archive.insert_many(twice).await.unwrap();
     let server = TestServer::on(&set.uri(), database.name()).await;
     let status = complaint(&server).await;
-    assert_unavailable(&status, "DATABASE_UNAVAILABLE");
+    assert_unusable(&status);
     for word in ["Historique", "CMD-2024-000001", "more than once"] {
         assert!(status.message().contains(word), "{status:?}");
     }

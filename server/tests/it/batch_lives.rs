@@ -102,7 +102,7 @@ async fn an_instance_that_is_slow_to_say_that_it_lives_does_not_take_up_its_own_
     let slow = doc! { "blockConnection": true, "blockTimeMS": 1_500 };
     points.fail(&["findAndModify"], "alwaysOn", slow).await;
     let options = pb::BatchOptions {
-        max_orders_per_second: Some(10),
+        max_orders_per_second: Some(40),
         ..Default::default()
     };
     let batch = server.run_batch_with(options).await;

@@ -164,6 +164,7 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
         ("collections", "Commande 3, Client 1"),
         ("collections", "Historique 3"),
         ("archived orders", "3 of a sample"),
+        ("state", "can be read"),
     ] {
         assert!(checked.found(name).contains(word), "{}", checked.text);
     }

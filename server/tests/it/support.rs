@@ -318,6 +318,13 @@ pub(crate) fn assert_unavailable(status: &Status, reason: &str) {
     assert!(retry.retry_delay.is_some(), "{status:?}");
 }
 
+/// That somebody has to mend something, and no program is to ask again before.
+pub(crate) fn assert_unusable(status: &Status) {
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+    assert_eq!(faults(status).0, "DATABASE_UNUSABLE", "{status:?}");
+    assert!(status.get_details_retry_info().is_none(), "{status:?}");
+}
+
 /// Delivered orders with the numbers CMD-2025-000001 and so on.
 pub(crate) fn orders(count: usize) -> impl Iterator<Item = Document> {
     (1..=count).map(|number| order(format!("CMD-2025-{number:06}")))

@@ -1,0 +1,166 @@
+//! Setting aside: finds the server's own documents that can't be worked with, and moves one out of the way when somebody asks.
+//!
+//! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever deleted for good.
+
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Error, Inspector, Store,
+    batches::BATCH,
+    command::{document_value, field, joined},
+    counters::COUNTER,
+    format::{self, CURRENT, FORMAT, Fault, Field},
+    quarantine::{ENTRY, PART_OF_BYTES},
+    setup::whole,
+    watch::{ID, IDENTITY, IDENTITY_ID, WATCHER},
+};
+use crate::domain::raw::{self, ValueRef, Writer};
+
+const DUPLICATE_KEY: i32 = 11000;
+
+/// What became of a document that was to be set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetAside {
+    /// It lies in the collection of what was set aside.
+    Moved,
+    /// It was changed or removed at the same moment, or can be read by now: it was left where it is.
+    Changed,
+}
+
+impl Inspector {
+    /// See [`Store::all_faults`].
+    pub async fn own_documents(&self) -> Result<Vec<Fault>, Error> {
+        self.store.all_faults().await
+    }
+}
+
+impl Store {
+    /// What is wrong with the documents that others depend on: the watcher, the database's identity, the active batch, and the
+    /// counters for all time.
+    pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
+        let (watcher, identity, batch) =
+            futures::join!(self.watcher(), self.read_identity(), self.active_batch());
+        let mut faults = self.lifetime_faults().await?;
+        for outcome in [watcher.map(drop), identity.map(drop), batch.map(drop)] {
+            match outcome {
+                Err(Error::State(fault)) => faults.push(*fault),
+                outcome => outcome?,
+            }
+        }
+        Ok(faults)
+    }
+
+    /// What is wrong with any of the server's own documents. Reads them all.
+    pub async fn all_faults(&self) -> Result<Vec<Fault>, Error> {
+        let names = &self.names;
+        let mut faults = Vec::new();
+        for collection in [
+            &names.batches,
+            &names.counters,
+            &names.state,
+            &names.quarantine,
+            &names.quarantine_bytes,
+        ] {
+            let mut find = Writer::default();
+            find.string("find", collection);
+            if *collection == names.quarantine_bytes {
+                find.document("projection", &rawdoc! { "format": 1 });
+            }
+            let rows = self
+                .rows(&joined(&[&find.finish(), &self.read_options()]))
+                .await?;
+            faults.extend(rows.iter().filter_map(|row| self.fault_of(collection, row)));
+        }
+        Ok(faults)
+    }
+
+    /// Moves a document that can't be read out of the way, if it is still there and can still not be read.
+    pub async fn set_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
+        let by_id = field("_id", document_value(&field("$eq", fault.id.as_ref())));
+        let mut find = Writer::default();
+        find.string("find", &fault.collection)
+            .document("filter", &by_id);
+        let find = joined(&[&find.finish(), &self.read_options()]);
+        let rows = self.rows(&find).await?;
+        let still = rows
+            .first()
+            .and_then(|row| Some((row, self.fault_of(&fault.collection, row)?)));
+        let Some((document, fault)) = still.filter(|(_, fault)| !fault.is_newer()) else {
+            return Ok(SetAside::Changed);
+        };
+        self.keep_aside(&fault, document).await?;
+        // Only as it was read: whoever has mended it in between keeps it.
+        let unchanged =
+            rawdoc! { "$expr": { "$eq": ["$$ROOT", { "$literal": document.clone() }] } };
+        let mut delete = Writer::default();
+        delete
+            .document("q", &joined(&[&by_id, &unchanged]))
+            .int32("limit", 1);
+        let command = self.write_command(
+            &rawdoc! { "delete": fault.collection.as_str() },
+            "deletes",
+            &[delete.finish()],
+        );
+        let reply = self.write_retried(&command).await?;
+        // Nothing is left to delete for a repeated call whose first answer was lost.
+        let gone = whole(reply.get("n")) > 0 || self.rows(&find).await?.is_empty();
+        Ok(match gone {
+            true => SetAside::Moved,
+            false => SetAside::Changed,
+        })
+    }
+
+    /// Keeps a copy of a document, once.
+    async fn keep_aside(&self, fault: &Fault, document: &RawDocument) -> Result<(), Error> {
+        let hash = Sha256::new()
+            .chain_update(&fault.collection)
+            .chain_update([0])
+            .chain_update(document.as_bytes())
+            .finalize();
+        let mut copy = Writer::with_capacity(document.as_bytes().len() + 512);
+        copy.string("_id", &hex::encode(&hash[..16]))
+            .int32(FORMAT, CURRENT)
+            .date("moved", self.deployment().await?.now)
+            .string("collection", &fault.collection)
+            .string("problem", &fault.to_string())
+            .document("document", document);
+        let command = self.write_command(
+            &rawdoc! { "insert": self.names.set_aside.as_str() },
+            "documents",
+            &[copy.finish()],
+        );
+        match self.write_retried(&command).await {
+            Err(Error::Refused {
+                code: DUPLICATE_KEY,
+                ..
+            }) => Ok(()),
+            outcome => outcome.map(|_: Document| ()),
+        }
+    }
+
+    fn fault_of(&self, collection: &str, row: &RawDocumentBuf) -> Option<Fault> {
+        let fields = self.fields_of(collection, row)?;
+        format::check(collection, fields, row)
+            .err()
+            .map(|fault| *fault)
+    }
+
+    /// The fields that a document of one of the server's own collections has; none of one that this version knows nothing about.
+    fn fields_of(&self, collection: &str, row: &RawDocument) -> Option<&'static [Field]> {
+        let names = &self.names;
+        let id = raw::find(row, "_id").and_then(ValueRef::as_str);
+        match collection {
+            _ if collection == names.batches => Some(BATCH),
+            _ if collection == names.counters => Some(COUNTER),
+            _ if collection == names.quarantine => Some(ENTRY),
+            _ if collection == names.quarantine_bytes => Some(PART_OF_BYTES),
+            _ if collection == names.state => match id {
+                Some(ID) => Some(WATCHER),
+                Some(IDENTITY_ID) => Some(IDENTITY),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
