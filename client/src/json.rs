@@ -130,7 +130,8 @@ mod tests {
                 "archive_size",
                 "quarantine_size",
                 "near_misses",
-                "database"
+                "database",
+                "unreadable"
             ]
         );
     }

@@ -255,8 +255,16 @@ const SITES: &[(&str, &[How])] = &[
         ],
     ),
     (
+        "collation.rs of_archive",
+        &[Never("archd has to be stopped while the archive is copied")],
+    ),
+    (
         "data.rs collections",
         &[Never("only the operator knows what a collection is called")],
+    ),
+    (
+        "data.rs state",
+        &[Never("a command of archd's own, which the tests of its documents run")],
     ),
     (
         "data.rs indexes",
