@@ -150,7 +150,6 @@ impl Corridor {
             let (gathered, ()) =
                 futures::try_join!(self.store.gather(selection), self.store.assure_archive())?;
             let gone = self.store.gone(selection, &gathered).await?;
-            tell_of_gone(&gone);
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: moment,
@@ -158,6 +157,7 @@ impl Corridor {
             };
             let prepared = prepare(bundles, self.store.delivered(), &stamp);
             let passed = self.write(prepared).await?;
+            tell_of_gone(&gone);
             let counts = Counts {
                 gone: gone.len() as i64,
                 ..sum(&passed)

@@ -186,12 +186,13 @@ impl Life {
         let mut fault = None;
         let ending = loop {
             tokio::select! {
-                page = done.next() => match page {
+                pages = done.next() => match pages {
                     None => break None,
-                    Some(Ok(page)) => self.account(page, progress),
-                    Some(Err(error)) => {
-                        fault = Some(error);
-                        break None;
+                    Some(pages) => {
+                        self.account_all(pages, progress, &mut fault);
+                        if fault.is_some() {
+                            break None;
+                        }
                     }
                 },
                 _ = tick.tick() => {}
@@ -215,13 +216,9 @@ impl Life {
         // What is under way is finished and counted, whatever ended the reading.
         drop(reader);
         let mut saved = true;
-        while let Some(page) = done.next().await {
+        while let Some(pages) = done.next().await {
             saved = false;
-            match (page, &fault) {
-                (Ok(page), None) => self.account(page, progress),
-                (Ok(page), Some(_)) => progress.counts += page.met.counts,
-                (Err(error), _) => fault = fault.or(Some(error)),
-            }
+            self.account_all(pages, progress, &mut fault);
         }
         match fault {
             Some(error) => Err(error),
@@ -233,8 +230,12 @@ impl Life {
         }
     }
 
-    /// Archives pages, several at once; they come out in their order.
-    fn archive(self: &Arc<Self>, pages: Pages) -> impl Stream<Item = Result<Done, Error>> + Unpin {
+    /// Archives pages, several at once; they come out in their order, together those that are done together: saving takes as long
+    /// for one of them as for all.
+    fn archive(
+        self: &Arc<Self>,
+        pages: Pages,
+    ) -> impl Stream<Item = Vec<Result<Done, Error>>> + Unpin {
         let archiving = |page: Result<(Page, bool), Error>| {
             let life = self.clone();
             let page = page.map(|(page, doubtful)| {
@@ -250,7 +251,7 @@ impl Life {
                 task.await.map_err(|_| Error::Unusable("a page could not be archived because of a fault of the server; please report it".to_owned()))?
             }
         };
-        Box::pin(pages.map(archiving).buffered(PAGES))
+        Box::pin(pages.map(archiving).buffered(PAGES).ready_chunks(PAGES))
     }
 
     async fn archive_page(&self, page: Page, entry: Entry) -> Result<Done, Error> {
@@ -289,6 +290,22 @@ impl Life {
             orders: page.orders.len(),
             next: page.next,
         })
+    }
+
+    /// Accounts for pages up to the first fault; behind it orders are counted, and nobody goes on from there.
+    fn account_all(
+        &self,
+        pages: Vec<Result<Done, Error>>,
+        progress: &mut Progress,
+        fault: &mut Option<Error>,
+    ) {
+        for page in pages {
+            match page {
+                Ok(page) if fault.is_none() => self.account(page, progress),
+                Ok(page) => progress.counts += page.met.counts,
+                Err(error) => *fault = fault.take().or(Some(error)),
+            }
+        }
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {

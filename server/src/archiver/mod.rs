@@ -32,10 +32,15 @@ mod rehearsal;
 /// How long a batch waits for a database that has gone away, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
+/// How often the log tells of a batch that still waits.
+const REMINDER: Duration = Duration::from_secs(30);
+
 /// Runs batches. Clones are the same archiver.
 #[derive(Clone, Debug)]
 pub struct Archiver {
     store: Store,
+    /// Where batches are asked for.
+    asking: Store,
     corridor: Corridor,
     chunk_size: usize,
     limits: Limits,
@@ -87,6 +92,7 @@ impl Archiver {
         stop: CancellationToken,
     ) -> Archiver {
         Archiver {
+            asking: store.clone(),
             store,
             corridor,
             chunk_size,
@@ -109,6 +115,14 @@ impl Archiver {
         }
     }
 
+    /// The same archiver for callers, of whom there may be any number.
+    pub fn for_callers(&self) -> Archiver {
+        Archiver {
+            asking: self.store.for_callers(),
+            ..self.clone()
+        }
+    }
+
     /// From now on takes up batches that nobody runs.
     pub fn care_for_orphans(&self) {
         self.tasks.spawn(self.clone().care());
@@ -121,8 +135,7 @@ impl Archiver {
         request_id: Option<String>,
     ) -> Result<Started, Error> {
         let (batch, already) = self
-            .store
-            .for_callers()
+            .asking
             .ask_for_batch(&options, request_id.as_deref(), &self.instance)
             .await?;
         if !batch.state.is_final() {
@@ -186,20 +199,29 @@ impl Archiver {
         mut work: impl FnMut() -> F,
     ) -> Result<T, Error> {
         let since = Instant::now();
+        let mut told: Option<Instant> = None;
         loop {
             match work().await {
                 Err(error)
-                    if error.is_transient()
+                    if may_pass(&error)
                         && since.elapsed() < PATIENCE
                         && !self.stop.is_cancelled() =>
                 {
-                    warn!(%error, "the database is away; trying again");
+                    if told.is_none_or(|told| told.elapsed() >= REMINDER) {
+                        told = Some(Instant::now());
+                        warn!(%error, "the batch waits for the database");
+                    }
                     sleep(Duration::from_secs(1)).await;
                 }
                 outcome => return outcome,
             }
         }
     }
+}
+
+/// Whether a batch waits for this to pass. Credentials too: they may be changed while it runs.
+fn may_pass(error: &Error) -> bool {
+    error.is_transient() || matches!(error, Error::Unauthenticated)
 }
 
 fn failed(reason: StopReason, message: String) -> End {

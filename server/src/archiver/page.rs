@@ -79,7 +79,6 @@ pub(super) async fn archive_page(
             }
         }
     }
-    *counts += archiver.corridor.pass_by(archived, Door::Batch).await?;
     for orders in new.chunks(archiver.chunk_size) {
         let mut next = Some(selection(page.view, orders, memory));
         while let Some(selection) = next {
@@ -95,6 +94,8 @@ pub(super) async fn archive_page(
             next = report.rest;
         }
     }
+    // Last, because a page that fails is tried again, and would tell of these orders each time.
+    met.counts += archiver.corridor.pass_by(archived, Door::Batch).await?;
     Ok(met)
 }
 

@@ -25,8 +25,8 @@ use crate::{
     store::{Error, Store, changes::Start},
 };
 
-/// Changes that are kept for a reader.
-const KEPT: usize = 1_024;
+/// Changes that are kept for a reader: several replies of the database, which come at once.
+const KEPT: usize = 8_192;
 /// The pause before a history that can't be read is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 

@@ -39,7 +39,7 @@ const LONGEST_TEXT: usize = 64 * 1024;
 /// The most of a number that a message carries, in bytes.
 const LONGEST_NUMERO: usize = 1024;
 /// The most that the near misses of a message may take, in bytes, and the same for a batch's warnings.
-const MOST_REMARKS: usize = 256 * 1024;
+const MOST_REMARKS: usize = 512 * 1024;
 
 /// A moment of BSON as one of protobuf; none beyond the years 1 to 9999, which a date of BSON can be and one of protobuf can't.
 pub(crate) fn timestamp(date: DateTime) -> Option<Timestamp> {
@@ -552,7 +552,7 @@ mod tests {
         let told_count = i64::try_from(told.len()).unwrap();
         assert_eq!(told_count + more.statuses, 10_003);
         assert_eq!(told_count + more.orders, 10_005);
-        assert!(told[0].status_json.starts_with("0 ") && (200..260).contains(&told.len()));
+        assert!(told[0].status_json.starts_with("0 ") && (400..520).contains(&told.len()));
         assert_eq!(near_misses(vec![miss(1)], Beyond::default()).1, None);
     }
 

@@ -140,7 +140,7 @@ fn add_services(
     let batch = batch::BatchService {
         followed: Followed::new(calls.clone(), store.clone()),
         calls: calls.clone(),
-        archiver,
+        archiver: archiver.for_callers(),
         store: store.clone(),
     };
     let watcher = watcher::WatcherService {

@@ -1,7 +1,7 @@
 //! The looks at the archive that the calls of an instance share, and what they say of the orders that were written between them.
 //!
-//! An insert is sent only after a look that found the archive as it must be, and that was answered at most [`FRESH`] before, or
-//! that began after the insert was ready. Between the two somebody can drop the index. So every number that is sent is kept
+//! An insert is sent only after a look that found the archive as it must be, and that began at most [`FRESH`] before, or after
+//! the insert was ready. Between the two somebody can drop the index. So every number that is sent is kept
 //! in mind until a look that began after the database's answer finds the unique index finished: the archive then holds no
 //! number twice. When a look finds it gone or unfinished, the numbers in mind are looked for in the archive, and those it
 //! holds twice are named.
@@ -24,7 +24,7 @@ use tracing::error;
 use super::{Error, Store, archive_look::Archive, repeated::Repeated};
 use crate::domain::raw::Value;
 
-/// How long ago a look may have been answered when an insert is sent.
+/// How long ago a look may have begun when an insert is sent.
 const FRESH: Duration = Duration::from_millis(100);
 /// From the beginning of one look to that of the next, while orders are archived: the other half is for the look itself.
 const PACE: Duration = Duration::from_millis(50);
@@ -54,15 +54,15 @@ struct Shared {
 /// What the latest look found.
 #[derive(Clone, Debug)]
 struct Look {
-    /// When it began and when it was answered; none before the first one.
-    time: Option<(Instant, Instant)>,
+    /// When it began; none before the first one.
+    began: Option<Instant>,
     outcome: Result<(), Error>,
 }
 
 impl Default for Look {
     fn default() -> Look {
         Look {
-            time: None,
+            began: None,
             outcome: Ok(()),
         }
     }
@@ -190,12 +190,11 @@ impl Looks {
         !mind.sent.is_empty() || mind.searches > 0
     }
 
-    /// Waits for the outcome of a look that begins after this is called.
-    async fn next(&self) {
-        let asked = Instant::now();
+    /// Waits for the outcome of a look that began no sooner than this.
+    async fn since(&self, asked: Instant) {
         let mut latest = self.0.latest.subscribe();
         let _ = latest
-            .wait_for(|look| look.time.is_some_and(|(began, _)| began >= asked))
+            .wait_for(|look| look.began.is_some_and(|began| began >= asked))
             .await;
     }
 
@@ -230,17 +229,16 @@ impl Store {
             .await
     }
 
-    async fn fresh_look(&self) -> Result<(), Error> {
+    /// The same, asked once.
+    pub(super) async fn fresh_look(&self) -> Result<(), Error> {
         let asked = Instant::now();
         let mut latest = self.looks.0.latest.subscribe();
         loop {
             self.keep_looking();
             {
                 let look = latest.borrow_and_update();
-                let is_fresh = |(began, answered): (Instant, Instant)| {
-                    began >= asked || answered.elapsed() < FRESH
-                };
-                if look.time.is_some_and(is_fresh) {
+                let is_fresh = |began: Instant| began >= asked || began.elapsed() < FRESH;
+                if look.began.is_some_and(is_fresh) {
                     return look.outcome.clone();
                 }
             }
@@ -301,9 +299,16 @@ impl Store {
             }
             Err(_) => {}
         }
-        self.looks.0.latest.send_replace(Look {
-            time: Some((began, Instant::now())),
-            outcome,
+        // A look that was overtaken by a later one says nothing new.
+        self.looks.0.latest.send_if_modified(|latest| {
+            let is_later = latest.began.is_none_or(|before| before <= began);
+            if is_later {
+                *latest = Look {
+                    began: Some(began),
+                    outcome,
+                };
+            }
+            is_later
         });
         archive
     }
@@ -352,8 +357,9 @@ impl Store {
     /// Waits until a look has followed the last insert, so that a process that ends leaves nothing in doubt.
     pub(super) async fn settle_archive(&self) {
         while self.looks.is_in_doubt() {
+            let asked = Instant::now();
             self.keep_looking();
-            self.looks.next().await;
+            self.looks.since(asked).await;
         }
     }
 }

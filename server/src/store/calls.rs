@@ -54,6 +54,22 @@ impl Store {
         .await
     }
 
+    /// Runs a command on the primary, and keeps something until the database has answered, whoever
+    /// waits for that.
+    pub(super) async fn run_keeping(
+        &self,
+        command: RawDocumentBuf,
+        kept: impl Send + 'static,
+    ) -> Result<Document, Error> {
+        let (name, database) = (name_of(&command), self.database_name().to_owned());
+        let call = async move |client: Client| {
+            let reply = client.database(&database).run_raw_command(command).await;
+            drop(kept);
+            reply
+        };
+        self.call(&name, &ReadPreference::Primary, call).await
+    }
+
     /// Makes a call to the driver. It goes on when its caller leaves or has waited long enough, and
     /// ends within twice the time.
     pub(super) async fn call<T, F>(
@@ -108,7 +124,7 @@ impl Store {
             outcome_of(&name, &connection, &link, outcome.ok())
         });
         task.await.unwrap_or_else(|_| {
-            Err(Error::Unusable(
+            Err(Error::Unavailable(
                 "a call to the database broke off".to_owned(),
             ))
         })

@@ -35,6 +35,8 @@ use super::{
 };
 use crate::config::{Config, MongodbUri};
 
+/// The longest that any call takes: the build of an index.
+const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause before building a client is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two looks whether new connections would be let in.
@@ -241,9 +243,11 @@ impl Connection {
         let Some(old) = self.put(Arc::new(fresh)) else {
             return;
         };
-        // By then every call that began with the old one has ended. A stream that is still read
-        // ends with an error, and is opened anew.
-        sleep(limit).await;
+        // What began with the old one goes on with it, for as long as any call may take.
+        let end = Instant::now() + LONGEST_CALL;
+        while Arc::strong_count(&old) > 1 && Instant::now() < end {
+            sleep(limit).await;
+        }
         old.close_at_once().await;
     }
 

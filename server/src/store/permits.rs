@@ -13,18 +13,18 @@ use mongodb::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections of a pool where the URI does not say how many.
-pub(super) const POOL: u32 = 64;
+pub(super) const POOL: u32 = 100;
 /// As many calls as the server may have under way at one time for what is few by itself: the
 /// watcher's stream and that of the news, a sign of life for the database, for a batch and for the
-/// watch, and five finds for each of four pages of a batch, a chunk of the watcher and one of the
-/// orders that callers archive. Callers who read come on top.
-pub(super) const FULL_POOL: u32 = 40;
+/// watch, a look at the archive, and five finds for each of four pages of a batch, of eight chunks
+/// of the watcher and of one of the orders that callers archive. Callers who read come on top.
+pub(super) const FULL_POOL: u32 = 75;
 /// With fewer connections the server would starve itself: the two streams hold one each, and the
 /// signs of life may not wait for them.
 pub(super) const LEAST_POOL: u32 = 4;
 /// One of so many connections is for callers, of whom there may be any number. The rest is left to
 /// what must not wait for them, and is listed at [`FULL_POOL`].
-const CALLERS_SHARE: usize = 2;
+const CALLERS_SHARE: usize = 4;
 
 /// On whose behalf a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn callers_get_half_of_the_permits_and_the_others_all_that_is_left() {
-        for (size, callers) in [(64, 32), (8, 4), (5, 2), (1, 1)] {
+    fn callers_get_a_quarter_of_the_permits_and_the_others_all_that_is_left() {
+        for (size, callers) in [(100, 25), (8, 2), (5, 1), (1, 1)] {
             let (_tell, members) = watch::channel(with_primary(1));
             let permits = Permits::new(size, members);
             let take = |behalf| permits.permit(&PRIMARY, behalf).now_or_never();

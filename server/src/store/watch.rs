@@ -298,7 +298,7 @@ impl Store {
             .await
     }
 
-    /// Notes which batch closes the gap.
+    /// Notes which batch closes the gap; an empty id says that none does.
     pub async fn name_gap_batch(&self, epoch: i64, gap: &Gap) -> Result<bool, Error> {
         let name = doc! { "$set": { "gap.batch_id": &gap.batch_id } };
         self.update_watcher(open(epoch, gap), name, false).await

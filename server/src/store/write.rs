@@ -145,7 +145,7 @@ impl Store {
                 "documents",
                 part,
             );
-            self.assure_archive().await?;
+            self.fresh_look().await?;
             let sent = Instant::now();
             let sending = self.looks.sending(
                 part.iter()
@@ -153,8 +153,7 @@ impl Store {
                     .map(ValueRef::to_owned)
                     .collect(),
             );
-            let reply = self.run(command).await;
-            drop(sending);
+            let reply = self.run_keeping(command, sending).await;
             self.latency.note(sent.elapsed());
             let reply = match reply {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.

@@ -138,6 +138,8 @@ impl Watcher {
             gap.batch_id
         );
         gap.batch_id.clear();
+        // The next life of the stream is not to take this batch for one that may still close the gap.
+        self.store.name_gap_batch(epoch, gap).await?;
         Ok(Some(why))
     }
 

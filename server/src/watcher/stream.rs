@@ -147,7 +147,7 @@ impl Watcher {
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
                     let (place, wall, report): (RawDocumentBuf, Option<DateTime>, Report) = archived?;
                     tell_moved_on(&report.passed);
-                    self.note_gone(epoch, &report.gone).await?;
+                    self.note_gone(epoch, &report.gone).await;
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
@@ -230,15 +230,18 @@ impl Watcher {
     }
 
     /// Tells everyone of orders that were gone before they were read.
-    async fn note_gone(&self, epoch: i64, gone: &[Value]) -> Result<(), Error> {
+    async fn note_gone(&self, epoch: i64, gone: &[Value]) {
         if gone.is_empty() {
-            return Ok(());
+            return;
         }
         let gone = Gone {
             orders: i64::try_from(gone.len()).unwrap_or(i64::MAX),
             ids: shown_ids(gone),
         };
-        self.store.note_gone(epoch, &gone).await.map(drop)
+        // Counted they are already, and the log has named them.
+        if let Err(error) = self.store.note_gone(epoch, &gone).await {
+            warn!(%error, "no event could be made of orders that were gone before they were read");
+        }
     }
 
     /// Notices when the collection's life ends; a renamed one is not followed blindly. An error when another collection is given
