@@ -91,6 +91,20 @@ def verdict(test, passed_alone, seed, reasons):
     return f"FLAKY {name}: it passes alone, and .ci/flaky does not name it", True
 
 
+def of_the_workspace(target):
+    """The same target as one of the workspace: a package by itself would be built anew, with other features.
+
+    >>> of_the_workspace("-p server --test it")
+    ['--workspace', '--test', 'it']
+    >>> of_the_workspace("--lib")
+    ['--workspace', '--lib']
+    """
+    words = target.split()
+    if words[:1] == ["-p"]:
+        words = words[2:]
+    return ["--workspace", *words]
+
+
 def run(command):
     """Runs a command, shows what it prints while it does, and returns its exit code and lines."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -113,7 +127,7 @@ def main():
             told.append(f"FAILED {target}: it broke down, see above")
             broken = True
         for test, seed in tests.items():
-            alone, _ = run(["cargo", "test", *target.split(), "--", "--exact", test])
+            alone, _ = run(["cargo", "test", *of_the_workspace(target), "--", "--exact", test])
             line, counts = verdict(test, alone == 0, seed, reasons)
             told.append(line)
             broken |= counts

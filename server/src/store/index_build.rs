@@ -70,7 +70,8 @@ impl Store {
                 let sentence = unique_index::hindered(name, &index);
                 Err(Error::Unusable(format!("{sentence}; mend: {mend}")))
             }
-            Guard::Building => Err(self.unfinished(being_built(name)).await?),
+            // Whatever made the last build fail, this one is under way.
+            Guard::Building => Err(self.not_ready(being_built(name)).await),
             Guard::Missing => self.build_index(&archive).await,
         }
     }
@@ -93,23 +94,27 @@ impl Store {
                     "the build of an index broke off".to_owned(),
                 ))
             }),
-            Err(_) => Err(self.unfinished(being_built(name)).await?),
+            Err(_) => Err(self.not_ready(being_built(name)).await),
         }
     }
 
     /// Why the archive has no finished index: a build that failed, or one that is under way.
     async fn unfinished(&self, reason: String) -> Result<Error, Error> {
-        if let Some(repeated) = self.failed_build().await? {
-            return Ok(Error::Unusable(self.told(&repeated)));
+        match self.failed_build().await? {
+            Some(repeated) => Ok(Error::Unusable(self.told(&repeated))),
+            None => Ok(self.not_ready(reason).await),
         }
-        Ok(Error::NotReady {
+    }
+
+    /// That the index is being built, and how far that is.
+    async fn not_ready(&self, reason: String) -> Error {
+        let progress = self.build_progress().await;
+        Error::NotReady {
             reason: self.with_doubles(reason),
-            progress: self
-                .build_progress()
-                .await
+            progress: progress
                 .map(|progress| format!(": {progress}"))
                 .unwrap_or_default(),
-        })
+        }
     }
 
     /// What people are told of an archive that holds numbers more than once.
