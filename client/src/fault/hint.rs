@@ -59,7 +59,7 @@ fn retry(details: &ErrorDetails) -> Option<String> {
 
 fn by_code(code: Code) -> Option<String> {
     let hint = match code {
-        Code::Unavailable | Code::ResourceExhausted => "try again in a moment",
+        Code::Unavailable => "try again in a moment",
         Code::Unimplemented => {
             "this archd does not have it; archctl and archd may be of different releases"
         }

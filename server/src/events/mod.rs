@@ -19,6 +19,7 @@ use crate::{
     },
     store::{
         Error, Names, Store,
+        archive::missing_in,
         batches::Batch,
         changes::{Changes, Scope, Start},
         gone::{Gone, gone_in},
@@ -259,17 +260,12 @@ fn archived(document: ValueRef<'_>) -> Event {
             .find(|element| element.key == name.as_bytes())
             .map(|element| element.value)
     };
-    let missing = field(MISSING_FIELDS).unwrap_or(ValueRef::NULL);
     Event::Archived {
         numero: field(NUMERO)
             .and_then(ValueRef::as_str)
             .unwrap_or_default()
             .to_owned(),
-        missing: missing
-            .elements()
-            .filter_map(|element| element.value.as_str())
-            .map(str::to_owned)
-            .collect(),
+        missing: missing_in(field(MISSING_FIELDS).unwrap_or(ValueRef::NULL)),
         date_archivage: field(DATE_ARCHIVAGE).and_then(ValueRef::as_date),
     }
 }

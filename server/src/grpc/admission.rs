@@ -2,19 +2,20 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use order_archiver_api::FILE_DESCRIPTOR_SET;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Layer, Service};
 
@@ -22,8 +23,11 @@ use super::{
     connection::{Connection, OpenCall, UnreadAnswer},
     limits::{self, Limits, Room},
     status,
+    stopping::UntilStop,
 };
 
+/// The package of the contract.
+const PACKAGE: &str = "orderarchiver.v1";
 /// How much of an answer is handed over at a time, in bytes: progress is seen from one part to the next.
 const PART: usize = 64 * 1024;
 
@@ -32,12 +36,14 @@ const PART: usize = 64 * 1024;
 pub(super) struct Admission {
     limits: Limits,
     kinds: Kinds,
+    stop: CancellationToken,
 }
 
 impl Admission {
-    pub(super) fn new(limits: Limits) -> Admission {
+    pub(super) fn new(limits: Limits, stop: CancellationToken) -> Admission {
         Admission {
             limits,
+            stop,
             kinds: Kinds::of_contract(),
         }
     }
@@ -53,7 +59,9 @@ impl Admission {
             Err(refusal) => return Err(refusal),
         };
         let (mut stream, mut stream_here) = (None, None);
-        if kind.streams_requests {
+        if kind.streams_requests && kind.is_foreign {
+            stream = Some(self.limits.reflection_stream()?);
+        } else if kind.streams_requests {
             stream = Some(self.limits.request_stream()?);
             stream_here = connection
                 .map(|connection| connection.request_stream())
@@ -68,11 +76,13 @@ impl Admission {
     }
 }
 
-/// Which side of a call is a stream.
+/// Which side of a call is a stream, and whose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Kind {
     streams_requests: bool,
     streams_answers: bool,
+    /// Whether it belongs to a service beside the contract's: health or reflection, which don't hear that the server stops.
+    is_foreign: bool,
 }
 
 /// The calls that are streams, by their paths.
@@ -99,6 +109,7 @@ impl Kinds {
                         let kind = Kind {
                             streams_requests: method.client_streaming(),
                             streams_answers: method.server_streaming(),
+                            is_foreign: file.package() != PACKAGE,
                         };
                         let path =
                             format!("/{}.{}/{}", file.package(), service.name(), method.name());
@@ -107,7 +118,7 @@ impl Kinds {
                 }
             }
         }
-        kinds.retain(|_, kind| *kind != Kind::default());
+        kinds.retain(|_, kind| kind.streams_requests || kind.streams_answers);
         Kinds(Arc::new(kinds))
     }
 
@@ -166,7 +177,10 @@ where
             held: Mutex::default(),
         });
         // What a stream of requests may hold has been set aside with its place.
-        let request = if kind.streams_requests {
+        let request = if kind.streams_requests && kind.is_foreign {
+            let stop = self.admission.stop.clone();
+            request.map(|body| Body::new(UntilStop::new(body, stop)))
+        } else if kind.streams_requests {
             request
         } else {
             let arriving = arriving.clone();
@@ -179,19 +193,37 @@ where
             })
         };
         let answering = self.inner.call(request);
+        let limits = self.admission.limits.clone();
+        let stop = (kind.streams_answers && kind.is_foreign)
+            .then(|| Box::pin(self.admission.stop.clone().cancelled_owned()));
         Box::pin(async move {
             let mut response = answering.await?;
             drop(arriving);
+            let mut room = response.extensions_mut().remove::<Room>();
+            // A message that is no stream's is there whole, and whoever takes none of it may keep it for long.
+            let mut first = None;
+            if room.is_none() && !kind.streams_answers && !response.body().is_end_stream() {
+                first = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
+                let message = first
+                    .as_ref()
+                    .and_then(|frame| frame.as_ref().ok()?.data_ref());
+                match limits.made_answer(message.map_or(0, Bytes::len)) {
+                    Ok(made) => room = made,
+                    Err(refusal) => return Ok(refusal.into_http()),
+                }
+            }
             let unread = call.connection.as_ref().filter(|_| !kind.streams_answers);
             let answer = Arc::new(Answer {
                 unread: unread.map(|connection| connection.unread(Instant::now())),
-                _room: response.extensions_mut().remove::<Room>(),
+                _room: room,
                 _call: call,
             });
             Ok(response.map(|inner| {
                 Body::new(AnswerBody {
                     inner,
+                    first,
                     rest: Bytes::new(),
+                    stop,
                     answer,
                 })
             }))
@@ -288,7 +320,11 @@ struct Answer {
 /// The body of an answer, handed over in parts. Each part knows when it has been sent, which may be long after.
 struct AnswerBody<B> {
     inner: B,
+    /// What has been taken from it already.
+    first: Option<Result<Frame<Bytes>, Status>>,
     rest: Bytes,
+    /// What ends a stream that would not end by itself.
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     answer: Arc<Answer>,
 }
 
@@ -305,7 +341,18 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         if this.rest.is_empty() {
-            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+            if let Some(stop) = &mut this.stop
+                && stop.as_mut().poll(cx).is_ready()
+            {
+                let mut trailers = HeaderMap::new();
+                let end = status::stopping().add_header(&mut trailers);
+                return Poll::Ready(Some(end.map(|()| Frame::trailers(trailers))));
+            }
+            let next = match this.first.take() {
+                Some(first) => Some(first),
+                None => ready!(Pin::new(&mut this.inner).poll_frame(cx)),
+            };
+            match next {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => this.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
@@ -321,7 +368,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
+        self.rest.is_empty() && self.first.is_none() && self.inner.is_end_stream()
     }
 }
 
@@ -371,6 +418,20 @@ mod tests {
     }
 
     #[test]
+    fn reflection_takes_no_place_of_the_streams_of_orders() {
+        let admission = Admission::new(Limits::new(), CancellationToken::new());
+        let request = |path: &str| Request::post(path).body(Body::empty()).unwrap();
+        let admitted = |path| -> Vec<_> {
+            std::iter::repeat_with(|| admission.admit(&request(path)))
+                .take_while(Result::is_ok)
+                .collect()
+        };
+        let reflection = admitted("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+        let orders = admitted("/orderarchiver.v1.ArchiveService/ArchiveOrders");
+        assert_eq!((reflection.len(), orders.len()), (64, 128));
+    }
+
+    #[test]
     fn streams_are_known_by_their_paths() {
         let kinds = Kinds::of_contract();
         let table = [
@@ -391,11 +452,9 @@ mod tests {
             ("/no.such.Service/Call", (false, false)),
         ];
         for (path, (streams_requests, streams_answers)) in table {
-            let kind = Kind {
-                streams_requests,
-                streams_answers,
-            };
-            assert_eq!(kinds.of(path), kind, "{path}");
+            let kind = kinds.of(path);
+            let streams = (kind.streams_requests, kind.streams_answers);
+            assert_eq!(streams, (streams_requests, streams_answers), "{path}");
         }
     }
 }

@@ -60,8 +60,9 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         request: Request<Streaming<pb::ArchiveOrdersRequest>>,
     ) -> Result<Response<Self::ArchiveOrdersStream>, Status> {
         self.calls.check()?;
-        let answers =
-            order_stream::answers(self.calls.clone(), self.desk.clone(), request.into_inner());
+        let connection = request.extensions().get().cloned();
+        let (calls, desk) = (self.calls.clone(), self.desk.clone());
+        let answers = order_stream::answers(calls, desk, request.into_inner(), connection);
         Ok(Response::new(Box::pin(answers)))
     }
 

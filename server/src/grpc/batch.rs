@@ -15,6 +15,7 @@ use super::{
     call::Calls,
     convert::{self, MOST_JSON},
     follow::{self, Followed},
+    limits::SLOWEST,
     page,
     status::{self, Violations},
 };
@@ -113,7 +114,7 @@ impl pb::batch_service_server::BatchService for BatchService {
         violations.into_result()?;
         let states = self.calls.within(limit, self.followed.states(&id)).await?;
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(follow::tell(states, sender));
+        tokio::spawn(follow::tell(states, sender, SLOWEST));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }

@@ -34,16 +34,19 @@ impl Calls {
             .map(Response::new)
     }
 
-    /// The same, for an answer that can be large: its room is kept until it has been sent.
-    pub(super) async fn answer_in_room<Q, A>(
+    /// The same, for an answer that can be large: its room is kept until it has been sent. One that was made without room is
+    /// given some as it leaves.
+    pub(super) async fn answer_in_room<Q, A, R: Into<Option<Room>>>(
         &self,
         request: Request<Q>,
-        work: impl AsyncFnOnce(Q) -> Result<(A, Room), Status>,
+        work: impl AsyncFnOnce(Q) -> Result<(A, R), Status>,
     ) -> Result<Response<A>, Status> {
         let limit = self.limit(request.metadata());
         let (answer, room) = self.within(limit, work(request.into_inner())).await?;
         let mut response = Response::new(answer);
-        response.extensions_mut().insert(room);
+        if let Some(room) = room.into() {
+            response.extensions_mut().insert(room);
+        }
         Ok(response)
     }
 

@@ -29,10 +29,25 @@ use super::{
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a connection must have been without a call before it makes way for another.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long one that has asked for nothing may take to leave a server that stops.
+const SHORT_FAREWELL: Duration = Duration::from_secs(1);
 /// How many calls every connection may have, however many there are in all.
 const FEW_CALLS: usize = 8;
 /// How many spans of time answers are told apart by.
 const SPANS: usize = 4;
+
+/// Why a connection has to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Another one needs its place.
+    MakesWay,
+    /// It made no request in time.
+    AskedNothing,
+    /// Its answers are not read.
+    Unread,
+    /// The server stops.
+    Stop,
+}
 
 /// What is known of an open connection.
 #[derive(Debug)]
@@ -41,6 +56,8 @@ pub(super) struct Connection {
     usage: Mutex<Usage>,
     leave: CancellationToken,
     request_streams: Arc<Semaphore>,
+    /// How long a call takes at most.
+    longest_call: Duration,
 }
 
 #[derive(Debug)]
@@ -49,12 +66,14 @@ struct Usage {
     idle_since: Option<Instant>,
     calls: usize,
     asked: bool,
+    /// Why it has to leave, if it has to.
+    leaves: Option<Reason>,
     /// Answers that wait to be read, by the span of time in which they last made progress, counted from the start.
     unread: [usize; SPANS],
 }
 
 impl Connection {
-    pub(super) fn new() -> Connection {
+    pub(super) fn new(longest_call: Duration) -> Connection {
         let opened = Instant::now();
         Connection {
             opened,
@@ -62,10 +81,12 @@ impl Connection {
                 idle_since: Some(opened),
                 calls: 0,
                 asked: false,
+                leaves: None,
                 unread: [0; SPANS],
             }),
             leave: CancellationToken::new(),
             request_streams: Arc::new(Semaphore::new(REQUEST_STREAMS_OF_A_CONNECTION)),
+            longest_call,
         }
     }
 
@@ -104,17 +125,36 @@ impl Connection {
         }
     }
 
-    /// How willingly it is parted with: those that have made no request go first, then those that have long had no call. None
-    /// for one that is in use, or leaves already.
-    pub(super) fn dispensable(&self, now: Instant) -> Option<(bool, Instant)> {
+    /// How willingly it is parted with: those that have made no request go first, then those that have long had no call, and
+    /// last those that have just come. None for one that is in use, or leaves already.
+    pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
         let (asked, idle_since) = self.update(|used| (used.asked, used.idle_since));
         let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
-        (!asked || now - idle_since >= IDLE).then_some((asked, idle_since))
+        let order = match (asked, now - idle_since >= IDLE) {
+            (false, true) => 0,
+            (true, true) => 1,
+            (false, false) => 2,
+            (true, false) => return None,
+        };
+        Some((order, idle_since))
     }
 
-    /// Tells the peer to leave.
-    pub(super) fn close(&self) {
+    /// Tells the peer to leave; the first reason counts.
+    pub(super) fn close(&self, reason: Reason) {
+        self.update(|used| used.leaves.get_or_insert(reason).to_owned());
         self.leave.cancel();
+    }
+
+    /// When a peer that was told to leave is left behind. A call may have begun before it heard of that, and is answered.
+    fn end(&self, told: Instant) -> Instant {
+        let (asked, calls, leaves) = self.update(|used| (used.asked, used.calls, used.leaves));
+        told + match leaves {
+            Some(Reason::MakesWay) if !asked => Duration::ZERO,
+            Some(Reason::Stop) if !asked => SHORT_FAREWELL,
+            Some(Reason::Unread) => FAREWELL,
+            _ if calls > 0 => FAREWELL.max(self.longest_call + Duration::from_secs(1)),
+            _ => FAREWELL,
+        }
     }
 
     /// Tells the peer to leave if one of its answers has lain unread for too long. To be asked once a span.
@@ -124,7 +164,7 @@ impl Connection {
         let unread = self.update(|used| stale.map(|span| used.unread[span]));
         if unread != [0, 0] && !self.leave.is_cancelled() {
             debug!("a connection is closed: its answers are not read");
-            self.close();
+            self.close(Reason::Unread);
         }
     }
 
@@ -206,7 +246,7 @@ pub(super) async fn serve<S, B>(
     let mut first_request = pin!(sleep(limits::FIRST_REQUEST));
     let mut waits_for_it = true;
     let mut leaving = false;
-    let mut end: Option<Instant> = None;
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             outcome = &mut served => {
@@ -218,20 +258,34 @@ pub(super) async fn serve<S, B>(
             () = stop.cancelled(), if !leaving => {
                 leaving = true;
                 served.as_mut().graceful_shutdown();
+                if !connection.asked() {
+                    connection.close(Reason::Stop);
+                }
             }
-            () = connection.leave.cancelled(), if end.is_none() => {
+            () = connection.leave.cancelled(), if told.is_none() => {
                 leaving = true;
-                end = Some(Instant::now() + FAREWELL);
+                told = Some(Instant::now());
                 served.as_mut().graceful_shutdown();
             }
             () = &mut first_request, if waits_for_it => {
                 waits_for_it = false;
                 if !connection.asked() {
-                    connection.close();
+                    connection.close(Reason::AskedNothing);
                 }
             }
-            () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
+            () = end(&connection, told) => return,
         }
+    }
+}
+
+/// Returns when the peer is left behind, if it was told to leave.
+async fn end(connection: &Connection, told: Option<Instant>) {
+    let Some(told) = told else {
+        return std::future::pending().await;
+    };
+    // Calls that begin meanwhile move the end.
+    while Instant::now() < connection.end(told) {
+        sleep_until(connection.end(told)).await;
     }
 }
 
@@ -257,14 +311,16 @@ mod tests {
 
     #[test]
     fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
-        let connection = || Arc::new(Connection::new());
+        let connection = || Arc::new(Connection::new(Duration::from_secs(30)));
         let (silent, idle, busy) = (connection(), connection(), connection());
         drop(idle.call());
         let call = busy.call();
         let now = Instant::now();
         assert!(silent.dispensable(now).is_some() && idle.dispensable(now).is_none());
+        let just_come = silent.dispensable(now);
         let later = now + IDLE;
         assert!(silent.dispensable(later) < idle.dispensable(later));
+        assert!(idle.dispensable(later) < just_come);
         assert_eq!(busy.dispensable(later), None);
         drop(call);
         let later = later + IDLE;
@@ -272,13 +328,37 @@ mod tests {
             idle.dispensable(later) < busy.dispensable(later),
             "the longest idle goes first"
         );
-        idle.close();
+        idle.close(Reason::MakesWay);
         assert_eq!(idle.dispensable(later), None);
     }
 
     #[test]
+    fn a_call_that_has_begun_is_answered_and_a_silent_peer_is_not_waited_for() {
+        let told = Instant::now();
+        let seconds = |reason, asks: bool, calls: bool| {
+            let connection = Arc::new(Connection::new(Duration::from_secs(30)));
+            let call = asks.then(|| connection.call()).filter(|_| calls);
+            connection.close(reason);
+            let end = connection.end(told) - told;
+            drop(call);
+            end.as_secs()
+        };
+        let table = [
+            (Reason::MakesWay, [0, 5, 31]),
+            (Reason::AskedNothing, [5, 5, 31]),
+            (Reason::Unread, [5, 5, 5]),
+            (Reason::Stop, [1, 5, 31]),
+        ];
+        for (reason, [silent, idle, busy]) in table {
+            assert_eq!(seconds(reason, false, false), silent, "{reason:?}");
+            assert_eq!(seconds(reason, true, false), idle, "{reason:?}");
+            assert_eq!(seconds(reason, true, true), busy, "{reason:?}");
+        }
+    }
+
+    #[test]
     fn a_connection_is_closed_for_an_answer_that_makes_no_progress() {
-        let connection = Arc::new(Connection::new());
+        let connection = Arc::new(Connection::new(Duration::from_secs(30)));
         let mut now = Instant::now();
         let answer = connection.unread(now);
         let mut is_closed_after_a_span = |makes_progress: bool| {

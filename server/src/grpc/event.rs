@@ -16,6 +16,7 @@ use tracing::debug;
 use super::{
     call::Calls,
     convert, cursor,
+    limits::SLOWEST,
     status::{self, Violations},
 };
 use crate::{
@@ -28,8 +29,6 @@ const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Messages that wait for a reader. A slow one holds up its own reading of the history and nothing else.
 const BACKLOG: usize = 64;
-/// How long a reader may leave its messages unread before it is sent away.
-const SLOWEST: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) struct EventService {

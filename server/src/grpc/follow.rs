@@ -9,7 +9,7 @@ use std::{
 use order_archiver_api::v1 as pb;
 use tokio::{
     sync::{mpsc, watch},
-    time::interval,
+    time::{interval, timeout},
 };
 use tonic::Status;
 
@@ -122,11 +122,16 @@ impl Followed {
     }
 }
 
-/// Tells a caller each state of a batch until the last one.
+/// Tells a caller each state of a batch until the last one, or until it leaves them unread for so long.
 pub(crate) async fn tell(
     mut states: watch::Receiver<State>,
     caller: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
+    patience: Duration,
 ) {
+    // A place for the reason of an early end: when it is needed there is no other.
+    let Ok(last_place) = caller.clone().reserve_owned().await else {
+        return;
+    };
     loop {
         let changed = tokio::select! {
             () = caller.closed() => return,
@@ -139,9 +144,39 @@ pub(crate) async fn tell(
         let state = states.borrow_and_update().clone();
         if let Some(state) = state {
             let is_last = state.is_err();
-            if caller.send(state).await.is_err() || is_last {
-                return;
+            match timeout(patience, caller.send(state)).await {
+                Ok(Ok(())) if !is_last => {}
+                Ok(_) => return,
+                Err(_) => {
+                    last_place.send(Err(status::not_read(patience)));
+                    return;
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_does_not_read_is_told_so_and_left() {
+        let state = || Some(Ok(pb::WatchBatchResponse::default()));
+        let (states, following) = watch::channel(state());
+        let (sender, mut read) = mpsc::channel(2);
+        let telling = tokio::spawn(tell(following, sender, Duration::from_millis(50)));
+        for _ in 0..100 {
+            states.send_replace(state());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(telling.is_finished());
+        assert!(read.recv().await.is_some_and(|state| state.is_ok()));
+        let end = read.recv().await.and_then(Result::err);
+        assert_eq!(
+            end.map(|end| end.code()),
+            Some(tonic::Code::ResourceExhausted)
+        );
+        assert!(read.recv().await.is_none());
     }
 }

@@ -7,13 +7,17 @@
 //! | a peer that answers no ping | [`PING_INTERVAL`] and [`PING_TIMEOUT`] | its connection is closed |
 //! | calls of one connection | [`CALLS_OF_A_CONNECTION`] | the client waits, as HTTP/2 has it |
 //! | calls in all | [`CALLS`], and a few of each connection in any case | RESOURCE_EXHAUSTED |
+//! | a stream of orders on which nothing is asked or under way | [`STREAM_IDLE`] | DEADLINE_EXCEEDED |
+//! | a stream of orders of which no answer is read | [`STREAM_UNREAD`] | its connection is closed |
+//! | streams of reflection in all | [`REFLECTION_STREAMS`] | RESOURCE_EXHAUSTED |
+//! | a stream of answers that is not read | [`SLOWEST`] | RESOURCE_EXHAUSTED |
 //! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
 //! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
 //! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
 //! | requests that have not been answered, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
 //! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
 //! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
-//! | answers with documents that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED after [`ROOM_PATIENCE`] |
+//! | answers over [`TINY_ANSWER`] that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED, for documents after [`ROOM_PATIENCE`] |
 //! | an answer of which nothing is read | [`READING`] | its connection is closed |
 //! | header fields of a request | [`HEADERS`] | HTTP status 431 |
 
@@ -43,17 +47,27 @@ const CALLS: usize = 16 * KIB;
 /// Streams of requests that one connection may have open at once.
 ///
 /// h2 cuts a connection on which small frames lie unread: each counts as the bytes by which it is smaller than 256, and half of
-/// [`CONNECTION_WINDOW`] is allowed in all. A stream that is not being read holds at most [`STREAM_WINDOW`], which is 512
-/// requests of 8 bytes, the smallest there are, or 127 KiB by that count. So these many can all lie unread.
+/// [`CONNECTION_WINDOW`] is allowed in all. A stream that is not being read holds at most [`STREAM_WINDOW`], which is 819
+/// requests of 5 bytes, the smallest there are, or 201 KiB by that count. So these many can all lie unread.
 pub(super) const REQUEST_STREAMS_OF_A_CONNECTION: usize = 32;
 /// Streams of requests that all connections may have open at once.
 const REQUEST_STREAMS: usize = 128;
+/// Streams of reflection that all connections may have open at once. They take nothing from [`REQUEST_STREAMS`].
+const REFLECTION_STREAMS: usize = 64;
+/// How long a stream of orders may be open without a request, and without one that waits for its answer.
+pub(super) const STREAM_IDLE: Duration = Duration::from_secs(60);
+/// How long answers of a stream of orders may lie unread while nothing else happens on it.
+pub(super) const STREAM_UNREAD: Duration = Duration::from_secs(10 * 60);
+/// How long a reader of any other stream may leave its messages unread.
+pub(super) const SLOWEST: Duration = Duration::from_secs(60);
 /// What a client may send on one stream before the server has read it, in bytes.
 pub(super) const STREAM_WINDOW: u32 = 4 * 1024;
-/// What a client may send on all streams of a connection before the server has read it, in bytes.
-pub(super) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// What a client may send on all streams of a connection before the server has read it, in bytes. More than all its streams
+/// together hold; so much because h2 measures small frames by it.
+pub(super) const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
 /// Requests of one stream that have been read and wait for their turn, in bytes with what each takes beside its text. Enough for
-/// all that a client may send before it has heard of [`STREAM_WINDOW`].
+/// usual requests that a client sends before it has heard of [`STREAM_WINDOW`], not for as many of the smallest; those lie in
+/// h2, whose count has room for them.
 pub(super) const STREAM_QUEUE: usize = 256 * KIB;
 /// The largest request, in bytes.
 pub(super) const REQUEST: usize = 64 * KIB;
@@ -73,6 +87,8 @@ pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 const LARGE_ANSWERS: usize = 128 * MIB;
 /// Answers up to [`SMALL_ANSWER`] that have not been sent, in all, in bytes. They never wait for large ones.
 const SMALL_ANSWERS: usize = 64 * MIB;
+/// What an answer needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.
+const TINY_ANSWER: usize = 4 * KIB;
 /// The largest small answer, in bytes.
 const SMALL_ANSWER: usize = 256 * KIB;
 /// How long a call waits until there is room for its answer.
@@ -85,6 +101,7 @@ pub(super) const READING: Duration = Duration::from_secs(30);
 pub(super) struct Limits {
     calls: Arc<Semaphore>,
     request_streams: Arc<Semaphore>,
+    reflection_streams: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     small_answers: Arc<Semaphore>,
     large_answers: Arc<Semaphore>,
@@ -96,6 +113,7 @@ impl Limits {
         Limits {
             calls: semaphore(CALLS),
             request_streams: semaphore(REQUEST_STREAMS),
+            reflection_streams: semaphore(REFLECTION_STREAMS),
             requests: semaphore(REQUESTS),
             small_answers: semaphore(SMALL_ANSWERS),
             large_answers: semaphore(LARGE_ANSWERS),
@@ -122,6 +140,16 @@ impl Limits {
         })
     }
 
+    /// A place for a stream of reflection.
+    pub(super) fn reflection_stream(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.reflection_streams.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{REFLECTION_STREAMS} streams of reflection are open already; try again in a moment"
+            ))
+        })
+    }
+
     /// Room for a part of a request.
     pub(super) fn request(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
         let room = self.requests.clone().try_acquire_many_owned(permits(bytes));
@@ -135,18 +163,32 @@ impl Limits {
 
     /// Room for making an answer, waited for but not for long.
     pub(super) async fn answer(&self, bytes: usize) -> Result<Room, Status> {
-        let (room, all) = if bytes <= SMALL_ANSWER {
-            (&self.small_answers, SMALL_ANSWERS)
-        } else {
-            (&self.large_answers, LARGE_ANSWERS)
-        };
-        let asked = room.clone().acquire_many_owned(permits(bytes.min(all / 4)));
+        let (room, all) = self.room_for(bytes);
+        let asked = room.acquire_many_owned(permits(bytes.min(all / 4)));
         match timeout(ROOM_PATIENCE, asked).await {
             Ok(Ok(room)) => Ok(Room(Arc::new(room))),
-            _ => Err(status::limit_reached(format!(
-                "answers of {} MiB have not been read yet; try again in a moment, or ask for fewer documents at once",
-                all / MIB
-            ))),
+            _ => Err(no_room(all)),
+        }
+    }
+
+    /// Room for an answer that has been made without; it can't be waited for, as the answer is there already. None for one that
+    /// needs none.
+    pub(super) fn made_answer(&self, bytes: usize) -> Result<Option<Room>, Status> {
+        if bytes <= TINY_ANSWER {
+            return Ok(None);
+        }
+        let (room, all) = self.room_for(bytes);
+        match room.try_acquire_many_owned(permits(bytes.min(all / 4))) {
+            Ok(room) => Ok(Some(Room(Arc::new(room)))),
+            Err(_) => Err(no_room(all)),
+        }
+    }
+
+    fn room_for(&self, bytes: usize) -> (Arc<Semaphore>, usize) {
+        if bytes <= SMALL_ANSWER {
+            (self.small_answers.clone(), SMALL_ANSWERS)
+        } else {
+            (self.large_answers.clone(), LARGE_ANSWERS)
         }
     }
 }
@@ -164,6 +206,13 @@ impl Room {
     }
 }
 
+fn no_room(all: usize) -> Status {
+    status::limit_reached(format!(
+        "answers of {} MiB are being made or read; try again in a moment, or ask for less at once",
+        all / MIB
+    ))
+}
+
 /// A permit for each byte; there is one at least.
 fn permits(bytes: usize) -> u32 {
     u32::try_from(bytes.max(1)).unwrap_or(u32::MAX)
@@ -175,11 +224,13 @@ mod tests {
 
     #[test]
     fn streams_that_are_not_read_never_use_up_what_h2_allows() {
-        // The smallest request: five bytes before each message, and a number of one byte with its tag and its length.
-        let (window, smallest) = (STREAM_WINDOW as usize, 5 + 3);
-        let counted = window / smallest * (256 - smallest);
+        // The smallest request: five bytes before a message that is empty.
+        let counted = |bytes: usize| bytes / 5 * (256 - 5);
+        let unread = counted(STREAM_WINDOW as usize) * REQUEST_STREAMS_OF_A_CONNECTION;
+        // Sent before a client has heard of any window: so much, on all streams together.
+        let at_first = counted(65_535);
         let allowed = CONNECTION_WINDOW as usize / 2;
-        assert!(counted * REQUEST_STREAMS_OF_A_CONNECTION <= allowed);
+        assert!(unread + at_first <= allowed);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use tower::Service;
 use tracing::warn;
 
 use super::{
-    connection::{self, Connection},
+    connection::{self, Connection, Reason},
     limits,
 };
 
@@ -42,6 +42,8 @@ const LOG_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Listener {
     socket: TcpListener,
     most: usize,
+    /// How long a call takes at most.
+    longest_call: Duration,
     places: Arc<Semaphore>,
     open: Mutex<Vec<Weak<Connection>>>,
     full: Trouble,
@@ -50,10 +52,11 @@ pub(super) struct Listener {
 
 impl Listener {
     /// One that holds at most so many connections at once.
-    pub(super) fn new(socket: TcpListener, most: usize) -> Listener {
+    pub(super) fn new(socket: TcpListener, most: usize, longest_call: Duration) -> Listener {
         Listener {
             socket,
             most,
+            longest_call,
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
             full: Trouble::default(),
@@ -78,7 +81,7 @@ impl Listener {
                 let stream = self.accept().await;
                 // Whoever has been accepted waits here for a place, and all others in the system's queue.
                 let place = self.place().await;
-                let connection = Arc::new(Connection::new());
+                let connection = Arc::new(Connection::new(self.longest_call));
                 self.note(&connection);
                 let serving = connection::serve(stream, connection, service.clone(), stop.clone());
                 tasks.spawn(async move {
@@ -149,7 +152,7 @@ impl Listener {
             .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
             .min_by_key(|(reason, _)| *reason);
         if let Some((_, connection)) = first {
-            connection.close();
+            connection.close(Reason::MakesWay);
         }
         first.is_some()
     }

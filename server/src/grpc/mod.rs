@@ -15,6 +15,7 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
+mod stopping;
 
 mod call;
 mod convert;
@@ -104,9 +105,11 @@ pub(crate) async fn serve(
     let service = ServiceBuilder::new()
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
-        .layer(Admission::new(limits))
+        .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most).serve(service, stop).await;
+    Listener::new(listener, most, config.request_timeout)
+        .serve(service, stop)
+        .await;
 }
 
 /// Adds the contract's services, each with the largest request that it takes.

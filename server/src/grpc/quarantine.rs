@@ -81,7 +81,7 @@ impl QuarantineService {
     async fn list(
         &self,
         mut request: pb::ListQuarantinedRequest,
-    ) -> Result<(pb::ListQuarantinedResponse, Room), Status> {
+    ) -> Result<(pb::ListQuarantinedResponse, Option<Room>), Status> {
         let token = take(&mut request.page_token);
         let (size_asked, with_documents) = (
             take(&mut request.page_size),
@@ -135,7 +135,11 @@ impl QuarantineService {
             after: after.flatten(),
         };
         let failed = |error| status::of_error(&error);
-        let mut room = self.calls.room(room_for(MOST_JSON)).await?;
+        let mut room = if with_documents {
+            Some(self.calls.room(room_for(MOST_JSON)).await?)
+        } else {
+            None
+        };
         let found = self.store.quarantined_up_to(&filter, limit + 1, MOST_JSON);
         let (mut found, cut) = found.await.map_err(failed)?;
         let mut more = cut || found.len() > limit;
@@ -182,7 +186,9 @@ impl QuarantineService {
             last = Some(entry.id.clone());
             entries.push(entry);
         }
-        room.shrink(size);
+        if let Some(room) = &mut room {
+            room.shrink(size);
+        }
         let next_page_token = last
             .filter(|_| more)
             .map(|last| page::token(&request, &last))

@@ -4,13 +4,14 @@ use std::{ops::RangeInclusive, pin::Pin, time::Duration};
 
 use futures::Stream;
 use order_archiver_api::v1 as pb;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
     call::Calls,
     convert,
+    limits::SLOWEST,
     status::{self, Violations},
 };
 use crate::{
@@ -100,28 +101,43 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
 }
 
 async fn sow(calls: Calls, store: Store, field: Field, answers: Answers) {
-    let (listener, mut progress) = mpsc::channel(16);
+    // A place for the reason of an early end: when it is needed there may be no other.
+    let Ok(last_place) = answers.clone().reserve_owned().await else {
+        return;
+    };
+    let (listener, progress) = mpsc::channel(16);
     let sowing = async {
         let outcome = sower::sow(&store, field, &listener).await;
         drop(listener);
         outcome
     };
-    let telling = async {
-        while let Some(progress) = progress.recv().await {
-            if answers.send(Ok(message(progress))).await.is_err() {
-                return;
-            }
-        }
-    };
+    let telling = tell(progress, &answers, SLOWEST);
     let end = tokio::select! {
-        (outcome, ()) = futures::future::join(sowing, telling) => outcome.err().and_then(|fault| status_of(&fault)),
+        (outcome, told) = futures::future::join(sowing, telling) => {
+            told.err().or_else(|| outcome.err().and_then(|fault| status_of(&fault)))
+        }
         () = answers.closed() => None,
         () = calls.stop.cancelled() => Some(status::stopping()),
     };
     if let Some(end) = end {
-        // A caller who has left needs no reason.
-        let _ = answers.send(Err(end)).await;
+        last_place.send(Err(end));
     }
+}
+
+/// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to the sowing, which ends it.
+async fn tell(
+    mut progress: mpsc::Receiver<Progress>,
+    answers: &Answers,
+    patience: Duration,
+) -> Result<(), Status> {
+    while let Some(progress) = progress.recv().await {
+        match timeout(patience, answers.send(Ok(message(progress)))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Ok(()),
+            Err(_) => return Err(status::not_read(patience)),
+        }
+    }
+    Ok(())
 }
 
 fn status_of(fault: &Fault) -> Option<Status> {
@@ -173,5 +189,21 @@ fn message(progress: Progress) -> pb::SeedDataResponse {
             total: 0,
             orders_by_status: count(by_status),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_does_not_read_ends_the_sowing() {
+        let (listener, progress) = mpsc::channel(4);
+        let (answers, _unread) = mpsc::channel(1);
+        let telling = tell(progress, &answers, Duration::from_millis(50));
+        let sowing = async { while listener.send(Progress::Live(Vec::new())).await.is_ok() {} };
+        let both = futures::future::join(sowing, telling);
+        let ((), told) = timeout(Duration::from_secs(5), both).await.unwrap();
+        assert_eq!(told.unwrap_err().code(), tonic::Code::ResourceExhausted);
     }
 }

@@ -92,9 +92,13 @@ pub(crate) fn internal() -> Status {
 /// What the transport says of its own accord, in the form that every error has here.
 pub(crate) fn of_transport(status: Status) -> Status {
     let reason = match status.code() {
-        // tonic says so of a message over its size limit.
+        // tonic says so of a message over its size limit, which is over it however often it is sent.
         Code::OutOfRange | Code::ResourceExhausted => {
-            return limit_reached(status.message().to_owned());
+            return Status::with_error_details(
+                Code::ResourceExhausted,
+                status.message(),
+                info(ErrorReason::LimitReached, []),
+            );
         }
         Code::Unimplemented => ErrorReason::NotYetAvailable,
         Code::Internal => ErrorReason::Internal,
@@ -110,6 +114,22 @@ pub(crate) fn request_too_slow(limit: Duration) -> Status {
         format!("the rest of the request did not arrive within {limit:?}; nothing was done"),
         info(ErrorReason::Deadline, []),
     )
+}
+
+/// Nothing happens on a stream of orders.
+pub(crate) fn stream_idle(limit: Duration) -> Status {
+    Status::with_error_details(
+        Code::DeadlineExceeded,
+        format!(
+            "nothing was asked for {limit:?}; each request has been answered, open another stream for more"
+        ),
+        info(ErrorReason::Deadline, []),
+    )
+}
+
+/// The messages of a stream are not read.
+pub(crate) fn not_read(patience: Duration) -> Status {
+    limit_reached(format!("nothing was read for {patience:?}; call again"))
 }
 
 /// Too many at once.

@@ -175,7 +175,11 @@ const MISSABLE: (usize, usize) = (64, 8);
 
 /// The fields that an archived order misses. Where somebody else wrote the order, the list may hold anything.
 pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
-    let list = raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL);
+    missing_in(raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL))
+}
+
+/// The same, from the list itself.
+pub fn missing_in(list: ValueRef<'_>) -> Vec<String> {
     list.elements()
         .filter_map(|element| element.value.as_str())
         .filter(|field| field.len() <= MISSABLE.0)

@@ -8,7 +8,10 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use crate::{process::archd, support::within};
+use crate::{
+    process::{archd, signal},
+    support::within,
+};
 
 /// A running `archd`.
 pub(crate) struct Server {
@@ -74,6 +77,12 @@ impl Server {
     pub(crate) async fn connect(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
         within(endpoint.connect()).await.unwrap()
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self) {
+        signal(&self.program, "TERM");
+        assert!(within(self.program.wait()).await.unwrap().success());
     }
 
     /// The processor time that it has used.

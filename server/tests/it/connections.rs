@@ -12,6 +12,8 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 use tonic::{Code, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::{child::Server, support::within};
 
@@ -101,18 +103,39 @@ async fn a_crowd_that_says_nothing_shuts_nobody_out() {
     let settings = settings
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    let mut server = Server::start(1024, &settings).await;
-    let crowd = async {
-        let mut streams = Vec::new();
-        for _ in 0..1_100 {
-            // The system may leave some of them waiting for the server to take them in.
-            let connecting = timeout(Duration::from_secs(1), TcpStream::connect(server.address));
-            streams.push(connecting.await);
-        }
-        streams
+    let server = Server::start(1024, &settings).await;
+    let mut crowd = tokio::task::JoinSet::new();
+    let address = server.address;
+    let mut come = |number: usize| {
+        crowd.spawn(async move {
+            let mut stream = TcpStream::connect(address).await;
+            if let Ok(stream) = &mut stream
+                && number.is_multiple_of(2)
+            {
+                let _ = stream.write_all(PREFACE).await;
+            }
+            std::future::pending::<()>().await;
+        });
     };
-    let crowd = crowd.await;
-    serves(&server, Duration::from_secs(5)).await;
+    (0..1_100).for_each(&mut come);
+    // They keep coming while callers connect, a hundred a second.
+    let calls = async {
+        for _ in 0..10 {
+            serves(&server, Duration::from_secs(2)).await;
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let coming = async {
+        let mut pause = interval(Duration::from_millis(10));
+        for number in 0.. {
+            pause.tick().await;
+            come(number);
+        }
+    };
+    tokio::select! {
+        () = calls => {}
+        () = coming => {}
+    }
 
     let before = server.cpu();
     sleep(Duration::from_secs(3)).await;
@@ -125,7 +148,6 @@ async fn a_crowd_that_says_nothing_shuts_nobody_out() {
     serves_again(&server).await;
     drop(crowd);
     serves(&server, Duration::from_secs(5)).await;
-    let _ = &mut server;
 }
 
 /// That the database is found again soon.
@@ -183,4 +205,35 @@ async fn a_client_that_waits_before_its_first_call_is_answered() {
         }
     });
     join_all(clients).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_nothing_or_only_listens_holds_up_no_stop() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let uri = set.uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database.name()),
+    ];
+    let mut server = Server::start(1024, &settings).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let mut greeting = TcpStream::connect(server.address).await.unwrap();
+    greeting.write_all(PREFACE).await.unwrap();
+    let health = HealthClient::new(server.connect().await)
+        .watch(HealthCheckRequest::default())
+        .await;
+    let mut health = health.unwrap().into_inner();
+    let reflection = ServerReflectionClient::new(server.connect().await)
+        .server_reflection_info(futures::stream::pending())
+        .await;
+    let mut reflection = reflection.unwrap().into_inner();
+    let start = Instant::now();
+    server.stop().await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let ended = within(async { while let Ok(Some(_)) = health.message().await {} });
+    ended.await;
+    assert!(reflection.message().await.is_err());
+    drop((silent, greeting));
 }

@@ -12,7 +12,10 @@ use futures::future::join_all;
 use http_body::Frame;
 use mongodb::Database;
 use order_archiver_api::v1 as pb;
-use pb::archive_service_client::ArchiveServiceClient;
+use pb::{
+    archive_service_client::ArchiveServiceClient,
+    quarantine_service_client::QuarantineServiceClient,
+};
 use prost::Message;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, body::Body, codegen::Bytes, transport::Channel};
@@ -227,6 +230,11 @@ async fn answers_that_nobody_reads_hold_little_and_not_for_long() {
     println!("{peak} MiB at most");
     assert!(peak < MOST, "{peak} MiB");
 
+    // What is small is told meanwhile.
+    let mut quarantine = QuarantineServiceClient::new(server.connect().await);
+    let listed = quarantine.list_quarantined(pb::ListQuarantinedRequest::default());
+    assert_eq!(within(listed).await.unwrap().into_inner().entries.len(), 1);
+
     // While none of them is read, somebody who reads gets the same large answer before long.
     let mut client =
         ArchiveServiceClient::new(server.connect().await).max_decoding_message_size(16 << 20);
@@ -294,4 +302,54 @@ async fn quarantine(server: &Server, database: &Database, text: String) {
     assert_eq!(batch.counts.unwrap().errors, 1);
     let kept = database.collection::<bson::Document>("archd_quarantine");
     assert_eq!(kept.count_documents(doc! {}).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_without_documents_that_nobody_reads_hold_little_too() {
+    let database = database().await;
+    let server = started(&database).await;
+    quarantine(&server, &database, String::new()).await;
+    list_much_of_batches(&database).await;
+    let mut channels = Vec::new();
+    for _ in 0..10 {
+        let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(65_535);
+        channels.push(endpoint.connect().await.unwrap());
+    }
+    let path = "/orderarchiver.v1.BatchService/ListBatches";
+    let mut unread = Vec::new();
+    for _ in 0..20 {
+        let calls = channels.iter().map(|channel| {
+            let body = Unfinished {
+                parts: 0,
+                head: Bytes::from_static(b"\0\0\0\0\0"),
+            };
+            call(channel, path, Body::new(Finished(Some(body))))
+        });
+        unread.extend(within(join_all(calls)).await);
+    }
+    let answers = unread.iter().flatten();
+    let statuses = answers.map(|answer| Status::from_header_map(answer.headers()));
+    let (refused, begun): (Vec<_>, Vec<_>) = statuses.partition(Option::is_some);
+    println!("{} of 200 answers were begun", begun.len());
+    assert!(!begun.is_empty());
+    for status in refused.into_iter().flatten() {
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+        assert_eq!(faults(&status).0, "LIMIT_REACHED");
+    }
+    serves(&server).await;
+    let peak = server.peak_memory();
+    println!("{peak} MiB at most");
+    assert!(peak < MOST, "{peak} MiB");
+}
+
+/// Has batches of which there is as much to say as an answer carries.
+async fn list_much_of_batches(database: &Database) {
+    let batches = database.collection::<bson::Document>("archd_batches");
+    let mut batch = batches.find_one(doc! {}).await.unwrap().unwrap();
+    batch.insert("warnings", vec!["x".repeat(1_000); 500]);
+    for number in 0..7 {
+        batch.insert("_id", format!("b-{number}"));
+        batches.insert_one(&batch).await.unwrap();
+    }
 }

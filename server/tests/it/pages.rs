@@ -282,10 +282,12 @@ async fn events_are_told_whatever_the_order_holds() {
         archived(&long, "nom_menu", "Menu"),
         archived("CMD-2", "date_archivage", DateTime::MAX),
         archived("CMD-3", "nom_client", text(5 << 20)),
+        archived("CMD-4", "missing_fields", vec![text(100_000); 50]),
+        archived("CMD-5", "missing_fields", vec!["nom_menu"; 100_000]),
     ];
     server.insert("Historique", orders).await;
     let mut told = Vec::new();
-    while told.len() < 3 {
+    while told.len() < 5 {
         let message = within(news.message()).await.unwrap().unwrap();
         assert!(message.encoded_len() < 64 * 1024);
         if let Some(Event::Order(order)) = message.event {
@@ -298,4 +300,6 @@ async fn events_are_told_whatever_the_order_holds() {
         ("CMD-2", &None)
     );
     assert_eq!(told[2].numero_commande, "CMD-3");
+    assert!(told[3].missing_fields.is_empty());
+    assert_eq!(told[4].missing_fields, ["nom_menu"; 8]);
 }

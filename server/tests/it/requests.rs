@@ -202,6 +202,8 @@ async fn a_message_over_its_limit_is_refused_and_the_next_one_served() {
     for status in [by_call, by_stream] {
         assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
         assert_eq!(faults(&status).0, "LIMIT_REACHED");
+        // It would be refused again.
+        assert!(status.get_details_retry_info().is_none());
     }
     server.run_batch().await;
 }
