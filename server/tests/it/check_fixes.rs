@@ -264,7 +264,9 @@ const SITES: &[(&str, &[How])] = &[
     ),
     (
         "data.rs state",
-        &[Never("a command of archd's own, which the tests of its documents run")],
+        &[Never(
+            "a command of archd's own, which the tests of its documents run",
+        )],
     ),
     (
         "data.rs indexes",
