@@ -9,6 +9,7 @@ use clap::{
     ValueEnum,
     builder::styling::{AnsiColor, Style},
 };
+use order_archiver_api::v1::UnreadableDocument;
 use prost::{Message, Name};
 use serde_json::Value;
 
@@ -109,6 +110,11 @@ impl Output {
 /// Says something beside the data. Nobody may be listening, and that is fine.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", text::tame(text));
+}
+
+/// Says what a list leaves out, and why.
+pub(crate) fn say_unreadable(document: &UnreadableDocument) {
+    say(&text::left_out(document));
 }
 
 /// Says why the command failed.

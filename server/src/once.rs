@@ -221,7 +221,15 @@ fn print(batch: Batch, output: Output) -> std::io::Result<()> {
 
 /// The figures that a script needs.
 fn as_json(batch: &pb::Batch) -> serde_json::Value {
-    let counts = batch.counts.unwrap_or_default();
+    // Each by its name, so that a new one can't be forgotten.
+    let pb::OrderCounts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+        gone,
+    } = batch.counts.unwrap_or_default();
     let duration = batch.duration.unwrap_or_default();
     serde_json::json!({
         "id": batch.id,
@@ -230,15 +238,52 @@ fn as_json(batch: &pb::Batch) -> serde_json::Value {
         "message": batch.message,
         "validate_only": batch.options.is_some_and(|options| options.validate_only),
         "resumes": batch.resumes,
-        "found": counts.found,
-        "archived": counts.archived,
-        "duplicates": counts.duplicates,
-        "incomplete": counts.incomplete,
-        "errors": counts.errors,
+        "found": found,
+        "archived": archived,
+        "duplicates": duplicates,
+        "incomplete": incomplete,
+        "errors": errors,
+        "gone": gone,
         "duration_seconds": duration.seconds as f64 + f64::from(duration.nanos) / 1e9,
         "warnings": batch.warnings,
         "near_misses": batch.near_misses.iter().map(|miss| serde_json::json!({
             "status": miss.status_json, "orders": miss.orders, "examples": miss.examples,
         })).collect::<Vec<_>>(),
+        "more_near_misses": batch.more_near_misses.map(|more| serde_json::json!({
+            "statuses": more.statuses, "orders": more.orders,
+        })),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figures_hold_every_count_and_the_near_misses_that_are_left_out() {
+        let batch = pb::Batch {
+            counts: Some(pb::OrderCounts {
+                gone: 7,
+                ..Default::default()
+            }),
+            more_near_misses: Some(pb::MoreNearMisses {
+                statuses: 3,
+                orders: 5,
+            }),
+            ..Default::default()
+        };
+        let json = as_json(&batch);
+        // As Rust shows them: `OrderCounts { found: 0, archived: 0, … }`.
+        let counts = format!("{:?}", batch.counts.unwrap());
+        let (_, counts) = counts.split_once("{ ").unwrap();
+        for count in counts.trim_end_matches(" }").split(", ") {
+            let (name, value) = count.split_once(": ").unwrap();
+            assert_eq!(json[name].to_string(), value, "{name}");
+        }
+        assert_eq!(json["gone"], 7);
+        assert_eq!(json["more_near_misses"]["statuses"], 3);
+        assert_eq!(json["more_near_misses"]["orders"], 5);
+        let none = as_json(&pb::Batch::default());
+        assert!(none["more_near_misses"].is_null());
+    }
 }

@@ -6,7 +6,9 @@ use bson::DateTime;
 
 use crate::{
     domain::near_miss::NearMisses,
-    store::{Error, Store, batches::Batch, counters::Sums, format::Fault, watch::State},
+    store::{
+        Error, Store, batches::Batch, counters::Sums, format::Fault, place::Place, watch::State,
+    },
 };
 
 /// The figures.
@@ -43,14 +45,14 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
             Ok(NearMisses::default())
         }
     };
-    let mut faults = Vec::new();
+    let (mut faults, latest) = (Vec::new(), Place::default());
     let (mut sums, archive_size, quarantine_size, batches, watcher, near_misses) = futures::try_join!(
         store.sums(DateTime::from_millis(
             read.timestamp_millis().saturating_sub(window)
         )),
         store.size_of(&names.archive),
         store.size_of(&names.quarantine),
-        store.batches(&[], None, 1),
+        store.batches(&[], &latest, 1),
         async { readable(store.watcher().await) },
         near_misses,
     )?;

@@ -72,7 +72,7 @@ fn absence(order: &ArchivedOrder, field: &str) -> String {
     if missing {
         "(missing)"
     } else if omitted {
-        "(more than a message can carry: see --output json)"
+        "(can't be shown here: see --output json)"
     } else {
         "(of another type: see --output json)"
     }
@@ -130,7 +130,7 @@ nom_restaurant   Chez Noé
 nom_menu         Bœuf bourguignon
 prix_menu        (of another type: see --output json)
 coût_commande    24.9 €
-date_commande    (more than a message can carry: see --output json)
+date_commande    (can't be shown here: see --output json)
 complete         no, without nom_livreur
 date_archivage   2025-10-16 14:23:45Z
 archived_by      script v2.0

@@ -7,7 +7,7 @@ use order_archiver_api::{
 
 use super::{
     batch,
-    text::one_line,
+    text::{left_out, one_line},
     units::{chosen_length, moment, whole_length},
 };
 
@@ -21,6 +21,13 @@ pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
         text.push_str("\n\n");
         let more = stats.more_near_misses.as_ref();
         text.push_str(&batch::near_misses(&stats.near_misses, more));
+    }
+    if !stats.unreadable.is_empty() {
+        text.push('\n');
+    }
+    for document in &stats.unreadable {
+        text.push('\n');
+        text.push_str(&left_out(document));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Text from a database that holds anything, made safe for a terminal.
 
+use order_archiver_api::v1::UnreadableDocument;
+
 /// Shows control characters as escapes, so that a name can't steer the terminal; line ends stay.
 pub(crate) fn tame(text: &str) -> String {
     escape(text, |c| c.is_control() && c != '\n')
@@ -20,6 +22,11 @@ fn escape(text: &str, bad: impl Fn(char) -> bool) -> String {
         }
     }
     tamed
+}
+
+/// A document that the server can't read, on one line.
+pub(crate) fn left_out(document: &UnreadableDocument) -> String {
+    format!("Left out: {}", one_line(&document.problem))
 }
 
 /// A name of the contract in words: `BATCH_STATE_SUCCEEDED` without its prefix is `succeeded`.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use order_archiver_api::v1::{
-    Batch, BatchState, OrderCounts, TailEventsResponse,
+    Batch, BatchState, OrderCounts, TailEventsResponse, UnreadableDocument,
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
     event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
     seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) batch: watch::Sender<Batch>,
     /// Every event there ever was, and every end of a stream; the cursor of an event is its place.
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
+    /// What lists and figures leave out because it can't be read.
+    pub(crate) unreadable: Mutex<Vec<UnreadableDocument>>,
     /// What the next call about the watcher, the events or the progress of the batch is answered with.
     refusal: Mutex<Option<Status>>,
     opened: Sender<()>,
@@ -77,6 +79,7 @@ impl Fake {
         let script = Script {
             batch: watch::Sender::new(batch(BatchState::Running)),
             history: watch::Sender::default(),
+            unreadable: Mutex::default(),
             refusal: Mutex::default(),
             opened,
             tails: Mutex::new(tails),

@@ -19,4 +19,5 @@ mod quarantine;
 mod seed;
 mod stats;
 mod tail;
+mod unreadable;
 mod watch;

@@ -83,6 +83,16 @@ impl<'a> ValueRef<'a> {
         })?
     }
 
+    /// A moment of cluster time.
+    pub fn as_timestamp(self) -> Option<bson::Timestamp> {
+        let moment = || self.fixed().map(u64::from_le_bytes);
+        let moment = (self.kind == kind::TIMESTAMP).then(moment)??;
+        Some(bson::Timestamp {
+            time: (moment >> 32) as u32,
+            increment: moment as u32,
+        })
+    }
+
     /// The fields of a document or the members of an array; nothing for other types.
     pub fn elements(self) -> Elements<'a> {
         match self.kind {

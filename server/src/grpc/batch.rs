@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     archiver::Archiver,
+    domain::raw::Value,
     store::{Store, batches::Batch},
 };
 
@@ -208,7 +209,7 @@ impl BatchService {
     ) -> Result<pb::ListBatchesResponse, Status> {
         let token = take(&mut request.page_token);
         let size_asked = take(&mut request.page_size);
-        let below = (!token.is_empty()).then(|| page::position(&request, &token));
+        let below = (!token.is_empty()).then(|| page::place_at(&request, &token));
         let states: Vec<_> = request
             .states
             .iter()
@@ -239,9 +240,10 @@ impl BatchService {
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();
+        let mut below = below.flatten().unwrap_or_default();
         let found = self
             .store
-            .batches(&states, below.flatten().as_deref(), limit + 1)
+            .batches(&states, &below, limit + 1)
             .await
             .map_err(|error| status::of_error(&error))?;
         let Some(mut found) = found else {
@@ -257,30 +259,30 @@ impl BatchService {
         found.truncate(limit);
         let now = self.now().await?;
         let mut page = pb::ListBatchesResponse::default();
-        let (mut last, mut size) = (None, 0);
+        let mut size = 0;
         for found in found {
-            let id = match &found {
-                Ok(batch) => Some(batch.id.clone()),
-                Err(fault) => fault.id.as_ref().as_str().map(str::to_owned),
+            let is_first = page.batches.is_empty() && page.unreadable.is_empty();
+            let (id, found) = match found {
+                Ok(batch) => (Value::string(&batch.id), Ok(convert::batch(batch, now))),
+                Err(fault) => (fault.id.clone(), Err(convert::unreadable(&fault))),
             };
-            match found {
-                Ok(batch) => {
-                    let batch = convert::batch(batch, now);
-                    size += batch.encoded_len();
-                    if size > MOST_JSON && !page.batches.is_empty() {
-                        more = true;
-                        break;
-                    }
-                    page.batches.push(batch);
-                }
-                Err(fault) => page.unreadable.push(convert::unreadable(&fault)),
+            size += match &found {
+                Ok(batch) => batch.encoded_len(),
+                Err(document) => document.encoded_len(),
+            };
+            if size > MOST_JSON && !is_first {
+                more = true;
+                break;
             }
-            last = id.or(last);
+            match found {
+                Ok(batch) => page.batches.push(batch),
+                Err(document) => page.unreadable.push(document),
+            }
+            below.pass(&id);
         }
-        page.next_page_token = last
-            .filter(|_| more)
-            .map(|last| page::token(&request, &last))
-            .unwrap_or_default();
+        if more {
+            page.next_page_token = page::token_at(&request, &below);
+        }
         Ok(page)
     }
 

@@ -3,7 +3,10 @@
 use prost::Name;
 use sha2::{Digest, Sha256};
 
-use crate::store::archive::Below;
+use crate::{
+    domain::raw::Value,
+    store::{archive::Below, place::Place},
+};
 
 /// The longest number that a token holds whole, and how much it holds of a longer one, in bytes.
 ///
@@ -76,6 +79,28 @@ pub(crate) fn place(request: &impl Name, token: &str) -> Option<Below> {
     })
 }
 
+/// Makes the token that goes on at a place in a list of the server's own documents.
+pub(crate) fn token_at(request: &impl Name, place: &Place) -> String {
+    let after = place.after.as_ref();
+    let after = after.map(|id| hex::encode([&[id.kind], &*id.bytes].concat()));
+    let position = format!("{}{SEPARATOR}{}", place.passed, after.unwrap_or_default());
+    token(request, &position)
+}
+
+/// The place in such a token; none when it was altered or belongs to other filters.
+pub(crate) fn place_at(request: &impl Name, token: &str) -> Option<Place> {
+    let position = position(request, token)?;
+    let (passed, after) = position.split_once(SEPARATOR)?;
+    let after = hex::decode(after).ok()?;
+    Some(Place {
+        after: after.split_first().map(|(kind, bytes)| Value {
+            kind: *kind,
+            bytes: bytes.into(),
+        }),
+        passed: passed.parse().ok()?,
+    })
+}
+
 /// How many of these fit a page of so many bytes, one at least, and how many bytes they are.
 pub(crate) fn fitting(sizes: &[usize], most: usize) -> (usize, usize) {
     let (mut count, mut bytes) = (0, 0);
@@ -111,7 +136,33 @@ fn seal<M: Name>(request: &M, position: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::raw::ValueRef;
     use order_archiver_api::v1::ListBatchesRequest;
+
+    #[test]
+    fn a_place_in_a_list_is_of_any_type_and_its_token_stays_short() {
+        let request = ListBatchesRequest::default();
+        let long = Value::string(&"x".repeat(100_000));
+        let (text, null) = (Value::string("é"), ValueRef::NULL.to_owned());
+        let mut place = Place::default();
+        for (id, after, passed) in [
+            (&long, None, 1),
+            (&long, None, 2),
+            (&text, Some(&text), 0),
+            (&null, Some(&null), 0),
+            (&long, Some(&null), 1),
+        ] {
+            place.pass(id);
+            assert_eq!((place.after.as_ref(), place.passed), (after, passed));
+            let token = token_at(&request, &place);
+            assert_eq!(place_at(&request, &token), Some(place.clone()));
+        }
+        place.pass(&Value::string(&"x".repeat(251)));
+        assert!(token_at(&request, &place).len() < 1_200);
+        for bad in ["", "00.00", &token(&request, "x"), &token(&request, "1 x")] {
+            assert_eq!(place_at(&request, bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_token_stays_short_however_long_the_number_is() {

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Error, Store,
         gather::Selection,
-        quarantine::{Entry, Filter},
+        quarantine::{Entry, Filter, id_of},
     },
 };
 
@@ -87,7 +87,7 @@ impl QuarantineService {
             take(&mut request.page_size),
             take(&mut request.with_documents),
         );
-        let after = (!token.is_empty()).then(|| page::position(&request, &token));
+        let after = (!token.is_empty()).then(|| page::place_at(&request, &token));
         let reasons: Vec<_> = request
             .reasons
             .iter()
@@ -132,7 +132,7 @@ impl QuarantineService {
         let filter = Filter {
             reasons: reasons.into_iter().flatten().collect(),
             ids,
-            after: after.flatten(),
+            behind: after.flatten().unwrap_or_default(),
         };
         let failed = |error| status::of_error(&error);
         let mut room = if with_documents {
@@ -144,14 +144,22 @@ impl QuarantineService {
         let (mut found, cut) = found.await.map_err(failed)?;
         let mut more = cut || found.len() > limit;
         found.truncate(limit);
-        let (mut entries, mut size, mut read) = (Vec::new(), 0, 0);
-        let (mut unreadable, mut last) = (Vec::new(), None);
+        let mut page = pb::ListQuarantinedResponse::default();
+        let (mut behind, mut size, mut read) = (filter.behind, 0, 0);
         for entry in found {
+            let id = id_of(&entry);
+            let is_first = page.entries.is_empty() && page.unreadable.is_empty();
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(fault) => {
-                    last = fault.id.as_ref().as_str().map(str::to_owned).or(last);
-                    unreadable.push(convert::unreadable(&fault));
+                    let document = convert::unreadable(&fault);
+                    if size + document.encoded_len() > MOST_JSON && !is_first {
+                        more = true;
+                        break;
+                    }
+                    size += document.encoded_len();
+                    behind.pass(&id);
+                    page.unreadable.push(document);
                     continue;
                 }
             };
@@ -177,27 +185,20 @@ impl QuarantineService {
                 None => Document::NotAsked,
             };
             let entry = convert::quarantine_entry(entry, document);
-            size += entry.encoded_len();
-            if size > MOST_JSON && !entries.is_empty() {
-                size -= entry.encoded_len();
+            if size + entry.encoded_len() > MOST_JSON && !is_first {
                 more = true;
                 break;
             }
-            last = Some(entry.id.clone());
-            entries.push(entry);
+            size += entry.encoded_len();
+            behind.pass(&id);
+            page.entries.push(entry);
         }
         if let Some(room) = &mut room {
             room.shrink(size);
         }
-        let next_page_token = last
-            .filter(|_| more)
-            .map(|last| page::token(&request, &last))
-            .unwrap_or_default();
-        let page = pb::ListQuarantinedResponse {
-            entries,
-            next_page_token,
-            unreadable,
-        };
+        if more {
+            page.next_page_token = page::token_at(&request, &behind);
+        }
         Ok((page, room))
     }
 

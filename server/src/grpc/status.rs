@@ -6,12 +6,21 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::{corridor::Outcome, domain::judge::Refusal, store::Error};
+use crate::{
+    corridor::Outcome,
+    domain::{judge::Refusal, text::cut},
+    store::Error,
+};
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
 const DOMAIN: &str = "orderarchiver.v1";
 /// When a caller should try again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// The longest message, in bytes. It travels twice in the headers, escaped, and many clients take 8 KiB of headers in all.
+const LONGEST_MESSAGE: usize = 1_024;
+/// The most of a message that the violation of a precondition repeats, in bytes.
+const LONGEST_DESCRIPTION: usize = 256;
 
 /// The status of a failure of the database.
 pub(crate) fn of_error(error: &Error) -> Status {
@@ -189,8 +198,10 @@ pub(crate) fn precondition<const N: usize>(
     message: String,
     metadata: [(&str, &str); N],
 ) -> Status {
+    let message = bounded(message);
+    let description = cut(&message, LONGEST_DESCRIPTION);
     let mut details = info(reason, metadata);
-    details.add_precondition_failure_violation(name(reason), subject, message.clone());
+    details.add_precondition_failure_violation(name(reason), subject, description);
     Status::with_error_details(Code::FailedPrecondition, message, details)
 }
 
@@ -308,7 +319,20 @@ impl Violations {
 fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
     let mut details = info(reason, []);
     details.set_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(code, message, details)
+    Status::with_error_details(code, bounded(message), details)
+}
+
+/// A message that is not too long for headers.
+fn bounded(message: String) -> String {
+    if message.len() <= LONGEST_MESSAGE {
+        return message;
+    }
+    // A command that is cut in the middle mends nothing.
+    let said = message
+        .split_once("; mend: ")
+        .map_or(message.as_str(), |(said, _)| said);
+    let said = cut(said, LONGEST_MESSAGE);
+    format!("{said}; `archd check` says all of it and what mends it")
 }
 
 fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, &str); N]) -> ErrorDetails {
@@ -321,4 +345,32 @@ fn info<const N: usize>(reason: ErrorReason, metadata: [(&str, &str); N]) -> Err
 
 fn name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_of_a_status_stay_below_8_kib_however_much_there_is_to_say() {
+        let long = |part: &str| part.repeat(10_000 / part.len());
+        for text in [long("{ é } "), long("x"), format!("a; mend: {}", long("y"))] {
+            for error in [
+                Error::Unusable(text.clone()),
+                Error::Unavailable(text.clone()),
+            ] {
+                let status = of_error(&error);
+                assert!(status.message().contains("`archd check`"), "{status:?}");
+                assert!(!status.message().contains("yy"), "{status:?}");
+                let response = status.into_http::<()>();
+                let headers = response.headers().iter();
+                let size: usize = headers
+                    .map(|(name, value)| name.as_str().len() + value.len() + 32)
+                    .sum();
+                assert!(size < 8 * 1024, "{size}");
+            }
+        }
+        let short = of_error(&Error::Unusable("a; mend: b".to_owned()));
+        assert!(short.message().ends_with("a; mend: b"), "{short:?}");
+    }
 }

@@ -1,13 +1,14 @@
 //! Batches as the database keeps them: what was asked, how far it is, and who runs it. At most one is active.
 
-use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::{field, joined, write_concern},
+    command::{document_value, field, joined, write_concern},
     counters::{COUNTS, from_document, to_document},
     format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must, not_newer},
     options::{LIMITS, Limits, OPTIONS, Options},
+    place::Place,
     setup::whole,
 };
 use crate::domain::{
@@ -18,6 +19,9 @@ use crate::domain::{
 
 /// How many near misses of each batch are in a list of batches.
 const NEAR_MISSES_IN_A_LIST: i32 = 10;
+/// What a list reads besides: how many near misses there are in all, and how many orders have them.
+const MISSES_STORED: &str = "near_misses_stored";
+const MISSED_ORDERS_STORED: &str = "near_misses_stored_orders";
 
 /// The fields of a batch, all but its position, which is whatever an order's `_id` is.
 pub(super) const BATCH: &[Field] = &[
@@ -269,15 +273,15 @@ impl Store {
         self.find_batch(doc! { "_id": id }).await
     }
 
-    /// The latest batches, by the database's clock: those asked for before the batch with the id `below`, at most `limit`, in one
-    /// of these states, or in any. None when there is no batch with that id. Of the near misses of each only the first few come
-    /// along: a page of batches with all of theirs would be too large for many clients.
+    /// The latest batches, by the database's clock: those asked for before the batch at this place, at most `limit`, in one of
+    /// these states, or in any. None when that batch is gone. Of the near misses of each only the first few come along, and the
+    /// others are counted: a page of batches with all of theirs would be too large for many clients.
     ///
     /// In the place of a batch that can't be read stands what is wrong with it.
     pub async fn batches(
         &self,
         states: &[State],
-        below: Option<&str>,
+        below: &Place,
         limit: usize,
     ) -> Result<Option<Vec<Result<Batch, Fault>>>, Error> {
         let mut query = doc! {};
@@ -288,28 +292,55 @@ impl Store {
             );
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut fields: Document = BATCH
+            .iter()
+            .map(|it| (it.name().to_owned(), Bson::Int32(1)))
+            .collect();
+        fields.insert(FORMAT, 1);
+        fields.insert("near_misses", doc! { "$slice": NEAR_MISSES_IN_A_LIST });
+        let is_list = doc! { "$isArray": "$near_misses" };
+        let stored = doc! { "$cond": [is_list, { "$size": "$near_misses" }, 0] };
+        fields.insert(MISSES_STORED, stored);
+        fields.insert(MISSED_ORDERS_STORED, doc! { "$sum": "$near_misses.orders" });
         let walk = doc! {
-            "find": &self.names.batches, "filter": query, "sort": { "created": -1, "_id": -1 }, "hint": BY_TIME, "limit": limit,
-            "projection": { "near_misses": { "$slice": NEAR_MISSES_IN_A_LIST } },
+            "find": &self.names.batches, "filter": query, "sort": { "created": -1, "_id": -1 }, "hint": BY_TIME,
+            "skip": below.passed, "limit": limit, "projection": fields,
         };
         let mut command = joined(&[&plain(&walk), &self.read_options()]);
-        if let Some(below) = below {
-            let of = doc! { "find": &self.names.batches, "filter": { "_id": below }, "projection": { "created": 1 } };
-            let of = joined(&[&plain(&of), &self.read_options()]);
+        if let Some(below) = &below.after {
+            let id = field("_id", below.as_ref());
+            let by_id = field("_id", document_value(&field("$eq", below.as_ref())));
+            let mut of = Writer::default();
+            of.string("find", &self.names.batches)
+                .document("filter", &by_id)
+                .document("projection", &rawdoc! { "created": 1 });
+            let of = joined(&[&of.finish(), &self.read_options()]);
             let rows = self.rows(&of).await?;
             let Some(row) = rows.first() else {
                 return Ok(None);
             };
             // A bound of the index, unlike a condition, has batches of other types on its other side too.
             let created = raw::find(row, "created").unwrap_or(ValueRef::NULL);
-            let place = joined(&[&field("created", created), &rawdoc! { "_id": below }]);
+            let place = joined(&[&field("created", created), &id]);
             let mut max = Writer::default();
             max.document("max", &place);
             command = joined(&[&command, &max.finish()]);
         }
         let rows = self.rows(&command).await?;
         let read = |row: &RawDocumentBuf| match self.batch_of(row) {
-            Ok(batch) => Ok(Ok(batch)),
+            Ok(mut batch) => {
+                let stored = |name| raw::find(row, name).and_then(format::number).unwrap_or(0);
+                let told = i64::try_from(batch.near_misses.len()).unwrap_or(i64::MAX);
+                let orders_told = batch.near_misses.iter().map(|miss| miss.orders);
+                let orders_told = orders_told.fold(0, i64::saturating_add);
+                let left_out = |stored: i64, told| stored.saturating_sub(told).max(0);
+                let statuses = left_out(stored(MISSES_STORED), told);
+                let orders = left_out(stored(MISSED_ORDERS_STORED), orders_told);
+                let beyond = &mut batch.near_misses_beyond;
+                beyond.statuses = beyond.statuses.saturating_add(statuses);
+                beyond.orders = beyond.orders.saturating_add(orders);
+                Ok(Ok(batch))
+            }
             Err(Error::State(fault)) => Ok(Err(*fault)),
             Err(error) => Err(error),
         };
@@ -406,14 +437,9 @@ pub(super) fn plain(document: &Document) -> RawDocumentBuf {
 impl Store {
     /// Reads a batch from its document.
     pub(super) fn batch_of(&self, row: &RawDocument) -> Result<Batch, Error> {
-        format::check(&self.names.batches, BATCH, row)?;
-        // The position is an order's `_id`, which may be text that is not UTF-8; nothing here needs it decoded.
-        let mut known = Writer::default();
-        for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"position") {
-            known.value(element.key, element.value);
-        }
-        let unusable = || Error::Unusable("a batch holds text that is not UTF-8".to_owned());
-        let row = Document::try_from(known.finish().as_ref()).map_err(|_| unusable())?;
+        let row = format::read(&self.names.batches, BATCH, row)?;
+        let unusable =
+            || Error::Unusable("a batch was read without having been checked".to_owned());
         let text = |field| row.get_str(field).unwrap_or_default().to_owned();
         let date = |field| row.get_datetime(field).ok().copied();
         let options = row

@@ -5,10 +5,13 @@
 
 use std::fmt;
 
-use bson::{Bson, Document, RawDocument, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
-use super::json;
-use crate::domain::raw::{self, Value, ValueRef, kind};
+use super::{command::document_value, json};
+use crate::domain::{
+    raw::{self, Value, ValueRef, Writer, kind},
+    text::cut,
+};
 
 /// Where a document says which version its format has. One that does not say so is older than versions are, and has the first.
 pub const FORMAT: &str = "format";
@@ -46,12 +49,15 @@ pub enum Problem {
 }
 
 impl Fault {
-    /// What `archd state` calls the document: its collection, a slash and its `_id`, as Extended JSON unless that is a text.
+    /// What `archd state` calls the document: its collection, a slash and its `_id`, as Extended JSON unless that is a text, cut
+    /// to 1,024 bytes.
     pub fn name(&self) -> String {
+        const LONGEST_ID: usize = 1_024;
         let id = self.id.as_ref();
-        let id = id
-            .as_str()
-            .map_or_else(|| json::shown(id, 1_024), str::to_owned);
+        let id = match id.as_str() {
+            Some(text) => cut(text, LONGEST_ID),
+            None => json::shown(id, LONGEST_ID),
+        };
         format!("{}/{id}", self.collection)
     }
 
@@ -89,6 +95,12 @@ pub(super) struct Field {
     is: Is,
     /// Whether it may be absent, or null.
     optional: bool,
+}
+
+impl Field {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// Which values a field takes.
@@ -178,20 +190,61 @@ pub(super) fn check(
     }
 }
 
+/// The fields of a document that this version knows, if it can be worked with. Whatever else somebody keeps there may be text that
+/// is not UTF-8, and is not decoded.
+pub(super) fn read(
+    collection: &str,
+    fields: &'static [Field],
+    document: &RawDocument,
+) -> Result<Document, Box<Fault>> {
+    check(collection, fields, document)?;
+    let whole = ValueRef {
+        kind: kind::DOCUMENT,
+        bytes: document.as_bytes(),
+    };
+    let known = known(fields, whole);
+    Ok(Document::try_from(known.as_ref()).expect("what was checked can be decoded"))
+}
+
+fn known(fields: &[Field], document: ValueRef<'_>) -> RawDocumentBuf {
+    let mut copy = Writer::default();
+    for field in fields {
+        let Some(value) = first(document, field.name) else {
+            continue;
+        };
+        match &field.is {
+            Is::Fields(inner) if !value.is_null() => {
+                copy.document(field.name, &known(inner, value));
+            }
+            Is::ListOf(inner) if !value.is_null() => {
+                let members = value.elements().map(|member| known(inner, member.value));
+                let members: Vec<RawDocumentBuf> = members.collect();
+                let members = members.iter().map(|member| document_value(member));
+                copy.array(field.name, members);
+            }
+            _ => {
+                copy.value(field.name, value);
+            }
+        }
+    }
+    copy.finish()
+}
+
+fn first<'a>(document: ValueRef<'a>, name: &str) -> Option<ValueRef<'a>> {
+    let mut elements = document.elements();
+    elements
+        .find(|element| element.key == name.as_bytes())
+        .map(|element| element.value)
+}
+
 fn first_problem(
     within: &str,
     fields: &'static [Field],
     document: ValueRef<'_>,
 ) -> Option<Problem> {
-    let of = |name: &str| {
-        let mut elements = document.elements();
-        elements
-            .find(|element| element.key == name.as_bytes())
-            .map(|element| element.value)
-    };
     fields.iter().find_map(|field| {
         let path = format!("{within}{}", field.name);
-        match of(field.name) {
+        match first(document, field.name) {
             None => (!field.optional).then(|| wrong(&path, None, field.is.wanted())),
             Some(value) if field.optional && value.is_null() => None,
             Some(value) => field.is.problem(&path, value),
@@ -230,7 +283,7 @@ impl Is {
             Is::Millis => number(value).is_some_and(|millis| (0..=LONGEST).contains(&millis)),
             Is::Date => value.kind == kind::DATE,
             Is::Timestamp => value.kind == kind::TIMESTAMP,
-            Is::Flag => value.kind == kind::BOOLEAN,
+            Is::Flag => value.as_bool().is_some(),
             Is::Text => value.as_str().is_some(),
             Is::Word(known) => value.as_str().is_some_and(known),
             Is::Texts => all(value, &Is::Text),
@@ -258,7 +311,7 @@ fn all(list: ValueRef<'_>, is: &Is) -> bool {
 }
 
 /// A whole number: a shell writes 1 as 1.0.
-fn number(value: ValueRef<'_>) -> Option<i64> {
+pub(super) fn number(value: ValueRef<'_>) -> Option<i64> {
     match value.kind {
         kind::INT32 => value.fixed().map(i32::from_le_bytes).map(i64::from),
         kind::INT64 => value.fixed().map(i64::from_le_bytes),

@@ -58,8 +58,8 @@ impl Store {
         };
         if !missing.is_empty() {
             let entries = self.quarantined(&entries, missing.len()).await?;
-            let known: HashSet<String> = entries.iter().filter_map(id_of).collect();
-            missing.retain(|id| !known.contains(&entry_id(id.as_ref())));
+            let known: HashSet<Value> = entries.iter().map(id_of).collect();
+            missing.retain(|id| !known.contains(&Value::string(&entry_id(id.as_ref()))));
         }
         Ok(missing)
     }

@@ -17,13 +17,31 @@ use super::{
     archive_looks::IN_A_LINE,
     batches::plain,
     command::{joined, write_concern},
+    format::{self, CURRENT, FORMAT, Field, Is, date_or, may, millis_or, not_newer},
     long_call::Failure,
     repeated::Repeated,
     setup::whole,
     unique_index::{self, Guard},
 };
 
-const ID: &str = "unique_index";
+pub(super) const ID: &str = "unique_index";
+
+/// The fields of the document that says who builds, and how the last build ended.
+pub(super) const BUILD: &[Field] = &[
+    may("taken_by", Is::Text),
+    may("lease", Is::Millis),
+    may("alive_until", Is::Date),
+    may("retry_at", Is::Date),
+    may("failed_at", Is::Date),
+    may("failed", Is::Fields(REPEATED)),
+];
+
+const REPEATED: &[Field] = &[
+    may("numbers", Is::Texts),
+    may("more", Is::Whole),
+    may("without", Is::Whole),
+];
+
 /// How long one build is waited for. The database goes on with it all the same, and looks see it.
 const BUILD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the numbers that hinder a build are looked for.
@@ -219,31 +237,31 @@ impl Store {
         // When this is sent again because its answer was lost, the right may have been taken already, by this very call.
         let call = uuid::Uuid::new_v4().to_string();
         // What lies further ahead than it can was set before the database's clock was set back, and counts for nothing.
+        // So does what is no date.
         let is_over = |field: &str, longest: Document| {
-            let until = doc! { "$ifNull": [field, DateTime::MIN] };
+            let until = date_or(field, DateTime::MIN);
             doc! { "$or": [
                 { "$lte": [&until, "$$NOW"] }, { "$gt": [&until, { "$add": ["$$NOW", longest] }] },
             ] }
         };
-        let lease = doc! { "$ifNull": ["$lease", self.lease_millis()] };
-        let free = is_over("$alive_until", doc! { "$multiply": [lease, 2] });
-        let due = is_over("$retry_at", doc! { "$literal": millis(PAUSES.1) * 2 });
+        let lease = millis_or("lease", self.lease_millis());
+        let free = is_over("alive_until", doc! { "$multiply": [lease, 2] });
+        let due = is_over("retry_at", doc! { "$literal": millis(PAUSES.1) * 2 });
         let take = doc! { "$or": [{ "$and": [free, due] }, { "$eq": ["$taken_by", &call] }] };
         let if_taken = |value: Bson, field: &str| doc! { "$cond": [&take, value, field] };
         let set = doc! { "$set": {
-            "format": 1,
+            FORMAT: CURRENT,
             "taken_by": if_taken(call.as_str().into(), "$taken_by"),
             "lease": if_taken(self.lease_millis().into(), "$lease"),
             "alive_until": if_taken(self.lease_end().into(), "$alive_until"),
         } };
+        let query = doc! { "_id": ID, FORMAT: not_newer() };
         let command = joined(&[
-            &plain(
-                &doc! { "findAndModify": &self.names.state, "query": { "_id": ID }, "update": [set] },
-            ),
+            &plain(&doc! { "findAndModify": &self.names.state, "query": query, "update": [set] }),
             &rawdoc! { "upsert": true, "new": true, "writeConcern": write_concern() },
         ]);
         let reply = match self.write_retried(&command).await {
-            // Two instances made the document at once: this one was second.
+            // Two instances made the document at once and this one was second, or a newer one wrote it.
             Err(Error::Refused {
                 code: DUPLICATE_KEY,
                 ..
@@ -285,13 +303,13 @@ impl Store {
 
     /// Changes the document of the build on behalf of whoever has the right.
     async fn change_build(&self, lease: &Lease, set: Document) -> Result<(), Error> {
-        let mine = doc! { "_id": ID, "taken_by": &lease.call };
+        let mine = doc! { "_id": ID, FORMAT: not_newer(), "taken_by": &lease.call };
         self.update_build(mine, doc! { "$set": set }).await
     }
 
     /// Forgets a build that failed: the index is there.
     async fn forget_failed_build(&self) -> Result<(), Error> {
-        let failed = doc! { "_id": ID, "failed": { "$exists": true } };
+        let failed = doc! { "_id": ID, FORMAT: not_newer(), "failed": { "$exists": true } };
         self.update_build(failed, doc! { "$unset": "failed" }).await
     }
 
@@ -305,13 +323,11 @@ impl Store {
     pub(super) async fn failed_build(&self) -> Result<Option<Repeated>, Error> {
         let find = plain(&doc! { "find": &self.names.state, "filter": { "_id": ID }, "limit": 1 });
         let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
-        let document = rows
-            .first()
-            .and_then(|row| Document::try_from(row.as_ref()).ok());
-        let failed = document
-            .as_ref()
-            .and_then(|it| it.get_document("failed").ok());
-        Ok(failed.map(Repeated::of))
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let build = format::read(&self.names.state, BUILD, row)?;
+        Ok(build.get_document("failed").ok().map(Repeated::of))
     }
 
     /// How far the database is with the build; none without the privilege to see it, or where it says nothing.

@@ -63,6 +63,8 @@ mod refusals;
 
 pub mod counters;
 
+/// Places in lists.
+pub mod place;
 pub mod quarantine;
 
 pub mod archive;

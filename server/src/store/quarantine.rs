@@ -10,6 +10,7 @@ use super::{
     command::{document_value, field, joined},
     format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, millis_or, must},
     gather::CHUNK_BYTES,
+    place::Place,
     setup::whole,
 };
 use crate::domain::{
@@ -70,8 +71,8 @@ pub struct Filter {
     pub reasons: Vec<Reason>,
     /// Only these ids; empty means all.
     pub ids: Vec<String>,
-    /// Only ids after this one.
-    pub after: Option<String>,
+    /// Only what comes behind this place, by `_id`.
+    pub behind: Place,
 }
 
 /// The name of the entry of an order: the same however often it is quarantined.
@@ -137,18 +138,32 @@ impl Store {
         if !filter.ids.is_empty() {
             id.insert("$in", filter.ids.clone());
         }
-        if let Some(after) = &filter.after {
-            id.insert("$gt", after);
-        }
         if !id.is_empty() {
             query.insert("_id", id);
         }
-        let head = doc! { "find": &self.names.quarantine, "filter": query, "sort": { "_id": 1 }, "limit": i64::try_from(limit).unwrap_or(i64::MAX) };
-        let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
-        let command = joined(&[&head, &self.read_options()]);
+        let plain =
+            |document: &Document| RawDocumentBuf::try_from(document).expect("a plain document");
+        let mut query = plain(&query);
+        if let Some(after) = &filter.behind.after {
+            // As an expression, because a condition ends with the type that it compares with.
+            let after = field("$literal", after.as_ref());
+            let mut compared = Writer::default();
+            compared.array(
+                "$gt",
+                [Value::string("$_id").as_ref(), document_value(&after)],
+            );
+            let behind = field("$expr", document_value(&compared.finish()));
+            query = joined(&[&query, &behind]);
+        }
+        let mut find = Writer::default();
+        find.string("find", &self.names.quarantine)
+            .document("filter", &query);
+        let limits = doc! {
+            "sort": { "_id": 1 }, "skip": filter.behind.passed, "limit": i64::try_from(limit).unwrap_or(i64::MAX),
+        };
+        let command = joined(&[&find.finish(), &plain(&limits), &self.read_options()]);
         let (rows, cut) = self.rows_up_to(&command, bytes).await?;
-        let entries: Result<_, Error> = rows.iter().map(|row| self.entry(row)).collect();
-        Ok((entries?, cut))
+        Ok((rows.iter().map(|row| self.entry(row)).collect(), cut))
     }
 
     /// One entry.
@@ -230,10 +245,12 @@ impl Store {
         let mut filter = Filter::default();
         loop {
             let (found, _) = self.quarantined_up_to(&filter, 500, CHUNK_BYTES).await?;
-            let Some(last) = found.iter().rev().find_map(id_of) else {
+            if found.is_empty() {
                 return Ok(released);
-            };
-            filter.after = Some(last);
+            }
+            for entry in &found {
+                filter.behind.pass(&id_of(entry));
+            }
             // What can't be read is left for somebody to look at.
             let entries: Vec<Entry> = found.into_iter().filter_map(Result::ok).collect();
             let ids: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
@@ -246,9 +263,8 @@ impl Store {
                     .get(&entry.order_id)
                     .is_some_and(|archived| live.is_none_or(|live| live == archived))
             });
-            released += self
-                .release(&gone.map(|entry| entry.id.clone()).collect::<Vec<_>>())
-                .await?;
+            let gone: Vec<String> = gone.map(|entry| entry.id.clone()).collect();
+            released += self.release(&gone).await?;
         }
     }
 
@@ -276,11 +292,11 @@ impl Store {
     }
 }
 
-/// The id of an entry, also of one that can't be read otherwise.
-pub(super) fn id_of(found: &Result<Entry, Fault>) -> Option<String> {
+/// The `_id` of an entry, also of one that can't be read otherwise.
+pub(crate) fn id_of(found: &Result<Entry, Fault>) -> Value {
     match found {
-        Ok(entry) => Some(entry.id.clone()),
-        Err(fault) => fault.id.as_ref().as_str().map(str::to_owned),
+        Ok(entry) => Value::string(&entry.id),
+        Err(fault) => fault.id.clone(),
     }
 }
 
@@ -372,22 +388,12 @@ fn replaced_unless_newer(query: &RawDocument, expression: &RawDocument) -> RawDo
 
 impl Store {
     /// Reads an entry from its document.
-    fn entry(&self, row: &RawDocumentBuf) -> Result<Result<Entry, Fault>, Error> {
-        if let Err(fault) = format::check(&self.names.quarantine, ENTRY, row) {
-            return Ok(Err(*fault));
-        }
+    fn entry(&self, row: &RawDocumentBuf) -> Result<Entry, Fault> {
+        // The order's `_id` may be text that is not UTF-8.
         let order_id = raw::find(row, "order_id")
             .unwrap_or(ValueRef::NULL)
             .to_owned();
-        // The order's `_id` may be text that is not UTF-8; everything else here was written by us.
-        let rest = raw::elements(row.as_bytes()).filter(|element| element.key != b"order_id");
-        let mut plain = Writer::default();
-        rest.for_each(|element| {
-            plain.value(element.key, element.value);
-        });
-        let row = Document::try_from(plain.finish().as_ref()).map_err(|_| {
-            Error::Unusable("a quarantine entry holds text that is not UTF-8".to_owned())
-        })?;
+        let row = format::read(&self.names.quarantine, ENTRY, row).map_err(|fault| *fault)?;
         let text = |field| row.get_str(field).unwrap_or_default().to_owned();
         let date = |field| {
             row.get_datetime(field)
@@ -395,7 +401,7 @@ impl Store {
                 .unwrap_or(DateTime::from_millis(0))
         };
         let reason = text("reason");
-        Ok(Ok(Entry {
+        Ok(Entry {
             id: text("_id"),
             order_id,
             numero: row.get_str(NUMERO).ok().map(str::to_owned),
@@ -410,6 +416,6 @@ impl Store {
             first_seen: date("first_seen"),
             last_seen: date("last_seen"),
             bytes: whole(row.get("bytes")),
-        }))
+        })
     }
 }

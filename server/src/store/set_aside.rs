@@ -11,6 +11,7 @@ use super::{
     command::{document_value, field, joined},
     counters::COUNTER,
     format::{self, CURRENT, FORMAT, Fault, Field},
+    index_build::{self, BUILD},
     quarantine::{ENTRY, PART_OF_BYTES},
     setup::whole,
     watch::{ID, IDENTITY, IDENTITY_ID, WATCHER},
@@ -158,6 +159,7 @@ impl Store {
             _ if collection == names.state => match id {
                 Some(ID) => Some(WATCHER),
                 Some(IDENTITY_ID) => Some(IDENTITY),
+                Some(index_build::ID) => Some(BUILD),
                 _ => None,
             },
             _ => None,

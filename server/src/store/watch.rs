@@ -407,22 +407,12 @@ fn gap_document(gap: &Gap) -> Document {
 impl Store {
     /// Reads the watcher from its document.
     pub(super) fn watcher_of(&self, row: &RawDocument) -> Result<Watcher, Error> {
-        format::check(&self.names.state, WATCHER, row)?;
         let checkpoint = raw::find(row, "checkpoint");
-        let place = checkpoint
+        let position = checkpoint
             .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
-            .map(|element| element.value);
-        let mut known = Writer::default();
-        for element in raw::elements(row.as_bytes()).filter(|element| element.key != b"checkpoint")
-        {
-            known.value(element.key, element.value);
-        }
-        if let Some(place) = place {
-            known.value("position", place);
-        }
-        let row = Document::try_from(known.finish().as_ref()).map_err(|_| {
-            Error::Unusable("the watcher's document holds text that is not UTF-8".to_owned())
-        })?;
+            .and_then(|time| time.value.as_timestamp());
+        let now = raw::find(row, "now").and_then(ValueRef::as_date);
+        let row = format::read(&self.names.state, WATCHER, row)?;
         let text = |field| row.get_str(field).unwrap_or_default().to_owned();
         let date = |field| row.get_datetime(field).ok().copied();
         Ok(Watcher {
@@ -432,13 +422,13 @@ impl Store {
             state: State::named(&text("state")).unwrap_or(State::Stopped),
             paused: row.get_bool("paused").unwrap_or_default(),
             checkpoint: checkpoint.map(ValueRef::to_owned),
-            position: row.get_timestamp("position").ok(),
+            position,
             saved: date("saved_at"),
             last_error: text("last_error"),
             last_event: date("last_event"),
             waiting_since: date("waiting_since"),
             gap: row.get_document("gap").ok().map(gap_of),
-            now: date("now").unwrap_or(DateTime::from_millis(0)),
+            now: now.unwrap_or(DateTime::from_millis(0)),
         })
     }
 }

@@ -59,6 +59,7 @@ mod schedule;
 mod secrets;
 mod seeding;
 mod state_documents;
+mod state_lists;
 mod table_scans;
 mod tail_cost;
 mod tail_faults;

@@ -82,6 +82,38 @@ async fn sixty_thousand_statuses_are_counted_and_a_thousand_told() {
 }
 
 #[tokio::test]
+async fn a_list_counts_the_near_misses_that_it_leaves_out() {
+    let server = TestServer::start().await;
+    let near = |at: usize| {
+        with_status(
+            format!("NEAR-{at}"),
+            vec!["livrée".to_owned(), at.to_string()],
+        )
+    };
+    server.insert("Commande", (0..20).map(near)).await;
+    let twice = with_status("NEAR-AGAIN".to_owned(), vec!["livrée", "9"]);
+    server.insert("Commande", [twice]).await;
+    let batch = server.run_batch().await;
+    assert_eq!(
+        (batch.near_misses.len(), batch.more_near_misses),
+        (20, None)
+    );
+    let list = server
+        .batches()
+        .list_batches(pb::ListBatchesRequest::default())
+        .await;
+    let listed = list.unwrap().into_inner().batches.remove(0);
+    let last = figures(&server).await.last_batch.unwrap();
+    for batch in [listed, last] {
+        let told: i64 = batch.near_misses.iter().map(|miss| miss.orders).sum();
+        let more = batch.more_near_misses.unwrap();
+        assert_eq!((batch.near_misses.len(), more.statuses), (10, 10));
+        assert_eq!(told + more.orders, 21);
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
 async fn statuses_and_numbers_of_any_length_do_no_harm() {
     const MIB: usize = 1 << 20;
     for indexed in [false, true] {

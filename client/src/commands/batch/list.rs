@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use order_archiver_api::v1::{BatchState, ListBatchesRequest};
 
-use crate::{connect::Session, exit::Exit, fault::Fault, pages, render};
+use crate::{connect::Session, exit::Exit, fault::Fault, output::say_unreadable, pages, render};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -54,6 +54,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
                 .list_batches(session.unary(request))
                 .await?
                 .into_inner();
+            page.unreadable.iter().for_each(say_unreadable);
             Ok((page.batches, page.next_page_token))
         },
     )

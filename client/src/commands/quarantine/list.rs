@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use order_archiver_api::v1::{ListQuarantinedRequest, QuarantineReason};
 
-use crate::{connect::Session, exit::Exit, fault::Fault, pages, render};
+use crate::{connect::Session, exit::Exit, fault::Fault, output::say_unreadable, pages, render};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -58,6 +58,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
                 .list_quarantined(session.unary(request))
                 .await?
                 .into_inner();
+            page.unreadable.iter().for_each(say_unreadable);
             Ok((page.entries, page.next_page_token))
         },
     )

@@ -60,6 +60,7 @@ impl BatchService for Answers {
         let batches = vec![self.0.batch.borrow().clone()];
         Ok(Response::new(ListBatchesResponse {
             batches,
+            unreadable: self.0.unreadable.lock().unwrap().clone(),
             ..ListBatchesResponse::default()
         }))
     }

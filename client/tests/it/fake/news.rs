@@ -110,6 +110,7 @@ impl StatsService for Answers {
             }),
             read_time: Some(NOW),
             next_batch_time: Some(NOW),
+            unreadable: self.0.unreadable.lock().unwrap().clone(),
             ..GetStatsResponse::default()
         }))
     }

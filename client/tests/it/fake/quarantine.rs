@@ -29,6 +29,7 @@ impl QuarantineService for Answers {
         });
         Ok(Response::new(ListQuarantinedResponse {
             entries: entries.collect(),
+            unreadable: self.0.unreadable.lock().unwrap().clone(),
             ..ListQuarantinedResponse::default()
         }))
     }
