@@ -77,6 +77,17 @@ pub async fn state(config: Config, args: StateArgs, stop: CancellationToken) -> 
     }
 }
 
+/// Sets a document aside. One that is written to all the while may change under the hand that moves it.
+async fn set_aside(store: &Store, fault: &Fault) -> Result<Fate, Error> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        if store.set_aside(fault).await? == SetAside::Moved {
+            return Ok(Fate::Moved);
+        }
+    }
+    Ok(Fate::Changed)
+}
+
 async fn settle(config: &Config, args: &StateArgs) -> Result<Vec<(Fault, Fate)>, Error> {
     let store = Store::new(config).await?;
     timeout(args.wait, super::reach(&store.inspector(), args.wait))
@@ -90,10 +101,7 @@ async fn settle(config: &Config, args: &StateArgs) -> Result<Vec<(Fault, Fate)>,
             .any(|name| *name == ALL || *name == fault.name());
         let fate = match asked && !fault.is_newer() {
             false => Fate::Left,
-            true => match store.set_aside(&fault).await? {
-                SetAside::Moved => Fate::Moved,
-                SetAside::Changed => Fate::Changed,
-            },
+            true => set_aside(&store, &fault).await?,
         };
         documents.push((fault, fate));
     }

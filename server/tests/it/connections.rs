@@ -185,6 +185,11 @@ async fn whoever_makes_no_request_in_time_is_let_go() {
     join_all(peers).await;
 }
 
+/// Whether a call met the end of its connection before the server knew of it.
+fn crosses_a_farewell(status: &tonic::Status) -> bool {
+    format!("{status:?}").contains("NO_ERROR")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_waits_before_its_first_call_is_answered() {
     let set = ReplicaSet::shared().await.unwrap();
@@ -200,7 +205,11 @@ async fn a_client_that_waits_before_its_first_call_is_answered() {
         // From before the server lets go of connections without a request to after it.
         sleep(Duration::from_millis(9_000 + client * 50)).await;
         for _ in 0..2 {
-            let answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
+            let mut answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
+            // A call that crosses the server's farewell was not begun, as that says, and other clients send it again by themselves.
+            if answer.as_ref().is_err_and(crosses_a_farewell) {
+                answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
+            }
             assert!(answer.is_ok(), "{answer:?}");
         }
     });
