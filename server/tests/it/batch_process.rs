@@ -208,7 +208,7 @@ async fn a_process_that_can_not_hear_of_its_batch_asks_again() {
     let mut batch = Process::start_with(&database, "batch --output=json", settings).await;
     batch.says("is running already").await;
     relay.on("find", relay::Plan::First(2), relay::Deed::Cut);
-    batch.says("the database is away; trying again").await;
+    batch.says("the batch waits for the database").await;
     end_it(&database, "exhausted").await;
     let (code, figures, log) = batch.end().await;
     assert_eq!((code, &figures["id"]), (Some(0), &"b-1".into()), "{log}");
