@@ -13,7 +13,10 @@ use bson::{Document, doc};
 use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use pb::batch_service_client::BatchServiceClient;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::sleep,
+};
 
 use crate::{
     attack::Attack,
@@ -21,6 +24,8 @@ use crate::{
     support::{ground, machine, server},
 };
 
+/// How long an attack stands before honest callers come.
+const LEAD: Duration = Duration::from_secs(2);
 /// Documents of this size fill an answer that nobody reads.
 const LARGE: usize = 64 * 1024;
 /// How many of them fill it.
@@ -77,6 +82,8 @@ impl Stage {
         let name = clap::ValueEnum::to_possible_value(&attack).context("an attack has a name")?;
         let attacker = start(&["attacker", name.get_name(), &server.address, &batch])?;
         let attacking = attacker.id().context("the attacker has ended")?;
+        // Who comes while the attack stands has it hardest.
+        sleep(LEAD).await;
         let (since, before) = (Instant::now(), machine::cpu(attacking)?);
         let attacked = honest::call(&server.address, numbers).await?;
         let burned = machine::cpu(attacking)?.saturating_sub(before);
