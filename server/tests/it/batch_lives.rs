@@ -98,7 +98,7 @@ async fn an_instance_that_is_slow_to_say_that_it_lives_does_not_take_up_its_own_
         config.chunk_size = 5;
     });
     let server = server.await;
-    server.insert("Commande", orders(60)).await;
+    server.insert("Commande", orders(20)).await;
     let slow = doc! { "blockConnection": true, "blockTimeMS": 1_500 };
     points.fail(&["findAndModify"], "alwaysOn", slow).await;
     let options = pb::BatchOptions {
@@ -107,7 +107,7 @@ async fn an_instance_that_is_slow_to_say_that_it_lives_does_not_take_up_its_own_
     };
     let batch = server.run_batch_with(options).await;
     points.mend().await;
-    assert_eq!((tally(batch.counts), batch.resumes), ([60, 60, 0, 0], 0));
+    assert_eq!((tally(batch.counts), batch.resumes), ([20, 20, 0, 0], 0));
     let batches = server.all("archd_batches").await;
     assert_eq!(batches[0].get_i64("epoch").unwrap(), 1, "{batches:?}");
 }

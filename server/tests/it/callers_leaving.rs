@@ -260,7 +260,7 @@ async fn hang(server: &TestServer, node: &Node, mode: impl Into<Bson>) -> Vec<Jo
         let finds =
             doc! { "currentOp": true, "appName": "archd", "command.find": { "$exists": true } };
         let finds = node.admin(finds).await.unwrap();
-        (finds.get_array("inprog").unwrap().len() >= 32).then_some(())
+        (finds.get_array("inprog").unwrap().len() >= 25).then_some(())
     })
     .await;
     callers
@@ -304,7 +304,7 @@ async fn calls_that_never_end_are_given_up_and_others_take_their_turn() {
     .await;
     server.insert("Commande", orders(1)).await;
     server.run_batch().await;
-    let hanging = hang(&server, &set.nodes()[0], doc! { "times": 32 }).await;
+    let hanging = hang(&server, &set.nodes()[0], doc! { "times": 25 }).await;
     let since = Instant::now();
     // What hangs already goes on hanging for most of a minute.
     eventually(async || ask(server.archive()).await.ok()).await;
