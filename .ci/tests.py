@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs every test; one that fails is tried alone at once, and may pass then only if .ci/flaky names it with a reason."""
 
+import fnmatch
 import re
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def failures(log):
 
 
 def allowed(text):
-    """The tests that may pass at the second try, each with its reason.
+    """The tests that may pass at the second try, each with its reason; a * in a name stands for anything.
 
     >>> allowed("# A comment\\n\\nit::a_test: the kernel of the runner drops packets\\n")
     {'it::a_test': 'the kernel of the runner drops packets'}
@@ -82,12 +83,15 @@ def verdict(test, passed_alone, seed, reasons):
     ('FLAKY a (SEED=7): it passes alone, and .ci/flaky does not name it', True)
     >>> verdict("a", True, None, {"a": "slow disks"})
     ('FLAKY a (no seed): allowed, slow disks', False)
+    >>> verdict("mod::a", True, None, {"mod::*": "slow disks"})
+    ('FLAKY mod::a (no seed): allowed, slow disks', False)
     """
     name = f"{test} (SEED={seed})" if seed else f"{test} (no seed)"
     if not passed_alone:
         return f"FAILED {name}: it fails alone too", True
-    if test in reasons:
-        return f"FLAKY {name}: allowed, {reasons[test]}", False
+    for pattern, reason in reasons.items():
+        if fnmatch.fnmatchcase(test, pattern):
+            return f"FLAKY {name}: allowed, {reason}", False
     return f"FLAKY {name}: it passes alone, and .ci/flaky does not name it", True
 
 
