@@ -38,8 +38,10 @@ pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
 const LONGEST_TEXT: usize = 64 * 1024;
 /// The most of a number that a message carries, in bytes.
 const LONGEST_NUMERO: usize = 1024;
-/// The most that the near misses of a message may take, in bytes, and the same for a batch's warnings.
-const MOST_REMARKS: usize = 512 * 1024;
+/// The most that the near misses of a message may take, in bytes: as many as are told at all fit.
+const MOST_NEAR_MISSES: usize = 512 * 1024;
+/// The most that a batch's warnings may take in a message, in bytes.
+const MOST_WARNINGS: usize = 256 * 1024;
 
 /// A moment of BSON as one of protobuf; none beyond the years 1 to 9999, which a date of BSON can be and one of protobuf can't.
 pub(crate) fn timestamp(date: DateTime) -> Option<Timestamp> {
@@ -123,7 +125,7 @@ pub(crate) fn near_misses(
     });
     let misses: Vec<pb::NearMiss> = misses.collect();
     let all = orders(&misses);
-    let (told, untold) = first(misses, Message::encoded_len);
+    let (told, untold) = first(misses, MOST_NEAR_MISSES, Message::encoded_len);
     let more = pb::MoreNearMisses {
         statuses: beyond.statuses + i64::try_from(untold).unwrap_or(i64::MAX),
         orders: beyond.orders + all - orders(&told),
@@ -131,10 +133,10 @@ pub(crate) fn near_misses(
     (told, (more.orders > 0).then_some(more))
 }
 
-/// The first of these remarks, as many as a message carries, and how many more there are.
-fn first<T>(mut remarks: Vec<T>, bytes: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+/// The first of these remarks, as many as so many bytes hold, and how many more there are.
+fn first<T>(mut remarks: Vec<T>, most: usize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
     let all = remarks.len();
-    let mut left = MOST_REMARKS;
+    let mut left = most;
     let fits = |remark: &T| {
         // Each also has a tag and its length.
         let size = bytes(remark) + 8;
@@ -209,7 +211,7 @@ pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
         batch.counts.found as f64 / took.as_secs_f64()
     };
     let (near_misses, more_near_misses) = near_misses(batch.near_misses, batch.near_misses_beyond);
-    let (mut warnings, unsaid) = first(batch.warnings, String::len);
+    let (mut warnings, unsaid) = first(batch.warnings, MOST_WARNINGS, String::len);
     if unsaid > 0 {
         warnings.push(format!(
             "this message leaves out {unsaid} more warnings, for which it has no room"

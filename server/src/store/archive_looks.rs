@@ -237,7 +237,9 @@ impl Store {
             self.keep_looking();
             {
                 let look = latest.borrow_and_update();
-                let is_fresh = |began: Instant| began >= asked || began.elapsed() < FRESH;
+                // A look that found something amiss holds for nobody who comes after it: it may be mended by now.
+                let holds = |began: Instant| look.outcome.is_ok() && began.elapsed() < FRESH;
+                let is_fresh = |began: Instant| began >= asked || holds(began);
                 if look.began.is_some_and(is_fresh) {
                     return look.outcome.clone();
                 }

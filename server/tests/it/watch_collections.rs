@@ -93,6 +93,9 @@ async fn a_renamed_collection_is_not_followed_and_what_happened_to_it_is_made_up
     server.shut_down().await;
 }
 
+/// For how long a look at the archive holds.
+const A_LOOK: std::time::Duration = std::time::Duration::from_millis(100);
+
 #[tokio::test]
 async fn nothing_is_written_to_an_archive_that_has_lost_its_unique_index() {
     let server = server().await;
@@ -100,10 +103,13 @@ async fn nothing_is_written_to_an_archive_that_has_lost_its_unique_index() {
     settled(&server.database).await;
     let archive = server.collection("Historique");
     archive.drop_index("numero_commande_1").await.unwrap();
+    // A look holds for a tenth of a second: what is sent within it is written, and named if it is double.
+    tokio::time::sleep(A_LOOK).await;
     deliver(&server.database, "one number").await;
     settled(&server.database).await;
     assert!(has_unique_index(&server.database).await);
     archive.drop().await.unwrap();
+    tokio::time::sleep(A_LOOK).await;
     server
         .insert("Commande", [order("another"), order("another")])
         .await;
