@@ -2,7 +2,7 @@
 //!
 //! [`Corridor::archive`] is the table of contents of this server: gather, judge, enrich, write, announce.
 
-use std::time::SystemTime;
+use std::{ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
 use tracing::{Instrument, debug, info_span, warn};
@@ -94,6 +94,15 @@ pub struct Report {
     pub rest: Option<Selection>,
 }
 
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Report) {
+        self.passed.extend(other.passed);
+        self.counts += other.counts;
+        self.gone.extend(other.gone);
+        self.rest = other.rest;
+    }
+}
+
 /// The way into the archive.
 #[derive(Clone, Debug)]
 pub struct Corridor {
@@ -125,14 +134,12 @@ impl Corridor {
     /// Like [`Corridor::archive`], with all that there is to say of it.
     pub async fn archive_all(&self, selection: Selection, door: Door) -> Result<Report, Error> {
         let mut report = Report::default();
-        let mut next = Some(selection);
+        let mut next = Some(selection).filter(|selection| !selection.is_empty());
         while let Some(selection) = next {
             let moment = DateTime::from_system_time(SystemTime::now());
-            let chunk = self.archive_chunk(&selection, door, moment).await?;
-            report.passed.extend(chunk.passed);
-            report.counts += chunk.counts;
-            report.gone.extend(chunk.gone);
-            next = chunk.rest;
+            let mut chunk = self.archive_chunk(&selection, door, moment).await?;
+            next = chunk.rest.take();
+            report += chunk;
         }
         Ok(report)
     }

@@ -40,7 +40,10 @@ pub(crate) fn card(watcher: &Watcher) -> String {
     ];
     let mut parts = vec![
         grid::card(fields),
-        counted(&watcher.counts.unwrap_or_default()).join("\n"),
+        watcher.counts.as_ref().map_or_else(
+            || "Counts unknown: their counter can't be read; `archctl stats` names it".to_owned(),
+            |counts| counted(counts).join("\n"),
+        ),
     ];
     if !watcher.open_gaps.is_empty() {
         parts.push(gaps(&watcher.open_gaps));

@@ -12,7 +12,7 @@ use std::{
 use bson::DateTime;
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, warn};
 
 use super::{
@@ -62,6 +62,8 @@ pub(super) struct Life {
     mostly_archived: AtomicBool,
     /// The index on status and `_id`, if there is one.
     pub(super) index: OnceLock<String>,
+    /// Cancelled once no more pages are begun.
+    ends: CancellationToken,
 }
 
 /// What of this life can be saved. An `_id` that is too long to be saved as a position is no place
@@ -106,6 +108,7 @@ impl Life {
             }),
             mostly_archived: AtomicBool::new(false),
             index: OnceLock::new(),
+            ends: CancellationToken::new(),
             taken,
         }
     }
@@ -213,14 +216,18 @@ impl Life {
                 break Some(ending);
             }
         };
-        // What is under way is finished and counted, whatever ended the reading.
+        // What is under way is finished and counted, whatever ended the reading; but an archive without its index is not waited for.
         drop(reader);
+        if ending.is_some() {
+            self.ends.cancel();
+        }
         let mut saved = true;
         while let Some(pages) = done.next().await {
             saved = false;
             self.account_all(pages, progress, &mut fault);
         }
         match fault {
+            Some(Error::NotReady { .. }) if ending.is_some() => Ok(ending),
             Some(error) => Err(error),
             None if saved => Ok(ending),
             None => Ok(match self.save().await? {
@@ -271,15 +278,21 @@ impl Life {
                 };
                 let page = &page;
                 async move {
-                    match &self.rehearsal {
+                    let met = match &self.rehearsal {
                         Some(rehearsal) => rehearsal.page(page, &self.memory).await,
                         None => {
                             archive_page(&self.archiver, page, moment, moments, &self.memory).await
                         }
+                    };
+                    match met {
+                        Err(error @ Error::NotReady { .. }) if self.ends.is_cancelled() => {
+                            Ok(Err(error))
+                        }
+                        met => met.map(Ok),
                     }
                 }
             })
-            .await?;
+            .await??;
         let counts = met.counts;
         if counts.found > 0 {
             self.mostly_archived

@@ -202,11 +202,7 @@ impl Archiver {
         let mut told: Option<Instant> = None;
         loop {
             match work().await {
-                Err(error)
-                    if may_pass(&error)
-                        && since.elapsed() < PATIENCE
-                        && !self.stop.is_cancelled() =>
-                {
+                Err(error) if waits(&error, since.elapsed()) && !self.stop.is_cancelled() => {
                     if told.is_none_or(|told| told.elapsed() >= REMINDER) {
                         told = Some(Instant::now());
                         warn!(%error, "the batch waits for the database");
@@ -219,9 +215,15 @@ impl Archiver {
     }
 }
 
-/// Whether a batch waits for this to pass. Credentials too: they may be changed while it runs.
-fn may_pass(error: &Error) -> bool {
-    error.is_transient() || matches!(error, Error::Unauthenticated)
+/// Whether a batch that has waited for so long goes on waiting. For the archive's index as long as that takes; for credentials
+/// too, which may be changed while it runs.
+fn waits(error: &Error, waited: Duration) -> bool {
+    match error {
+        Error::NotReady { .. } => true,
+        error => {
+            waited < PATIENCE && (error.is_transient() || matches!(error, Error::Unauthenticated))
+        }
+    }
 }
 
 fn failed(reason: StopReason, message: String) -> End {
@@ -229,5 +231,31 @@ fn failed(reason: StopReason, message: String) -> End {
         state: State::Failed,
         reason,
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_waits_for_a_database_for_a_while_and_for_an_index_as_long_as_it_takes() {
+        let away = Error::Unavailable(String::new());
+        let index = Error::NotReady {
+            reason: String::new(),
+            progress: String::new(),
+        };
+        let table = [
+            (&away, Duration::ZERO, true),
+            (&away, PATIENCE, false),
+            (&Error::Unauthenticated, Duration::ZERO, true),
+            (&Error::Unauthenticated, PATIENCE, false),
+            (&index, PATIENCE * 100, true),
+            (&Error::ArchiveUnfit(String::new()), Duration::ZERO, false),
+            (&Error::Unusable(String::new()), Duration::ZERO, false),
+        ];
+        for (error, waited, expected) in table {
+            assert_eq!(waits(error, waited), expected, "{error:?} {waited:?}");
+        }
     }
 }

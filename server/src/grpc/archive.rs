@@ -97,7 +97,9 @@ impl ArchiveService {
         check_numero(numero)?;
         let failed = |error| status::of_error(&error);
         let mut room = self.calls.room(room_for(SMALL_DOCUMENT)).await?;
-        let small = self.store.archived_order(numero, SMALL_DOCUMENT).await;
+        let store = self.store.keeping(room.clone());
+        let small = store.archived_order(numero, SMALL_DOCUMENT).await;
+        drop(store);
         if let Some(document) = small.map_err(failed)? {
             let order = convert::archived_order(&document, true);
             room.shrink(order.encoded_len());
@@ -115,7 +117,9 @@ impl ArchiveService {
         let size = self.store.archived_order_size(numero).await;
         let size = size.map_err(failed)?.ok_or_else(unknown)?;
         let mut room = self.calls.room(room_for(size)).await?;
-        let document = self.store.archived_order(numero, usize::MAX).await;
+        let store = self.store.keeping(room.clone());
+        let document = store.archived_order(numero, usize::MAX).await;
+        drop(store);
         let order = convert::archived_order(&document.map_err(failed)?.ok_or_else(unknown)?, true);
         room.shrink(order.encoded_len());
         Ok((order, room))
@@ -155,7 +159,9 @@ impl ArchiveService {
         let sizes = sizes.map_err(|error| status::of_error(&error))?;
         let (count, bytes) = page::fitting(&sizes[..sizes.len().min(limit)], MOST_JSON);
         let mut room = self.calls.room(room_for(bytes)).await?;
-        let documents = self.store.archived_orders(&filter, count).await;
+        let store = self.store.keeping(room.clone());
+        let documents = store.archived_orders(&filter, count).await;
+        drop(store);
         let documents = documents.map_err(|error| status::of_error(&error))?;
         let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
         for document in &documents {

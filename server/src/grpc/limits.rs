@@ -193,7 +193,8 @@ impl Limits {
     }
 }
 
-/// Room for an answer, kept until it has been sent. It travels with the response.
+/// Room for an answer, kept until it has been sent. It travels with the calls to the database that read what the answer is made
+/// of, which go on when their caller leaves, and with the response.
 #[derive(Clone, Debug)]
 pub(super) struct Room(Arc<OwnedSemaphorePermit>);
 

@@ -140,8 +140,10 @@ impl QuarantineService {
         } else {
             None
         };
-        let found = self.store.quarantined_up_to(&filter, limit + 1, MOST_JSON);
-        let (mut found, cut) = found.await.map_err(failed)?;
+        let store = self.store.keeping(room.clone());
+        let found = store.quarantined_up_to(&filter, limit + 1, MOST_JSON).await;
+        drop(store);
+        let (mut found, cut) = found.map_err(failed)?;
         let mut more = cut || found.len() > limit;
         found.truncate(limit);
         let mut page = pb::ListQuarantinedResponse::default();

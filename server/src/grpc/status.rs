@@ -57,6 +57,7 @@ pub(crate) fn of_error(error: &Error) -> Status {
         }
         // Somebody has to mend this, so no program is to ask again by itself.
         Error::Unauthenticated
+        | Error::ArchiveUnfit(_)
         | Error::Unusable(_)
         | Error::Refused { .. }
         | Error::IsView { .. } => {

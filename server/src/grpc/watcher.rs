@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::{call::Calls, convert, status};
 use crate::store::{
+    Error,
     Store,
     watch::{State, Watcher, apart},
 };
@@ -107,7 +108,8 @@ impl WatcherService {
 
     async fn message(&self, watcher: Watcher) -> Result<pb::Watcher, Status> {
         let error = |error| status::of_error(&error);
-        let counts = self.store.sums_of("watch").await.map_err(error)?;
+        let counts = self.store.sums_of("watch").await.map(Some);
+        let counts = Error::passing_by(counts).map_err(error)?;
         let majority = self.store.deployment().await.map_err(error)?.majority;
         let oldest = self.store.oldest_history().await;
         let headroom = || Some(apart(watcher.position?, oldest?));
@@ -118,7 +120,7 @@ impl WatcherService {
             ))
         };
         let mut message = self::message(&watcher, watcher.state_now());
-        message.counts = Some(convert::counts(counts));
+        message.counts = counts.map(convert::counts);
         message.lag = watcher.lag(majority).map(convert::duration);
         message.history_headroom = headroom().map(convert::duration);
         message.wall_lag = Some(

@@ -41,21 +41,24 @@ impl Archive {
 
     /// Whether orders may be written to it at this moment; else why not.
     pub(super) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
-        let reason = match (self.unfit(), self.guard()) {
-            (Some(unfit), _) => unfit.sentence(archive),
-            (None, Guard::Kept | Guard::Hidden(_)) => return Ok(()),
-            (None, Guard::Building) => being_built(archive),
-            (None, Guard::Hindered(index)) => unique_index::hindered(archive, &index),
-            (None, Guard::Missing) => {
-                format!(
-                    "{archive} has no unique index on {NUMERO}, and nothing is archived before it is made"
-                )
-            }
+        let passing = |reason| {
+            Err(Error::NotReady {
+                reason,
+                progress: String::new(),
+            })
         };
-        Err(Error::NotReady {
-            reason,
-            progress: String::new(),
-        })
+        match (self.unfit(), self.guard()) {
+            (Some(unfit), _) => Err(Error::ArchiveUnfit(unfit.sentence(archive))),
+            (None, Guard::Kept | Guard::Hidden(_)) => Ok(()),
+            (None, Guard::Building) => passing(being_built(archive)),
+            (None, Guard::Hindered(index)) => {
+                let reason = unique_index::hindered(archive, &index);
+                Err(Error::ArchiveUnfit(reason))
+            }
+            (None, Guard::Missing) => passing(format!(
+                "{archive} has no unique index on {NUMERO}, and nothing is archived before it is made"
+            )),
+        }
     }
 }
 

@@ -57,6 +57,8 @@ struct Look {
     /// When it began; none before the first one.
     began: Option<Instant>,
     outcome: Result<(), Error>,
+    /// Whether the archive was seen, and may not be written to.
+    found_unfit: bool,
 }
 
 impl Default for Look {
@@ -64,6 +66,7 @@ impl Default for Look {
         Look {
             began: None,
             outcome: Ok(()),
+            found_unfit: false,
         }
     }
 }
@@ -219,7 +222,8 @@ impl Store {
     /// Waits until orders may be sent to the archive: until a look has found it as it must be that is at most a tenth of a second
     /// old, or began after this was called.
     ///
-    /// Fails with [`Error::NotReady`] when the archive is not as it must be, and like every read while the database is away.
+    /// Fails with [`Error::NotReady`] or [`Error::ArchiveUnfit`] when the archive is not as it must be, and like every read while
+    /// the database is away.
     pub async fn assure_archive(&self) -> Result<(), Error> {
         use backon::Retryable;
         let away = |error: &Error| error.is_transient() && !matches!(error, Error::NotReady { .. });
@@ -289,9 +293,10 @@ impl Store {
             Ok(archive) => archive.may_be_written(&self.names.archive),
             Err(error) => Err(error.clone()),
         };
+        let found_unfit = archive.is_ok() && outcome.is_err();
         match &outcome {
             Ok(()) => self.looks.mind().settle(began),
-            Err(Error::NotReady { .. }) => {
+            Err(_) if found_unfit => {
                 let mut mind = self.looks.mind();
                 let doubtful = mind.take_answered();
                 if !doubtful.is_empty() {
@@ -308,6 +313,7 @@ impl Store {
                 *latest = Look {
                     began: Some(began),
                     outcome,
+                    found_unfit,
                 };
             }
             is_later
@@ -352,8 +358,7 @@ impl Store {
     /// Waits until the latest look, whoever looked, has found that nothing may be written to the archive.
     pub async fn archive_unfit(&self) {
         let mut latest = self.looks.0.latest.subscribe();
-        let is_unfit = |look: &Look| matches!(look.outcome, Err(Error::NotReady { .. }));
-        let _ = latest.wait_for(is_unfit).await;
+        let _ = latest.wait_for(|look| look.found_unfit).await;
     }
 
     /// Waits until a look has followed the last insert, so that a process that ends leaves nothing in doubt.

@@ -54,22 +54,6 @@ impl Store {
         .await
     }
 
-    /// Runs a command on the primary, and keeps something until the database has answered, whoever
-    /// waits for that.
-    pub(super) async fn run_keeping(
-        &self,
-        command: RawDocumentBuf,
-        kept: impl Send + 'static,
-    ) -> Result<Document, Error> {
-        let (name, database) = (name_of(&command), self.database_name().to_owned());
-        let call = async move |client: Client| {
-            let reply = client.database(&database).run_raw_command(command).await;
-            drop(kept);
-            reply
-        };
-        self.call(&name, &ReadPreference::Primary, call).await
-    }
-
     /// Makes a call to the driver. It goes on when its caller leaves or has waited long enough, and
     /// ends within twice the time.
     pub(super) async fn call<T, F>(
@@ -118,9 +102,10 @@ impl Store {
     ) -> Result<T, Error> {
         let end = Instant::now() + limit * 2;
         let (name, connection) = (name.to_owned(), self.connection.clone());
+        let kept = (permit, self.kept.clone());
         let task = tokio::spawn(async move {
             let outcome = timeout_at(end, call).await;
-            drop(permit);
+            drop(kept);
             outcome_of(&name, &connection, &link, outcome.ok())
         });
         task.await.unwrap_or_else(|_| {

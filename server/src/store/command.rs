@@ -125,6 +125,24 @@ impl Store {
         Ok(answer)
     }
 
+    /// Runs a reading command on the primary, once, and shows each row as its reply comes.
+    pub(super) async fn each_row(
+        &self,
+        command: &RawDocument,
+        mut see: impl FnMut(&RawDocument),
+    ) -> Result<(), Error> {
+        let name = name_of(command);
+        let fault = |error| Error::from_driver(&name, &error);
+        let primary = ReadPreference::Primary;
+        let mut cursor = self.open_cursor(command.to_owned(), primary).await?;
+        while let Some(reply) = cursor.next(self).await? {
+            for element in elements(reply.doc_slices().map_err(fault)?.as_bytes()) {
+                see(&document(element.value)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends the statements of a write command in as few messages as its limits allow. All statements are upserts or
     /// deletes that may be repeated, so an unknown outcome is simply tried again.
     pub(super) async fn write_all(

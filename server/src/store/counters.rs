@@ -258,18 +258,19 @@ impl Store {
     }
 
     /// The sums of one door for all time.
+    ///
+    /// Fails with [`Error::State`] when its counter can't be read.
     pub async fn sums_of(&self, door: &str) -> Result<Counts, Error> {
         let filter = rawdoc! { "_id": { "door": door, "minute": "all" } };
         let command = joined(&[
             &rawdoc! { "find": self.names.counters.as_str(), "filter": filter },
             &self.read_options(),
         ]);
-        let row = self
-            .rows(&command)
-            .await?
-            .pop()
-            .and_then(|row| Document::try_from(row.as_ref()).ok());
-        Ok(row.as_ref().map(from_document).unwrap_or_default())
+        let Some(row) = self.rows(&command).await?.pop() else {
+            return Ok(Counts::default());
+        };
+        let counter = format::read(&self.names.counters, COUNTER, &row)?;
+        Ok(from_document(&counter))
     }
 
     /// How many documents a collection holds, by its own count.

@@ -29,6 +29,9 @@ pub enum Error {
         /// How far that is, with a colon before it; empty where nobody can tell.
         progress: String,
     },
+    /// Nothing may be written to the archive before somebody mends it, for this reason.
+    #[error("{0}")]
+    ArchiveUnfit(String),
     /// The database could not do it in the time that it was given. Worth a retry, but not at once: it would take as long again.
     #[error(
         "the database did not finish `{command}` in the time that ARCHD_OPERATION_TIMEOUT gives it"

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    mem::take,
     sync::Arc,
 };
 
@@ -33,8 +34,10 @@ const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "obje
 /// Which orders to gather.
 #[derive(Clone, Debug)]
 pub enum Selection {
-    /// The orders with these `_id`s.
+    /// The orders with these `_id`s, which have been delivered.
     Ids(Vec<Value>),
+    /// The orders with these `_id`s, which may have been delivered or not.
+    Candidates(Vec<Value>),
     /// The orders with these numbers, which are strings; two orders can share one.
     Numbers(Vec<Value>),
     /// These orders, read a moment ago, of which the archive holds none; what they refer to may be remembered.
@@ -50,11 +53,23 @@ pub struct Gathered {
     pub rest: Option<Selection>,
 }
 
+impl Selection {
+    /// Whether it selects no order.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Selection::Ids(values) | Selection::Candidates(values) | Selection::Numbers(values) => {
+                values.is_empty()
+            }
+            Selection::Read(orders, _) => orders.is_empty(),
+        }
+    }
+}
+
 impl Store {
     /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
     pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
         let (name, values) = match selection {
-            Selection::Ids(ids) => ("_id", ids),
+            Selection::Ids(ids) | Selection::Candidates(ids) => ("_id", ids),
             Selection::Numbers(numbers) => (NUMERO, numbers),
             Selection::Read(orders, memory) => {
                 let references = self.references(orders, memory).await?;
@@ -78,7 +93,13 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        self.gather_by_find(name, values).await
+        let mut gathered = self.gather_by_find(name, values).await?;
+        if let (Selection::Ids(_), Some(Selection::Candidates(rest))) =
+            (selection, &mut gathered.rest)
+        {
+            gathered.rest = Some(Selection::Ids(take(rest)));
+        }
+        Ok(gathered)
     }
 
     /// Gathers with one aggregation the orders that have one of these values in a field, `_id` or the number. None where an
@@ -131,7 +152,10 @@ impl Store {
         let mut orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
         orders.retain(asked_for(name, values));
         let rest = match cut {
-            true => Some(Selection::Ids(self.left_out(name, values, &orders).await?)),
+            true => {
+                let left = self.left_out(name, values, &orders).await?;
+                Some(Selection::Candidates(left))
+            }
             false => None,
         };
         // Nothing is remembered: callers may have changed a name just now.

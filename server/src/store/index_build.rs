@@ -61,14 +61,14 @@ struct Lease {
 impl Store {
     /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
     ///
-    /// Fails with [`Error::NotReady`] while the index is being built, however long that takes, and with [`Error::Unusable`] while
-    /// the archive is no collection that keeps orders, or holds one number twice.
+    /// Fails with [`Error::NotReady`] while the index is being built, however long that takes, and with
+    /// [`Error::ArchiveUnfit`] while the archive is no collection that keeps orders, or holds one number twice.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
         let archive = self.retry(|| self.look()).await?;
         let name = &self.names.archive;
         if let Some(unfit) = archive.unfit() {
             let mends = unfit.mends(self.database_name(), name).join("; ");
-            return Err(Error::Unusable(format!(
+            return Err(Error::ArchiveUnfit(format!(
                 "{}; mend: {mends}",
                 unfit.sentence(name)
             )));
@@ -86,7 +86,7 @@ impl Store {
             Guard::Hindered(index) => {
                 let mend = unique_index::drop(self.database_name(), name, &index);
                 let sentence = unique_index::hindered(name, &index);
-                Err(Error::Unusable(format!("{sentence}; mend: {mend}")))
+                Err(Error::ArchiveUnfit(format!("{sentence}; mend: {mend}")))
             }
             // Whatever made the last build fail, this one is under way.
             Guard::Building => Err(self.not_ready(being_built(name)).await),
@@ -119,7 +119,7 @@ impl Store {
     /// Why the archive has no finished index: a build that failed, or one that is under way.
     async fn unfinished(&self, reason: String) -> Result<Error, Error> {
         match self.failed_build().await? {
-            Some(repeated) => Ok(Error::Unusable(self.told(&repeated))),
+            Some(repeated) => Ok(Error::ArchiveUnfit(self.told(&repeated))),
             None => Ok(self.not_ready(reason).await),
         }
     }
@@ -211,7 +211,7 @@ impl Store {
         }
         let pause = (begun.elapsed() * 4).clamp(PAUSES.0, PAUSES.1);
         self.end_build(&lease, Some(&repeated), pause).await?;
-        Err(Error::Unusable(self.told(&repeated)))
+        Err(Error::ArchiveUnfit(self.told(&repeated)))
     }
 
     /// Does something that takes long, and keeps the lease meanwhile.

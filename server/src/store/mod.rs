@@ -201,6 +201,8 @@ pub struct Store {
     uncounted: counters::Seldom,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
+    /// What each call keeps until the database has answered.
+    kept: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Store {
@@ -232,6 +234,7 @@ impl Store {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
             },
+            kept: None,
         })
     }
 
@@ -257,6 +260,14 @@ impl Store {
         Store {
             connection: self.catching_up.clone(),
             behalf: Behalf::Work,
+            ..self.clone()
+        }
+    }
+
+    /// The same, whose calls keep something until the database has answered, whoever waits for that.
+    pub fn keeping(&self, kept: impl Send + Sync + 'static) -> Store {
+        Store {
+            kept: Some(Arc::new(kept)),
             ..self.clone()
         }
     }

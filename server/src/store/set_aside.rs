@@ -68,11 +68,17 @@ impl Store {
             if *collection == names.quarantine_bytes {
                 find.document("projection", &rawdoc! { "format": 1 });
             }
-            let rows = self
-                .rows(&joined(&[&find.finish(), &self.read_options()]))
-                .await?;
-            faults.extend(rows.iter().filter_map(|row| self.fault_of(collection, row)));
+            let find = joined(&[&find.finish(), &self.read_options()]);
+            faults.extend(self.retry(|| self.faults_in(collection, &find)).await?);
         }
+        Ok(faults)
+    }
+
+    /// What is wrong with the documents that a command reads, of which no more than a reply is held at once.
+    async fn faults_in(&self, collection: &str, find: &RawDocument) -> Result<Vec<Fault>, Error> {
+        let mut faults = Vec::new();
+        self.each_row(find, |row| faults.extend(self.fault_of(collection, row)))
+            .await?;
         Ok(faults)
     }
 
@@ -140,7 +146,7 @@ impl Store {
         }
     }
 
-    fn fault_of(&self, collection: &str, row: &RawDocumentBuf) -> Option<Fault> {
+    fn fault_of(&self, collection: &str, row: &RawDocument) -> Option<Fault> {
         let fields = self.fields_of(collection, row)?;
         format::check(collection, fields, row)
             .err()

@@ -153,7 +153,7 @@ impl Store {
                     .map(ValueRef::to_owned)
                     .collect(),
             );
-            let reply = self.run_keeping(command, sending).await;
+            let reply = self.keeping(sending).run(command).await;
             self.latency.note(sent.elapsed());
             let reply = match reply {
                 // One document is at fault and the whole call pays for it: halve until it stands alone.

@@ -24,6 +24,7 @@ pub(super) fn after(error: &Error) -> Next {
         | Error::Timeout(_)
         | Error::Slow { .. }
         | Error::NotReady { .. }
+        | Error::ArchiveUnfit(_)
         | Error::Denied { .. }
         | Error::State(_)
         | Error::Unauthenticated => Next::Reopen,
@@ -90,6 +91,8 @@ mod tests {
                 },
                 Next::Reopen,
             ),
+            // Starting over would meet the same archive, and lose the place.
+            (Error::ArchiveUnfit(String::new()), Next::Reopen),
             (
                 Error::BadPlace {
                     code: 280,

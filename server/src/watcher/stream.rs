@@ -1,6 +1,6 @@
 //! One life of the stream: replies in, chunks through the corridor, checkpoints out.
 
-use std::time::Duration;
+use std::{collections::{HashSet, VecDeque}, time::Duration};
 
 use bson::{DateTime, Document, RawDocumentBuf, Timestamp, doc};
 use futures::{StreamExt, stream::FuturesOrdered};
@@ -32,6 +32,8 @@ use crate::{
 
 /// Chunks under way at once.
 const CHUNKS: usize = 8;
+/// Whether a change delivers its order; else it only numbers it.
+const DELIVERS: &str = "delivers";
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -55,9 +57,11 @@ pub(super) fn stages(delivered: &str) -> Vec<Document> {
         { "operationType": "update", (updated(NUMERO)): { "$exists": true } },
         { "operationType": { "$in": ["drop", "rename", "dropDatabase", "invalidate"] } },
     ] };
+    let status = format!("$fullDocument.{STATUS}");
+    let delivers = doc! { "$in": [{ "$literal": delivered }, [format!("${}", updated(STATUS)), status]] };
     vec![
         doc! { "$match": kinds },
-        doc! { "$project": { "operationType": 1, "wallTime": 1, "documentKey": 1, "to": 1 } },
+        doc! { "$project": { "operationType": 1, "wallTime": 1, "documentKey": 1, "to": 1, (DELIVERS): delivers } },
     ]
 }
 
@@ -137,8 +141,7 @@ impl Watcher {
             .await?;
         let (mut replies, _reader) = read(changes);
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
-        let mut waiting: std::collections::VecDeque<Option<DateTime>> =
-            std::collections::VecDeque::new();
+        let mut waiting: VecDeque<Option<DateTime>> = VecDeque::new();
         let mut tick = interval(TICK.min(self.store.beat()));
         let (mut ended, mut fault) = (false, None);
         loop {
@@ -197,19 +200,7 @@ impl Watcher {
 
     /// Sends the orders of a reply through the corridor.
     fn chunk(&self, reply: Reply) -> Chunk {
-        let mut ids: Vec<Value> = Vec::with_capacity(reply.changes.len());
-        let mut seen = std::collections::HashSet::new();
-        for change in &reply.changes {
-            let key = raw::find(change, "documentKey").unwrap_or(ValueRef::NULL);
-            if let Some(id) = key
-                .elements()
-                .find(|element| element.key == b"_id")
-                .map(|element| element.value)
-                && seen.insert(id)
-            {
-                ids.push(id.to_owned());
-            }
-        }
+        let [delivered, numbered] = orders_of(&reply);
         let wall = reply
             .changes
             .first()
@@ -217,10 +208,11 @@ impl Watcher {
             .and_then(ValueRef::as_date);
         let corridor = self.corridor.clone();
         let archiving = tokio::spawn(async move {
-            if ids.is_empty() {
-                return Ok(Report::default());
+            let mut report = Report::default();
+            for selection in [Selection::Ids(delivered), Selection::Candidates(numbered)] {
+                report += corridor.archive_all(selection, Door::Watch).await?;
             }
-            corridor.archive_all(Selection::Ids(ids), Door::Watch).await
+            Ok(report)
         });
         Chunk {
             place: reply.position,
@@ -318,6 +310,24 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+/// The `_id`s of the orders that a reply delivers, and of those that it only numbers; each once.
+fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
+    let mut seen = HashSet::new();
+    let mut of = |delivers: bool| {
+        let changes = reply.changes.iter();
+        let changes = changes.filter(|change| {
+            raw::find(change, DELIVERS).and_then(ValueRef::as_bool) == Some(delivers)
+        });
+        let ids = changes.filter_map(|change| {
+            let mut key = raw::find(change, "documentKey")?.elements();
+            key.find(|element| element.key == b"_id")
+        });
+        let new = ids.filter(|id| seen.insert(id.value));
+        new.map(|id| id.value.to_owned()).collect()
+    };
+    [of(true), of(false)]
 }
 
 /// Reads replies in a task of its own, so that a deadline on one is not begun anew whenever something else happens.

@@ -9,9 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use archd::config::Config;
+use archd::{config::Config, store::Store};
 use bson::{Bson, doc};
-use devkit::{Node, ReplicaSet};
+use devkit::{
+    Node, ReplicaSet,
+    relay::{Deed, Plan, Relay},
+};
 use futures::future::join_all;
 use order_archiver_api::v1 as pb;
 use pb::{
@@ -93,6 +96,23 @@ impl Crowd {
         let callers = (0..size).zip(connections.into_iter().cycle());
         join_all(callers.map(|(caller, connection)| act(caller, connection))).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_call_keeps_is_kept_until_the_database_answers_though_its_caller_has_left() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let config = Config::simulation(&relay.uri(), database.name()).unwrap();
+    let store = Store::new(&config).await.unwrap().for_callers();
+    relay.on("CMD-slow", Plan::Always, Deed::Delay(Duration::from_secs(1)));
+    let kept = Arc::new(());
+    let keeping = store.keeping(kept.clone());
+    let left = timeout(IMPATIENCE * 10, keeping.archived_order("CMD-slow", usize::MAX)).await;
+    assert!(left.is_err() && relay.hits() == 1, "the database has been asked");
+    drop(keeping);
+    assert_eq!(Arc::strong_count(&kept), 2, "it reads on");
+    eventually(async || (Arc::strong_count(&kept) == 1).then_some(())).await;
 }
 
 /// Lets callers come and leave in rounds, and holds the server to its promises meanwhile and right

@@ -11,7 +11,7 @@ use pb::{ArchiveOutcome, EventKind, WatcherState, tail_events_response::Event};
 use std::time::Duration;
 
 use crate::{
-    faults::{clean, fresh, watching},
+    faults::{clean, fresh, state, watching},
     support::{TestServer, eventually, order, tally, within},
 };
 
@@ -109,6 +109,35 @@ async fn an_order_that_is_archived_or_in_quarantine_is_not_gone_when_it_is_delet
     server.archived(3).await;
     server.watcher_is(WatcherState::Watching).await;
     eventually(async || (gone(&server).await == [1, 1]).then_some(())).await;
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_order_that_was_numbered_and_never_delivered_is_not_gone_when_it_is_deleted() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let server = watching(&set.uri(), fresh(set).await, |_| {}).await;
+    pause(&server).await;
+    let orders = server.collection("Commande");
+    let number = |id: i32| {
+        let named = doc! { "$set": { "numero_commande": format!("NUMBER-{id}") } };
+        orders.update_one(doc! { "_id": id }, named)
+    };
+    for (id, status) in [(1, "en_cours"), (2, "annulée"), (3, "livrée")] {
+        let mut order = with_id("", id);
+        order.insert("status", status);
+        order.remove("numero_commande");
+        server.insert("Commande", [order]).await;
+        number(id).await.unwrap();
+    }
+    orders.delete_many(doc! {}).await.unwrap();
+    server.insert("Commande", [order("STAYS")]).await;
+    resume(&server).await;
+    server.archived(1).await;
+    // The third one had been delivered before it got its number.
+    eventually(async || (gone(&server).await == [1, 1]).then_some(())).await;
+    let told = state(&server.database).await;
+    let told = told.get_document("gone").unwrap();
+    assert_eq!(told.get_array("ids").unwrap(), &[Bson::from("3")], "{told}");
     server.shut_down().await;
 }
 

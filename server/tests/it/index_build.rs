@@ -6,6 +6,7 @@ use bson::{Document, doc};
 use devkit::ReplicaSet;
 use futures::future::join_all;
 use mongodb::{Database, IndexModel, options::IndexOptions};
+use order_archiver_api::v1 as pb;
 use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -13,7 +14,10 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use crate::{
     check::check,
     process::archd,
-    support::{TestServer, assert_unavailable, assert_unusable, eventually, faults, order, within},
+    support::{
+        TestServer, assert_unavailable, assert_unusable, eventually, faults, order, orders, tally,
+        within,
+    },
 };
 
 /// The fail point that stops every index build after it has begun.
@@ -104,6 +108,42 @@ async fn ask_all(servers: &[TestServer], numbers: &[String]) {
     // Of each pair one is archived, and the other one goes to quarantine.
     let ask = async |(server, numero): (&TestServer, &String)| server.archive_order(numero).await;
     let _ = join_all(pairs.map(ask)).await;
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_an_index_that_is_being_built_and_ends_all_the_same_when_its_time_is_over() {
+    let set = ReplicaSet::start().await.unwrap();
+    let server = TestServer::start_on(&set, |_| {}).await;
+    server.insert("Commande", orders(400)).await;
+    let options = pb::BatchOptions {
+        max_orders_per_second: Some(20),
+        max_runtime: Some(prost_types::Duration { seconds: 8, nanos: 0 }),
+        ..Default::default()
+    };
+    let (batch, _) = server.start_batch(options, "").await.unwrap();
+    server.batch_under_way(&batch.id).await;
+    hang(&set).await;
+    let drop = doc! { "dropIndexes": "Historique", "index": "*" };
+    server.database.run_command(drop).await.unwrap();
+    refusal(&server, &["is being built"]).await;
+    // Nobody is told by the server, which can't archive, but the database knows.
+    let ended = eventually(async || {
+        let mut batches = server.all("archd_batches").await.into_iter();
+        batches.find(|batch| batch.get_datetime("ended").is_ok())
+    })
+    .await;
+    assert_eq!(
+        (ended.get_str("state"), ended.get_str("stop_reason")),
+        (Ok("succeeded"), Ok("max_runtime")),
+        "{ended}"
+    );
+    let counts = ended.get_document("counts").unwrap().clone();
+    let archived = server.all("Historique").await.len() as i64;
+    assert_eq!(counts.get_i64("archived").ok(), Some(archived), "{counts}");
+    set.clear_fail_point(HANG).await.unwrap();
+    server.ready().await;
+    let rest = server.run_batch().await;
+    assert_eq!(tally(rest.counts), [400, 400 - archived, archived, 0]);
 }
 
 #[tokio::test]

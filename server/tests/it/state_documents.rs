@@ -236,6 +236,8 @@ async fn a_bad_counter_never_fails_an_order_and_is_named_in_the_statistics() {
             .await;
         let stats = stats.unwrap().into_inner();
         assert_eq!(stats.unreadable.len(), 3, "{:?}", stats.unreadable);
+        let watcher = server.watcher_now().await;
+        assert_eq!((watcher.state(), watcher.counts), (pb::WatcherState::Watching, None));
         let problem = &stats.unreadable[0].problem;
         assert!(
             problem.contains(&format!("`{field}` is of type string")),
@@ -244,6 +246,7 @@ async fn a_bad_counter_never_fails_an_order_and_is_named_in_the_statistics() {
         let (code, said) = program(&server, &["state", "--set-aside", "all"]).await;
         assert_eq!(code, Some(0), "{said}");
         assert_works(&server, "counted").await;
+        assert!(server.watcher_now().await.counts.is_some());
         let stats = server
             .stats()
             .get_stats(pb::GetStatsRequest::default())
