@@ -48,7 +48,7 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates
     let mut turns: [Vec<Served>; CROWDS.len()] = Default::default();
     for _ in 0..size.rounds {
         for (callers, turns) in CROWDS.into_iter().zip(&mut turns) {
-            platform.empty_archive().await?;
+            platform.clear_archive().await?;
             let before = machine::cpu(server.pid)?;
             let calling = call_all(&server.address, callers, &numbers, size.span);
             let (orders, cost) = platform.costing(calling).await?;

@@ -100,6 +100,12 @@ impl Platform {
         Ok(())
     }
 
+    /// Empties the archive under a server, which goes on seeing its index there.
+    pub(crate) async fn clear_archive(&self) -> Result<()> {
+        self.archive().delete_many(doc! {}).await?;
+        Ok(())
+    }
+
     /// The archive.
     pub(crate) fn archive(&self) -> Collection<Document> {
         self.database.collection("Historique")

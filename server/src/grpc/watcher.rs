@@ -9,8 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::{call::Calls, convert, status};
 use crate::store::{
-    Error,
-    Store,
+    Error, Store,
     watch::{State, Watcher, apart},
 };
 

@@ -103,7 +103,7 @@ impl Store {
                 Ok((cursor, first))
             };
             let (cursor, first) = self
-                .spawn(limit, name, link.clone(), permit, opening)
+                .begin(limit, name, link.clone(), permit, opening)
                 .await?;
             Ok::<_, Error>((link, cursor, first))
         });
@@ -139,7 +139,7 @@ impl Cursor {
                 Ok((cursor, reply))
             };
             let link = self.link.clone();
-            store.spawn(limit, "getMore", link, permit, call).await
+            store.begin(limit, "getMore", link, permit, call).await
         });
         let (cursor, reply) = answered.await.unwrap_or(Err(Error::Timeout(limit)))?;
         self.cursor = Some(cursor);

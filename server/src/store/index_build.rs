@@ -164,7 +164,7 @@ impl Store {
             "createIndexes": name, "indexes": [index], "writeConcern": { "w": "majority" },
         });
         let failure = match self
-            .keeping(&lease, self.run_within(BUILD_LIMIT, create))
+            .keeping_lease(&lease, self.run_within(BUILD_LIMIT, create))
             .await
         {
             Ok(()) => {
@@ -191,7 +191,9 @@ impl Store {
         // One number is known at once, and finding all of them takes as long again.
         let one = refused_key.map_or_else(Repeated::default, |key| Repeated::one(&key));
         self.note_failed_build(&lease, &one).await?;
-        let found = self.keeping(&lease, self.repeated(SEARCH_LIMIT)).await;
+        let found = self
+            .keeping_lease(&lease, self.repeated(SEARCH_LIMIT))
+            .await;
         let repeated = match found {
             Ok(found) if !found.is_empty() => found,
             // Somebody has mended it meanwhile; the next build shows.
@@ -215,7 +217,7 @@ impl Store {
     }
 
     /// Does something that takes long, and keeps the lease meanwhile.
-    async fn keeping<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
+    async fn keeping_lease<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
         let mut beat = interval(self.beat());
         tokio::pin!(work);
         loop {

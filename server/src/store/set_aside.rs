@@ -2,7 +2,7 @@
 //!
 //! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever deleted for good.
 
-use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Document, RawDocument, rawdoc};
 use sha2::{Digest, Sha256};
 
 use super::{

@@ -1,6 +1,9 @@
 //! One life of the stream: replies in, chunks through the corridor, checkpoints out.
 
-use std::{collections::{HashSet, VecDeque}, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use bson::{DateTime, Document, RawDocumentBuf, Timestamp, doc};
 use futures::{StreamExt, stream::FuturesOrdered};
@@ -58,7 +61,8 @@ pub(super) fn stages(delivered: &str) -> Vec<Document> {
         { "operationType": { "$in": ["drop", "rename", "dropDatabase", "invalidate"] } },
     ] };
     let status = format!("$fullDocument.{STATUS}");
-    let delivers = doc! { "$in": [{ "$literal": delivered }, [format!("${}", updated(STATUS)), status]] };
+    let delivers =
+        doc! { "$in": [{ "$literal": delivered }, [format!("${}", updated(STATUS)), status]] };
     vec![
         doc! { "$match": kinds },
         doc! { "$project": { "operationType": 1, "wallTime": 1, "documentKey": 1, "to": 1, (DELIVERS): delivers } },

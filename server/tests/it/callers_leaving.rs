@@ -105,11 +105,22 @@ async fn what_a_call_keeps_is_kept_until_the_database_answers_though_its_caller_
     let database = set.fresh_database().await.unwrap();
     let config = Config::simulation(&relay.uri(), database.name()).unwrap();
     let store = Store::new(&config).await.unwrap().for_callers();
-    relay.on("CMD-slow", Plan::Always, Deed::Delay(Duration::from_secs(1)));
+    relay.on(
+        "CMD-slow",
+        Plan::Always,
+        Deed::Delay(Duration::from_secs(1)),
+    );
     let kept = Arc::new(());
     let keeping = store.keeping(kept.clone());
-    let left = timeout(IMPATIENCE * 10, keeping.archived_order("CMD-slow", usize::MAX)).await;
-    assert!(left.is_err() && relay.hits() == 1, "the database has been asked");
+    let left = timeout(
+        IMPATIENCE * 10,
+        keeping.archived_order("CMD-slow", usize::MAX),
+    )
+    .await;
+    assert!(
+        left.is_err() && relay.hits() == 1,
+        "the database has been asked"
+    );
     drop(keeping);
     assert_eq!(Arc::strong_count(&kept), 2, "it reads on");
     eventually(async || (Arc::strong_count(&kept) == 1).then_some(())).await;

@@ -237,7 +237,10 @@ async fn a_bad_counter_never_fails_an_order_and_is_named_in_the_statistics() {
         let stats = stats.unwrap().into_inner();
         assert_eq!(stats.unreadable.len(), 3, "{:?}", stats.unreadable);
         let watcher = server.watcher_now().await;
-        assert_eq!((watcher.state(), watcher.counts), (pb::WatcherState::Watching, None));
+        assert_eq!(
+            (watcher.state(), watcher.counts),
+            (pb::WatcherState::Watching, None)
+        );
         let problem = &stats.unreadable[0].problem;
         assert!(
             problem.contains(&format!("`{field}` is of type string")),
