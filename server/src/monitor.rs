@@ -56,6 +56,14 @@ impl Monitor {
         Monitor { condition }
     }
 
+    /// An error while the database can't be read. An archive that takes nothing, as while its index is built, can be.
+    pub fn check_reads(&self) -> Result<(), Error> {
+        match self.check() {
+            Err(Error::NotReady { .. } | Error::ArchiveUnfit(_)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// An error while the database can't be worked with.
     pub fn check(&self) -> Result<(), Error> {
         match &*self.condition.borrow() {

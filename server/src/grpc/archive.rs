@@ -44,7 +44,7 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
     ) -> Result<Response<pb::ArchiveOrderResponse>, Status> {
         self.calls
             .answer(request, async |request| {
-                let result = archive(&self.desk, request.numero_commande).await?;
+                let result = archive(&self.calls, &self.desk, request.numero_commande).await?;
                 Ok(pb::ArchiveOrderResponse {
                     result: Some(result),
                 })
@@ -97,16 +97,11 @@ impl ArchiveService {
         check_numero(numero)?;
         let failed = |error| status::of_error(&error);
         let mut room = self.calls.room(room_for(SMALL_DOCUMENT)).await?;
-        let store = self.store.keeping(room.clone());
-        let small = store.archived_order(numero, SMALL_DOCUMENT).await;
-        drop(store);
-        if let Some(document) = small.map_err(failed)? {
-            let order = convert::archived_order(&document, true);
-            room.shrink(order.encoded_len());
-            return Ok((order, room));
-        }
-        // Not there, or too large to be read before there is room for it.
-        drop(room);
+        let small = self
+            .store
+            .keeping(room.clone())
+            .small_archived_order(numero, SMALL_DOCUMENT)
+            .await;
         let unknown = || {
             status::not_found(
                 "archived order",
@@ -114,12 +109,20 @@ impl ArchiveService {
                 format!("order {numero} is not in the archive"),
             )
         };
-        let size = self.store.archived_order_size(numero).await;
-        let size = size.map_err(failed)?.ok_or_else(unknown)?;
+        let (size, small) = small.map_err(failed)?.ok_or_else(unknown)?;
+        if let Some(document) = small {
+            let order = convert::archived_order(&document, true);
+            room.shrink(order.encoded_len());
+            return Ok((order, room));
+        }
+        // Too large to be read before there is room for it.
+        drop(room);
         let mut room = self.calls.room(room_for(size)).await?;
-        let store = self.store.keeping(room.clone());
-        let document = store.archived_order(numero, usize::MAX).await;
-        drop(store);
+        let document = self
+            .store
+            .keeping(room.clone())
+            .archived_order(numero)
+            .await;
         let order = convert::archived_order(&document.map_err(failed)?.ok_or_else(unknown)?, true);
         room.shrink(order.encoded_len());
         Ok((order, room))
@@ -159,9 +162,11 @@ impl ArchiveService {
         let sizes = sizes.map_err(|error| status::of_error(&error))?;
         let (count, bytes) = page::fitting(&sizes[..sizes.len().min(limit)], MOST_JSON);
         let mut room = self.calls.room(room_for(bytes)).await?;
-        let store = self.store.keeping(room.clone());
-        let documents = store.archived_orders(&filter, count).await;
-        drop(store);
+        let documents = self
+            .store
+            .keeping(room.clone())
+            .archived_orders(&filter, count)
+            .await;
         let documents = documents.map_err(|error| status::of_error(&error))?;
         let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
         for document in &documents {
@@ -206,8 +211,13 @@ pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
 }
 
 /// Archives one order.
-pub(super) async fn archive(desk: &Desk, numero: String) -> Result<pb::ArchiveResult, Status> {
+pub(super) async fn archive(
+    calls: &Calls,
+    desk: &Desk,
+    numero: String,
+) -> Result<pb::ArchiveResult, Status> {
     check_numero(&numero)?;
+    calls.check_archive()?;
     let (outcome, missing) = match desk
         .archive(numero.clone())
         .await

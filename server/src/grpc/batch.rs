@@ -45,7 +45,10 @@ impl pb::batch_service_server::BatchService for BatchService {
         request: Request<pb::StartBatchRequest>,
     ) -> Result<Response<pb::StartBatchResponse>, Status> {
         self.calls
-            .answer(request, async |request| self.start(request).await)
+            .answer(request, async |request| {
+                self.calls.check_archive()?;
+                self.start(request).await
+            })
             .await
     }
 

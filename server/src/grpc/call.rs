@@ -80,9 +80,14 @@ impl Calls {
         if self.stop.is_cancelled() {
             return Err(status::stopping());
         }
-        self.monitor
-            .check()
-            .map_err(|error| status::of_error(&error))
+        let reads = self.monitor.check_reads();
+        reads.map_err(|error| status::of_error(&error))
+    }
+
+    /// An error while nothing can be archived.
+    pub(crate) fn check_archive(&self) -> Result<(), Status> {
+        let ready = self.monitor.check();
+        ready.map_err(|error| status::of_error(&error))
     }
 }
 

@@ -32,6 +32,8 @@ const MOST: usize = 10_000;
 const LEAST: usize = 8;
 /// How long a caller waits for one connection to leave before another is told to.
 const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+/// After a connection that has made way, the next one is let in no sooner: those that ask for nothing can come back at any rate.
+const TURNOVER_PAUSE: Duration = Duration::from_millis(2);
 /// The pauses after connections that could not be taken in.
 const FAULT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// How often the log tells of the same trouble.
@@ -139,6 +141,7 @@ impl Listener {
                 );
             }
             if let Ok(Ok(place)) = timeout(LEAVE_PAUSE, self.places.clone().acquire_owned()).await {
+                sleep(TURNOVER_PAUSE).await;
                 return place;
             }
         }

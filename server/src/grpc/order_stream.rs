@@ -155,7 +155,7 @@ async fn nothing_happens(read: &AtomicU64, room: &Semaphore, patience: (Duration
 
 async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrdersResponse {
     use pb::archive_orders_response::Answer;
-    let archiving = archive::archive(desk, numero.clone());
+    let archiving = archive::archive(calls, desk, numero.clone());
     let answer = match calls.within(calls.request_timeout, archiving).await {
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {

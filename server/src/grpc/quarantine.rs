@@ -140,9 +140,11 @@ impl QuarantineService {
         } else {
             None
         };
-        let store = self.store.keeping(room.clone());
-        let found = store.quarantined_up_to(&filter, limit + 1, MOST_JSON).await;
-        drop(store);
+        let found = self
+            .store
+            .keeping(room.clone())
+            .quarantined_up_to(&filter, limit + 1, MOST_JSON)
+            .await;
         let (mut found, cut) = found.map_err(failed)?;
         let mut more = cut || found.len() > limit;
         found.truncate(limit);
@@ -205,6 +207,7 @@ impl QuarantineService {
     }
 
     async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {
+        self.calls.check_archive()?;
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
         let passed = self

@@ -4,7 +4,10 @@ use std::sync::LazyLock;
 
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use super::{Error, Store, command::joined};
+use super::{
+    Error, Store,
+    command::{document, joined},
+};
 use crate::domain::{
     enrich::{DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
     order::NUMERO,
@@ -44,27 +47,33 @@ pub enum Below {
 }
 
 impl Store {
-    /// One archived order, if it is not larger than this, in bytes.
-    pub async fn archived_order(
-        &self,
-        numero: &str,
-        most: usize,
-    ) -> Result<Option<RawDocumentBuf>, Error> {
-        let mut filter = doc! { NUMERO: { "$eq": numero } };
-        if let Ok(most) = i64::try_from(most) {
-            filter.insert("$expr", doc! { "$lte": [SIZE.clone(), most] });
-        }
+    /// The archived order with this number.
+    pub async fn archived_order(&self, numero: &str) -> Result<Option<RawDocumentBuf>, Error> {
+        let filter = doc! { NUMERO: { "$eq": numero } };
         let head = doc! { "find": &self.names.archive, "filter": filter, "limit": 1 };
         Ok(self.find(head).await?.pop())
     }
 
-    /// The size of an archived order, in bytes.
-    pub async fn archived_order_size(&self, numero: &str) -> Result<Option<usize>, Error> {
+    /// The archived order with this number: its size in bytes, and the order itself unless that is larger than `most`.
+    pub async fn small_archived_order(
+        &self,
+        numero: &str,
+        most: usize,
+    ) -> Result<Option<(usize, Option<RawDocumentBuf>)>, Error> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let fits = doc! { "$lte": [SIZE.clone(), most] };
         let head = doc! {
             "find": &self.names.archive, "filter": { NUMERO: { "$eq": numero } }, "limit": 1,
-            "projection": { "_id": 0, "bytes": SIZE.clone() },
+            "projection": {
+                "_id": 0, "bytes": SIZE.clone(),
+                "document": { "$cond": [fits, "$$ROOT", "$$REMOVE"] },
+            },
         };
-        Ok(self.find(head).await?.iter().map(size).next())
+        let Some(row) = self.find(head).await?.pop() else {
+            return Ok(None);
+        };
+        let archived = raw::find(&row, "document").map(document).transpose()?;
+        Ok(Some((size(&row), archived)))
     }
 
     /// The archived orders among those with these numbers: each number, and which fields it misses.

@@ -188,12 +188,12 @@ async fn a_watcher_waits_for_an_archive_that_is_mended_and_goes_on_from_its_plac
     make(&server.database, &[expiring]).await;
     is_refused(&server, &["the index \"old\" of Historique"]).await;
     server.insert("Commande", [order("CMD-1")]).await;
-    // The watcher tells why it waits, and has tried more than once by then.
-    let waits = eventually(async || {
-        let watcher = server.watcher_now().await;
-        (watcher.lag.is_some() && watcher.last_error.contains("old")).then_some(watcher)
-    });
-    within(waits).await;
+    // What can be read still is, and the watcher tells why it waits.
+    eventually(async || {
+        let told = server.watcher_now().await.last_error;
+        told.contains("\"old\"").then_some(())
+    })
+    .await;
     assert_eq!(server.all("Historique").await, []);
 
     let mended = doc! { "dropIndexes": "Historique", "index": "old" };

@@ -112,11 +112,7 @@ async fn what_a_call_keeps_is_kept_until_the_database_answers_though_its_caller_
     );
     let kept = Arc::new(());
     let keeping = store.keeping(kept.clone());
-    let left = timeout(
-        IMPATIENCE * 10,
-        keeping.archived_order("CMD-slow", usize::MAX),
-    )
-    .await;
+    let left = timeout(IMPATIENCE * 10, keeping.archived_order("CMD-slow")).await;
     assert!(
         left.is_err() && relay.hits() == 1,
         "the database has been asked"
