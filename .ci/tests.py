@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every test; one that fails is tried alone at once, and may pass then only if .ci/flaky names it with a reason."""
+"""Runs every test, those in .ci/alone one after the other and after the rest; one that fails is tried once more at once, and may
+pass then only if .ci/flaky names it with a reason."""
 
 import fnmatch
 import re
@@ -12,6 +13,7 @@ OUTPUT = re.compile(r"^---- (.+?) stdout ----$")
 SEED = re.compile(r"\bSEED=(\S+)")
 TARGET = re.compile(r"to rerun pass `([^`]+)`$")
 FLAKY = Path(__file__).with_name("flaky")
+ALONE = Path(__file__).with_name("alone")
 
 
 def failures(log):
@@ -54,12 +56,12 @@ def failures(log):
     return found
 
 
-def allowed(text):
-    """The tests that may pass at the second try, each with its reason; a * in a name stands for anything.
+def reasons_in(text):
+    """The tests in a list, each with its reason; a * in a name stands for anything.
 
-    >>> allowed("# A comment\\n\\nit::a_test: the kernel of the runner drops packets\\n")
+    >>> reasons_in("# A comment\\n\\nit::a_test: the kernel of the runner drops packets\\n")
     {'it::a_test': 'the kernel of the runner drops packets'}
-    >>> allowed("it::a_test")
+    >>> reasons_in("it::a_test")
     Traceback (most recent call last):
     ValueError: 'it::a_test' gives no reason
     """
@@ -120,19 +122,22 @@ def run(command):
 
 
 def main():
-    reasons = allowed(FLAKY.read_text())
-    code, log = run(["cargo", "test", "--workspace", "--no-fail-fast"])
-    if code == 0:
+    reasons = reasons_in(FLAKY.read_text())
+    alone = [test.removesuffix("*") for test in reasons_in(ALONE.read_text())]
+    all_tests = ["cargo", "test", "--workspace", "--no-fail-fast"]
+    code, log = run([*all_tests, "--", *(word for test in alone for word in ("--skip", test))])
+    code_alone, log_alone = run([*all_tests, "--test", "it", "--", "--test-threads=1", *alone])
+    if code == code_alone == 0:
         return 0
     told, broken = [], False
-    found = failures(log)
+    found = failures(log + log_alone)
     for target, tests in found:
         if not tests:
             told.append(f"FAILED {target}: it broke down, see above")
             broken = True
         for test, seed in tests.items():
-            alone, _ = run(["cargo", "test", *of_the_workspace(target), "--", "--exact", test])
-            line, counts = verdict(test, alone == 0, seed, reasons)
+            again, _ = run(["cargo", "test", *of_the_workspace(target), "--", "--exact", test])
+            line, counts = verdict(test, again == 0, seed, reasons)
             told.append(line)
             broken |= counts
     print(*told, sep="\n", flush=True)

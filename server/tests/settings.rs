@@ -541,7 +541,7 @@ fn the_help_is_up_to_date() {
 }
 
 #[test]
-fn the_table_for_the_readme_has_a_row_for_each_setting() {
+fn the_table_for_the_documents_has_a_row_for_each_setting() {
     let table = docs::markdown_table();
     let rows: Vec<&str> = table.lines().skip(2).collect();
     assert_eq!(rows.len(), SETTINGS.len());

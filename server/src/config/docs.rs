@@ -2,7 +2,7 @@
 
 use super::{SETTINGS, Setting};
 
-/// The table of settings for the README.
+/// The table of settings for `docs/settings.md`.
 pub fn markdown_table() -> String {
     let mut text = String::from("| setting | flag | default | |\n|---|---|---|---|\n");
     for setting in SETTINGS {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use order_archiver_api::v1::ErrorReason;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
 const DOMAIN: &str = "orderarchiver.v1";
+/// The trailer that repeats the reason.
+const REASON: &str = "error-reason";
 /// When a caller should try again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -37,7 +39,7 @@ pub(crate) fn of_error(error: &Error) -> Status {
                 ErrorReason::DatabasePrivilege,
                 [("action", command.as_str())],
             );
-            Status::with_error_details(Code::PermissionDenied, error.to_string(), details)
+            detailed(Code::PermissionDenied, error.to_string(), details)
         }
         Error::ReplicaSetRequired => precondition(
             ErrorReason::ReplicaSetRequired,
@@ -92,7 +94,7 @@ pub(crate) fn stopping() -> Status {
 
 /// A fault of the server itself.
 pub(crate) fn internal() -> Status {
-    Status::with_error_details(
+    detailed(
         Code::Internal,
         "a fault of the server; its log says more",
         info(ErrorReason::Internal, []),
@@ -104,7 +106,7 @@ pub(crate) fn of_transport(status: Status) -> Status {
     let reason = match status.code() {
         // tonic says so of a message over its size limit, which is over it however often it is sent.
         Code::OutOfRange | Code::ResourceExhausted => {
-            return Status::with_error_details(
+            return detailed(
                 Code::ResourceExhausted,
                 status.message(),
                 info(ErrorReason::LimitReached, []),
@@ -114,12 +116,12 @@ pub(crate) fn of_transport(status: Status) -> Status {
         Code::Internal => ErrorReason::Internal,
         _ => return status,
     };
-    Status::with_error_details(status.code(), status.message(), info(reason, []))
+    detailed(status.code(), status.message(), info(reason, []))
 }
 
 /// The rest of a request did not arrive.
 pub(crate) fn request_too_slow(limit: Duration) -> Status {
-    Status::with_error_details(
+    detailed(
         Code::DeadlineExceeded,
         format!("the rest of the request did not arrive within {limit:?}; nothing was done"),
         info(ErrorReason::Deadline, []),
@@ -128,7 +130,7 @@ pub(crate) fn request_too_slow(limit: Duration) -> Status {
 
 /// Nothing happens on a stream of orders.
 pub(crate) fn stream_idle(limit: Duration) -> Status {
-    Status::with_error_details(
+    detailed(
         Code::DeadlineExceeded,
         format!(
             "nothing was asked for {limit:?}; each request has been answered, open another stream for more"
@@ -151,7 +153,7 @@ pub(crate) fn limit_reached(what: String) -> Status {
 pub(crate) fn reader_too_slow(patience: Duration, cursor: &str) -> Status {
     let mut details = info(ErrorReason::LimitReached, [("cursor", cursor)]);
     details.set_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(
+    detailed(
         Code::ResourceExhausted,
         format!("nothing was read for {patience:?}; tail again from the last cursor"),
         details,
@@ -170,7 +172,7 @@ pub(crate) fn history_lost(oldest: Option<&str>) -> Status {
         Some(oldest) => info(ErrorReason::HistoryLost, [("oldest_time", oldest)]),
         None => info(ErrorReason::HistoryLost, []),
     };
-    Status::with_error_details(Code::OutOfRange, message, details)
+    detailed(Code::OutOfRange, message, details)
 }
 
 /// A cursor that is no place in this database's history.
@@ -189,7 +191,7 @@ pub(crate) fn bad_cursor() -> Status {
 pub(crate) fn not_found(kind: &str, name: &str, message: String) -> Status {
     let mut details = info(ErrorReason::NotFound, []);
     details.set_resource_info(kind, name, "", message.clone());
-    Status::with_error_details(Code::NotFound, message, details)
+    detailed(Code::NotFound, message, details)
 }
 
 /// What was asked is not possible as things are.
@@ -203,14 +205,14 @@ pub(crate) fn precondition<const N: usize>(
     let description = cut(&message, LONGEST_DESCRIPTION);
     let mut details = info(reason, metadata);
     details.add_precondition_failure_violation(name(reason), subject, description);
-    Status::with_error_details(Code::FailedPrecondition, message, details)
+    detailed(Code::FailedPrecondition, message, details)
 }
 
 /// The request id belongs to another request.
 pub(crate) fn request_id_reused(request_id: &str) -> Status {
     let message =
         format!("request_id {request_id:?} was used with other options; choose a new one");
-    Status::with_error_details(
+    detailed(
         Code::AlreadyExists,
         message,
         info(ErrorReason::RequestIdReused, [("request_id", request_id)]),
@@ -309,18 +311,24 @@ impl Violations {
             .collect();
         let mut details = info(self.reason.unwrap_or(ErrorReason::InvalidField), []);
         details.set_bad_request(self.found);
-        Err(Status::with_error_details(
-            Code::InvalidArgument,
-            faults.join("; "),
-            details,
-        ))
+        Err(detailed(Code::InvalidArgument, faults.join("; "), details))
     }
+}
+
+/// A status with its details. Their reason also travels as a text of its own, for clients that have no use for the rest.
+fn detailed(code: Code, message: impl Into<String>, details: ErrorDetails) -> Status {
+    let reason = details.error_info().map(|info| info.reason.parse());
+    let mut metadata = MetadataMap::new();
+    if let Some(Ok(reason)) = reason {
+        metadata.insert(REASON, reason);
+    }
+    Status::with_error_details_and_metadata(code, message, details, metadata)
 }
 
 fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
     let mut details = info(reason, []);
     details.set_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(code, bounded(message), details)
+    detailed(code, bounded(message), details)
 }
 
 /// A message that is not too long for headers.
@@ -372,6 +380,7 @@ mod tests {
             }
         }
         let short = of_error(&Error::Unusable("a; mend: b".to_owned()));
+        assert_eq!(short.metadata().get(REASON).unwrap(), "DATABASE_UNUSABLE");
         assert!(short.message().ends_with("a; mend: b"), "{short:?}");
     }
 }

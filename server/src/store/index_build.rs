@@ -99,7 +99,7 @@ impl Store {
         let name = &self.names.archive;
         let Some(lease) = self.take_build().await? else {
             let reason = format!(
-                "{name} has no unique index, another instance makes it, and nothing is archived before it is finished"
+                "{name} has no unique index yet, one is being made, and nothing is archived before it is finished"
             );
             return Err(self.unfinished(reason).await?);
         };

@@ -3,17 +3,19 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use devkit::{ReplicaSet, Sources};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::support::TestServer;
+use crate::support::{TestServer, order};
 
+/// The folder of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 /// What the clients are built of.
 const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
@@ -55,6 +57,80 @@ async fn independent_clients_find_the_contract_kept() {
         String::from_utf8_lossy(&output.stderr)
     );
     server.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_programs_in_the_documents_archive_an_order_and_say_why_another_is_refused() {
+    let clients = tokio::task::spawn_blocking(installed)
+        .await
+        .unwrap()
+        .unwrap();
+    let server = TestServer::start().await;
+    let python = clients.join("venv/bin/python");
+    for (language, program, flags) in [
+        ("python", python.as_path(), &["-B", "-"][..]),
+        ("js", Path::new("node"), &["-"]),
+    ] {
+        let numero = format!("CMD-{language}");
+        server.insert("Commande", [order(numero.as_str())]).await;
+        let said = run_program(
+            program,
+            flags,
+            &program_in_the_documents(language, &server.address),
+            &[&numero, "CMD-NOBODY"],
+            &clients,
+        )
+        .await;
+        let archived = format!("{numero} ARCHIVE_OUTCOME_ARCHIVED");
+        assert!(said.lines().any(|line| line == archived), "{said}");
+        let refused =
+            "CMD-NOBODY NOT_FOUND NOT_FOUND neither the orders nor the archive know CMD-NOBODY";
+        assert!(said.lines().any(|line| line == refused), "{said}");
+    }
+    server.shut_down().await;
+}
+
+/// The program in a language in `docs/calling.md`, told to call this server.
+fn program_in_the_documents(language: &str, address: &str) -> String {
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/calling.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+    let (program, _) = rest.split_once("```").unwrap();
+    assert!(program.lines().count() <= 21, "{program}");
+    let here = "127.0.0.1:50051";
+    assert!(program.contains(here), "{program}");
+    program.replace(here, address.trim_start_matches("http://"))
+}
+
+/// Runs a program that is written to its standard input, in the folder of the repository.
+async fn run_program(
+    program: &Path,
+    flags: &[&str],
+    text: &str,
+    arguments: &[&str],
+    clients: &Path,
+) -> String {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(flags)
+        .args(arguments)
+        .current_dir(ROOT)
+        .env("NODE_PATH", clients.join("node_modules"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut running = command.spawn().unwrap();
+    let mut input = running.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).await.unwrap();
+    drop(input);
+    let output = timeout(PATIENCE, running.wait_with_output())
+        .await
+        .expect("the program takes too long")
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    said
 }
 
 /// The folder that holds the clients, in the user's cache; installs them the first time, whoever asks for them at once.

@@ -1,6 +1,10 @@
-//! The README is true: its tables are generated or compared, and its archctl commands are run.
+//! The README and the documents beside it are true: their tables are generated or compared, and their commands are run.
 
-use std::{env, fs, path::Path, process::Stdio};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use archd::config::docs::markdown_table;
 use devkit::ReplicaSet;
@@ -16,22 +20,58 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-fn readme() -> String {
-    fs::read_to_string(path()).unwrap()
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "docs/calling.md",
+    "docs/production.md",
+    "docs/batches.md",
+    "docs/settings.md",
+];
+
+fn path(document: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(document)
 }
 
-fn path() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")
+fn read(document: &str) -> String {
+    fs::read_to_string(path(document)).unwrap()
+}
+
+/// All documents for users, one after the other.
+fn documents() -> String {
+    DOCUMENTS.map(read).concat()
 }
 
 #[test]
-fn its_table_of_settings_is_the_servers_own() {
-    let text = readme();
+fn the_readme_is_a_front_door() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= 110, "the rest belongs in docs/");
+    for line in readme.lines().filter(|line| !line.starts_with("CMD-")) {
+        assert!(line.chars().count() <= 110, "{line}");
+    }
+}
+
+#[test]
+fn what_the_documents_link_to_is_there() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let links = text.split("](").skip(1);
+        for link in links.filter_map(|rest| rest.split(')').next()) {
+            let there = path(document).with_file_name("").join(link).exists();
+            assert!(there, "{document} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_settings_is_the_servers_own() {
+    let text = read("docs/settings.md");
     let (head, rest) = text.split_once(BEGIN).unwrap();
     let (table, tail) = rest.split_once(END).unwrap();
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(
-            path(),
+            path("docs/settings.md"),
             format!("{head}{BEGIN}{}{END}{tail}", markdown_table()),
         )
         .unwrap();
@@ -45,9 +85,9 @@ fn its_table_of_settings_is_the_servers_own() {
 }
 
 #[test]
-fn its_table_of_rpcs_is_the_contracts() {
+fn the_table_of_rpcs_is_the_contracts() {
     let descriptors = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let text = readme();
+    let text = read("docs/calling.md");
     let services = descriptors
         .file
         .iter()
@@ -60,16 +100,14 @@ fn its_table_of_rpcs_is_the_contracts() {
             .map(|method| format!("`{}`", method.name()))
             .collect();
         let row = format!("| `{}` | {} |", service.name(), rpcs.join(", "));
-        assert!(
-            text.contains(&row),
-            "the README's table of RPCs misses: {row}"
-        );
+        assert!(text.contains(&row), "the table of RPCs misses: {row}");
     }
 }
 
 #[tokio::test]
-async fn its_archctl_commands_work() {
-    let server = TestServer::start().await;
+async fn the_archctl_commands_work() {
+    let server = TestServer::start_with(|config| config.watch = true).await;
+    server.watcher_is(pb::WatcherState::Watching).await;
     let request = pb::SeedDataRequest {
         orders: Some(200),
         ..pb::SeedDataRequest::default()
@@ -92,7 +130,7 @@ async fn its_archctl_commands_work() {
         .unwrap();
     let numero = delivered.get_str("numero_commande").unwrap();
 
-    let commands: Vec<String> = shell_lines(&readme())
+    let commands: Vec<String> = shell_lines(&documents())
         .into_iter()
         .filter(|line| line.starts_with("archctl "))
         .collect();
@@ -133,14 +171,14 @@ async fn its_archctl_commands_work() {
 }
 
 #[tokio::test]
-async fn its_archd_check_commands_work() {
+async fn the_archd_check_commands_work() {
     let server = TestServer::start().await;
     let uri = ReplicaSet::shared().await.unwrap().uri();
     let settings = [
         ("MONGODB_URI", uri.as_str()),
         ("MONGODB_DATABASE", server.database.name()),
     ];
-    let lines = shell_lines(&readme());
+    let lines = shell_lines(&documents());
     let commands: Vec<&String> = lines
         .iter()
         .filter(|line| line.starts_with("archd check"))
@@ -154,7 +192,7 @@ async fn its_archd_check_commands_work() {
     }
 }
 
-/// The commands in the README's `sh` blocks, without their comments.
+/// The commands in the `sh` blocks, without their comments.
 fn shell_lines(text: &str) -> Vec<String> {
     let blocks = text
         .split("```sh\n")
@@ -175,7 +213,7 @@ fn shell_lines(text: &str) -> Vec<String> {
 }
 
 /// The command line stands beside the server: `cargo test --workspace` builds both.
-fn archctl() -> std::path::PathBuf {
+fn archctl() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_archd"))
         .with_file_name(format!("archctl{}", env::consts::EXE_SUFFIX))
 }
