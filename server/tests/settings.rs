@@ -120,8 +120,8 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_MAX_TAIL_READERS", "1"),
         ("ARCHD_WATCH", "false"),
         ("ARCHD_LEASE", "1s"),
-        ("ARCHD_MAX_ORDERS_PER_SECOND", "9"),
-        ("ARCHD_MAX_REPLICATION_LAG", "off"),
+        ("ARCHD_MAX_RATE", "9"),
+        ("ARCHD_MAX_LAG", "off"),
         ("ARCHD_MAX_WRITE_LATENCY", "1ms"),
         ("ARCHD_BATCH_READS", "secondary"),
         ("ARCHD_SCHEDULE", "5 4 * * *"),
@@ -208,16 +208,8 @@ fn limits_are_where_the_help_says() {
         ("ARCHD_INSTANCE", long(128), long(129)),
         ("ARCHD_LEASE", "1s".to_owned(), "999ms".to_owned()),
         ("ARCHD_LEASE", "5m".to_owned(), "301s".to_owned()),
-        (
-            "ARCHD_MAX_REPLICATION_LAG",
-            "off".to_owned(),
-            "Off".to_owned(),
-        ),
-        (
-            "ARCHD_MAX_REPLICATION_LAG",
-            "100ms".to_owned(),
-            "0s".to_owned(),
-        ),
+        ("ARCHD_MAX_LAG", "off".to_owned(), "Off".to_owned()),
+        ("ARCHD_MAX_LAG", "100ms".to_owned(), "0s".to_owned()),
         ("ARCHD_MAX_WRITE_LATENCY", "5m".to_owned(), "off".to_owned()),
         (
             "ARCHD_BATCH_READS",
@@ -408,34 +400,61 @@ fn the_password_is_never_shown() {
 }
 
 #[test]
-fn names_that_are_nearly_settings_are_warned_about() {
-    let names = |pairs: &[(&str, &str)]| {
-        let warnings = from_environment(pairs).unwrap().warnings;
-        warnings
-            .iter()
-            .map(|warning| warning.split(' ').next().unwrap().to_owned())
-            .collect::<Vec<_>>()
-    };
+fn names_like_those_of_settings_that_are_none_are_warned_of_once_and_never_refused() {
+    let warnings = |pairs: &[(&str, &str)]| from_environment(pairs).unwrap().warnings;
+    let warned = warnings(&[
+        ("ARCHD_LISNE", "x"),
+        ("archd_log", "x"),
+        ("MONGODB_URL_FILE", "x"),
+        // What Kubernetes gives the pods of a service named archd.
+        ("ARCHD_PORT", "tcp://10.0.0.1:50051"),
+        ("ARCHD_SERVICE_HOST", "10.0.0.1"),
+    ]);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    for told in [
+        "ARCHD_LISNE (environment; is ARCHD_LISTEN meant?)",
+        "archd_log (environment; is ARCHD_LOG meant?)",
+        "MONGODB_URL_FILE (environment; is MONGODB_URI_FILE meant?)",
+        "ARCHD_PORT (environment",
+        "ARCHD_SERVICE_HOST (environment)",
+    ] {
+        assert!(warned[0].contains(told), "{told}: {warned:?}");
+    }
+    let others = [
+        ("ARCHCTL_ENDPOINT", "x"),
+        ("MONGODB_HOST", "x"),
+        ("PATH", "x"),
+    ];
+    assert_eq!(warnings(&others), [""; 0]);
+}
+
+#[test]
+fn a_setting_has_one_name_as_a_flag_and_as_a_variable() {
+    for setting in SETTINGS {
+        let name = setting.name.to_lowercase().replace('_', "-");
+        if let Some(flag) = setting.flag {
+            let named = ["archd-", "mongodb-"].map(|prefix| format!("{prefix}{flag}"));
+            assert!(named.contains(&name), "{} and --{flag}", setting.name);
+        }
+    }
+}
+
+#[test]
+fn localhost_is_an_address() {
+    let listens = |value| from_environment(&[("ARCHD_LISTEN", value)]).map(|config| config.listen);
     assert_eq!(
-        names(&[
-            ("ARCHD_LISNE", "x"),
-            ("archd_log", "x"),
-            ("MONGODB_URL_FILE", "x")
-        ]),
-        ["ARCHD_LISNE", "MONGODB_URL_FILE", "archd_log"]
+        listens("localhost:50051").unwrap().to_string(),
+        "127.0.0.1:50051"
     );
-    // What Kubernetes and others put beside ours.
-    assert!(
-        names(&[
-            ("ARCHD_PORT", "tcp://10.0.0.1:50051"),
-            ("ARCHD_SERVICE_HOST", "10.0.0.1"),
-            ("ARCHD_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
-            ("ARCHCTL_ENDPOINT", "x"),
-            ("MONGODB_HOST", "x"),
-            ("PATH", "x"),
-        ])
-        .is_empty()
-    );
+    for bad in [
+        "localhost",
+        "localhost:",
+        "localhost:x",
+        "localhost:65536",
+        "host:1",
+    ] {
+        assert!(listens(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

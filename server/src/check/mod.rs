@@ -1,10 +1,10 @@
 //! `archd check`: says in one go whether archd can do its work on a database, and what mends what keeps it from it. Writes nothing there.
 
-use std::{process::ExitCode, time::Duration};
+use std::{convert::Infallible, future::pending, process::ExitCode, time::Duration};
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, info};
 
 use crate::{
     config::{CheckArgs, Config},
@@ -35,6 +35,8 @@ pub use self::state::state;
 
 use self::finding::{Finding, Report, Verdict};
 
+/// How long a database may take to answer before people are told that it is waited for.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// The pause before a database that is away is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -99,8 +101,18 @@ async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
             sleep(PAUSE).await;
         }
     });
-    let settled = settled.await;
+    let settled = tokio::select! {
+        settled = settled => settled,
+        never = say_what_is_waited_for(wait) => match never {},
+    };
     settled.unwrap_or(latest)
+}
+
+/// Tells people what takes so long, unless that is over at once.
+async fn say_what_is_waited_for(wait: Duration) -> Infallible {
+    sleep(AT_ONCE).await;
+    info!(?wait, "waiting for a database that takes writes");
+    pending().await
 }
 
 /// Looks at one thing after the other; none when it broke off.

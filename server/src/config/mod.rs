@@ -7,6 +7,7 @@ use uuid::Uuid;
 pub mod setting;
 
 pub mod table;
+mod unknown;
 
 pub mod sources;
 
@@ -20,8 +21,6 @@ pub mod cli;
 
 pub mod docs;
 
-mod misspelt;
-
 mod start;
 
 pub use self::{
@@ -34,7 +33,7 @@ pub use self::{
     uri::MongodbUri,
 };
 use self::{
-    setting::OFF,
+    setting::{OFF, address},
     sources::{Chosen, Sources},
     table::*,
 };
@@ -177,8 +176,9 @@ impl Config {
             "simulation" => Profile::Simulation,
             _ => Profile::Production,
         };
-        let listen = chosen.parsed(&LISTEN);
-        let mut warnings = misspelt::warnings(&sources);
+        let listen =
+            address(&chosen.text(&LISTEN)).expect("the form was checked when the value was chosen");
+        let mut warnings: Vec<String> = unknown::warning(&sources).into_iter().collect();
         warnings.extend(exposed(listen));
         warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
@@ -210,8 +210,8 @@ impl Config {
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
             watch: chosen.parsed(&WATCH),
             lease: chosen.time(&LEASE),
-            max_orders_per_second: chosen.parsed(&MAX_ORDERS_PER_SECOND),
-            max_replication_lag: chosen.time_unless_off(&MAX_REPLICATION_LAG),
+            max_orders_per_second: chosen.parsed(&MAX_RATE),
+            max_replication_lag: chosen.time_unless_off(&MAX_LAG),
             max_write_latency: chosen.time(&MAX_WRITE_LATENCY),
             batch_reads: match chosen.text(&BATCH_READS).as_str() {
                 "secondary" => BatchReads::Secondary,

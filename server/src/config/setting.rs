@@ -1,6 +1,10 @@
 //! One setting: its names, its default, and which values it takes.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -43,7 +47,7 @@ pub enum Form {
     },
     /// One of a few words.
     Choice(&'static [&'static str]),
-    /// An IP address and a port.
+    /// An IP address, or localhost, and a port.
     Address,
     /// A whole number.
     Whole {
@@ -131,9 +135,8 @@ impl Form {
             Form::Choice(words) => {
                 (!words.contains(&value)).then_some("is not one of the words that it takes")
             }
-            Form::Address => value
-                .parse::<SocketAddr>()
-                .is_err()
+            Form::Address => address(value)
+                .is_none()
                 .then_some("is not an IP address with a port"),
             Form::Whole { least, most } => match value.parse::<u32>() {
                 Ok(number) => out_of_range(number, least, most),
@@ -169,9 +172,9 @@ impl fmt::Display for Form {
             Form::Collection { most } => write!(f, "a name of at most {most} bytes without $"),
             Form::Text { most } => write!(f, "text of at most {most} bytes"),
             Form::Choice(words) => f.write_str(&words.join(" or ")),
-            Form::Address => {
-                f.write_str("an IP address and a port, such as 127.0.0.1:50051 or [::]:50051")
-            }
+            Form::Address => f.write_str(
+                "an IP address or localhost, and a port, such as 127.0.0.1:50051 or [::]:50051",
+            ),
             Form::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
             Form::Time { least, most } => write!(
                 f,
@@ -191,6 +194,14 @@ impl fmt::Display for Form {
                 "levels by module, such as info,mongodb=warn (the syntax of tracing's EnvFilter)",
             ),
         }
+    }
+}
+
+/// The address that a text names. No name but localhost is looked up, so that a setting means the same wherever it is read.
+pub(super) fn address(value: &str) -> Option<SocketAddr> {
+    match value.strip_prefix("localhost:") {
+        Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
+        None => value.parse().ok(),
     }
 }
 

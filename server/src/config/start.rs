@@ -242,11 +242,11 @@ mod tests {
             (&["--limit", "-1"], "--limit <N>"),
             (
                 &["--max-rate", "-1"],
-                "ARCHD_MAX_ORDERS_PER_SECOND=\"-1\" (--max-rate) is not a whole number; give",
+                "ARCHD_MAX_RATE=\"-1\" (--max-rate) is not a whole number; give",
             ),
             (
                 &["--max-lag=0s"],
-                "ARCHD_MAX_REPLICATION_LAG=\"0s\" (--max-lag) is out of range; give off or",
+                "ARCHD_MAX_LAG=\"0s\" (--max-lag) is out of range; give off or",
             ),
             (
                 &["--max-write-latency=off"],

@@ -32,8 +32,8 @@ pub const SETTINGS: &[Setting] = &[
     MAX_TAIL_READERS,
     WATCH,
     LEASE,
-    MAX_ORDERS_PER_SECOND,
-    MAX_REPLICATION_LAG,
+    MAX_RATE,
+    MAX_LAG,
     MAX_WRITE_LATENCY,
     BATCH_READS,
     SCHEDULE,
@@ -297,8 +297,8 @@ pub const LEASE: Setting = Setting {
 };
 
 /// The most orders that a batch meets in a second.
-pub const MAX_ORDERS_PER_SECOND: Setting = Setting {
-    name: "ARCHD_MAX_ORDERS_PER_SECOND",
+pub const MAX_RATE: Setting = Setting {
+    name: "ARCHD_MAX_RATE",
     flag: Some("max-rate"),
     form: Form::Whole {
         least: 0,
@@ -310,8 +310,8 @@ pub const MAX_ORDERS_PER_SECOND: Setting = Setting {
 };
 
 /// How far behind a secondary may be before a batch waits.
-pub const MAX_REPLICATION_LAG: Setting = Setting {
-    name: "ARCHD_MAX_REPLICATION_LAG",
+pub const MAX_LAG: Setting = Setting {
+    name: "ARCHD_MAX_LAG",
     flag: Some("max-lag"),
     form: Form::TimeOrOff {
         least: Duration::from_millis(100),

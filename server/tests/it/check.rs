@@ -282,6 +282,21 @@ async fn a_set_without_its_primary_is_told_from_one_that_is_away() {
 }
 
 #[tokio::test]
+async fn whoever_checks_a_database_that_is_away_hears_at_once_what_is_waited_for() {
+    let settings = [("MONGODB_URI", "mongodb://127.0.0.1:1/")];
+    let mut checking = archd(&["check", "--wait=10s"], &settings).spawn().unwrap();
+    let mut said = BufReader::new(checking.stderr.take().unwrap()).lines();
+    let asked = Instant::now();
+    let told = loop {
+        let line = within(said.next_line()).await.unwrap().unwrap();
+        if line.contains("waiting for a database that takes writes") {
+            break asked.elapsed();
+        }
+    };
+    assert!(told < Duration::from_secs(5), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_told_in_time() {
     let asked = Instant::now();
     let checked = check_with("mongodb://127.0.0.1:1/", "any", &["--wait=500ms"], &[]).await;

@@ -1,7 +1,7 @@
 //! The options of a MongoDB URI: one table of all that the driver has, with what each takes and whether it has an effect here.
 
 use super::{Found, percent_decoded};
-use crate::config::misspelt::distance;
+use crate::config::unknown::distance;
 
 /// An option as it was given.
 pub(super) struct Given {

@@ -1,31 +1,36 @@
-//! Finds variables whose names are nearly those of settings: they were meant, and would be ignored without a word.
+//! Finds variables that look like settings and are none: whoever set them expects something of them.
 
 use super::{SETTINGS, sources::Sources};
 
-/// A sentence for each variable of the environment and of `.env` that looks like a setting misspelt.
+/// A sentence about the variables of the environment and of `.env` that are named like a setting and are none.
 ///
-/// Others are none of our business: Kubernetes gives every pod variables such as `ARCHD_PORT=tcp://…` for a service named archd.
-pub(super) fn warnings(sources: &Sources<'_>) -> Vec<String> {
+/// They are never a reason to refuse: Kubernetes gives every pod variables such as `ARCHD_PORT=tcp://…` for a service named archd.
+pub(super) fn warning(sources: &Sources<'_>) -> Option<String> {
     let known: Vec<String> = SETTINGS
         .iter()
         .flat_map(|setting| [Some(setting.name.to_owned()), setting.file_name()])
         .flatten()
         .collect();
-    let mut warnings = Vec::new();
+    let mut unknown = Vec::new();
     for (values, origin) in [
         (sources.environment, "environment"),
         (sources.dotenv, ".env file"),
     ] {
         for name in values.keys().filter(|name| !known.contains(name)) {
             let upper = name.to_ascii_uppercase();
-            if let Some(meant) = known.iter().find(|known| distance(&upper, known) <= 2) {
-                warnings.push(format!(
-                    "{name} ({origin}) is ignored: it is no setting; is {meant} meant?"
-                ));
+            match known.iter().find(|known| distance(&upper, known) <= 2) {
+                Some(meant) => unknown.push(format!("{name} ({origin}; is {meant} meant?)")),
+                None if upper.starts_with("ARCHD_") => unknown.push(format!("{name} ({origin})")),
+                None => {}
             }
         }
     }
-    warnings
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "ignored, as no setting has such a name: {}",
+            unknown.join(", ")
+        )
+    })
 }
 
 /// How many bytes have to be added, dropped or changed to make one name the other (Levenshtein).
