@@ -9,10 +9,11 @@ use bson::{Document, doc, oid::ObjectId};
 use devkit::{ReplicaSet, Standalone};
 use mongodb::{Client, Database, IndexModel};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::{
-    process::run,
-    support::{TestServer, order, orders},
+    process::{archd, run},
+    support::{TestServer, order, orders, within},
 };
 
 /// What `archd check --output json` found: each finding by its name.
