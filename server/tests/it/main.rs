@@ -47,6 +47,7 @@ mod independent_clients;
 mod index_build;
 mod index_lost;
 mod life_of_one_order;
+mod log;
 mod memory;
 mod near_misses;
 mod order_ids;
