@@ -48,6 +48,16 @@ pub fn counted(counts: &OrderCounts) -> Vec<String> {
     lines
 }
 
+/// The same lines for counts of what has changed for orders, where being archived already is no change. A server that counts
+/// otherwise has that line too.
+pub fn changed(counts: &OrderCounts) -> Vec<String> {
+    let mut lines = counted(counts);
+    if counts.duplicates == 0 {
+        lines.retain(|line| !line.starts_with("Duplicates:"));
+    }
+    lines
+}
+
 /// A line for each count, of the same width; each share is one of the orders found.
 fn of_found(numbers: &[(&str, i64, String)], found: i64) -> Vec<String> {
     // The brief leaves room for 9,999; the archive of years needs more.
@@ -252,6 +262,21 @@ mod tests {
         assert_eq!(counted(&gone(0)).len(), 5);
         let lines = counted(&gone(1_200));
         assert_eq!(lines[5], "Gone:        1,200 orders before they were read");
+    }
+
+    #[test]
+    fn what_is_no_change_has_no_line_among_changes() {
+        let counts = batch().counts.unwrap();
+        assert_eq!(changed(&counts), counted(&counts));
+        let lines = changed(&OrderCounts {
+            duplicates: 0,
+            ..counts
+        });
+        let labels: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.split(':').next())
+            .collect();
+        assert_eq!(labels, ["Found", "Archived", "Incomplete", "Errors"]);
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //!
 //! [`Corridor::archive`] is the table of contents of this server: gather, judge, enrich, write, announce.
 
+mod quarantine_log;
+
 use std::{ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
 use tracing::{Instrument, debug, info_span, warn};
 
+use self::quarantine_log::QuarantineLog;
 use crate::{
     domain::{
         counts::Counts,
@@ -65,6 +68,8 @@ pub enum Outcome {
     Quarantined {
         /// Name of the entry.
         entry: String,
+        /// Whether it was not there before.
+        is_new: bool,
         /// Why.
         refusal: Refusal,
     },
@@ -108,12 +113,17 @@ impl AddAssign for Report {
 pub struct Corridor {
     store: Store,
     archived_by: String,
+    quarantine_log: QuarantineLog,
 }
 
 impl Corridor {
     /// A corridor to the archive of this database, which signs with this name.
     pub fn new(store: Store, archived_by: String) -> Corridor {
-        Corridor { store, archived_by }
+        Corridor {
+            store,
+            archived_by,
+            quarantine_log: QuarantineLog::new(),
+        }
     }
 
     /// The same, on behalf of callers of whom there may be any number.
@@ -123,7 +133,10 @@ impl Corridor {
 
     /// The same corridor on another handle of the same database.
     pub(crate) fn with_store(&self, store: Store) -> Corridor {
-        Corridor::new(store, self.archived_by.clone())
+        Corridor {
+            store,
+            ..self.clone()
+        }
     }
 
     /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
@@ -163,14 +176,18 @@ impl Corridor {
                 archived_by: self.archived_by.clone(),
             };
             let prepared = prepare(bundles, self.store.delivered(), &stamp);
-            let passed = self.write(prepared).await?;
+            let passed = self.write(prepared, door).await?;
             tell_of_gone(&gone);
-            let counts = Counts {
+            let gone_orders = Counts {
                 gone: gone.len() as i64,
-                ..sum(&passed)
+                ..Counts::default()
             };
+            self.store.count(door.name(), gone_orders);
+            let mut counts = sum(&passed);
+            counts += gone_orders;
+            debug!(?counts, "announced");
             Ok(Report {
-                counts: self.tell(counts, door).await?,
+                counts,
                 passed,
                 gone,
                 rest,
@@ -180,8 +197,9 @@ impl Corridor {
         .await
     }
 
-    /// Writes documents to the archive and refused orders to quarantine.
-    async fn write(&self, prepared: Prepared) -> Result<Vec<Passed>, Error> {
+    /// Writes documents to the archive and refused orders to quarantine, and counts what has changed by that. Everyone else hears
+    /// of it from the database: see [`crate::events`].
+    async fn write(&self, prepared: Prepared, door: Door) -> Result<Vec<Passed>, Error> {
         let Prepared {
             documents,
             mut refused,
@@ -206,44 +224,30 @@ impl Corridor {
                 Written::Refused(refusal) => refused.push((bundle, refusal)),
             }
         }
+        // At once: what comes next may fail, and whoever tries again finds these archived.
+        self.store.count(door.name(), changes(&settled));
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))
             .collect();
-        self.store.quarantine(&orders).await?;
-        settled.extend(refused.into_iter().map(|(bundle, refusal)| {
+        let new = self.store.quarantine(&orders).await?;
+        let quarantined = refused.into_iter().map(|(bundle, refusal)| {
             let entry = entry_id(bundle.order.id());
-            pass(&bundle, Outcome::Quarantined { entry, refusal })
-        }));
+            let is_new = new.contains(&entry);
+            if is_new {
+                self.quarantine_log.tell(&bundle.order, &entry, &refusal);
+            }
+            let outcome = Outcome::Quarantined {
+                entry,
+                is_new,
+                refusal,
+            };
+            pass(&bundle, outcome)
+        });
+        let quarantined: Vec<Passed> = quarantined.collect();
+        self.store.count(door.name(), changes(&quarantined));
+        settled.extend(quarantined);
         Ok(settled)
-    }
-
-    /// Announces orders of which nothing but their place in the archive was looked at.
-    pub async fn pass_by(&self, duplicates: i64, door: Door) -> Result<Counts, Error> {
-        let counts = Counts {
-            found: duplicates,
-            duplicates,
-            ..Counts::default()
-        };
-        self.tell(counts, door).await
-    }
-
-    /// Counts what happened. Everyone else hears of it from the database: see [`crate::events`].
-    async fn tell(&self, counts: Counts, door: Door) -> Result<Counts, Error> {
-        self.store.count(door.name(), &counts).await?;
-        let Counts {
-            found,
-            archived,
-            duplicates,
-            incomplete,
-            errors,
-            gone,
-        } = counts;
-        debug!(
-            found,
-            archived, duplicates, incomplete, errors, gone, "announced"
-        );
-        Ok(counts)
     }
 }
 
@@ -327,6 +331,18 @@ pub fn shown_ids(ids: &[Value]) -> Vec<String> {
     const FEW: usize = 10;
     let shown = |id: &Value| json::shown(id.as_ref(), 64);
     ids.iter().take(FEW).map(shown).collect()
+}
+
+/// Counts what has changed for orders: not those that were archived or in quarantine before.
+fn changes(passed: &[Passed]) -> Counts {
+    let mut counts = Counts::default();
+    for order in passed {
+        match &order.outcome {
+            Outcome::Duplicate(_) | Outcome::Quarantined { is_new: false, .. } => {}
+            outcome => counts += counted(outcome),
+        }
+    }
+    counts
 }
 
 /// Counts what became of orders.

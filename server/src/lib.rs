@@ -40,6 +40,8 @@ pub mod config;
 
 pub mod telemetry;
 
+mod log_limit;
+
 pub mod shutdown;
 
 use tokio::{net::TcpListener, time::timeout};

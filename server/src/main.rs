@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode};
 
 use archd::{
     check,
-    config::{self, Command, Config},
+    config::{self, Command, Config, InForce},
     once, run, shutdown, telemetry, watch,
 };
 use tokio::net::TcpListener;
@@ -34,6 +34,10 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn work(command: Command, config: Config) -> ExitCode {
+    if !matches!(command, Command::Check(_) | Command::State(_)) {
+        let InForce { given, defaults } = &config.in_force;
+        info!(given, defaults, "settings in force");
+    }
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -171,6 +171,7 @@ async fn follow(
                     warn!(id, "leaving the batch to its instance; `archctl batch watch` follows it");
                     break;
                 }
+                info!(id, "asked to stop: cancelling the batch");
                 asked_to_stop = true;
                 if let Err(error) = store.cancel_batch(&id).await {
                     warn!(%error, id, "the batch can't be cancelled; another instance, or the next start, goes on with it");

@@ -44,6 +44,7 @@ impl Runner {
         let start = Utc::now();
         // Every time up to this moment has been seen to.
         let mut seen = start;
+        let mut told = None;
         if self.catch_up
             && let Some(latest) = self.due.latest_until(start)
         {
@@ -57,6 +58,9 @@ impl Runner {
             let Some(next) = self.due.next_after(seen) else {
                 return;
             };
+            if told.replace(next) != Some(next) {
+                info!(time = %next.to_rfc3339(), "the next batch of the schedule");
+            }
             match (next.to_utc() - now).to_std() {
                 Ok(wait) if !wait.is_zero() => sleep(wait.min(NAP)).await,
                 // After a long sleep of the machine, one batch makes up for every time that it slept through.

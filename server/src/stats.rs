@@ -14,7 +14,7 @@ use crate::{
 /// The figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
-    /// The counters.
+    /// The counters: of this instance up to now, of the others up to a moment ago.
     pub sums: Sums,
     /// Orders in the archive.
     pub archive_size: i64,
@@ -34,6 +34,7 @@ pub struct Stats {
 
 /// Reads the figures, with those of a window that ends now.
 pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
+    store.freshen_counts().await;
     let deployment = store.deployment().await?;
     let read = deployment.now;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);

@@ -1,7 +1,7 @@
 //! The figures of the whole database, in the layout of the brief.
 
 use order_archiver_api::{
-    statistics::{counted, framed, line, pace, rounded, thousands},
+    statistics::{changed, counted, framed, line, pace, rounded, thousands},
     v1::GetStatsResponse,
 };
 
@@ -41,7 +41,7 @@ fn lifetime(stats: &GetStatsResponse) -> Vec<String> {
         since.unwrap_or_else(|| "No order was counted yet".to_owned()),
         String::new(),
     ];
-    lines.extend(counted(&stats.lifetime.unwrap_or_default()));
+    lines.extend(changed(&stats.lifetime.unwrap_or_default()));
     lines.push(String::new());
     lines
 }
@@ -49,11 +49,12 @@ fn lifetime(stats: &GetStatsResponse) -> Vec<String> {
 fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     if let Some(last) = &stats.last_batch {
-        lines.extend(pace(last));
         lines.push(line(
             "Last batch:",
             &one_line(&format!("{} {}", last.id, batch::state(last))),
         ));
+        lines.extend(counted(&last.counts.unwrap_or_default()));
+        lines.extend(pace(last));
     }
     lines.extend(
         stats
@@ -67,7 +68,7 @@ fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
 fn window(stats: &GetStatsResponse) -> Vec<String> {
     let length = stats.window_length.unwrap_or_default();
     let mut lines = vec![format!("Last {}", chosen_length(&length)), String::new()];
-    lines.extend(counted(&stats.window.unwrap_or_default()));
+    lines.extend(changed(&stats.window.unwrap_or_default()));
     lines.push(line(
         "Rate:",
         &format!("{} orders/hour", rounded(stats.archived_per_hour)),
@@ -122,6 +123,7 @@ mod tests {
             lifetime: Some(OrderCounts {
                 found: 1_000_000,
                 archived: 999_900,
+                duplicates: 0,
                 errors: 100,
                 ..counts
             }),
@@ -129,7 +131,11 @@ mod tests {
                 seconds: 1_760_572_800,
                 nanos: 0,
             }),
-            window: Some(counts),
+            window: Some(OrderCounts {
+                found: 1_226,
+                duplicates: 0,
+                ..counts
+            }),
             window_length: Some(Duration {
                 seconds: 86_400,
                 nanos: 0,
@@ -168,21 +174,24 @@ mod tests {
 │                                                  │
 │  Found:       1,000,000 orders                   │
 │  Archived:      999,900 orders  (100.0%)         │
-│  Duplicates:          8 orders  (0.0%)           │
 │  Incomplete:         45 orders  (0.0%)           │
 │  Errors:            100 orders  (0.0%)           │
 │                                                  │
 ├──────────────────────────────────────────────────┤
-│  Duration:    12m 34s                            │
-│  Rate:        97 orders/min                      │
 │  Last batch:  b-7 succeeded                      │
-├──────────────────────────────────────────────────┤
-│  Last 24h                                        │
-│                                                  │
 │  Found:       1,234 orders                       │
 │  Archived:    1,220 orders  (98.9%)              │
 │  Duplicates:      8 orders  (0.6%)               │
 │  Incomplete:     45 orders  (3.6%)               │
+│  Errors:          6 orders  (0.5%)               │
+│  Duration:    12m 34s                            │
+│  Rate:        97 orders/min                      │
+├──────────────────────────────────────────────────┤
+│  Last 24h                                        │
+│                                                  │
+│  Found:       1,226 orders                       │
+│  Archived:    1,220 orders  (99.5%)              │
+│  Incomplete:     45 orders  (3.7%)               │
 │  Errors:          6 orders  (0.5%)               │
 │  Rate:        51 orders/hour                     │
 ├──────────────────────────────────────────────────┤

@@ -1,7 +1,7 @@
 //! The watcher: as a card, and as the news of its states and gaps.
 
 use order_archiver_api::{
-    statistics::{counted, length},
+    statistics::{changed, length},
     v1::{Gap, Watcher},
 };
 use prost_types::Duration;
@@ -42,7 +42,7 @@ pub(crate) fn card(watcher: &Watcher) -> String {
         grid::card(fields),
         watcher.counts.as_ref().map_or_else(
             || "Counts unknown: their counter can't be read; `archctl stats` names it".to_owned(),
-            |counts| counted(counts).join("\n"),
+            |counts| changed(counts).join("\n"),
         ),
     ];
     if !watcher.open_gaps.is_empty() {

@@ -6,7 +6,7 @@ use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, warn};
 
-use super::{Archiver, Ending, failed, life::Life};
+use super::{Archiver, Ending, failed, life::Life, log};
 use crate::{
     domain::{counts::Counts, near_miss::NearMisses},
     store::{
@@ -77,18 +77,7 @@ impl Archiver {
                 return;
             }
         };
-        let Counts {
-            found,
-            archived,
-            duplicates,
-            incomplete,
-            errors,
-            gone,
-        } = counts;
-        info!(
-            state = end.state.name(),
-            found, archived, duplicates, incomplete, errors, gone, "batch ended"
-        );
+        log::end(&end, counts);
         let mut ended = Ended {
             state: end.state,
             reason: end.reason,
@@ -98,6 +87,7 @@ impl Archiver {
             near_misses: seen.near_misses.into_vec(),
             warning: seen.warning,
         };
+        log::near_misses(&ended);
         let mut saved = self
             .patiently(|| self.store.end_batch(&lease, &ended))
             .await;
@@ -137,7 +127,7 @@ impl Archiver {
                 return Ending::Released;
             }
             let message =
-                format!("{error}; what was archived is safe, and the next batch takes up the rest");
+                format!("{error}; what was archived is safe; mend that (`archd check` helps), then start a batch, which takes up the rest");
             Ending::Batch(failed(StopReason::Database, message))
         });
         let near_misses = std::mem::take(&mut *life.near_misses());
@@ -211,19 +201,23 @@ impl Archiver {
                 self.stop.cancelled().await;
             }
         };
-        let reason = tokio::select! {
+        let (reason, mend) = tokio::select! {
             biased;
             done = survey => match done {
                 Ok(Ok(near_misses)) => return Seen { near_misses, warning: None },
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "a fault of the server, please report it".to_owned(),
+                Ok(Err(error)) if error.is_slow() => (error.to_string(), "mend: give the look more time with ARCHD_OPERATION_TIMEOUT"),
+                Ok(Err(error)) => (error.to_string(), "the next batch looks again"),
+                Err(_) => ("a fault of the server, please report it".to_owned(), "the next batch looks again"),
             },
-            () = enough => "the batch ended before".to_owned(),
+            () = enough => ("the batch ended before".to_owned(), "the next batch looks again"),
         };
         let warning = format!(
-            "statuses that only look delivered were not looked for to the end ({reason}); mend: give the look more time with ARCHD_OPERATION_TIMEOUT"
+            "statuses that only look delivered were not looked for to the end ({reason}); {mend}"
         );
-        warn!("{warning}");
+        // Of a batch that failed or was cancelled there is something else to say.
+        if state == State::Succeeded {
+            warn!("{warning}");
+        }
         Seen {
             near_misses: NearMisses::default(),
             warning: Some(warning),

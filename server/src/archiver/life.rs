@@ -16,8 +16,9 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, warn};
 
 use super::{
-    Archiver, End, Ending,
+    Archiver, End, Ending, REMINDER,
     ledger::{Entry, Ledger},
+    log,
     pace::Pace,
     page::{Met, archive_page},
     reading::{IDS_FOR_ONE, Pages, Reading},
@@ -29,6 +30,7 @@ use crate::{
         order::{LARGEST_CHUNK, LONGEST_ID},
         raw::Value,
     },
+    log_limit::LogLimit,
     store::{
         Error,
         batches::{Batch, State, StopReason},
@@ -64,6 +66,8 @@ pub(super) struct Life {
     pub(super) index: OnceLock<String>,
     /// Cancelled once no more pages are begun.
     ends: CancellationToken,
+    /// How often the log tells how far the batch is.
+    telling: LogLimit,
 }
 
 /// What of this life can be saved. An `_id` that is too long to be saved as a position is no place
@@ -94,6 +98,9 @@ impl Life {
         let archiver = archiver.timed_apart();
         let store = &archiver.store;
         let rehearsed = taken.batch.options.validate_only;
+        let telling = LogLimit::new(1, REMINDER);
+        // Not at the beginning.
+        telling.admit(Instant::now());
         Life {
             options: taken.batch.options.clone(),
             pace: Pace::new(store.clone(), archiver.limits, taken.batch.limits),
@@ -109,6 +116,7 @@ impl Life {
             mostly_archived: AtomicBool::new(false),
             index: OnceLock::new(),
             ends: CancellationToken::new(),
+            telling,
             taken,
         }
     }
@@ -212,6 +220,9 @@ impl Life {
             let Some(batch) = self.save().await? else {
                 return Ok(Some(Ending::Lost));
             };
+            if self.telling.admit(Instant::now()).is_some() {
+                log::progress(&batch);
+            }
             if let Some(ending) = self.asked_to_stop(&batch) {
                 break Some(ending);
             }

@@ -23,6 +23,7 @@ use crate::{
 mod hands;
 mod ledger;
 mod life;
+mod log;
 mod pace;
 mod page;
 mod rate;
@@ -32,7 +33,7 @@ mod rehearsal;
 /// How long a batch waits for a database that has gone away, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
-/// How often the log tells of a batch that still waits.
+/// How often the log tells how far a batch is, and of one that still waits.
 const REMINDER: Duration = Duration::from_secs(30);
 
 /// Runs batches. Clones are the same archiver.
@@ -172,7 +173,8 @@ impl Archiver {
                 let id = Arc::new(taken.batch.id.clone());
                 *self.own() = Arc::downgrade(&id);
                 let archiver = self.clone();
-                let span = info_span!("batch", id = taken.batch.id);
+                let dry_run = taken.batch.options.validate_only.then_some(true);
+                let span = info_span!("batch", id = taken.batch.id, dry_run);
                 let life = async move {
                     archiver.run(taken).await;
                     drop(id);

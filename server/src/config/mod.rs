@@ -98,6 +98,17 @@ pub struct Config {
     pub log_format: LogFormat,
     /// What is allowed and yet worth a look, a sentence each, to be logged once the log is open.
     pub warnings: Vec<String>,
+    /// Every setting as it was read, to be logged too.
+    pub in_force: InForce,
+}
+
+/// Every setting, as in a `.env` file on one line; of a secret the name alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Those that were given.
+    pub given: String,
+    /// Those that have their default.
+    pub defaults: String,
 }
 
 /// What a server is for.
@@ -178,16 +189,22 @@ impl Config {
         };
         let listen =
             address(&chosen.text(&LISTEN)).expect("the form was checked when the value was chosen");
+        let database = match (chosen.is_given(&MONGODB_DATABASE), profile) {
+            (false, Profile::Simulation) => SIMULATION_DATABASE.to_owned(),
+            _ => chosen.text(&MONGODB_DATABASE),
+        };
+        let instance = match chosen.is_given(&INSTANCE) {
+            true => chosen.text(&INSTANCE),
+            false => instance(environment),
+        };
         let mut warnings: Vec<String> = unknown::warning(&sources).into_iter().collect();
         warnings.extend(exposed(listen));
         warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
             mongodb_uri_file: sources.file_of(&MONGODB_URI),
-            database: match (chosen.is_given(&MONGODB_DATABASE), profile) {
-                (false, Profile::Simulation) => SIMULATION_DATABASE.to_owned(),
-                _ => chosen.text(&MONGODB_DATABASE),
-            },
+            in_force: chosen.in_force(&database, &instance),
+            database,
             profile,
             listen,
             collections: Collections {
@@ -220,11 +237,7 @@ impl Config {
             schedule: chosen.schedule_unless_off(&SCHEDULE, &SCHEDULE_ZONE),
             schedule_catch_up: chosen.parsed(&SCHEDULE_CATCH_UP),
             reflection: chosen.parsed(&REFLECTION),
-            instance: if chosen.is_given(&INSTANCE) {
-                chosen.text(&INSTANCE)
-            } else {
-                instance(environment)
-            },
+            instance,
             log_filter: chosen.text(&LOG),
             log_format: match chosen.text(&LOG_FORMAT).as_str() {
                 "text" => LogFormat::Text,

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{Problem, SETTINGS, Setting, setting::OFF, uri::Fault};
+use super::{
+    InForce, Problem, SETTINGS, Setting,
+    setting::OFF,
+    table::{INSTANCE, MONGODB_DATABASE},
+    uri::Fault,
+};
 use crate::domain::schedule::Schedule;
 
 /// What one source gives: values by the name of their setting.
@@ -171,6 +176,35 @@ impl Chosen {
         })
     }
 
+    /// Every setting, with the two that other settings or this process have a say in.
+    pub(super) fn in_force(&self, database: &str, instance: &str) -> InForce {
+        let shown = |setting: &Setting| {
+            let value = match setting.name {
+                name if name == MONGODB_DATABASE.name => database.to_owned(),
+                name if name == INSTANCE.name => instance.to_owned(),
+                _ => self.text(setting),
+            };
+            // A URI may have strayed into any setting.
+            let hides = setting.secret || Problem::shown(&value).is_none();
+            let value = if hides {
+                "(hidden)".to_owned()
+            } else {
+                quoted(&value)
+            };
+            format!("{}={value}", setting.name)
+        };
+        let (given, defaults): (Vec<&Setting>, Vec<&Setting>) =
+            SETTINGS.iter().partition(|setting| self.is_given(setting));
+        let listed = |settings: Vec<&Setting>| {
+            let settings: Vec<String> = settings.into_iter().map(shown).collect();
+            settings.join(" ")
+        };
+        InForce {
+            given: listed(given),
+            defaults: listed(defaults),
+        }
+    }
+
     /// A problem with a value that is good by itself, but not beside the others.
     pub(super) fn problem(&self, setting: &Setting, wrong: String, mend: &str) -> Problem {
         let origin = match self.0.get(setting.name) {
@@ -184,5 +218,14 @@ impl Chosen {
             wrong,
             mend: mend.to_owned(),
         }
+    }
+}
+
+/// A value as it stands in a `.env` file.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && !"#$'\"\\".contains(c);
+    match value.chars().all(is_plain) {
+        true => value.to_owned(),
+        false => format!("'{value}'"),
     }
 }

@@ -9,10 +9,11 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use super::{
     archive::page_size,
-    call::Calls,
+    call::{Calls, peer},
     convert::{self, MOST_JSON},
     follow::{self, Followed},
     limits::SLOWEST,
@@ -44,10 +45,15 @@ impl pb::batch_service_server::BatchService for BatchService {
         &self,
         request: Request<pb::StartBatchRequest>,
     ) -> Result<Response<pb::StartBatchResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |request| {
                 self.calls.check_archive()?;
-                self.start(request).await
+                let started = self.start(request).await?;
+                let id = started.batch.as_ref().map(|batch| batch.id.as_str());
+                let already = started.already_running;
+                info!(id, peer, already, "a batch was asked for");
+                Ok(started)
             })
             .await
     }
@@ -79,6 +85,7 @@ impl pb::batch_service_server::BatchService for BatchService {
         &self,
         request: Request<pb::CancelBatchRequest>,
     ) -> Result<Response<pb::CancelBatchResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
                 self.find(&id).await?;
@@ -88,6 +95,7 @@ impl pb::batch_service_server::BatchService for BatchService {
                     .await
                     .map_err(|error| status::of_error(&error))?;
                 let batch = cancelled.ok_or_else(|| status::batch_ended(&id))?;
+                info!(id, peer, "a batch was told to end");
                 Ok(pb::CancelBatchResponse {
                     batch: Some(convert::batch(batch, self.now().await?)),
                 })
@@ -99,8 +107,9 @@ impl pb::batch_service_server::BatchService for BatchService {
         &self,
         request: Request<pb::TuneBatchRequest>,
     ) -> Result<Response<pb::TuneBatchResponse>, Status> {
+        let peer = peer(&request);
         self.calls
-            .answer(request, async |request| self.tune(request).await)
+            .answer(request, async |request| self.tune(request, &peer).await)
             .await
     }
 
@@ -179,7 +188,11 @@ impl BatchService {
         })
     }
 
-    async fn tune(&self, request: pb::TuneBatchRequest) -> Result<pb::TuneBatchResponse, Status> {
+    async fn tune(
+        &self,
+        request: pb::TuneBatchRequest,
+        peer: &str,
+    ) -> Result<pb::TuneBatchResponse, Status> {
         let (lag, latency) = (
             request.max_replication_lag.as_ref(),
             request.max_write_latency.as_ref(),
@@ -201,6 +214,8 @@ impl BatchService {
             .await
             .map_err(|error| status::of_error(&error))?;
         let batch = tuned.ok_or_else(|| status::batch_ended(&request.id))?;
+        let (id, limits) = (&batch.id, batch.limits);
+        info!(id, peer, ?limits, "the limits of a batch were changed");
         Ok(pb::TuneBatchResponse {
             batch: Some(convert::batch(batch, self.now().await?)),
         })

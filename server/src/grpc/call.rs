@@ -91,6 +91,12 @@ impl Calls {
     }
 }
 
+/// Who makes a call: the address at the other end of the connection, be it that of a proxy.
+pub(super) fn peer<Q>(request: &Request<Q>) -> String {
+    let address = request.remote_addr();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
+
 /// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the answer still arrives.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;

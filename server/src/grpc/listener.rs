@@ -22,6 +22,7 @@ use super::{
     connection::{self, Connection, Reason},
     limits,
 };
+use crate::log_limit::LogLimit;
 
 /// Files beside connections: standard streams, the log, the runtime's own, names and certificates that are looked up, and a
 /// caller who waits for a place.
@@ -48,8 +49,8 @@ pub(super) struct Listener {
     longest_call: Duration,
     places: Arc<Semaphore>,
     open: Mutex<Vec<Weak<Connection>>>,
-    full: Trouble,
-    faults: Trouble,
+    full: LogLimit,
+    faults: LogLimit,
 }
 
 impl Listener {
@@ -61,8 +62,8 @@ impl Listener {
             longest_call,
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
-            full: Trouble::default(),
-            faults: Trouble::default(),
+            full: LogLimit::new(1, LOG_PAUSE),
+            faults: LogLimit::new(1, LOG_PAUSE),
         }
     }
 
@@ -111,8 +112,8 @@ impl Listener {
                 Ok((stream, _)) => return stream,
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
-                    if let Some(times) = self.faults.to_tell(Instant::now()) {
-                        warn!(%error, times, "connections can't be taken in");
+                    if let Some(left_out) = self.faults.admit(Instant::now()) {
+                        warn!(%error, times = left_out + 1, "connections can't be taken in");
                     }
                     sleep(pause).await;
                     pause = (pause * 2).min(FAULT_PAUSES.1);
@@ -128,10 +129,10 @@ impl Listener {
                 return place;
             }
             let left = self.part_with_one();
-            if let Some(times) = self.full.to_tell(Instant::now()) {
+            if let Some(left_out) = self.full.admit(Instant::now()) {
                 warn!(
                     most = self.most,
-                    times,
+                    times = left_out + 1,
                     "there are as many connections as there may be; {}",
                     if left {
                         "one that is not in use makes way"
@@ -194,23 +195,6 @@ fn is_of_the_caller(error: &io::Error) -> bool {
     )
 }
 
-/// Trouble that goes on, told of now and then.
-#[derive(Debug, Default)]
-struct Trouble(Mutex<(Option<Instant>, u64)>);
-
-impl Trouble {
-    /// How often it has come up since it was last told of, if it is time to tell.
-    fn to_tell(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.1 += 1;
-        let due = told.0.is_none_or(|told| now - told >= LOG_PAUSE);
-        due.then(|| {
-            told.0 = Some(now);
-            std::mem::take(&mut told.1)
-        })
-    }
-}
-
 /// How many connections the process has files for, when so many were asked for (0: as many as there can be) and the database
 /// takes up to `database` of its own. With a warning where that is fewer.
 pub(super) fn most_connections(asked: usize, database: usize) -> usize {
@@ -270,14 +254,6 @@ mod tests {
                 "{asked} {database} {files:?}"
             );
         }
-    }
-
-    #[test]
-    fn trouble_is_told_of_at_once_and_then_now_and_then() {
-        let (trouble, now) = (Trouble::default(), Instant::now());
-        assert_eq!(trouble.to_tell(now), Some(1));
-        assert_eq!((trouble.to_tell(now), trouble.to_tell(now)), (None, None));
-        assert_eq!(trouble.to_tell(now + LOG_PAUSE), Some(3));
     }
 
     #[test]

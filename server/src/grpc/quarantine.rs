@@ -5,10 +5,11 @@ use std::{collections::HashMap, mem::take};
 use order_archiver_api::v1 as pb;
 use prost::Message;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use super::{
     archive::{page_size, room_for},
-    call::Calls,
+    call::{Calls, peer},
     convert::{self, Document, MOST_JSON},
     limits::Room,
     page,
@@ -50,9 +51,13 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::RetryQuarantinedRequest>,
     ) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |pb::RetryQuarantinedRequest { ids }| {
-                self.retry(&ids).await
+                let retried = self.retry(&ids).await?;
+                let orders = retried.results.len();
+                info!(peer, orders, "orders in quarantine were tried again");
+                Ok(retried)
             })
             .await
     }
@@ -61,6 +66,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::DropQuarantinedRequest>,
     ) -> Result<Response<pb::DropQuarantinedResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |pb::DropQuarantinedRequest { ids }| {
                 self.find(&ids).await?;
@@ -69,6 +75,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
                     .release(&ids)
                     .await
                     .map_err(|error| status::of_error(&error))?;
+                info!(peer, orders = dropped, "orders in quarantine were let go");
                 Ok(pb::DropQuarantinedResponse {
                     dropped: i32::try_from(dropped).unwrap_or(i32::MAX),
                 })

@@ -7,9 +7,10 @@ use order_archiver_api::v1 as pb;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
 use super::{
-    call::Calls,
+    call::{Calls, peer},
     convert,
     limits::SLOWEST,
     status::{self, Violations},
@@ -55,8 +56,10 @@ impl pb::seed_service_server::SeedService for SeedService {
                 [],
             ));
         }
+        let peer = peer(&request);
         let field = field(&request.into_inner())?;
         self.calls.check()?;
+        info!(peer, "made-up data was asked for");
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(sow(self.calls.clone(), self.store.clone(), field, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))

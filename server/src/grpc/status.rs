@@ -244,6 +244,7 @@ pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
         Outcome::Quarantined {
             entry,
             refusal: Refusal { reason, detail },
+            ..
         } => Some(precondition(
             ErrorReason::Quarantined,
             numero,

@@ -6,8 +6,12 @@ use bson::DateTime;
 use order_archiver_api::v1 as pb;
 use tokio::time::sleep;
 use tonic::{Request, Response, Status};
+use tracing::info;
 
-use super::{call::Calls, convert, status};
+use super::{
+    call::{Calls, peer},
+    convert, status,
+};
 use crate::store::{
     Error, Store,
     watch::{State, Watcher, apart},
@@ -41,10 +45,11 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::PauseWatcherRequest>,
     ) -> Result<Response<pb::PauseWatcherResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |_| {
                 let watcher = self
-                    .steer(true, |watcher| watcher.state == State::Paused)
+                    .steer(true, &peer, |watcher| watcher.state == State::Paused)
                     .await?;
                 Ok(pb::PauseWatcherResponse {
                     watcher: Some(watcher),
@@ -57,10 +62,11 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::ResumeWatcherRequest>,
     ) -> Result<Response<pb::ResumeWatcherResponse>, Status> {
+        let peer = peer(&request);
         self.calls
             .answer(request, async |_| {
                 let watcher = self
-                    .steer(false, |watcher| watcher.state != State::Paused)
+                    .steer(false, &peer, |watcher| watcher.state != State::Paused)
                     .await?;
                 Ok(pb::ResumeWatcherResponse {
                     watcher: Some(watcher),
@@ -75,6 +81,7 @@ impl WatcherService {
     async fn steer(
         &self,
         paused: bool,
+        peer: &str,
         heard: impl Fn(&Watcher) -> bool,
     ) -> Result<pb::Watcher, Status> {
         self.find().await?;
@@ -82,6 +89,10 @@ impl WatcherService {
             .pause_watch(paused, "")
             .await
             .map_err(|error| status::of_error(&error))?;
+        match paused {
+            true => info!(peer, "the watcher was told to pause"),
+            false => info!(peer, "the watcher was told to go on"),
+        }
         loop {
             let watcher = self.find().await?;
             // Somebody may have said the opposite since: there is nothing left to wait for.
@@ -107,6 +118,7 @@ impl WatcherService {
 
     async fn message(&self, watcher: Watcher) -> Result<pb::Watcher, Status> {
         let error = |error| status::of_error(&error);
+        self.store.freshen_counts().await;
         let counts = self.store.sums_of("watch").await.map(Some);
         let counts = Error::passing_by(counts).map_err(error)?;
         let majority = self.store.deployment().await.map_err(error)?.majority;

@@ -1,18 +1,13 @@
 //! The counters behind the statistics: one document a door for all time, and one a door and minute for the windows.
-
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
+//!
+//! They count what has changed for orders; those that were archived or in quarantine before are not counted again.
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
-use tokio::time::Instant;
-use tracing::error;
 
 use super::{
     Error, Store,
-    command::{checked, code_of, joined},
-    format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must, not_newer},
+    command::joined,
+    format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must},
     setup::whole,
 };
 use crate::domain::counts::Counts;
@@ -36,39 +31,27 @@ pub(super) const COUNTS: &[Field] = &[
     may("gone", Is::Whole),
 ];
 
+/// What a counter counts. Older servers also counted, as `found`, `duplicates` and `errors`, what each batch met again; these are
+/// left as they are.
+const COUNTED: [&str; 4] = ["archived", "incomplete", "quarantined", "gone"];
+
 /// The fields of a counter.
 pub(super) const COUNTER: &[Field] = &[
     must("_id", Is::Fields(&[must("door", Is::Text)])),
     may("minute", Is::Date),
     may("since", Is::Date),
-    may("found", Is::Whole),
     may("archived", Is::Whole),
-    may("duplicates", Is::Whole),
     may("incomplete", Is::Whole),
-    may("errors", Is::Whole),
+    may("quarantined", Is::Whole),
     may("gone", Is::Whole),
+    may("writers", Is::ListOf(WRITER)),
 ];
 
-const DUPLICATE_KEY: i32 = 11000;
+/// The latest write of a process that has added to a counter.
+const WRITER: &[Field] = &[must("writer", Is::Text), must("write", Is::Whole)];
 
 /// At most so many counters that can't be read are told of one by one.
 const MOST_FAULTS: usize = 10;
-
-/// When something that may go on for long was last told of. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seldom(Arc<Mutex<Option<Instant>>>);
-
-impl Seldom {
-    /// Whether it is to be told of now: once a minute.
-    fn is_due(&self) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = told.is_none_or(|at| at.elapsed() > Duration::from_secs(60));
-        if due {
-            *told = Some(Instant::now());
-        }
-        due
-    }
-}
 
 /// The sums of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,100 +67,9 @@ pub struct Sums {
 }
 
 impl Store {
-    /// Adds counts to the counters of a door.
-    ///
-    /// An answer that does not come is tried again, so in the rare case that the database went away right after counting,
-    /// the same orders are counted twice; `found` and its parts stay equal even then. A counter that can't be added to is left
-    /// as it is and told of: the orders are archived, and nobody is to fail for their count.
-    pub async fn count(&self, door: &'static str, counts: &Counts) -> Result<(), Error> {
-        if *counts == Counts::default() {
-            return Ok(());
-        }
-        let minute = minute_of(DateTime::from_system_time(SystemTime::now()));
-        let add = to_document(counts);
-        let format = doc! { FORMAT: CURRENT };
-        let of = |minute: Bson, update: Document| {
-            // A counter of a newer format is not found, and can't be made a second time.
-            let query = doc! { "_id": { "door": door, "minute": minute }, FORMAT: not_newer() };
-            let statement = doc! { "q": query, "u": update, "upsert": true };
-            RawDocumentBuf::try_from(&statement).expect("counts are plain documents")
-        };
-        let mut statements = vec![
-            of(
-                minute.into(),
-                doc! { "$inc": add.clone(), "$set": format.clone(), "$setOnInsert": { "minute": minute } },
-            ),
-            of(
-                "all".into(),
-                doc! { "$inc": add, "$set": format, "$min": { "since": minute } },
-            ),
-        ];
-        let mut refusal = None;
-        // A counter that another instance makes at the same moment is there at the second try.
-        for _ in 0..3 {
-            let refused = self.add_to_counters(&statements).await?;
-            let again = refused.iter().filter(|(_, code)| *code == DUPLICATE_KEY);
-            statements = again.map(|(index, _)| statements[*index].clone()).collect();
-            refusal = refused.first().map(|(_, code)| *code);
-            if statements.is_empty() {
-                break;
-            }
-        }
-        if let Some(code) = refusal
-            && self.uncounted.is_due()
-        {
-            self.tell_uncounted(door, code).await;
-        }
-        Ok(())
-    }
-
-    /// Runs statements, and says which were refused and with which code.
-    async fn add_to_counters(
-        &self,
-        statements: &[RawDocumentBuf],
-    ) -> Result<Vec<(usize, i32)>, Error> {
-        let command = self.write_command(
-            &rawdoc! { "update": self.names.counters.as_str() },
-            "updates",
-            statements,
-        );
-        let reply = self.retry(|| async {
-            let reply = self.run(command.clone()).await?;
-            match checked(reply.clone()) {
-                Err(Error::Refused { .. }) | Ok(_) => Ok(reply),
-                Err(error) => Err(error),
-            }
-        });
-        let reply = reply.await?;
-        let refused = reply.get_array("writeErrors").into_iter().flatten();
-        Ok(refused
-            .filter_map(Bson::as_document)
-            .map(|refused| {
-                let index = usize::try_from(whole(refused.get("index"))).unwrap_or(0);
-                (index, code_of(refused))
-            })
-            .collect())
-    }
-
-    /// Says that a door's counts are lost, and by which counter's fault.
-    async fn tell_uncounted(&self, door: &str, code: i32) {
-        let faults = self.counter_faults(door).await.unwrap_or_default();
-        let why = match faults.first() {
-            Some(fault) => fault.to_string(),
-            None => format!("the database refuses the counter (code {code})"),
-        };
-        error!(
-            door,
-            "orders are archived without being counted in the statistics: {why}"
-        );
-    }
-
-    /// What is wrong with the counters that a door adds to now.
-    async fn counter_faults(&self, door: &str) -> Result<Vec<Fault>, Error> {
-        let minute = minute_of(DateTime::from_system_time(SystemTime::now()));
-        let ids = [Bson::from("all"), minute.into()]
-            .map(|minute| doc! { "door": door, "minute": minute });
-        let rows = self.counters(doc! { "_id": { "$in": &ids[..] } }).await?;
+    /// What is wrong with some counters.
+    pub(super) async fn counter_faults(&self, ids: Vec<Document>) -> Result<Vec<Fault>, Error> {
+        let rows = self.counters(doc! { "_id": { "$in": ids } }).await?;
         Ok(rows
             .iter()
             .filter_map(|row| format::check(&self.names.counters, COUNTER, row).err())
@@ -214,12 +106,12 @@ impl Store {
         filter: Document,
     ) -> Result<(Counts, Option<DateTime>, Vec<Fault>), Error> {
         let is_number = |field: &str| doc! { "$in": [{ "$type": format!("${field}") }, ["missing", "null", "int", "long", "double"]] };
-        let mut readable: Vec<Document> = FIELDS.iter().map(|field| is_number(field)).collect();
+        let mut readable: Vec<Document> = COUNTED.iter().map(|field| is_number(field)).collect();
         readable.push(doc! { "$in": [{ "$type": "$since" }, ["missing", "null", "date"]] });
         readable.push(doc! { "$in": [{ "$ifNull": [format!("${FORMAT}"), CURRENT] }, (1..=CURRENT).collect::<Vec<_>>()] });
         let readable = doc! { "$and": readable };
         let mut sums = doc! { "_id": &readable, "since": { "$min": "$since" } };
-        for field in FIELDS {
+        for field in COUNTED {
             sums.insert(field, doc! { "$sum": format!("${field}") });
         }
         sums.insert("ids", doc! { "$firstN": { "input": "$_id", "n": i64::try_from(MOST_FAULTS).unwrap_or(i64::MAX) } });
@@ -236,16 +128,12 @@ impl Store {
                 Error::Unusable("a counter holds text that is not UTF-8".to_owned())
             })?;
             if row.get_bool("_id").unwrap_or_default() {
-                counts = from_document(&row);
+                counts = from_counter(&row);
                 since = row.get_datetime("since").ok().copied();
             } else {
                 let ids = row.get_array("ids").cloned().unwrap_or_default();
-                let bad = self.counters(doc! { "_id": { "$in": ids } }).await?;
-                faults = bad
-                    .iter()
-                    .filter_map(|row| format::check(&self.names.counters, COUNTER, row).err())
-                    .map(|fault| *fault)
-                    .collect();
+                let ids = ids.iter().filter_map(Bson::as_document).cloned();
+                faults = self.counter_faults(ids.collect()).await?;
             }
         }
         Ok((counts, since, faults))
@@ -270,7 +158,7 @@ impl Store {
             return Ok(Counts::default());
         };
         let counter = format::read(&self.names.counters, COUNTER, &row)?;
-        Ok(from_document(&counter))
+        Ok(from_counter(&counter))
     }
 
     /// How many documents a collection holds, by its own count.
@@ -316,7 +204,32 @@ pub(super) fn from_document(document: &Document) -> Counts {
     }
 }
 
-fn minute_of(moment: DateTime) -> DateTime {
+/// Counts as the fields of a counter.
+pub(super) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
+    let [archived, incomplete, quarantined, gone] = COUNTED;
+    [
+        (archived, counts.archived),
+        (incomplete, counts.incomplete),
+        (quarantined, counts.errors),
+        (gone, counts.gone),
+    ]
+}
+
+/// Counts out of the fields of a counter. What was found is what has been decided on.
+fn from_counter(counter: &Document) -> Counts {
+    let [archived, incomplete, errors, gone] = COUNTED.map(|field| whole(counter.get(field)));
+    Counts {
+        found: archived + errors,
+        archived,
+        duplicates: 0,
+        incomplete,
+        errors,
+        gone,
+    }
+}
+
+/// The minute that a moment lies in.
+pub(super) fn minute_of(moment: DateTime) -> DateTime {
     const MINUTE: i64 = 60_000;
     DateTime::from_millis(moment.timestamp_millis().div_euclid(MINUTE) * MINUTE)
 }

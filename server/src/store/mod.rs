@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use tokio::time::timeout;
 
 use self::{connection::Connection, permits::Behalf};
@@ -62,6 +63,8 @@ pub mod write;
 mod refusals;
 
 pub mod counters;
+
+mod counting;
 
 /// Places in lists.
 pub mod place;
@@ -197,8 +200,7 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: collation::Known,
     looks: archive_looks::Looks,
-    /// When it was last told that orders can't be counted.
-    uncounted: counters::Seldom,
+    counting: counting::Counting,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
     /// What each call keeps until the database has answered.
@@ -229,7 +231,7 @@ impl Store {
             refusals: refusals::Refusals::default(),
             collations: collation::Known::default(),
             looks: archive_looks::Looks::default(),
-            uncounted: counters::Seldom::default(),
+            counting: counting::Counting::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),
@@ -313,11 +315,21 @@ impl Store {
         self.connection.explain(error).await
     }
 
-    /// Closes the connections, once nothing that was written is in doubt.
+    /// Closes the connections, once nothing that was written is in doubt and what was counted is written.
     pub async fn close(self) {
-        let settled = timeout(self.policy.operation_timeout, self.settle_archive()).await;
+        let limit = self.policy.operation_timeout;
+        let (settled, counted) = tokio::join!(
+            timeout(limit, self.settle_archive()),
+            // Boxed: what would be deep inside the type of a server's future is too deep for those who spawn one.
+            timeout(limit, self.finish_counts().boxed())
+        );
         if settled.is_err() {
             tracing::warn!("the archive could not be looked at after the last order");
+        }
+        if !matches!(counted, Ok(Ok(()))) {
+            tracing::warn!(
+                "the last orders are archived and missing in the statistics, which could not be written"
+            );
         }
         tokio::join!(self.connection.close(), self.catching_up.close());
     }

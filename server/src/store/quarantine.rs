@@ -1,6 +1,6 @@
 //! Quarantine: where orders wait that can't be archived, each with the reason and its bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use sha2::{Digest, Sha256};
@@ -33,6 +33,7 @@ pub(super) const ENTRY: &[Field] = &[
     must("bytes", Is::Whole),
     must("first_seen", Is::Date),
     must("last_seen", Is::Date),
+    may("made_by", Is::Text),
 ];
 
 /// The fields of a part of an order's bytes, all but the bytes themselves.
@@ -85,10 +86,14 @@ pub fn entry_id(order_id: ValueRef<'_>) -> String {
 }
 
 impl Store {
-    /// Puts orders into quarantine, or notes one more attempt for those that are there.
-    pub async fn quarantine(&self, refused: &[(&Order, &Refusal)]) -> Result<(), Error> {
+    /// Puts orders into quarantine, or notes one more attempt for those that are there. Says which
+    /// entries are new.
+    pub async fn quarantine(
+        &self,
+        refused: &[(&Order, &Refusal)],
+    ) -> Result<HashSet<String>, Error> {
         if refused.is_empty() {
-            return Ok(());
+            return Ok(HashSet::new());
         }
         // The bytes first: an entry is never without them.
         let parts: Vec<RawDocumentBuf> = refused
@@ -101,16 +106,39 @@ impl Store {
             &parts,
         )
         .await?;
+        let call = uuid::Uuid::new_v4().to_string();
         let entries: Vec<RawDocumentBuf> = refused
             .iter()
-            .map(|(order, refusal)| entry_statement(order, refusal))
+            .map(|(order, refusal)| entry_statement(order, refusal, &call))
             .collect();
         self.write_all(
             rawdoc! { "update": self.names.quarantine.as_str() },
             "updates",
             &entries,
         )
-        .await
+        .await?;
+        self.made_by(&call, refused).await
+    }
+
+    /// The entries of these orders that a call has made. Read, because the answer that said so may
+    /// have been lost.
+    async fn made_by(
+        &self,
+        call: &str,
+        refused: &[(&Order, &Refusal)],
+    ) -> Result<HashSet<String>, Error> {
+        let ids: Vec<String> = refused
+            .iter()
+            .map(|(order, _)| entry_id(order.id()))
+            .collect();
+        let filter = doc! { "_id": { "$in": ids }, "made_by": call };
+        let find = doc! {
+            "find": &self.names.quarantine, "filter": filter, "projection": { "_id": 1 },
+        };
+        let find = RawDocumentBuf::try_from(&find).expect("a plain query");
+        let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
+        let id = |row: &RawDocumentBuf| raw::find(row, "_id")?.as_str().map(str::to_owned);
+        Ok(rows.iter().filter_map(id).collect())
     }
 
     /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is wrong with it.
@@ -333,7 +361,8 @@ fn bytes_statements(order: &Order) -> Vec<RawDocumentBuf> {
         .collect()
 }
 
-fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
+/// Makes the entry of an order, or notes one more attempt; whether this call makes it, it notes too.
+fn entry_statement(order: &Order, refusal: &Refusal, call: &str) -> RawDocumentBuf {
     let literal = |value: ValueRef<'_>| field("$literal", value);
     let text = |text: &str| literal(Value::string(text).as_ref());
     let mut set = Writer::default();
@@ -352,6 +381,7 @@ fn entry_statement(order: &Order, refusal: &Refusal) -> RawDocumentBuf {
     let times = doc! {
         "first_seen": date_or("first_seen", "$$NOW"), "last_seen": "$$NOW",
         "attempts": { "$add": [millis_or("attempts", 0), 1] },
+        "made_by": { "$cond": [{ "$eq": [{ "$type": "$reason" }, "missing"] }, call, "$made_by"] },
     };
     let times = RawDocumentBuf::try_from(&times).expect("a plain expression");
     let set = joined(&[&set.finish(), &times]);

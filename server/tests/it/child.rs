@@ -85,6 +85,11 @@ impl Server {
         assert!(within(self.program.wait()).await.unwrap().success());
     }
 
+    /// Ends it at once, as a crash does.
+    pub(crate) async fn kill(&mut self) {
+        self.program.kill().await.unwrap();
+    }
+
     /// The processor time that it has used.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.read("stat");
