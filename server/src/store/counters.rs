@@ -11,6 +11,7 @@ use tracing::error;
 
 use super::{
     Error, Store,
+    code_names::code_name,
     command::{checked, code_of, joined},
     format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must, not_newer},
     setup::whole,
@@ -164,7 +165,10 @@ impl Store {
         let faults = self.counter_faults(door).await.unwrap_or_default();
         let why = match faults.first() {
             Some(fault) => fault.to_string(),
-            None => format!("the database refuses the counter (code {code})"),
+            None => format!(
+                "the database refuses the counter: {} ({code})",
+                code_name(code)
+            ),
         };
         error!(
             door,

@@ -6,11 +6,12 @@ use tracing::warn;
 use super::{
     Error, Store,
     command::{SIMPLE, field, joined},
+    delivered_status::bson_of,
     json,
     setup::whole,
 };
 use crate::domain::{
-    near_miss::{EXAMPLES, LONGEST_EXAMPLE, LONGEST_STATUS, NearMiss, NearMisses, is_near_miss},
+    near_miss::{EXAMPLES, LONGEST_EXAMPLE, NearMiss, NearMisses, is_near_miss},
     order::{NUMERO, STATUS},
     raw::{self, Value, ValueRef, Writer},
 };
@@ -96,10 +97,10 @@ impl Store {
             let shown = json::shown(example.value, LONGEST_EXAMPLE);
             shown.trim_matches('"').to_owned()
         };
-        is_near_miss(&bson_of(status), &self.delivered).then(|| NearMiss {
-            status: json::shown(status, LONGEST_STATUS),
+        Some(NearMiss {
             orders: whole(Some(&orders)),
             examples: examples.elements().map(numero).collect(),
+            ..self.delivered_status().near_miss(status)?
         })
     }
 
@@ -149,19 +150,4 @@ impl Store {
         let command = joined(&[&command.finish(), &walk, &self.read_options()]);
         Ok(self.answer_in_time(&command, usize::MAX).await?.rows)
     }
-}
-
-/// Whether an order's status looks like the delivered one and is not.
-pub fn looks_delivered(status: ValueRef<'_>, delivered: &str) -> bool {
-    is_near_miss(&bson_of(status), delivered)
-}
-
-/// A value decoded; null where it holds text that is not UTF-8, which resembles nothing.
-fn bson_of(value: ValueRef<'_>) -> Bson {
-    let mut writer = Writer::default();
-    writer.value("v", value);
-    Document::try_from(writer.finish().as_ref())
-        .ok()
-        .and_then(|mut document| document.remove("v"))
-        .unwrap_or(Bson::Null)
 }

@@ -157,7 +157,7 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
         "{}",
         checked.text
     );
-    assert_eq!(checked.findings.len(), 13, "{}", checked.text);
+    assert_eq!(checked.findings.len(), 15, "{}", checked.text);
     for (name, word) in [
         ("connection", "MongoDB"),
         ("privileges", "no access control"),
