@@ -70,9 +70,9 @@ mod tests {
         };
         assert_eq!(
             near_misses(&[decomposed, of_before.clone()], Some(&more)),
-            r#"NEAR MISS        ORDERS  DIFFERENCE                     EXAMPLES
-"livre\u0301e"    1,200  decomposed accent: e + U+0301  CMD-1, CMD-2
-"Livrée"              3
+            r#"NEAR MISS       ORDERS  DIFFERENCE                     EXAMPLES
+"livre\u0301e"   1,200  decomposed accent: e + U+0301  CMD-1, CMD-2
+"Livrée"             3
 and 60,000 more of 59,000 other statuses
 
 Each is mended by a command for mongosh, and archived then; look at the orders first:

@@ -14,8 +14,6 @@ use crate::domain::order::{NUMERO, Reference};
 pub const STRETCH: usize = 10_000;
 /// The longest number that a stretch may end at, in bytes: it is told in a token.
 const LONGEST_END: usize = 512;
-/// What archived orders can be listed by, beside their number, with an index that serves.
-const BY_ID: [Reference; 3] = [Reference::Client, Reference::Restaurant, Reference::Menu];
 
 impl Store {
     /// Bounds what a page has to look at: by an index that leads to the orders asked for, or else by
@@ -72,7 +70,9 @@ impl Inspector {
             let key: Document = doc! { id: 1, NUMERO: 1 };
             format!("{archive}.createIndex({key}, {{ collation: {{ locale: \"simple\" }} }})")
         };
-        let absent = BY_ID.into_iter().filter(absent);
-        Ok(absent.map(command).collect())
+        // Nobody lists by courier.
+        let listed_by = Reference::ALL.into_iter();
+        let listed_by = listed_by.filter(|reference| *reference != Reference::Livreur);
+        Ok(listed_by.filter(absent).map(command).collect())
     }
 }

@@ -67,8 +67,9 @@ impl Store {
         };
         let pipeline = [
             doc! { "$match": filter },
+            // To a group a symbol is its text, and to whoever mends it another value.
             doc! { "$group": {
-                "_id": short(STATUS, ""), "orders": { "$sum": 1 },
+                "_id": { "status": short(STATUS, ""), "type": { "$type": format!("${STATUS}") } }, "orders": { "$sum": 1 },
                 "examples": { "$firstN": { "input": short(NUMERO, "?"), "n": EXAMPLES as i32 } },
             } },
             doc! { "$sort": { "orders": -1 } },
@@ -90,7 +91,8 @@ impl Store {
 
     /// The orders that share a status, if it is a near miss.
     fn near_miss(&self, group: &RawDocumentBuf) -> Option<NearMiss> {
-        let status = raw::find(group, "_id")?;
+        let mut key = raw::find(group, "_id")?.elements();
+        let status = key.find(|element| element.key == STATUS.as_bytes())?.value;
         let orders = raw::find(group, "orders").map_or(Bson::Null, bson_of);
         let examples = raw::find(group, "examples").unwrap_or(ValueRef::NULL);
         let numero = |example: raw::Element<'_>| {

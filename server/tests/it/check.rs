@@ -179,12 +179,12 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
     let (code, stdout, stderr) = run(&["check"], &settings).await;
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     let lines: Vec<&str> = stdout.lines().collect();
-    assert_eq!(lines.len(), 14, "{stdout}");
+    assert_eq!(lines.len(), 16, "{stdout}");
     assert!(
-        lines[..13].iter().all(|line| line.starts_with("ok ")),
+        lines[..15].iter().all(|line| line.starts_with("ok ")),
         "{stdout}"
     );
-    assert_eq!(lines[13], "13 ok, 0 warning, 0 failed");
+    assert_eq!(lines[15], "15 ok, 0 warning, 0 failed");
     assert!(
         !stdout.contains('\u{1b}'),
         "colour outside a terminal: {stdout}"
