@@ -84,6 +84,15 @@ impl From<io::Error> for Fault {
     }
 }
 
+impl From<csv::Error> for Fault {
+    fn from(fault: csv::Error) -> Self {
+        match fault.into_kind() {
+            csv::ErrorKind::Io(fault) => Self::Io(fault),
+            other => Self::Io(io::Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Fault {
     fn from(fault: serde_json::Error) -> Self {
         Self::Told(Report {

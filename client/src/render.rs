@@ -3,7 +3,9 @@
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod event;
+pub(crate) mod export;
 pub(crate) mod grid;
+pub(crate) mod near_miss;
 pub(crate) mod order;
 pub(crate) mod quarantine;
 pub(crate) mod seed;

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
+use serde_json::Value;
 use tonic::transport::Uri;
 
 /// Where `archd` listens unless told otherwise.
@@ -129,6 +130,17 @@ pub(crate) fn proto_duration(text: &str) -> Result<prost_types::Duration, String
     to_proto(duration(text)?)
 }
 
+/// Reads an id as the contract takes it: Extended JSON as it is, and whatever is none as a text.
+pub(crate) fn id(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("give an id".to_owned());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Number(_) | Value::String(_) | Value::Object(_)) => Ok(text.to_owned()),
+        _ => Ok(Value::from(text).to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +240,24 @@ mod tests {
         for typed in ["0", "-1", "1.5", "2147483648", "fast", ""] {
             assert!(rate(typed).unwrap_err().contains("or off"), "{typed}");
         }
+    }
+
+    #[test]
+    fn an_id_is_extended_json_or_a_text() {
+        for (typed, meant) in [
+            ("42", "42"),
+            ("\"42\"", "\"42\""),
+            ("C-42", "\"C-42\""),
+            (
+                "{\"$oid\": \"65f1a2b3c4d5e6f708192a3b\"}",
+                "{\"$oid\": \"65f1a2b3c4d5e6f708192a3b\"}",
+            ),
+            ("null", "\"null\""),
+            ("a \"b\"", "\"a \\\"b\\\"\""),
+        ] {
+            assert_eq!(id(typed).as_deref(), Ok(meant), "{typed}");
+        }
+        assert!(id("").is_err());
     }
 
     #[test]

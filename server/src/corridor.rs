@@ -15,14 +15,15 @@ use crate::{
         counts::Counts,
         enrich::{ArchiveDocument, Stamp, enrich},
         judge::{Field, Reason, Refusal, Verdict, judge},
+        near_miss::NearMiss,
         order::{Bundle, STATUS},
         raw::{Value, ValueRef},
     },
     store::{
         Error, Store,
+        delivered_status::DeliveredStatus,
         gather::{Gathered, Selection},
         json,
-        near_misses::looks_delivered,
         quarantine::entry_id,
         write::Written,
     },
@@ -61,8 +62,8 @@ pub enum Outcome {
     NotDelivered {
         /// The status, as Extended JSON.
         status: String,
-        /// Whether it only looks like the delivered one.
-        near_miss: bool,
+        /// What is told of it where it looks like the delivered one: nobody need wait for such an order.
+        near_miss: Option<Box<NearMiss>>,
     },
     /// It can't be archived and is in quarantine.
     Quarantined {
@@ -175,7 +176,7 @@ impl Corridor {
                 date_archivage: moment,
                 archived_by: self.archived_by.clone(),
             };
-            let prepared = prepare(bundles, self.store.delivered(), &stamp);
+            let prepared = prepare(bundles, self.store.delivered_status(), &stamp);
             let passed = self.write(prepared, door).await?;
             tell_of_gone(&gone);
             let gone_orders = Counts {
@@ -269,10 +270,14 @@ impl Prepared {
 }
 
 /// Judges and enriches: refuses what the database could not hold, and makes documents of the rest.
-pub(crate) fn prepare(bundles: Vec<Bundle>, delivered: &str, stamp: &Stamp) -> Prepared {
+pub(crate) fn prepare(
+    bundles: Vec<Bundle>,
+    delivered: DeliveredStatus<'_>,
+    stamp: &Stamp,
+) -> Prepared {
     let mut prepared = Prepared::default();
     for bundle in bundles {
-        match judge(&bundle, delivered) {
+        match judge(&bundle, delivered.text()) {
             Verdict::Archive(fields) => {
                 let document = enrich(&bundle.order, &fields, stamp);
                 match too_large(&document) {
@@ -300,11 +305,11 @@ fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
     }
 }
 
-fn not_delivered(bundle: &Bundle, delivered: &str) -> Outcome {
+fn not_delivered(bundle: &Bundle, delivered: DeliveredStatus<'_>) -> Outcome {
     let status = bundle.order.get(STATUS).unwrap_or(ValueRef::NULL);
     Outcome::NotDelivered {
         status: json::shown(status, 256),
-        near_miss: looks_delivered(status, delivered),
+        near_miss: delivered.near_miss(status).map(Box::new),
     }
 }
 

@@ -213,11 +213,41 @@ fn print(batch: Batch, output: Output) -> std::io::Result<()> {
             if !message.is_empty() {
                 writeln!(stdout, "{message}")?;
             }
-            warnings
-                .iter()
-                .try_for_each(|warning| writeln!(stdout, "warning: {warning}"))
+            let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
+            let mut remarks = warnings.chain(near_misses(&batch));
+            remarks.try_for_each(|remark| writeln!(stdout, "{remark}"))
         }
     }
+}
+
+/// The statuses that only look delivered, two lines each at most: what it is, and what mends it.
+fn near_misses(batch: &pb::Batch) -> impl Iterator<Item = String> {
+    let told = batch.near_misses.iter().map(|miss| {
+        let orders = statistics::thousands(miss.orders);
+        let examples: Vec<String> = miss
+            .examples
+            .iter()
+            .map(|example| example.escape_debug().to_string())
+            .collect();
+        let mut text = format!(
+            "near miss: {} ({}), orders: {orders}, for example {}",
+            miss.status_escaped,
+            miss.difference,
+            examples.join(", ")
+        );
+        if !miss.mend.is_empty() {
+            text.push_str(&format!("\n  mend, after a look at them: {}", miss.mend));
+        }
+        text
+    });
+    let beyond = batch.more_near_misses.map(|more| {
+        let (orders, statuses) = (
+            statistics::thousands(more.orders),
+            statistics::thousands(more.statuses),
+        );
+        format!("near misses: {orders} more orders of {statuses} other statuses")
+    });
+    told.chain(beyond)
 }
 
 /// The figures that a script needs.
@@ -249,6 +279,8 @@ fn as_json(batch: &pb::Batch) -> serde_json::Value {
         "warnings": batch.warnings,
         "near_misses": batch.near_misses.iter().map(|miss| serde_json::json!({
             "status": miss.status_json, "orders": miss.orders, "examples": miss.examples,
+            "kind": miss.kind().as_str_name(), "status_escaped": miss.status_escaped,
+            "difference": miss.difference, "mend": miss.mend,
         })).collect::<Vec<_>>(),
         "more_near_misses": batch.more_near_misses.map(|more| serde_json::json!({
             "statuses": more.statuses, "orders": more.orders,

@@ -1,5 +1,7 @@
 //! `archctl orders`: reading the archive.
 
+mod export;
+mod filter;
 mod list;
 mod show;
 
@@ -8,15 +10,18 @@ use crate::{connect::Session, exit::Exit, fault::Fault};
 /// What to read.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// List archived orders, the latest `_id` first
+    /// List archived orders, the highest number first
     List(list::Args),
     /// Show one archived order and what is missing in it
     Show(show::Args),
+    /// Write archived orders to standard output, however many, one a line
+    Export(export::Args),
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fault> {
     match command {
         Command::List(args) => list::run(session, args).await,
         Command::Show(args) => show::run(session, args).await,
+        Command::Export(args) => export::run(session, args).await,
     }
 }

@@ -16,6 +16,9 @@ pub(super) fn of(code: Code, details: &ErrorDetails) -> Option<String> {
 fn by_reason(details: &ErrorDetails) -> Option<String> {
     let info = details.error_info()?;
     let hint = match ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))? {
+        ErrorReason::NotDelivered if info.metadata.contains_key("near_miss") => {
+            "waiting does not help; `archctl stats --near-misses` lists such statuses with the commands that mend them"
+        }
         ErrorReason::NotDelivered => {
             "it can be archived once it is delivered; `archctl tail` shows when it is"
         }

@@ -228,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_to_wait_for_an_order_that_only_looks_delivered() {
+        let metadata = [("near_miss".to_owned(), "CASE".to_owned())];
+        let details = ErrorDetails::with_error_info("NOT_DELIVERED", "orderarchiver.v1", metadata);
+        let status =
+            Status::with_error_details(Code::FailedPrecondition, "it only looks so", details);
+        let hint = told(&status).hint.unwrap();
+        assert!(hint.starts_with("waiting does not help; `archctl stats --near-misses`"));
+    }
+
+    #[test]
     fn tonics_own_deadline_is_told_as_one() {
         let report = told(&Status::cancelled("Timeout expired"));
         assert_eq!(report.exit, Exit::Unreachable);

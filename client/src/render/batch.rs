@@ -2,12 +2,13 @@
 
 use order_archiver_api::{
     statistics::{self, length, rounded, thousands},
-    v1::{Batch, BatchOptions, BatchState, BatchStopReason, MoreNearMisses, NearMiss},
+    v1::{Batch, BatchOptions, BatchState, BatchStopReason},
 };
 use prost_types::Duration;
 
 use super::{
     grid,
+    near_miss::near_misses,
     text::{one_line, words},
     units::{chosen_length, moment, moment_or_dash, whole_length},
 };
@@ -145,23 +146,6 @@ pub(crate) fn statistics(batch: &Batch) -> String {
     text
 }
 
-/// Statuses that look like the delivered one and are not.
-pub(crate) fn near_misses(misses: &[NearMiss], more: Option<&MoreNearMisses>) -> String {
-    let rows = misses.iter().map(|miss| {
-        [
-            miss.status_json.clone(),
-            thousands(miss.orders),
-            miss.examples.join(", "),
-        ]
-    });
-    let mut text = grid::table(["NEAR MISS", "ORDERS", "EXAMPLES"], &["ORDERS"], rows);
-    if let Some(more) = more {
-        let (orders, statuses) = (thousands(more.orders), thousands(more.statuses));
-        text.push_str(&format!("\nand {orders} more of {statuses} other statuses"));
-    }
-    text
-}
-
 /// How a batch stands, in a few words.
 pub(crate) fn ending(batch: &Batch) -> String {
     let mut text = state(batch);
@@ -239,7 +223,7 @@ fn some(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{BatchOptions, OrderCounts};
+    use order_archiver_api::v1::{BatchOptions, NearMiss, OrderCounts};
     use prost_types::Timestamp;
 
     use super::*;
@@ -284,8 +268,10 @@ mod tests {
             warnings: vec!["Menu has no index on id_menu".to_owned()],
             near_misses: vec![NearMiss {
                 status_json: "\"Livrée\"".to_owned(),
+                difference: "other case".to_owned(),
                 orders: 1_200,
                 examples: vec!["CMD-1".to_owned(), "CMD-2".to_owned()],
+                ..NearMiss::default()
             }],
             ..batch()
         };
@@ -300,8 +286,8 @@ mod tests {
             "\
 warning: Menu has no index on id_menu
 
-NEAR MISS  ORDERS  EXAMPLES
-\"Livrée\"    1,200  CMD-1, CMD-2"
+NEAR MISS  ORDERS  DIFFERENCE  EXAMPLES
+\"Livrée\"    1,200  other case  CMD-1, CMD-2"
         );
     }
 

@@ -21,12 +21,13 @@ pub(crate) fn table(orders: &[ArchivedOrder]) -> String {
         [
             order.numero_commande.clone(),
             moment_or_dash(order.date_archivage.as_ref()),
-            text_or_dash(order.nom_client.as_ref()),
-            text_or_dash(order.nom_restaurant.as_ref()),
-            order
-                .cout_commande
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |cost| euros(cost)),
+            or_other(order, "nom_client", order.nom_client.clone()),
+            or_other(order, "nom_restaurant", order.nom_restaurant.clone()),
+            or_other(
+                order,
+                "coût_commande",
+                order.cout_commande.as_deref().map(euros),
+            ),
             order.missing_fields.join(", "),
         ]
     });
@@ -65,8 +66,11 @@ pub(crate) fn card(order: &ArchivedOrder) -> String {
     )
 }
 
-/// A field that is there but is not of the usual type is not missing: only the document can show it.
+/// A field that is there but is not of the usual type is not missing: it is shown as it is, as JSON.
 fn absence(order: &ArchivedOrder, field: &str) -> String {
+    if let Some(other) = other(order, field) {
+        return other.to_owned();
+    }
     let missing = order.missing_fields.iter().any(|missing| missing == field);
     let omitted = order.omitted_fields.iter().any(|omitted| omitted == field);
     if missing {
@@ -83,12 +87,21 @@ fn euros(amount: &str) -> String {
     format!("{amount} €")
 }
 
-fn text_or_dash(text: Option<&String>) -> String {
-    text.cloned().unwrap_or_else(|| "-".to_owned())
+/// A value, or what stands in its place as JSON, or a dash.
+fn or_other(order: &ArchivedOrder, field: &str, value: Option<String>) -> String {
+    value.unwrap_or_else(|| other(order, field).unwrap_or("-").to_owned())
+}
+
+/// A value of another type than its field usually has, as JSON.
+fn other<'o>(order: &'o ArchivedOrder, field: &str) -> Option<&'o str> {
+    let mut others = order.other_values.iter();
+    let other = others.find(|other| other.name == field)?;
+    Some(&other.value_json)
 }
 
 #[cfg(test)]
 mod tests {
+    use order_archiver_api::v1::OtherValue;
     use prost_types::Timestamp;
 
     use super::*;
@@ -114,7 +127,36 @@ mod tests {
             document_json: String::new(),
             document_bytes: 640,
             omitted_fields: vec!["date_commande".to_owned()],
+            other_values: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_shown_as_it_is() {
+        let other = |name: &str, value_json: &str| OtherValue {
+            name: name.to_owned(),
+            value_json: value_json.to_owned(),
+        };
+        let odd = ArchivedOrder {
+            nom_restaurant: None,
+            cout_commande: None,
+            other_values: vec![
+                other("nom_restaurant", "[\"Chez\",7]"),
+                other("coût_commande", "\"24,90\""),
+                other("date_commande", "\"2025-10-16\""),
+            ],
+            ..order()
+        };
+        let card = card(&odd);
+        for line in [
+            "nom_restaurant   [\"Chez\",7]",
+            "coût_commande    \"24,90\"",
+            "date_commande    \"2025-10-16\"",
+        ] {
+            assert!(card.contains(line), "{card}");
+        }
+        let table = table(&[odd]);
+        assert!(table.contains("[\"Chez\",7]  \"24,90\""), "{table}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
+        atomic::AtomicUsize,
         mpsc::{Receiver, Sender, channel},
     },
 };
@@ -43,8 +44,10 @@ pub(crate) struct Script {
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
     /// What lists and figures leave out because it can't be read.
     pub(crate) unreadable: Mutex<Vec<UnreadableDocument>>,
-    /// What the next call about the watcher, the events or the progress of the batch is answered with.
+    /// What the next call about the watcher, the events, the progress of the batch or a later page of the archive is answered with.
     refusal: Mutex<Option<Status>>,
+    /// How many orders are archived.
+    pub(crate) archived: AtomicUsize,
     opened: Sender<()>,
     tails: Mutex<Receiver<()>>,
     asked: Mutex<Vec<String>>,
@@ -81,6 +84,7 @@ impl Fake {
             history: watch::Sender::default(),
             unreadable: Mutex::default(),
             refusal: Mutex::default(),
+            archived: AtomicUsize::new(archive::ARCHIVED),
             opened,
             tails: Mutex::new(tails),
             asked: Mutex::default(),

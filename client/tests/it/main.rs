@@ -10,6 +10,7 @@
 mod archive;
 mod batch;
 mod exits;
+mod export;
 mod fake;
 mod help;
 mod orders;

@@ -29,9 +29,15 @@ fn a_window_and_near_misses_are_asked_for() {
         &["stats", "--window", "90m", "--near-misses"],
     );
     assert!(
+        stats.stdout.contains(
+            "NEAR MISS  ORDERS  DIFFERENCE  EXAMPLES\n\"Livrée\"        3  other case  CMD-9\n"
+        ),
+        "{stats:?}"
+    );
+    assert!(
         stats
             .stdout
-            .ends_with("NEAR MISS  ORDERS  EXAMPLES\n\"Livrée\"        3  CMD-9\n"),
+            .ends_with("\n  db.getCollection(\"Commande\").updateMany()\n"),
         "{stats:?}"
     );
     assert!(fake.last_request().contains("seconds: 5400"));

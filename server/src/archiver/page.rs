@@ -35,12 +35,12 @@ impl Met {
     pub(super) fn note_near_misses(&mut self, passed: &[Passed]) {
         let near_miss = |passed: &Passed| match &passed.outcome {
             Outcome::NotDelivered {
-                status,
-                near_miss: true,
+                near_miss: Some(miss),
+                ..
             } => Some(NearMiss {
-                status: status.clone(),
                 orders: 1,
                 examples: passed.numero.iter().cloned().collect(),
+                ..NearMiss::clone(miss)
             }),
             _ => None,
         };

@@ -93,7 +93,7 @@ impl Rehearsal {
                 date_archivage: DateTime::MIN,
                 archived_by: String::new(),
             };
-            let prepared = prepare(gathered.bundles, self.reader.delivered(), &stamp);
+            let prepared = prepare(gathered.bundles, self.reader.delivered_status(), &stamp);
             met.note_near_misses(prepared.settled());
             met.counts += self.outcome(prepared).await?;
         }

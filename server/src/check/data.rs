@@ -4,6 +4,7 @@ use super::finding::Finding;
 use crate::{
     config::{Config, table},
     store::{
+        archive_stretch::STRETCH,
         format::Fault,
         holdings::{Holding, Sample},
         indexes::AbsentIndex,
@@ -88,6 +89,24 @@ pub(super) fn indexes(config: &Config, absent: &[AbsentIndex]) -> Finding {
         fixes.push("nothing, if that is soon over".to_owned());
     }
     Finding::warning(NAME, found.join("; "), fixes.join("\n"))
+}
+
+/// On the indexes that lists of the archive would be quick with. Archiving needs none of them, so nothing is amiss.
+pub(super) fn lists(commands: &[String]) -> Finding {
+    const NAME: &str = "lists";
+    match commands {
+        [] => Finding::ok(
+            NAME,
+            "lists by client, restaurant and menu have their indexes",
+        ),
+        commands => Finding::ok(
+            NAME,
+            format!(
+                "without an index lists by client, restaurant or menu look at {STRETCH} archived orders a page; who needs them often makes one: {}",
+                commands.join("; ")
+            ),
+        ),
+    }
 }
 
 /// On archived orders that lie under another `_id` than the order.

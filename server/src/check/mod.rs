@@ -26,6 +26,7 @@ mod collation;
 mod data;
 mod deployment;
 mod finding;
+mod ids;
 mod needs;
 mod print;
 mod privileges;
@@ -197,6 +198,14 @@ async fn examine(
         .as_ref()
         .is_ok_and(|absent| !absent.iter().any(by_number));
     report.note("indexes", absent, |absent| data::indexes(config, &absent))?;
+    // Of what is no collection of its own there is nothing to say.
+    if let Ok(commands) = inspector.list_indexes_to_make().await {
+        report.findings.push(data::lists(&commands));
+    }
+    let unjoinable = inspector.unjoinable_ids().await;
+    report.note("ids", unjoinable, |(ids, looked_at)| {
+        ids::ids(&ids, looked_at)
+    })?;
     if is_set {
         report.note("history", inspector.history().await, deployment::history)?;
     }

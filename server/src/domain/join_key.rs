@@ -52,6 +52,23 @@ impl JoinKey {
     }
 }
 
+/// Whether ids of a type, by the database's name for it, have a key. None at all, and null, is no id
+/// that could be of another type.
+pub fn may_join(of_type: &str) -> bool {
+    const TYPES: [&str; 9] = [
+        "int",
+        "long",
+        "double",
+        "decimal",
+        "string",
+        "objectId",
+        "null",
+        "undefined",
+        "missing",
+    ];
+    TYPES.contains(&of_type)
+}
+
 /// MongoDB compares a double with a decimal exactly.
 fn of_double(number: f64) -> JoinKey {
     if number.is_nan() {
@@ -197,6 +214,30 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_types_that_may_join_are_those_that_have_a_key() {
+        let uuid = bson::Binary {
+            subtype: bson::spec::BinarySubtype::Uuid,
+            bytes: vec![7; 16],
+        };
+        for (of_type, value) in [
+            ("int", Bson::Int32(1)),
+            ("long", 1_i64.into()),
+            ("double", 1.0.into()),
+            ("decimal", decimal("1")),
+            ("string", "1".into()),
+            ("objectId", ObjectId::from_bytes([1; 12]).into()),
+            ("binData", uuid.into()),
+            ("bool", true.into()),
+            ("date", bson::DateTime::MIN.into()),
+            ("object", doc! {}.into()),
+            ("array", Bson::Array(vec![])),
+            ("symbol", Bson::Symbol("1".into())),
+        ] {
+            assert_eq!(may_join(of_type), key(value).is_some(), "{of_type}");
         }
     }
 

@@ -41,6 +41,18 @@ impl Field {
         Field::PrixMenu,
     ];
 
+    /// All eight, in the order in which people are told of them.
+    pub const ALL: [Field; 8] = [
+        Field::NomClient,
+        Field::EmailClient,
+        Field::NomLivreur,
+        Field::NomRestaurant,
+        Field::NomMenu,
+        Field::PrixMenu,
+        Field::CoutCommande,
+        Field::DateCommande,
+    ];
+
     /// The field's name in the archive.
     pub fn name(self) -> &'static str {
         match self {

@@ -20,4 +20,6 @@ pub mod counts;
 
 pub mod near_miss;
 
+pub mod near_miss_kind;
+
 pub mod schedule;

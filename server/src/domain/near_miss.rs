@@ -8,7 +8,7 @@ use std::{
 use bson::Bson;
 use unicode_normalization::UnicodeNormalization;
 
-use super::text::cut;
+use super::{near_miss_kind::Kind, text::cut};
 
 /// How many orders stand in for all those that share a near miss.
 pub const EXAMPLES: usize = 3;
@@ -20,12 +20,23 @@ const MOST_TOLD_APART: usize = 100_000;
 pub const LONGEST_STATUS: usize = 256;
 /// The most that is told of a number, in bytes.
 pub const LONGEST_EXAMPLE: usize = 64;
+/// The longest command that mends a near miss, in bytes; a longer one is not told.
+pub const LONGEST_MEND: usize = 1_024;
 
 /// A status that looks like the delivered one and is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NearMiss {
     /// The status, as Extended JSON.
     pub status: String,
+    /// The same, with whatever can't be seen as escapes.
+    pub escaped: String,
+    /// In which way it differs; none where an archd of before has found it.
+    pub kind: Option<Kind>,
+    /// The same in words, with the code points at fault.
+    pub difference: String,
+    /// The command for the shell that makes the status the delivered one. Empty where the status is
+    /// too long to be quoted.
+    pub mend: String,
     /// How many orders have it.
     pub orders: i64,
     /// Numbers of some of them.
@@ -69,6 +80,10 @@ impl NearMisses {
                 let status = entry.key().clone();
                 entry.insert(NearMiss {
                     status,
+                    escaped: seen.escaped,
+                    kind: seen.kind,
+                    difference: seen.difference,
+                    mend: seen.mend,
                     orders: 0,
                     examples: Vec::new(),
                 })
@@ -195,6 +210,7 @@ mod tests {
             status: status.to_owned(),
             orders,
             examples: vec![numero.to_owned()],
+            ..NearMiss::default()
         };
         let mut misses = NearMisses::default();
         misses.extend([seen("a", 1, "1"), seen("b", 1, "2"), seen("a", 3, "3")]);
@@ -217,6 +233,7 @@ mod tests {
             status,
             orders: 2,
             examples: vec!["n".repeat(5_000); 5],
+            ..NearMiss::default()
         };
         let long = |number: usize| seen(format!("{number:05}{}", "s".repeat(5_000)));
         let mut misses = NearMisses::default();

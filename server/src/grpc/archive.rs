@@ -1,34 +1,27 @@
 //! `ArchiveService`: one order, a stream of orders, and reading the archive.
 
-use std::mem::take;
-
 use futures::Stream;
 use order_archiver_api::v1 as pb;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    archived_order::archived_order,
     call::Calls,
-    convert::{self, MOST_JSON},
     limits::Room,
-    order_stream, page,
+    order_stream,
     status::{self, Violations},
 };
 use crate::{
     corridor::Outcome,
     desk::{Answer, Desk},
-    store::{
-        Store,
-        archive::{self, Filter},
-    },
+    store::{Store, json::Form},
 };
 
 /// Longest number that is looked for, in bytes.
-const LONGEST_NUMERO: usize = 256;
+pub(super) const LONGEST_NUMERO: usize = 256;
 /// The largest document that is read without a look at its size before, in bytes.
 const SMALL_DOCUMENT: usize = 16 * 1024;
-const DEFAULT_PAGE: i32 = 50;
-const LARGEST_PAGE: i32 = 1_000;
 
 pub(crate) struct ArchiveService {
     pub(crate) calls: Calls,
@@ -111,7 +104,7 @@ impl ArchiveService {
         };
         let (size, small) = small.map_err(failed)?.ok_or_else(unknown)?;
         if let Some(document) = small {
-            let order = convert::archived_order(&document, true);
+            let order = archived_order(&document, Some(Form::Canonical));
             room.shrink(order.encoded_len());
             return Ok((order, room));
         }
@@ -123,75 +116,10 @@ impl ArchiveService {
             .keeping(room.clone())
             .archived_order(numero)
             .await;
-        let order = convert::archived_order(&document.map_err(failed)?.ok_or_else(unknown)?, true);
+        let document = document.map_err(failed)?.ok_or_else(unknown)?;
+        let order = archived_order(&document, Some(Form::Canonical));
         room.shrink(order.encoded_len());
         Ok((order, room))
-    }
-
-    async fn list(
-        &self,
-        mut request: pb::ListArchivedOrdersRequest,
-    ) -> Result<(pb::ListArchivedOrdersResponse, Room), Status> {
-        let token = take(&mut request.page_token);
-        let (size_asked, with_documents) = (
-            take(&mut request.page_size),
-            take(&mut request.with_documents),
-        );
-        let below = (!token.is_empty()).then(|| page::place(&request, &token));
-        let from = request.archived_from.as_ref().map(convert::date);
-        let to = request.archived_to.as_ref().map(convert::date);
-        let mut violations = Violations::default();
-        violations
-            .check(size_asked >= 0, "page_size", "must not be negative; 0 means 50")
-            .check(from != Some(None), "archived_from", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
-            .check(to != Some(None), "archived_to", "is no moment that a date can hold; give seconds since 1970 and nanos from 0 to 999,999,999")
-            .check(from.flatten().is_none_or(|from| to.flatten().is_none_or(|to| from < to)), "archived_to", "must be after archived_from")
-            .check(request.numero_prefix.len() <= LONGEST_NUMERO, "numero_prefix", "must be at most 256 bytes")
-            .check_for(pb::ErrorReason::InvalidPageToken, below != Some(None), "page_token", "is not the next_page_token of a list with these filters; begin without it");
-        violations.into_result()?;
-        let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
-        let filter = Filter {
-            archived_from: from.flatten(),
-            archived_to: to.flatten(),
-            incomplete: request.incomplete,
-            numero_prefix: request.numero_prefix.clone(),
-            below: below.flatten(),
-        };
-        // Sizes first, so that no more is read than the page will carry.
-        let sizes = self.store.archived_sizes(&filter, limit + 1).await;
-        let sizes = sizes.map_err(|error| status::of_error(&error))?;
-        let (count, bytes) = page::fitting(&sizes[..sizes.len().min(limit)], MOST_JSON);
-        let mut room = self.calls.room(room_for(bytes)).await?;
-        let documents = self
-            .store
-            .keeping(room.clone())
-            .archived_orders(&filter, count)
-            .await;
-        let documents = documents.map_err(|error| status::of_error(&error))?;
-        let (mut orders, mut size) = (Vec::with_capacity(documents.len()), 0);
-        for document in &documents {
-            let order = convert::archived_order(document, with_documents);
-            let bytes = order.encoded_len();
-            if size + bytes > MOST_JSON && !orders.is_empty() {
-                break;
-            }
-            size += bytes;
-            orders.push(order);
-        }
-        room.shrink(size);
-        let shown = &documents[..orders.len()];
-        let more = orders.len() < documents.len() || sizes.len() > count;
-        let next_page_token = if more {
-            let numeros: Vec<&str> = shown.iter().map(archive::numero).collect();
-            page::token_after(&request, &numeros, filter.below.as_ref())
-        } else {
-            String::new()
-        };
-        let page = pb::ListArchivedOrdersResponse {
-            orders,
-            next_page_token,
-        };
-        Ok((page, room))
     }
 }
 

@@ -7,24 +7,15 @@ use std::{
 
 use bson::{DateTime, RawDocument};
 use order_archiver_api::v1 as pb;
-use prost::Message;
 use prost_types::Timestamp;
 
+use super::near_misses::near_misses;
 use crate::{
-    domain::{
-        counts::Counts,
-        enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE},
-        judge::Reason,
-        near_miss::{Beyond, NearMiss},
-        order::NUMERO,
-        raw::{self, ValueRef, kind},
-        text::cut,
-    },
+    domain::{counts::Counts, judge::Reason, text::cut},
     store::{
-        archive::missing_fields,
         batches::{Batch, State, StopReason},
         format::Fault,
-        json,
+        json::{self, Form},
         options::{Limits, Options},
         quarantine::Entry,
         watch::{self, Gap},
@@ -34,12 +25,8 @@ use crate::{
 /// The most Extended JSON that a message carries, in bytes: callers take 4 MiB in all unless they say otherwise.
 pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
 
-/// The longest text of an archived field that a message carries, in bytes.
-const LONGEST_TEXT: usize = 64 * 1024;
 /// The most of a number that a message carries, in bytes.
 const LONGEST_NUMERO: usize = 1024;
-/// The most that the near misses of a message may take, in bytes: as many as are told at all fit.
-const MOST_NEAR_MISSES: usize = 512 * 1024;
 /// The most that a batch's warnings may take in a message, in bytes.
 const MOST_WARNINGS: usize = 256 * 1024;
 
@@ -112,29 +99,12 @@ pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
     }
 }
 
-/// As many near misses as a message carries, and what there is beyond them.
-pub(crate) fn near_misses(
-    misses: Vec<NearMiss>,
-    beyond: Beyond,
-) -> (Vec<pb::NearMiss>, Option<pb::MoreNearMisses>) {
-    let orders = |misses: &[pb::NearMiss]| misses.iter().map(|miss| miss.orders).sum::<i64>();
-    let misses = misses.into_iter().map(|miss| pb::NearMiss {
-        status_json: miss.status,
-        orders: miss.orders,
-        examples: miss.examples,
-    });
-    let misses: Vec<pb::NearMiss> = misses.collect();
-    let all = orders(&misses);
-    let (told, untold) = first(misses, MOST_NEAR_MISSES, Message::encoded_len);
-    let more = pb::MoreNearMisses {
-        statuses: beyond.statuses + i64::try_from(untold).unwrap_or(i64::MAX),
-        orders: beyond.orders + all - orders(&told),
-    };
-    (told, (more.orders > 0).then_some(more))
-}
-
 /// The first of these remarks, as many as so many bytes hold, and how many more there are.
-fn first<T>(mut remarks: Vec<T>, most: usize, bytes: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+pub(super) fn first<T>(
+    mut remarks: Vec<T>,
+    most: usize,
+    bytes: impl Fn(&T) -> usize,
+) -> (Vec<T>, usize) {
     let all = remarks.len();
     let mut left = most;
     let fits = |remark: &T| {
@@ -325,85 +295,9 @@ pub(crate) fn quarantine_entry(entry: Entry, document: Document<'_>) -> pb::Quar
     }
 }
 
-pub(crate) fn archived_order(document: &RawDocument, with_document: bool) -> pb::ArchivedOrder {
-    let mut fields = Fields {
-        document,
-        omitted: Vec::new(),
-    };
-    let whole_numero = raw::find(document, NUMERO).and_then(ValueRef::as_str);
-    let numero_commande = numero(whole_numero.unwrap_or_default());
-    if numero_commande.len() < whole_numero.map_or(0, str::len) {
-        fields.omitted.push(NUMERO.to_owned());
-    }
-    let mut order = pb::ArchivedOrder {
-        numero_commande,
-        nom_client: fields.text("nom_client"),
-        email_client: fields.text("email_client"),
-        nom_livreur: fields.text("nom_livreur"),
-        nom_restaurant: fields.text("nom_restaurant"),
-        nom_menu: fields.text("nom_menu"),
-        prix_menu: fields.amount("prix_menu"),
-        cout_commande: fields.amount("coût_commande"),
-        date_commande: fields.time("date_commande"),
-        incomplete: raw::find(document, INCOMPLETE)
-            .and_then(ValueRef::as_bool)
-            .unwrap_or_default(),
-        missing_fields: missing_fields(document),
-        date_archivage: fields.time(DATE_ARCHIVAGE),
-        archived_by: fields.text(ARCHIVED_BY).unwrap_or_default(),
-        document_json: String::new(),
-        document_bytes: i64::try_from(document.as_bytes().len()).unwrap_or(i64::MAX),
-        omitted_fields: fields.omitted,
-    };
-    let document = if with_document {
-        Document::Given(document)
-    } else {
-        Document::NotAsked
-    };
-    order.document_json = document.json(&mut order.omitted_fields);
-    order
-}
-
 /// The number of an order, or as much of it as a message carries.
 pub(crate) fn numero(numero: &str) -> String {
     cut(numero, LONGEST_NUMERO)
-}
-
-/// Fields of an archived order as a message carries them. What it can't carry is left out, and named.
-struct Fields<'a> {
-    document: &'a RawDocument,
-    omitted: Vec<String>,
-}
-
-impl<'a> Fields<'a> {
-    fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.value(name).and_then(ValueRef::as_str)?;
-        self.unless(text.len() > LONGEST_TEXT, name, text.to_owned())
-    }
-
-    fn time(&mut self, name: &str) -> Option<Timestamp> {
-        let date = self.value(name).and_then(ValueRef::as_date)?;
-        let time = timestamp(date);
-        self.unless(time.is_none(), name, time)?
-    }
-
-    fn amount(&mut self, name: &str) -> Option<String> {
-        let amount = self.value(name).and_then(amount)?;
-        // NaN and infinity are numbers of the database, and no amounts.
-        let finite = amount.ends_with(|last: char| last.is_ascii_digit());
-        self.unless(!finite, name, amount)
-    }
-
-    fn value(&self, name: &str) -> Option<ValueRef<'a>> {
-        raw::find(self.document, name)
-    }
-
-    fn unless<T>(&mut self, omit: bool, name: &str, value: T) -> Option<T> {
-        if omit {
-            self.omitted.push(name.to_owned());
-        }
-        (!omit).then_some(value)
-    }
 }
 
 /// A moment of cluster time, to the second.
@@ -435,17 +329,6 @@ pub(crate) fn watcher_state(state: watch::State) -> pb::WatcherState {
     }
 }
 
-/// A number as exact decimal text.
-fn amount(value: ValueRef<'_>) -> Option<String> {
-    Some(match value.kind {
-        kind::INT32 => i32::from_le_bytes(value.fixed()?).to_string(),
-        kind::INT64 => i64::from_le_bytes(value.fixed()?).to_string(),
-        kind::DOUBLE => f64::from_le_bytes(value.fixed()?).to_string(),
-        kind::DECIMAL => bson::Decimal128::from_bytes(value.fixed()?).to_string(),
-        _ => return None,
-    })
-}
-
 /// A document that a message may carry.
 #[derive(Clone, Copy)]
 pub(crate) enum Document<'a> {
@@ -454,19 +337,19 @@ pub(crate) enum Document<'a> {
     /// It is known to be too large.
     TooLarge,
     /// It may yet be too large as text.
-    Given(&'a RawDocument),
+    Given(&'a RawDocument, Form),
 }
 
 impl Document<'_> {
     /// Its Extended JSON. Empty, and noted as left out, where that is more than a message carries.
-    fn json(self, omitted: &mut Vec<String>) -> String {
+    pub(super) fn json(self, omitted: &mut Vec<String>) -> String {
         let text = match self {
             Document::NotAsked => return String::new(),
             // Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
-            Document::Given(document) if document.as_bytes().len() <= MOST_JSON => {
-                Some(json::canonical(document))
+            Document::Given(document, form) if document.as_bytes().len() <= MOST_JSON => {
+                Some(json::text(document, form))
             }
-            Document::Given(_) | Document::TooLarge => None,
+            Document::Given(..) | Document::TooLarge => None,
         };
         let text = text.filter(|text| text.len() <= MOST_JSON);
         text.unwrap_or_else(|| {
@@ -504,61 +387,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_cannot_carry_is_left_out_by_name() {
-        let document = bson::rawdoc! {
-            "numero_commande": "x".repeat(5_000_000), "nom_client": "x".repeat(5_000_000), "email_client": "a@b.fr",
-            "nom_menu": "x".repeat(LONGEST_TEXT), "prix_menu": f64::NAN, "coût_commande": f64::NEG_INFINITY,
-            "date_commande": DateTime::from_millis(253_402_300_800_000), "date_archivage": DateTime::MIN,
-            "missing_fields": ["nom_livreur", 5, "x".repeat(5_000_000)],
-        };
-        let order = archived_order(&document, true);
-        assert!(order.encoded_len() < 128 * 1024, "{}", order.encoded_len());
-        let left_out = [
-            "numero_commande",
-            "nom_client",
-            "prix_menu",
-            "coût_commande",
-            "date_commande",
-            "date_archivage",
-            "document_json",
-        ];
-        assert_eq!(order.omitted_fields, left_out);
-        assert_eq!(order.nom_client, None);
-        assert_eq!(order.email_client.as_deref(), Some("a@b.fr"));
-        assert_eq!(order.missing_fields, ["nom_livreur"]);
-        assert!(
-            order.numero_commande.len() <= LONGEST_NUMERO
-                && order.numero_commande.starts_with("xxx")
-        );
-        let infinite: bson::Decimal128 = "Infinity".parse().unwrap();
-        let order = archived_order(&bson::rawdoc! { "prix_menu": infinite }, false);
-        assert_eq!(
-            (order.prix_menu, order.omitted_fields),
-            (None, vec!["prix_menu".to_owned()])
-        );
-    }
-
-    #[test]
-    fn remarks_beyond_a_message_are_counted() {
-        let miss = |n: usize| NearMiss {
-            status: format!("{n} {}", "x".repeat(1_000)),
-            orders: 1,
-            examples: vec!["CMD".to_owned()],
-        };
-        let beyond = Beyond {
-            statuses: 3,
-            orders: 5,
-        };
-        let (told, more) = near_misses((0..10_000).map(miss).collect(), beyond);
-        let more = more.unwrap();
-        let told_count = i64::try_from(told.len()).unwrap();
-        assert_eq!(told_count + more.statuses, 10_003);
-        assert_eq!(told_count + more.orders, 10_005);
-        assert!(told[0].status_json.starts_with("0 ") && (400..520).contains(&told.len()));
-        assert_eq!(near_misses(vec![miss(1)], Beyond::default()).1, None);
-    }
-
-    #[test]
     fn what_protobuf_calls_invalid_is_neither_moment_nor_length() {
         let table = [
             (i64::MAX, 0),
@@ -577,21 +405,5 @@ mod tests {
             nanos: 0,
         };
         assert_eq!(length(&negative), None);
-    }
-
-    #[test]
-    fn amounts_are_exact_text() {
-        let document = bson::rawdoc! { "a": 12.5, "b": 12_i64, "c": "12,5", "d": -3 };
-        let amounts =
-            ["a", "b", "c", "d"].map(|field| raw::find(&document, field).and_then(amount));
-        assert_eq!(
-            amounts,
-            [
-                Some("12.5".to_owned()),
-                Some("12".to_owned()),
-                None,
-                Some("-3".to_owned())
-            ]
-        );
     }
 }

@@ -1,6 +1,8 @@
 //! The edge: protobuf in, protobuf out. The only code that knows tonic and the contract.
 
 mod archive;
+mod archive_list;
+mod archived_order;
 mod batch;
 mod event;
 mod follow;
@@ -15,6 +17,7 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
+mod near_misses;
 mod stopping;
 
 mod call;

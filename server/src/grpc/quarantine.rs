@@ -21,6 +21,7 @@ use crate::{
     store::{
         Error, Store,
         gather::Selection,
+        json::Form,
         quarantine::{Entry, Filter, id_of},
     },
 };
@@ -191,7 +192,7 @@ impl QuarantineService {
                 None
             };
             let document = match &document {
-                Some(document) => Document::Given(document),
+                Some(document) => Document::Given(document, Form::Canonical),
                 None if with_documents => Document::TooLarge,
                 None => Document::NotAsked,
             };
@@ -292,6 +293,16 @@ fn result(entry: &Entry, outcome: Option<&Outcome>) -> pb::RetryResult {
         Some(Outcome::Quarantined { refusal, .. }) => {
             (pb::RetryOutcome::StillQuarantined, refusal.detail.clone())
         }
+        Some(Outcome::NotDelivered {
+            near_miss: Some(miss),
+            ..
+        }) => (
+            pb::RetryOutcome::NotDelivered,
+            format!(
+                "the order's status {} only looks like the delivered one ({}); mend that, then retry",
+                miss.escaped, miss.difference
+            ),
+        ),
         Some(Outcome::NotDelivered { status, .. }) => (
             pb::RetryOutcome::NotDelivered,
             format!("the order's status is {status} now; drop the entry if that is right"),

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use super::{
     call::Calls,
     convert,
+    near_misses::near_misses,
     status::{self, Violations},
 };
 use crate::{domain::schedule::Schedule, stats, store::Store};
@@ -61,8 +62,7 @@ impl StatsService {
         });
         let archived_per_hour = stats.archived_per_hour(window);
         let beyond = stats.near_misses.beyond();
-        let (near_misses, more_near_misses) =
-            convert::near_misses(stats.near_misses.into_vec(), beyond);
+        let (near_misses, more_near_misses) = near_misses(stats.near_misses.into_vec(), beyond);
         Ok(pb::GetStatsResponse {
             lifetime: Some(convert::counts(stats.sums.lifetime)),
             counting_since: stats.sums.since.and_then(convert::timestamp),

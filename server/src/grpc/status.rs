@@ -6,9 +6,10 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use super::near_misses::kind_name;
 use crate::{
     corridor::Outcome,
-    domain::{judge::Refusal, text::cut},
+    domain::{judge::Refusal, near_miss::NearMiss, text::cut},
     store::Error,
 };
 
@@ -233,7 +234,14 @@ pub(crate) fn batch_ended(id: &str) -> Status {
 pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
     match outcome {
         Outcome::Archived(_) | Outcome::Duplicate(_) => None,
-        Outcome::NotDelivered { status, .. } => Some(precondition(
+        Outcome::NotDelivered {
+            near_miss: Some(miss),
+            ..
+        } => Some(looks_delivered(numero, miss)),
+        Outcome::NotDelivered {
+            status,
+            near_miss: None,
+        } => Some(precondition(
             ErrorReason::NotDelivered,
             numero,
             format!(
@@ -255,6 +263,22 @@ pub(crate) fn of_outcome(numero: &str, outcome: &Outcome) -> Option<Status> {
             ],
         )),
     }
+}
+
+/// An order that nobody need wait for: its status only looks like the delivered one.
+fn looks_delivered(numero: &str, miss: &NearMiss) -> Status {
+    let said = format!(
+        "order {numero} is not delivered: its status {} only looks like the delivered one ({}), and it is not archived before somebody mends that",
+        miss.escaped, miss.difference
+    );
+    let with_mend = format!("{said}; mend: {}", miss.mend);
+    let message = match miss.mend.is_empty() || with_mend.len() > LONGEST_MESSAGE {
+        true => format!("{said}; GetStats with include_near_misses lists such statuses"),
+        false => with_mend,
+    };
+    let kind = miss.kind.map_or("", kind_name);
+    let metadata = [("status", miss.status.as_str()), ("near_miss", kind)];
+    precondition(ErrorReason::NotDelivered, numero, message, metadata)
 }
 
 /// The reason that a status gives, without its prefix.
@@ -360,6 +384,7 @@ fn name(reason: ErrorReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::near_miss_kind::Kind;
 
     #[test]
     fn the_headers_of_a_status_stay_below_8_kib_however_much_there_is_to_say() {
@@ -383,5 +408,41 @@ mod tests {
         let short = of_error(&Error::Unusable("a; mend: b".to_owned()));
         assert_eq!(short.metadata().get(REASON).unwrap(), "DATABASE_UNUSABLE");
         assert!(short.message().ends_with("a; mend: b"), "{short:?}");
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_an_order_that_only_looks_delivered() {
+        let told = |mend: &str, escaped: &str| {
+            let miss = NearMiss {
+                status: "é".repeat(128),
+                escaped: escaped.to_owned(),
+                kind: Some(Kind::AccentForm),
+                difference: "decomposed accent: e + U+0301".to_owned(),
+                mend: mend.to_owned(),
+                ..NearMiss::default()
+            };
+            let outcome = Outcome::NotDelivered {
+                status: miss.status.clone(),
+                near_miss: Some(Box::new(miss)),
+            };
+            of_outcome(&"é".repeat(128), &outcome).unwrap()
+        };
+        let status = told("db.x()", r#""livre\u0301e""#);
+        assert!(status.message().contains(r#"status "livre\u0301e" only"#));
+        assert!(status.message().ends_with("; mend: db.x()"), "{status:?}");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "NOT_DELIVERED");
+        assert_eq!(info.metadata["near_miss"], "ACCENT_FORM");
+        // The longest there are.
+        for mend in ["", &"m".repeat(1_024)] {
+            let status = told(mend, &"\\u0301".repeat(85));
+            assert!(status.message().ends_with("lists such statuses"));
+            let headers = status.into_http::<()>();
+            let headers = headers.headers().iter();
+            let size: usize = headers
+                .map(|(name, value)| name.as_str().len() + value.len() + 32)
+                .sum();
+            assert!(size < 8 * 1024, "{size}");
+        }
     }
 }

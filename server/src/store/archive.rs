@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
@@ -10,8 +10,9 @@ use super::{
 };
 use crate::domain::{
     enrich::{DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
+    judge::Field,
     order::NUMERO,
-    raw::{self, Value, ValueRef, Writer},
+    raw::{self, Value, ValueRef, Writer, kind},
 };
 
 /// The size of a document, as the database computes it.
@@ -28,8 +29,26 @@ pub struct Filter {
     pub incomplete: Option<bool>,
     /// Only numbers that begin so.
     pub numero_prefix: String,
+    /// Ordered at or after this moment.
+    pub ordered_from: Option<DateTime>,
+    /// Ordered before this moment.
+    pub ordered_to: Option<DateTime>,
+    /// Which ids they have, each with its field.
+    pub ids: Vec<(&'static str, Bson)>,
+    /// Down to this number at most, it included; see [`Store::bounded`].
+    pub down_to: Option<String>,
+    /// Along the index of this name; see [`Store::bounded`].
+    pub along: Option<String>,
     /// Where the page before ended; none for the first page.
     pub below: Option<Below>,
+}
+
+impl Filter {
+    /// Whether it asks for what only the orders themselves tell, and does so by the filters of which
+    /// callers know that a page may come back short.
+    pub(super) fn looks_at_orders(&self) -> bool {
+        self.ordered_from.is_some() || self.ordered_to.is_some() || !self.ids.is_empty()
+    }
 }
 
 /// Where a page begins.
@@ -116,8 +135,9 @@ impl Store {
         Ok(self.find(head).await?.iter().map(size).collect())
     }
 
-    fn archive_page(&self, filter: &Filter, limit: usize) -> Document {
-        let mut numero = doc! { "$gte": &filter.numero_prefix };
+    pub(super) fn archive_page(&self, filter: &Filter, limit: usize) -> Document {
+        let lowest = filter.down_to.as_ref().unwrap_or(&filter.numero_prefix);
+        let mut numero = doc! { "$gte": lowest };
         let mut skip = 0;
         match &filter.below {
             Some(Below::Number(below)) => {
@@ -134,27 +154,40 @@ impl Store {
             let end = doc! { NUMERO: { "$lt": after_all(&filter.numero_prefix) } };
             query.insert("$and", [end]);
         }
-        let mut archived = doc! {};
-        if let Some(from) = filter.archived_from {
-            archived.insert("$gte", from);
+        for (field, from, to) in [
+            (DATE_ARCHIVAGE, filter.archived_from, filter.archived_to),
+            (
+                Field::DateCommande.name(),
+                filter.ordered_from,
+                filter.ordered_to,
+            ),
+        ] {
+            let bounds = [("$gte", from), ("$lt", to)].into_iter();
+            let bounds: Document = bounds
+                .filter_map(|(bound, moment)| Some((bound.to_owned(), Bson::from(moment?))))
+                .collect();
+            if !bounds.is_empty() {
+                query.insert(field, bounds);
+            }
         }
-        if let Some(to) = filter.archived_to {
-            archived.insert("$lt", to);
-        }
-        if !archived.is_empty() {
-            query.insert(DATE_ARCHIVAGE, archived);
+        for (field, id) in &filter.ids {
+            query.insert(*field, doc! { "$eq": id });
         }
         if let Some(incomplete) = filter.incomplete {
             query.insert(INCOMPLETE, incomplete);
         }
         // A limit of 0 would mean none.
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).max(1);
-        doc! {
+        let mut page = doc! {
             "find": &self.names.archive, "filter": query, "sort": { NUMERO: -1 }, "skip": skip, "limit": limit,
+        };
+        if let Some(index) = &filter.along {
+            page.insert("hint", index);
         }
+        page
     }
 
-    async fn find(&self, head: Document) -> Result<Vec<RawDocumentBuf>, Error> {
+    pub(super) async fn find(&self, head: Document) -> Result<Vec<RawDocumentBuf>, Error> {
         let head = RawDocumentBuf::try_from(&head).expect("filters are plain documents");
         self.rows(&joined(&[&head, &self.by_number_options()]))
             .await
@@ -181,6 +214,26 @@ pub fn numero(archived: &RawDocumentBuf) -> &str {
 
 /// The longest name of a field that can be missing, in bytes, and how many there are.
 const MISSABLE: (usize, usize) = (64, 8);
+
+/// The fields that an archived order misses, told by the document itself where it has no list of them: one that another program
+/// has archived.
+pub fn missing_fields_of_all(archived: &RawDocument) -> Vec<String> {
+    let list = raw::find(archived, MISSING_FIELDS);
+    match list.filter(|list| list.kind == kind::ARRAY) {
+        Some(list) => missing_in(list),
+        None => {
+            let is_there = |field: &Field| {
+                raw::find(archived, field.name()).is_some_and(|value| !value.is_null())
+            };
+            let mut missing = Field::ALL.to_vec();
+            missing.retain(|field| !is_there(field));
+            missing
+                .into_iter()
+                .map(|field| field.name().to_owned())
+                .collect()
+        }
+    }
+}
 
 /// The fields that an archived order misses. Where somebody else wrote the order, the list may hold anything.
 pub fn missing_fields(archived: &RawDocument) -> Vec<String> {

@@ -14,6 +14,7 @@ use super::{
 use crate::domain::{
     counts::Counts,
     near_miss::{Beyond, NearMiss},
+    near_miss_kind::Kind,
     raw::{self, ValueRef, Writer, kind},
 };
 
@@ -67,6 +68,11 @@ const NEAR_MISS: &[Field] = &[
     must("status", Is::Text),
     must("orders", Is::Whole),
     may("examples", Is::Texts),
+    may("escaped", Is::Text),
+    // A kind of a later version is none that this one knows, and no fault.
+    may("kind", Is::Text),
+    may("difference", Is::Text),
+    may("mend", Is::Text),
 ];
 
 /// The name of the index on when batches were asked for.
@@ -451,6 +457,13 @@ impl Store {
             status: document.get_str("status").unwrap_or_default().to_owned(),
             orders: whole(document.get("orders")),
             examples: strings(document, "examples"),
+            escaped: document.get_str("escaped").unwrap_or_default().to_owned(),
+            kind: document.get_str("kind").ok().and_then(Kind::of_name),
+            difference: document
+                .get_str("difference")
+                .unwrap_or_default()
+                .to_owned(),
+            mend: document.get_str("mend").unwrap_or_default().to_owned(),
         };
         Ok(Batch {
             id: text("_id"),

@@ -9,7 +9,7 @@ use backon::{ExponentialBuilder, Retryable};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
 use mongodb::options::ReadPreference;
 
-use super::{Error, Store};
+use super::{Error, Store, code_names::name_in};
 use crate::domain::raw::{Value, ValueRef, Writer, elements, kind};
 
 /// How long a majority may take to confirm a write before the database answers that it did not yet.
@@ -272,7 +272,7 @@ pub(super) fn checked(reply: Document) -> Result<Document, Error> {
         Some(failure) => Err(Error::from_reply(
             "write",
             code_of(&failure),
-            failure.get_str("codeName").unwrap_or("WriteError"),
+            &name_in(&failure),
             labels_of(&reply),
         )),
         None => Ok(reply),

@@ -232,7 +232,10 @@ impl Store {
         let faults = self.counter_faults(ids).await.unwrap_or_default();
         let why = match faults.first() {
             Some(fault) => fault.to_string(),
-            None => format!("the database refuses the counter (code {code})"),
+            None => format!(
+                "the database refuses the counter: {} ({code})",
+                code_name(code)
+            ),
         };
         error!("orders are archived without being counted in the statistics: {why}");
     }

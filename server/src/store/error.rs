@@ -52,7 +52,7 @@ pub enum Error {
     #[error("the database refused the user or the password in MONGODB_URI")]
     Unauthenticated,
     /// The database understood and refused.
-    #[error("the database refused `{command}`: {name} (code {code})")]
+    #[error("the database refused `{command}`: {name} ({code})")]
     Refused {
         /// The command that was refused.
         command: String,
@@ -78,7 +78,7 @@ pub enum Error {
     #[error("the database's history no longer reaches back that far")]
     HistoryLost,
     /// The place in the history is no place, or belongs to another stream.
-    #[error("the place in the database's history can't be followed: {name} (code {code})")]
+    #[error("the place in the database's history can't be followed: {name} ({code})")]
     BadPlace {
         /// The database's number for the reason.
         code: i32,
@@ -164,7 +164,7 @@ impl Error {
     ) -> Error {
         match Error::from_code(command, code, name) {
             Error::Refused { .. } if labels.into_iter().any(is_transient_label) => {
-                Error::Unavailable(format!("{name} (code {code})"))
+                Error::Unavailable(format!("{name} ({code})"))
             }
             error => error,
         }
@@ -186,7 +186,7 @@ impl Error {
                 code,
                 name: name.to_owned(),
             },
-            _ if is_transient(code) => Error::Unavailable(format!("{name} (code {code})")),
+            _ if is_transient(code) => Error::Unavailable(format!("{name} ({code})")),
             _ => Error::Refused {
                 command: command.to_owned(),
                 code,

@@ -88,6 +88,16 @@ impl IndexSpec {
             && self.can_be_used()
     }
 
+    /// Whether the documents with a value in the first field are found by it in the order of the second, byte by byte.
+    pub(super) fn finds_in_order(&self, first: &str, second: &str) -> bool {
+        let key = self.key();
+        let begins = key.is_some_and(|key| {
+            let names: Vec<&str> = key.keys().map(String::as_str).take(2).collect();
+            names == [first, second] && key.values().take(2).all(|way| direction(way).is_some())
+        });
+        begins && self.holds_every_document() && self.compares_bytes() && self.can_be_used()
+    }
+
     /// The same index as queries could use it, where they can't, and why they can't.
     pub(super) fn if_it_were_used(&self) -> Option<(IndexSpec, Instead)> {
         let instead = if self.building {

@@ -7,18 +7,23 @@ use crate::domain::{
     text::cut,
 };
 
-/// A document as canonical Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
-pub fn canonical(document: &RawDocument) -> String {
-    match Document::try_from(document) {
-        Ok(document) => Bson::Document(document)
-            .into_canonical_extjson()
-            .to_string(),
-        Err(_) => match Document::try_from(readable(elements(document.as_bytes())).as_ref()) {
-            Ok(document) => Bson::Document(document)
-                .into_canonical_extjson()
-                .to_string(),
-            Err(_) => String::new(),
-        },
+/// The two forms of Extended JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Every type survives.
+    Canonical,
+    /// Numbers and the dates of years 1970 to 9999 are as people write them, and their types are lost.
+    Relaxed,
+}
+
+/// A document as Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
+pub fn text(document: &RawDocument, form: Form) -> String {
+    let decoded = Document::try_from(document)
+        .or_else(|_| Document::try_from(readable(elements(document.as_bytes())).as_ref()));
+    match (decoded.map(Bson::Document), form) {
+        (Ok(document), Form::Canonical) => document.into_canonical_extjson().to_string(),
+        (Ok(document), Form::Relaxed) => document.into_relaxed_extjson().to_string(),
+        (Err(_), _) => String::new(),
     }
 }
 
@@ -72,7 +77,9 @@ mod tests {
     #[test]
     fn every_type_survives_and_broken_text_is_shown() {
         let document = RawDocumentBuf::try_from(&doc! { "n": 1_i64, "s": "é" }).unwrap();
+        let canonical = |document: &RawDocument| text(document, Form::Canonical);
         assert_eq!(canonical(&document), r#"{"n":{"$numberLong":"1"},"s":"é"}"#);
+        assert_eq!(text(&document, Form::Relaxed), r#"{"n":1,"s":"é"}"#);
         let mut broken = Writer::default();
         broken.value(
             b"\xff",

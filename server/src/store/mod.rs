@@ -16,6 +16,7 @@ use crate::{
 
 mod bulk;
 mod calls;
+mod code_names;
 mod command;
 mod connection;
 mod cursor;
@@ -72,7 +73,11 @@ pub mod quarantine;
 
 pub mod archive;
 
+pub mod archive_stretch;
+
 pub mod orders;
+
+pub mod delivered_status;
 
 pub mod near_misses;
 
@@ -91,6 +96,8 @@ pub mod inspect;
 pub mod access;
 
 pub mod holdings;
+
+pub mod id_types;
 
 pub mod burden;
 

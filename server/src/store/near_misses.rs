@@ -6,11 +6,12 @@ use tracing::warn;
 use super::{
     Error, Store,
     command::{SIMPLE, field, joined},
+    delivered_status::bson_of,
     json,
     setup::whole,
 };
 use crate::domain::{
-    near_miss::{EXAMPLES, LONGEST_EXAMPLE, LONGEST_STATUS, NearMiss, NearMisses, is_near_miss},
+    near_miss::{EXAMPLES, LONGEST_EXAMPLE, NearMiss, NearMisses, is_near_miss},
     order::{NUMERO, STATUS},
     raw::{self, Value, ValueRef, Writer},
 };
@@ -66,8 +67,9 @@ impl Store {
         };
         let pipeline = [
             doc! { "$match": filter },
+            // To a group a symbol is its text, and to whoever mends it another value.
             doc! { "$group": {
-                "_id": short(STATUS, ""), "orders": { "$sum": 1 },
+                "_id": { "status": short(STATUS, ""), "type": { "$type": format!("${STATUS}") } }, "orders": { "$sum": 1 },
                 "examples": { "$firstN": { "input": short(NUMERO, "?"), "n": EXAMPLES as i32 } },
             } },
             doc! { "$sort": { "orders": -1 } },
@@ -89,17 +91,18 @@ impl Store {
 
     /// The orders that share a status, if it is a near miss.
     fn near_miss(&self, group: &RawDocumentBuf) -> Option<NearMiss> {
-        let status = raw::find(group, "_id")?;
+        let mut key = raw::find(group, "_id")?.elements();
+        let status = key.find(|element| element.key == STATUS.as_bytes())?.value;
         let orders = raw::find(group, "orders").map_or(Bson::Null, bson_of);
         let examples = raw::find(group, "examples").unwrap_or(ValueRef::NULL);
         let numero = |example: raw::Element<'_>| {
             let shown = json::shown(example.value, LONGEST_EXAMPLE);
             shown.trim_matches('"').to_owned()
         };
-        is_near_miss(&bson_of(status), &self.delivered).then(|| NearMiss {
-            status: json::shown(status, LONGEST_STATUS),
+        Some(NearMiss {
             orders: whole(Some(&orders)),
             examples: examples.elements().map(numero).collect(),
+            ..self.delivered_status().near_miss(status)?
         })
     }
 
@@ -149,19 +152,4 @@ impl Store {
         let command = joined(&[&command.finish(), &walk, &self.read_options()]);
         Ok(self.answer_in_time(&command, usize::MAX).await?.rows)
     }
-}
-
-/// Whether an order's status looks like the delivered one and is not.
-pub fn looks_delivered(status: ValueRef<'_>, delivered: &str) -> bool {
-    is_near_miss(&bson_of(status), delivered)
-}
-
-/// A value decoded; null where it holds text that is not UTF-8, which resembles nothing.
-fn bson_of(value: ValueRef<'_>) -> Bson {
-    let mut writer = Writer::default();
-    writer.value("v", value);
-    Document::try_from(writer.finish().as_ref())
-        .ok()
-        .and_then(|mut document| document.remove("v"))
-        .unwrap_or(Bson::Null)
 }

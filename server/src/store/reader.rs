@@ -27,9 +27,8 @@ impl Store {
 }
 
 impl Reader {
-    /// The exact status of a delivered order.
-    pub fn delivered(&self) -> &str {
-        self.0.delivered()
+    pub(super) fn store(&self) -> &Store {
+        &self.0
     }
 
     /// See [`Store::standings`].

@@ -9,7 +9,7 @@ use super::Error;
 use crate::domain::judge::{Reason, Refusal};
 
 /// Codes by which the database complains of the one document that it says them of, and would again.
-const OF_THE_DOCUMENT: [i32; 17] = [
+pub(super) const OF_THE_DOCUMENT: [i32; 17] = [
     2,     // BadValue: an `_id` that is a list, or stands twice
     15,    // Overflow: too deep
     16,    // InvalidLength
@@ -73,9 +73,7 @@ impl Strange {
     /// The archive's fault, if it takes no document at all.
     pub(super) fn fault(&self) -> Error {
         let Strange { code, name, .. } = self;
-        Error::Unavailable(format!(
-            "the archive refuses documents: {name} (code {code})"
-        ))
+        Error::Unavailable(format!("the archive refuses documents: {name} ({code})"))
     }
 }
 
@@ -84,7 +82,7 @@ pub(super) fn refused_by_database(code: i32, name: &str) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(
-            "the database refuses the archived document: {name} (code {code}); look for a validator or another unique index on the archive, or a nesting too deep"
+            "the database refuses the archived document: {name} ({code}); look for a validator or another unique index on the archive, or a nesting too deep"
         ),
     }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::domain::{
     counts::Counts,
     near_miss::{Beyond, NearMiss},
+    near_miss_kind::Kind,
     raw::{self, Value, ValueRef, Writer, kind},
 };
 
@@ -202,7 +203,12 @@ impl Store {
 
     /// Notes that a batch has ended.
     pub async fn end_batch(&self, lease: &Lease, end: &Ended) -> Result<bool, Error> {
-        let miss = |miss: &NearMiss| doc! { "status": &miss.status, "orders": miss.orders, "examples": &miss.examples };
+        let miss = |miss: &NearMiss| {
+            doc! {
+                "status": &miss.status, "orders": miss.orders, "examples": &miss.examples, "escaped": &miss.escaped,
+                "kind": miss.kind.map(Kind::name), "difference": &miss.difference, "mend": &miss.mend,
+            }
+        };
         let misses: Vec<Document> = end.near_misses.iter().map(miss).collect();
         let warnings = doc! { "$concatArrays": [
             { "$ifNull": ["$warnings", []] }, { "$literal": end.warning.as_slice() },

@@ -4,6 +4,7 @@ use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
+    code_names::name_in,
     command::{joined, split_documents},
     setup::whole,
 };
@@ -39,11 +40,7 @@ impl Store {
                 .and_then(Bson::as_document);
             if let Some(failure) = failure {
                 let code = failure.get_i32("code").unwrap_or_default();
-                return Err(Error::from_code(
-                    "insert",
-                    code,
-                    failure.get_str("codeName").unwrap_or("WriteError"),
-                ));
+                return Err(Error::from_code("insert", code, &name_in(failure)));
             }
         }
         Ok(())

@@ -102,6 +102,13 @@ pub(super) fn is_transient(code: i32) -> bool {
             .any(|category| category.codes.contains(&code))
 }
 
+/// All of them.
+#[cfg(test)]
+pub(super) fn codes() -> impl Iterator<Item = i32> {
+    let sorted = CATEGORIES.iter().flat_map(|category| category.codes);
+    sorted.copied().chain(UNSORTED)
+}
+
 /// Whether a label is about the moment.
 pub(super) fn is_transient_label(label: &str) -> bool {
     LABELS.contains(&label)

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::{
     Error, Store,
+    code_names::name_in,
     command::{code_of, joined, labels_of, split_documents},
     refusals::{Strange, is_of_the_document, refused_by_database},
 };
@@ -176,7 +177,7 @@ impl Store {
                 return Err(Error::from_reply(
                     "insert",
                     code_of(failure),
-                    failure.get_str("codeName").unwrap_or("WriteConcernError"),
+                    &name_in(failure),
                     labels_of(&reply),
                 ));
             }
@@ -186,17 +187,17 @@ impl Store {
                     None => outcomes[*index] = Some(Written::Archived),
                     Some(error) if is_collision(error) => collided.push(*index),
                     Some(error) => {
-                        let name = error.get_str("codeName").unwrap_or("WriteError");
+                        let name = name_in(error);
                         let code = code_of(error);
-                        match Error::from_reply("insert", code, name, labels_of(&reply)) {
+                        match Error::from_reply("insert", code, &name, labels_of(&reply)) {
                             Error::Refused { .. } if is_of_the_document(code) => {
                                 outcomes[*index] =
-                                    Some(Written::Refused(refused_by_database(code, name)))
+                                    Some(Written::Refused(refused_by_database(code, &name)))
                             }
                             Error::Refused { .. } => strange.push(Strange {
                                 index: *index,
                                 code,
-                                name: name.to_owned(),
+                                name: name.into_owned(),
                             }),
                             error => return Err(error),
                         }

@@ -158,7 +158,7 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
         "{}",
         checked.text
     );
-    assert_eq!(checked.findings.len(), 13, "{}", checked.text);
+    assert_eq!(checked.findings.len(), 15, "{}", checked.text);
     for (name, word) in [
         ("connection", "MongoDB"),
         ("privileges", "no access control"),
@@ -180,12 +180,12 @@ async fn a_database_in_order_is_ok_throughout_and_is_left_as_it_was() {
     let (code, stdout, stderr) = run(&["check"], &settings).await;
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     let lines: Vec<&str> = stdout.lines().collect();
-    assert_eq!(lines.len(), 14, "{stdout}");
+    assert_eq!(lines.len(), 16, "{stdout}");
     assert!(
-        lines[..13].iter().all(|line| line.starts_with("ok ")),
+        lines[..15].iter().all(|line| line.starts_with("ok ")),
         "{stdout}"
     );
-    assert_eq!(lines[13], "13 ok, 0 warning, 0 failed");
+    assert_eq!(lines[15], "15 ok, 0 warning, 0 failed");
     assert!(
         !stdout.contains('\u{1b}'),
         "colour outside a terminal: {stdout}"

@@ -323,6 +323,10 @@ const SITES: &[(&str, &[How])] = &[
         ],
     ),
     (
+        "ids.rs ids",
+        &[Never("only the operator knows what the ids are to become")],
+    ),
+    (
         "privileges.rs needed",
         &[
             Never("only the operator knows the password"),

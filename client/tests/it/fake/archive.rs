@@ -1,6 +1,6 @@
 //! Answers about orders: the number of the order says which one.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use futures::{StreamExt, stream::BoxStream};
 use order_archiver_api::v1::{
@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::Answers;
 
-/// How many orders the archive of this server holds.
+/// How many orders the archive of this server holds, unless the test says otherwise.
 pub(crate) const ARCHIVED: usize = 120;
 
 #[async_trait]
@@ -83,12 +83,25 @@ impl ArchiveService for Answers {
         let request = request.into_inner();
         self.0.note(&request);
         let from: usize = request.page_token.parse().unwrap_or(0);
+        // Only a later page breaks off: a first call that fails is more likely a wrong address.
+        if from > 0
+            && let Some(refusal) = self.0.refusal.lock().unwrap().take()
+        {
+            return Err(refusal);
+        }
+        let archived = self.0.archived.load(Ordering::Relaxed);
         // A page may hold fewer than asked for.
-        let to = (from + usize::try_from(request.page_size).unwrap().min(50)).min(ARCHIVED);
+        let to = (from + usize::try_from(request.page_size).unwrap().min(50)).min(archived);
         let orders = (from..to)
-            .map(|index| order(&format!("CMD-{index:03}")))
+            .map(|index| {
+                let order = order(&format!("CMD-{index:03}"));
+                match request.with_documents {
+                    true => with_document(order),
+                    false => order,
+                }
+            })
             .collect();
-        let next_page_token = if to < ARCHIVED {
+        let next_page_token = if to < archived {
             to.to_string()
         } else {
             String::new()
@@ -97,6 +110,22 @@ impl ArchiveService for Answers {
             orders,
             next_page_token,
         }))
+    }
+}
+
+/// An order with a document of four kilobytes; of one it is too large.
+fn with_document(order: ArchivedOrder) -> ArchivedOrder {
+    let number = &order.numero_commande;
+    if number == "CMD-20013" {
+        return ArchivedOrder {
+            omitted_fields: vec!["document_json".to_owned()],
+            ..order
+        };
+    }
+    let notes = "x".repeat(4_096);
+    ArchivedOrder {
+        document_json: format!("{{\"numero_commande\":\"{number}\",\"notes\":\"{notes}\"}}"),
+        ..order
     }
 }
 

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use order_archiver_api::v1::{
-    BatchState, EventKind, GetStatsRequest, GetStatsResponse, NearMiss, OrderEvent,
+    BatchState, EventKind, GetStatsRequest, GetStatsResponse, NearMiss, NearMissKind, OrderEvent,
     SeedDataRequest, SeedDataResponse, SeedPhase, StatusCount, TailEventsRequest,
     TailEventsResponse, event_service_server::EventService, seed_service_server::SeedService,
     stats_service_server::StatsService, tail_events_request::Start, tail_events_response::Event,
@@ -89,6 +89,10 @@ impl StatsService for Answers {
             status_json: "\"Livrée\"".to_owned(),
             orders: 3,
             examples: vec!["CMD-9".to_owned()],
+            kind: NearMissKind::Case.into(),
+            status_escaped: "\"Livrée\"".to_owned(),
+            difference: "other case".to_owned(),
+            mend: "db.getCollection(\"Commande\").updateMany()".to_owned(),
         };
         Ok(Response::new(GetStatsResponse {
             lifetime: Some(counts()),
