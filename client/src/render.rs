@@ -4,6 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod event;
 pub(crate) mod grid;
+pub(crate) mod instance;
 pub(crate) mod order;
 pub(crate) mod quarantine;
 pub(crate) mod seed;

@@ -12,6 +12,7 @@ mod batch;
 mod exits;
 mod fake;
 mod help;
+mod instances;
 mod orders;
 mod pipes;
 mod program;

@@ -16,6 +16,7 @@ use crate::{
     store::{
         Error, Store,
         batches::{Batch, State, StopReason},
+        instances::Hold,
         options::{Limits, Options},
     },
 };
@@ -174,6 +175,9 @@ impl Archiver {
                 let archiver = self.clone();
                 let span = info_span!("batch", id = taken.batch.id);
                 let life = async move {
+                    let _held = archiver
+                        .store
+                        .note_hold(Hold::Batch(taken.batch.id.clone()));
                     archiver.run(taken).await;
                     drop(id);
                 };

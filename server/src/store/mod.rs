@@ -99,6 +99,12 @@ mod views;
 
 pub mod watch;
 
+pub mod deliveries;
+
+pub mod instances;
+
+pub mod waiting;
+
 pub mod seeds;
 
 #[cfg(test)]
@@ -129,6 +135,8 @@ pub struct Names {
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
+    /// The signs of life of the instances.
+    pub instances: String,
     /// Documents of the collections above that could not be read, each with the reason.
     pub set_aside: String,
 }
@@ -152,6 +160,7 @@ impl Names {
             batches: own("batches"),
             counters: own("counters"),
             state: own("state"),
+            instances: own("instances"),
             set_aside: own("set_aside"),
         }
     }
@@ -197,6 +206,10 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: collation::Known,
     looks: archive_looks::Looks,
+    /// What this process holds.
+    held: instances::Held,
+    /// How many orders waited when that was last counted.
+    counted: waiting::Counted,
     /// When it was last told that orders can't be counted.
     uncounted: counters::Seldom,
     /// Where a batch reads in bulk; none where that is always the primary.
@@ -229,6 +242,8 @@ impl Store {
             refusals: refusals::Refusals::default(),
             collations: collation::Known::default(),
             looks: archive_looks::Looks::default(),
+            held: instances::Held::default(),
+            counted: waiting::Counted::default(),
             uncounted: counters::Seldom::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
