@@ -372,6 +372,7 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
         let text = card(&Watcher {
             state: WatcherState::Starting.into(),
             wall_lag: after(0, 0),
+            counts: Some(OrderCounts::default()),
             ..Watcher::default()
         });
         assert!(
