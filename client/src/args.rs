@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    commands::{archive, batch, completions, orders, quarantine, seed, stats, tail, watch},
+    commands::{
+        archive, batch, completions, instances, orders, quarantine, seed, stats, tail, watch,
+    },
     exit,
     output::Format,
     values::{self, Address},
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     Tail(tail::Args),
     /// Show the figures of the whole database
     Stats(stats::Args),
+    /// List the processes of archd that share the database, and what each of them holds
+    Instances(instances::Args),
     /// Read the archive
     #[command(subcommand, arg_required_else_help = true)]
     Orders(orders::Command),

@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod completions;
+pub(crate) mod instances;
 pub(crate) mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod seed;
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: Command, globals: &Globals) -> Result<Exit, Fau
         Command::Watch(command) => watch::run(&session, command).await,
         Command::Tail(args) => tail::run(&session, args).await,
         Command::Stats(args) => stats::run(&session, &args).await,
+        Command::Instances(_) => instances::run(&session).await,
         Command::Orders(command) => orders::run(&session, command).await,
         Command::Quarantine(command) => quarantine::run(&session, command).await,
         Command::Seed(args) => seed::run(&session, args).await,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use order_archiver_api::v1::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
-    event_service_client::EventServiceClient, quarantine_service_client::QuarantineServiceClient,
-    seed_service_client::SeedServiceClient, stats_service_client::StatsServiceClient,
-    watcher_service_client::WatcherServiceClient,
+    event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
+    quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
+    stats_service_client::StatsServiceClient, watcher_service_client::WatcherServiceClient,
 };
 use tonic::{
     Request,
@@ -59,6 +59,10 @@ impl Session {
 
     pub(crate) fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn instance(&self) -> InstanceServiceClient<Channel> {
+        InstanceServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Channel> {

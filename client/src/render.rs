@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod event;
 pub(crate) mod export;
 pub(crate) mod grid;
+pub(crate) mod instance;
 pub(crate) mod near_miss;
 pub(crate) mod order;
 pub(crate) mod quarantine;

@@ -26,6 +26,8 @@ pub mod monitor;
 
 pub mod documents;
 
+mod presence;
+
 mod schedule;
 
 mod parts;
@@ -48,7 +50,12 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{config::Config, parts::Parts, store::options::Limits};
+use crate::{
+    config::Config,
+    parts::{Parts, Role},
+    presence::Presence,
+    store::options::Limits,
+};
 
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +74,9 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let parts = Parts::new(&config, stop.clone()).await?;
+    let role = Role::Serve(listener.local_addr().ok());
+    let parts = Parts::new(&config, role, stop.clone()).await?;
+    let presence = parts.presence.clone();
     parts.archiver.care_for_orphans();
     if config.watch {
         parts
@@ -94,7 +103,7 @@ pub async fn run(
                 serving.await;
                 parts.drain().await;
             };
-            within_grace(&config, drain).await;
+            within_grace(&config, drain, &presence).await;
         }
     }
     Ok(())
@@ -102,22 +111,23 @@ pub async fn run(
 
 /// Watches until `stop` is cancelled, and serves nobody.
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
-    let parts = Parts::new(&config, stop.clone()).await?;
+    let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
+    let presence = parts.presence.clone();
     parts.archiver.care_for_orphans();
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
     stop.cancelled().await;
-    within_grace(&config, parts.drain()).await;
+    within_grace(&config, parts.drain(), &presence).await;
     Ok(())
 }
 
 /// Waits for work to be finished, but not longer than the settings allow.
-async fn within_grace<T>(config: &Config, work: impl Future<Output = T>) -> Option<T> {
+async fn within_grace(config: &Config, work: impl Future<Output = ()>, presence: &Presence) {
     info!(grace = ?config.shutdown_grace, "stopping");
-    let outcome = timeout(config.shutdown_grace, work).await;
-    if outcome.is_err() {
+    if timeout(config.shutdown_grace, work).await.is_err() {
         warn!("the grace period is over; leaving what is not finished behind");
+        // Whoever holds on to this process, it stops because it was told to.
+        presence.leave().await;
     }
-    outcome.ok()
 }

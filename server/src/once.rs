@@ -12,7 +12,7 @@ use crate::{
     archiver::Started,
     config::{BatchArgs, Config, Output},
     grpc,
-    parts::Parts,
+    parts::{Parts, Role},
     shutdown::INTERRUPTED,
     store::{
         Error,
@@ -81,10 +81,14 @@ async fn archive(
     stop: &CancellationToken,
 ) -> Result<Outcome, Error> {
     let over = CancellationToken::new();
-    let mut parts = Parts::new(config, over.clone()).await?;
-    tokio::select! {
-        () = stop.cancelled() => parts.monitor.check()?,
-        settled = timeout(args.wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check())?,
+    let mut parts = Parts::new(config, Role::Batch, over.clone()).await?;
+    let settled = tokio::select! {
+        () = stop.cancelled() => parts.monitor.check(),
+        settled = timeout(args.wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check()),
+    };
+    if let Err(error) = settled {
+        parts.presence.leave().await;
+        return Err(error);
     }
     let options = Options {
         limit: args

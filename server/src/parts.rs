@@ -1,5 +1,7 @@
 //! The parts of a server, wired together.
 
+use std::net::SocketAddr;
+
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -9,7 +11,8 @@ use crate::{
     desk::Desk,
     documents::Documents,
     monitor::Monitor,
-    store::{Error, Store, options::Limits},
+    presence::Presence,
+    store::{Error, Store, instances::Description, options::Limits},
     watcher::Watcher,
 };
 
@@ -18,6 +21,7 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) monitor: Monitor,
+    pub(crate) presence: Presence,
     pub(crate) documents: Documents,
     pub(crate) corridor: Corridor,
     pub(crate) desk: Desk,
@@ -27,10 +31,47 @@ pub(crate) struct Parts {
     pub(crate) tasks: TaskTracker,
 }
 
+/// What a process is there for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// It serves callers at this address, and watches if its settings say so.
+    Serve(Option<SocketAddr>),
+    /// It watches, and nothing else.
+    Watch,
+    /// It runs one batch.
+    Batch,
+}
+
+/// What this process is, to the others on the database.
+fn described(config: &Config, role: Role) -> Description {
+    Description {
+        id: uuid::Uuid::new_v4().to_string(),
+        name: config.instance.clone(),
+        host: config.host.clone(),
+        address: match role {
+            Role::Serve(address) => address.map(|address| address.to_string()),
+            Role::Watch | Role::Batch => None,
+        },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        may_watch: match role {
+            Role::Serve(_) => config.watch,
+            Role::Watch => true,
+            Role::Batch => false,
+        },
+    }
+}
+
 impl Parts {
     /// Wires the parts. They work until `stop` is cancelled; the database need not be there yet.
-    pub(crate) async fn new(config: &Config, stop: CancellationToken) -> Result<Parts, Error> {
+    pub(crate) async fn new(
+        config: &Config,
+        role: Role,
+        stop: CancellationToken,
+    ) -> Result<Parts, Error> {
         let store = Store::new(config).await?;
+        let own = described(config, role);
+        let id = own.id.clone();
+        let presence = Presence::start(store.clone(), own);
         let tasks = TaskTracker::new();
         let monitor = Monitor::start(store.clone(), &tasks, stop.clone());
         let documents = Documents::start(store.clone(), monitor.clone(), &tasks, stop.clone());
@@ -50,6 +91,7 @@ impl Parts {
             store.clone(),
             corridor.clone(),
             archiver.clone(),
+            id,
             instance,
             tasks.clone(),
             stop,
@@ -57,6 +99,7 @@ impl Parts {
         Ok(Parts {
             store,
             monitor,
+            presence,
             documents,
             corridor,
             desk,
@@ -70,6 +113,7 @@ impl Parts {
     pub(crate) async fn drain(self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.presence.leave().await;
         self.store.close().await;
     }
 }

@@ -7,7 +7,8 @@ use bson::DateTime;
 use crate::{
     domain::near_miss::NearMisses,
     store::{
-        Error, Store, batches::Batch, counters::Sums, format::Fault, place::Place, watch::State,
+        Error, Store, batches::Batch, counters::Sums, format::Fault, place::Place,
+        waiting::Unwatched, watch::Watcher,
     },
 };
 
@@ -24,6 +25,10 @@ pub struct Stats {
     pub last_batch: Option<Batch>,
     /// How far the watcher is behind, see [`Watcher::lag`](crate::store::watch::Watcher::lag); none while no instance watches.
     pub watcher_lag: Option<Duration>,
+    /// The watcher, or what is wrong with its document; none when nobody has ever watched.
+    pub watcher: Result<Option<Watcher>, Box<Fault>>,
+    /// What to know of it while no instance watches.
+    pub unwatched: Option<Unwatched>,
     /// Statuses that only look delivered, if they were asked for.
     pub near_misses: NearMisses,
     /// What can't be read of the documents behind the figures.
@@ -66,19 +71,21 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
         Some(Ok(batch)) => Some(batch),
         None => None,
     };
-    let watcher = watcher.unwrap_or_else(|fault| {
-        faults.push(*fault);
-        None
-    });
+    faults.extend(watcher.as_ref().err().map(|fault| (**fault).clone()));
+    let known = watcher.as_ref().ok().and_then(Option::as_ref);
+    let unwatched = match known {
+        Some(watcher) => store.unwatched(watcher).await?,
+        None => None,
+    };
     Ok(Stats {
         sums,
         archive_size,
         quarantine_size,
         last_batch,
         faults,
-        watcher_lag: watcher
-            .filter(|watcher| watcher.state_now() != State::Stopped)
-            .and_then(|watcher| watcher.lag(deployment.majority)),
+        watcher_lag: known.and_then(|known| known.lag(deployment.majority)),
+        watcher,
+        unwatched,
         near_misses,
         read,
     })

@@ -2,7 +2,7 @@
 
 use order_archiver_api::{
     statistics::{changed, counted, framed, line, pace, rounded, thousands},
-    v1::GetStatsResponse,
+    v1::{GetStatsResponse, Watcher, WatcherState},
 };
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     near_miss::near_misses,
     text::{left_out, one_line},
     units::{chosen_length, moment, whole_length},
+    watcher::{standing, waiting_orders},
 };
 
 /// The brief's box over the whole life of the archive, then the last and the next batch, the window, and the sizes.
@@ -94,6 +95,7 @@ fn now(stats: &GetStatsResponse) -> Vec<String> {
             .as_ref()
             .map(|lag| line("Watcher lag:", &whole_length(lag))),
     );
+    lines.extend(stats.watcher.iter().flat_map(unwatched));
     lines.push(line("Database:", &one_line(&stats.database)));
     lines.extend(
         stats
@@ -104,9 +106,32 @@ fn now(stats: &GetStatsResponse) -> Vec<String> {
     lines
 }
 
+/// What is to be known of a watcher that does not archive, a line for each thing.
+fn unwatched(watcher: &Watcher) -> Vec<String> {
+    let works = [
+        WatcherState::Starting,
+        WatcherState::CatchingUp,
+        WatcherState::Watching,
+    ];
+    if works.contains(&watcher.state()) {
+        return Vec::new();
+    }
+    let words = one_line(&standing(watcher));
+    let labels = std::iter::once("Watcher:").chain(std::iter::repeat(""));
+    let lines = labels.zip(words.split("; "));
+    let mut lines: Vec<String> = lines.map(|(label, part)| line(label, part)).collect();
+    lines.extend(
+        watcher
+            .waiting
+            .as_ref()
+            .map(|waiting| line("Waiting:", &one_line(&waiting_orders(waiting)))),
+    );
+    lines
+}
+
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{Batch, BatchState, NearMiss, OrderCounts};
+    use order_archiver_api::v1::{Batch, BatchState, NearMiss, OrderCounts, WaitingOrders};
     use prost_types::{Duration, Timestamp};
 
     use super::*;
@@ -216,6 +241,52 @@ mod tests {
         });
         assert!(text.contains("│  Watcher lag: 3s "), "{text}");
         assert!(!statistics(&stats()).contains("Watcher"));
+    }
+
+    #[test]
+    fn a_watcher_that_does_not_archive_is_told_with_since_when_and_what_waits() {
+        let mut watcher = Watcher {
+            state: WatcherState::Stopped.into(),
+            instance: "archd-1".to_owned(),
+            state_since_time: Some(Timestamp {
+                seconds: 1_760_624_600,
+                nanos: 0,
+            }),
+            waiting: Some(WaitingOrders {
+                orders: 60_000,
+                ..WaitingOrders::default()
+            }),
+            able_instances: Some(0),
+            ..Watcher::default()
+        };
+        let told = |watcher: &Watcher| {
+            statistics(&GetStatsResponse {
+                watcher: Some(watcher.clone()),
+                ..stats()
+            })
+        };
+        let text = told(&watcher);
+        assert!(
+            text.contains(
+                "\
+│  Quarantine:  6 orders                                   │
+│  Watcher:     nobody watches since 2025-10-16 14:23:20Z  │
+│               the last was archd-1                       │
+│               no instance that runs has ARCHD_WATCH on   │
+│  Waiting:     60,000 delivered orders                    │
+│  Database:    livraison                                  │
+"
+            ),
+            "{text}"
+        );
+        watcher.state = WatcherState::Paused.into();
+        let text = told(&watcher);
+        assert!(
+            text.contains("│  Watcher:     paused since 2025-10-16 14:23:20Z  "),
+            "{text}"
+        );
+        watcher.state = WatcherState::Watching.into();
+        assert!(!told(&watcher).contains("Watcher:"), "{text}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The watcher: as a card, and as the news of its states and gaps.
 
 use order_archiver_api::{
-    statistics::{changed, length},
-    v1::{Gap, Watcher},
+    statistics::{changed, length, thousands},
+    v1::{Gap, WaitingOrders, Watcher, WatcherState},
 };
-use prost_types::Duration;
+use prost_types::{Duration, Timestamp};
 
 use super::{
     grid,
@@ -15,7 +15,7 @@ use super::{
 /// Everything about the watcher.
 pub(crate) fn card(watcher: &Watcher) -> String {
     let fields = [
-        ("State", state(watcher)),
+        ("State", state_since(watcher)),
         ("Instance", or(&watcher.instance, "-")),
         ("Position", moment_or_dash(watcher.position_time.as_ref())),
         (
@@ -25,7 +25,7 @@ pub(crate) fn card(watcher: &Watcher) -> String {
                 .as_ref()
                 .map_or_else(|| "-".to_owned(), whole_length),
         ),
-        ("Waiting", waiting(watcher.wall_lag.as_ref())),
+        ("Waiting", waiting(watcher)),
         ("Last event", last_event(watcher)),
         (
             "Headroom",
@@ -35,7 +35,7 @@ pub(crate) fn card(watcher: &Watcher) -> String {
             ),
         ),
         ("Saved", moment_or_dash(watcher.saved_time.as_ref())),
-        ("Last error", or(&watcher.last_error, "none")),
+        ("Last error", last_error(watcher)),
         ("Open gaps", open_gaps(watcher)),
     ];
     let mut parts = vec![
@@ -59,10 +59,63 @@ pub(super) fn state_story(watcher: &Watcher) -> String {
         1 => text.push_str(", 1 gap open"),
         open => text.push_str(&format!(", {open} gaps open")),
     }
-    if !watcher.last_error.is_empty() {
+    if is_the_reason(watcher) {
         text.push_str(&format!(": {}", watcher.last_error));
     }
     text
+}
+
+/// What the watcher does, in words: since when, and who was the last while nobody does anything.
+pub(crate) fn standing(watcher: &Watcher) -> String {
+    let since = since(watcher);
+    let state = watcher.state();
+    if state != WatcherState::Stopped {
+        return format!("{}{since}", self::state(watcher));
+    }
+    if watcher.instance.is_empty() {
+        return "nobody has ever watched".to_owned();
+    }
+    let mut text = format!("nobody watches{since}; the last was {}", watcher.instance);
+    if watcher.paused {
+        text.push_str("; paused until `archctl watch resume`");
+    }
+    if watcher.able_instances == Some(0) {
+        text.push_str("; no instance that runs has ARCHD_WATCH on");
+    }
+    text
+}
+
+/// The orders that nobody archives.
+pub(crate) fn waiting_orders(waiting: &WaitingOrders) -> String {
+    let WaitingOrders {
+        orders,
+        at_least,
+        unknown,
+    } = waiting;
+    let number = thousands(*orders);
+    match (unknown.as_str(), orders, at_least) {
+        ("", 0, false) => "nothing".to_owned(),
+        ("", 1, false) => "1 delivered order".to_owned(),
+        ("", _, false) => format!("{number} delivered orders"),
+        ("", _, true) => format!("at least {number} delivered orders"),
+        (why, ..) => format!("unknown: {why}"),
+    }
+}
+
+/// Whether the latest fault is why the watcher is in the state that it is in: it is kept when it has passed.
+fn is_the_reason(watcher: &Watcher) -> bool {
+    let time = |time: &Option<Timestamp>| time.map(|time| (time.seconds, time.nanos));
+    let since = time(&watcher.state_since_time);
+    !watcher.last_error.is_empty() && (since.is_none() || time(&watcher.last_error_time) >= since)
+}
+
+fn last_error(watcher: &Watcher) -> String {
+    match &watcher.last_error_time {
+        Some(time) if !watcher.last_error.is_empty() => {
+            format!("{}: {}", moment(time), watcher.last_error)
+        }
+        _ => or(&watcher.last_error, "none"),
+    }
 }
 
 /// A gap that was found, and what makes up for it.
@@ -105,11 +158,25 @@ fn state(watcher: &Watcher) -> String {
     words(watcher.state().as_str_name(), "WATCHER_STATE_")
 }
 
-fn waiting(wall_lag: Option<&Duration>) -> String {
-    match wall_lag {
-        None => "-".to_owned(),
-        Some(lag) if *lag == Duration::default() => "nothing".to_owned(),
-        Some(lag) => format!("the oldest change, for {}", length(lag)),
+fn since(watcher: &Watcher) -> String {
+    let since = watcher.state_since_time.as_ref();
+    since.map_or_else(String::new, |time| format!(" since {}", moment(time)))
+}
+
+/// The contract's name of the state first, which the words of one that has stopped do without.
+fn state_since(watcher: &Watcher) -> String {
+    match watcher.state() {
+        WatcherState::Stopped => format!("stopped: {}", standing(watcher)),
+        _ => standing(watcher),
+    }
+}
+
+fn waiting(watcher: &Watcher) -> String {
+    match (&watcher.waiting, &watcher.wall_lag) {
+        (Some(waiting), _) => waiting_orders(waiting),
+        (None, None) => "-".to_owned(),
+        (None, Some(lag)) if *lag == Duration::default() => "nothing".to_owned(),
+        (None, Some(lag)) => format!("the oldest change, for {}", length(lag)),
     }
 }
 
@@ -138,8 +205,7 @@ fn or(text: &str, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{OrderCounts, WatcherState};
-    use prost_types::Timestamp;
+    use order_archiver_api::v1::OrderCounts;
 
     use super::*;
 
@@ -181,7 +247,97 @@ mod tests {
             open_gaps: vec![gap()],
             wall_lag: after(0, 250_000_000),
             since_last_event: after(8, 500_000_000),
+            ..Watcher::default()
         }
+    }
+
+    fn waits(orders: i64, at_least: bool) -> Option<WaitingOrders> {
+        Some(WaitingOrders {
+            orders,
+            at_least,
+            unknown: String::new(),
+        })
+    }
+
+    #[test]
+    fn a_watcher_that_nobody_runs_says_since_when_who_was_the_last_and_what_waits() {
+        let stopped = Watcher {
+            state: WatcherState::Stopped.into(),
+            state_since_time: at(1_760_624_700),
+            lag: None,
+            wall_lag: None,
+            last_error_time: at(1_760_624_600),
+            waiting: waits(60_000, false),
+            paused: true,
+            able_instances: Some(0),
+            ..watcher()
+        };
+        assert!(
+            card(&stopped).starts_with(
+                "\
+State       stopped: nobody watches since 2025-10-16 14:25:00Z; the last was archd-1; paused until `archctl watch resume`; no instance that runs has ARCHD_WATCH on
+Instance    archd-1
+Position    2025-10-16 14:23:45Z
+Lag         -
+Waiting     60,000 delivered orders
+Last event  2025-10-16 14:23:40Z, 8.5s ago
+Headroom    2d 4h 0m
+Saved       2025-10-16 14:23:44Z
+Last error  2025-10-16 14:23:20Z: the database was away\\nfor long
+"
+            ),
+            "{}",
+            card(&stopped)
+        );
+        let able = Watcher {
+            able_instances: Some(1),
+            paused: false,
+            ..stopped
+        };
+        assert_eq!(
+            standing(&able),
+            "nobody watches since 2025-10-16 14:25:00Z; the last was archd-1"
+        );
+        assert_eq!(
+            standing(&Watcher {
+                state: WatcherState::Stopped.into(),
+                ..Watcher::default()
+            }),
+            "nobody has ever watched"
+        );
+    }
+
+    #[test]
+    fn a_paused_watcher_says_since_when_and_what_waits() {
+        let paused = Watcher {
+            state: WatcherState::Paused.into(),
+            state_since_time: at(1_760_624_700),
+            wall_lag: None,
+            waiting: waits(41_000, true),
+            ..watcher()
+        };
+        let text = card(&paused);
+        for line in [
+            "State       paused since 2025-10-16 14:25:00Z\n",
+            "Waiting     at least 41,000 delivered orders\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        for (waiting, text) in [
+            (waits(0, false), "nothing"),
+            (waits(1, false), "1 delivered order"),
+            (waits(0, true), "at least 0 delivered orders"),
+        ] {
+            assert_eq!(waiting_orders(&waiting.unwrap()), text);
+        }
+        let unknown = WaitingOrders {
+            unknown: "the watcher has no position yet".to_owned(),
+            ..WaitingOrders::default()
+        };
+        assert_eq!(
+            waiting_orders(&unknown),
+            "unknown: the watcher has no position yet"
+        );
     }
 
     #[test]
@@ -216,6 +372,7 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
         let text = card(&Watcher {
             state: WatcherState::Starting.into(),
             wall_lag: after(0, 0),
+            counts: Some(OrderCounts::default()),
             ..Watcher::default()
         });
         assert!(
@@ -257,6 +414,15 @@ Found:           0 orders"
             state_story(&trying),
             "archd-1  retrying, 2 gaps open: no primary"
         );
+        // What has passed is no reason for what came after it.
+        let again = Watcher {
+            state: WatcherState::Watching.into(),
+            state_since_time: at(1_760_624_700),
+            last_error_time: at(1_760_624_699),
+            open_gaps: Vec::new(),
+            ..trying
+        };
+        assert_eq!(state_story(&again), "archd-1  watching");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 mod batch;
+mod instance;
 pub(crate) mod news;
 mod quarantine;
 pub(crate) mod watcher;
@@ -20,9 +21,9 @@ use std::{
 use order_archiver_api::v1::{
     Batch, BatchState, OrderCounts, TailEventsResponse, UnreadableDocument,
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
-    event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
-    seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
-    watcher_service_server::WatcherServiceServer,
+    event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
+    quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
+    stats_service_server::StatsServiceServer, watcher_service_server::WatcherServiceServer,
 };
 use prost_types::Duration;
 use tokio::{
@@ -149,6 +150,7 @@ impl Fake {
             .add_service(ArchiveServiceServer::new(answers()))
             .add_service(BatchServiceServer::new(answers()))
             .add_service(EventServiceServer::new(answers()))
+            .add_service(InstanceServiceServer::new(answers()))
             .add_service(QuarantineServiceServer::new(answers()))
             .add_service(SeedServiceServer::new(answers()))
             .add_service(StatsServiceServer::new(answers()))

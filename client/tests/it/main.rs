@@ -13,6 +13,7 @@ mod exits;
 mod export;
 mod fake;
 mod help;
+mod instances;
 mod orders;
 mod pipes;
 mod program;

@@ -13,9 +13,10 @@ fn status_is_a_card_and_done_whatever_the_state() {
     let status = run(&fake.endpoint(), &["watch", "status"]);
     assert_eq!((status.code, status.stderr.as_str()), (0, ""));
     for words in [
-        "State       stopped\n",
+        "State       stopped: nobody watches since 2025-10-16 14:23:45Z; the last was archd-1\n",
         "Instance    archd-1\n",
-        "Lag         3s\n",
+        "Lag         -\n",
+        "Waiting     60,000 delivered orders\n",
         "Open gaps   1\n",
         "\nArchived:    1,220 orders  (98.9%)\n",
         "b-7             the history was lost\n",
@@ -29,7 +30,9 @@ fn status_has_the_contracts_names_in_json() {
     let fake = Fake::start();
     let json = run(&fake.endpoint(), &["watch", "status", "-o", "json"]).json();
     assert_eq!(json["state"], "WATCHER_STATE_STOPPED");
-    assert_eq!(json["lag"], "3s");
+    assert_eq!(json["state_since_time"], "2025-10-16T14:23:45Z");
+    assert_eq!(json["waiting"]["orders"], 60_000);
+    assert!(json["lag"].is_null(), "{json}");
     assert_eq!(json["open_gaps"][0]["batch_id"], "b-7");
 }
 
@@ -39,7 +42,9 @@ fn pause_and_resume_show_the_watcher_that_comes_of_it() {
     let paused = run(&fake.endpoint(), &["watch", "pause"]);
     assert_eq!(paused.code, 0, "{paused:?}");
     assert!(
-        paused.stdout.starts_with("State       paused\n"),
+        paused
+            .stdout
+            .starts_with("State       paused since 2025-10-16 14:23:45Z\n"),
         "{paused:?}"
     );
     assert_eq!(

@@ -16,6 +16,7 @@ use crate::{
     store::{
         Error, Store,
         batches::{Batch, State, StopReason},
+        instances::Hold,
         options::{Limits, Options},
     },
 };
@@ -176,6 +177,9 @@ impl Archiver {
                 let dry_run = taken.batch.options.validate_only.then_some(true);
                 let span = info_span!("batch", id = taken.batch.id, dry_run);
                 let life = async move {
+                    let _held = archiver
+                        .store
+                        .note_hold(Hold::Batch(taken.batch.id.clone()));
                     archiver.run(taken).await;
                     drop(id);
                 };

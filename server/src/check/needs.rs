@@ -59,6 +59,10 @@ pub(super) fn needs(
         ));
     }
     needs.push(need(&names.state, &["find", "insert", "update"]));
+    needs.push(need(
+        &names.instances,
+        &["find", "insert", "update", "remove"],
+    ));
 
     let mut want = |resource: Resource, actions: &[&'static str], lost: &'static str| {
         needs.push(Need {

@@ -92,6 +92,8 @@ pub struct Config {
     pub reflection: bool,
     /// The name of this process among the servers of one database.
     pub instance: String,
+    /// The name of the machine that it runs on; empty when that is not known.
+    pub host: String,
     /// Which log lines are written, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
     /// What the log lines look like.
@@ -238,6 +240,7 @@ impl Config {
             schedule_catch_up: chosen.parsed(&SCHEDULE_CATCH_UP),
             reflection: chosen.parsed(&REFLECTION),
             instance,
+            host: host(environment),
             log_filter: chosen.text(&LOG),
             log_format: match chosen.text(&LOG_FORMAT).as_str() {
                 "text" => LogFormat::Text,
@@ -309,6 +312,13 @@ fn exposed(listen: SocketAddr) -> Option<String> {
 
 /// A name for this process: its host and its number there.
 fn instance(environment: &Values) -> String {
+    let host = host(environment);
+    let host = if host.is_empty() { "archd" } else { &host };
+    format!("{host}-{}", std::process::id())
+}
+
+/// The name of this machine; empty when it is not known.
+fn host(environment: &Values) -> String {
     let host = ["HOSTNAME", "COMPUTERNAME"]
         .iter()
         .filter_map(|name| environment.get(*name).cloned())
@@ -316,11 +326,8 @@ fn instance(environment: &Values) -> String {
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .unwrap_or_default();
     // No host name in use is longer than 64 characters; whatever stands in the environment may be.
-    let host: String = host
-        .chars()
+    host.chars()
         .filter(char::is_ascii_graphic)
         .take(64)
-        .collect();
-    let host = if host.is_empty() { "archd" } else { &host };
-    format!("{host}-{}", std::process::id())
+        .collect()
 }

@@ -6,6 +6,7 @@ mod archived_order;
 mod batch;
 mod event;
 mod follow;
+mod instance;
 mod quarantine;
 mod seed;
 mod stats;
@@ -29,9 +30,9 @@ mod status;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use pb::{
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
-    event_service_server::EventServiceServer, quarantine_service_server::QuarantineServiceServer,
-    seed_service_server::SeedServiceServer, stats_service_server::StatsServiceServer,
-    watcher_service_server::WatcherServiceServer,
+    event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
+    quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
+    stats_service_server::StatsServiceServer, watcher_service_server::WatcherServiceServer,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -127,6 +128,7 @@ fn add_services(
         corridor,
         desk,
         archiver,
+        presence,
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
@@ -152,6 +154,11 @@ fn add_services(
     let watcher = watcher::WatcherService {
         calls: calls.clone(),
         store: store.clone(),
+        may_watch: presence.may_watch(),
+    };
+    let instance = instance::InstanceService {
+        calls: calls.clone(),
+        store: store.clone(),
     };
     let event =
         event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);
@@ -174,6 +181,7 @@ fn add_services(
         .add_service(ArchiveServiceServer::new(archive).max_decoding_message_size(short))
         .add_service(BatchServiceServer::new(batch).max_decoding_message_size(short))
         .add_service(WatcherServiceServer::new(watcher).max_decoding_message_size(short))
+        .add_service(InstanceServiceServer::new(instance).max_decoding_message_size(short))
         .add_service(EventServiceServer::new(event).max_decoding_message_size(cursor))
         .add_service(StatsServiceServer::new(stats).max_decoding_message_size(short))
         .add_service(SeedServiceServer::new(seed).max_decoding_message_size(short))
@@ -188,7 +196,7 @@ struct Own {
 }
 
 impl Own {
-    /// The services that can't do their work now, while all others can.
+    /// The services that can't do their work now, while all others can. The watcher's does none while nobody watches.
     fn stopped(&self) -> Vec<&'static str> {
         let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
             _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),
@@ -200,7 +208,10 @@ impl Own {
             }
             _ => None,
         };
-        self.documents.faults().iter().filter_map(stopped).collect()
+        let unwatched = self.documents.is_unwatched();
+        let unwatched = unwatched.then_some(pb::watcher_service_server::SERVICE_NAME);
+        let faults = self.documents.faults();
+        faults.iter().filter_map(stopped).chain(unwatched).collect()
     }
 }
 
@@ -231,6 +242,7 @@ async fn report(reporter: &HealthReporter, ready: bool, stopped: &[&str]) {
         pb::archive_service_server::SERVICE_NAME,
         pb::batch_service_server::SERVICE_NAME,
         pb::watcher_service_server::SERVICE_NAME,
+        pb::instance_service_server::SERVICE_NAME,
         pb::event_service_server::SERVICE_NAME,
         pb::stats_service_server::SERVICE_NAME,
         pb::seed_service_server::SERVICE_NAME,

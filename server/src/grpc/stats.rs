@@ -12,6 +12,7 @@ use super::{
     convert,
     near_misses::near_misses,
     status::{self, Violations},
+    watcher,
 };
 use crate::{domain::schedule::Schedule, stats, store::Store};
 
@@ -75,6 +76,13 @@ impl StatsService {
                 .last_batch
                 .map(|batch| convert::batch(batch, stats.read)),
             watcher_lag: stats.watcher_lag.map(convert::duration),
+            watcher: stats.watcher.ok().map(|watcher| match watcher {
+                Some(watcher) => watcher::as_it_is(&watcher, stats.unwatched.as_ref()),
+                None => pb::Watcher {
+                    state: pb::WatcherState::Stopped.into(),
+                    ..pb::Watcher::default()
+                },
+            }),
             near_misses,
             more_near_misses,
             database: self.store.database_name().to_owned(),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::store::{
     Error, Store,
+    waiting::{Unwatched, Waiting},
     watch::{State, Watcher, apart},
 };
 
@@ -23,6 +24,8 @@ const GLANCE: Duration = Duration::from_millis(100);
 pub(crate) struct WatcherService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    /// Whether the watcher of this very process is on.
+    pub(crate) may_watch: bool,
 }
 
 #[tonic::async_trait]
@@ -65,6 +68,7 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         let peer = peer(&request);
         self.calls
             .answer(request, async |_| {
+                self.check_that_somebody_could_watch().await?;
                 let watcher = self
                     .steer(false, &peer, |watcher| watcher.state != State::Paused)
                     .await?;
@@ -104,6 +108,24 @@ impl WatcherService {
         }
     }
 
+    /// An error where nobody would go on: no instance runs the watcher, and none that lives has its watcher on.
+    async fn check_that_somebody_could_watch(&self) -> Result<(), Status> {
+        let error = |error| status::of_error(&error);
+        if self.may_watch || self.find().await?.state_now() != State::Stopped {
+            return Ok(());
+        }
+        if !self.store.able_instances().await.map_err(error)?.is_empty() {
+            return Ok(());
+        }
+        let message = "no instance that runs has its watcher on, so nothing would go on; start archd with ARCHD_WATCH=true, or run `archd watch`, and resume the watcher then";
+        Err(status::precondition(
+            pb::ErrorReason::WatcherOff,
+            "watcher",
+            message.to_owned(),
+            [],
+        ))
+    }
+
     async fn find(&self) -> Result<Watcher, Status> {
         let watcher = self
             .store
@@ -130,23 +152,55 @@ impl WatcherService {
                     .unwrap_or(0),
             ))
         };
-        let mut message = self::message(&watcher, watcher.state_now());
+        let unwatched = self.store.unwatched(&watcher).await.map_err(error)?;
+        let mut message = as_it_is(&watcher, unwatched.as_ref());
         message.counts = counts.map(convert::counts);
         message.lag = watcher.lag(majority).map(convert::duration);
         message.history_headroom = headroom().map(convert::duration);
-        message.wall_lag = Some(
+        message.wall_lag = watcher.is_watched().then(|| {
             watcher
                 .waiting_since
-                .map_or_else(|| convert::duration(Duration::ZERO), since),
-        );
+                .map_or_else(|| convert::duration(Duration::ZERO), since)
+        });
         message.since_last_event = watcher.last_event.map(since);
         Ok(message)
+    }
+}
+
+/// The watcher as it is at this moment.
+pub(super) fn as_it_is(watcher: &Watcher, unwatched: Option<&Unwatched>) -> pb::Watcher {
+    pb::Watcher {
+        state_since_time: watcher.since_now().and_then(convert::timestamp),
+        waiting: unwatched.map(|unwatched| waiting(&unwatched.waiting)),
+        able_instances: unwatched
+            .and_then(|unwatched| unwatched.able)
+            .map(|able| i32::try_from(able).unwrap_or(i32::MAX)),
+        ..message(watcher, watcher.state_now())
+    }
+}
+
+fn waiting(waiting: &Waiting) -> pb::WaitingOrders {
+    let counted = |orders: &i64, at_least| pb::WaitingOrders {
+        orders: *orders,
+        at_least,
+        ..pb::WaitingOrders::default()
+    };
+    match waiting {
+        Waiting::Exactly(orders) => counted(orders, false),
+        Waiting::AtLeast(orders) => counted(orders, true),
+        Waiting::Unknown(why) => pb::WaitingOrders {
+            unknown: why.clone(),
+            ..pb::WaitingOrders::default()
+        },
     }
 }
 
 /// What the watcher's own document says of it.
 pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
     pb::Watcher {
+        state_since_time: watcher.state_since.and_then(convert::timestamp),
+        last_error_time: watcher.last_error_at.and_then(convert::timestamp),
+        paused: watcher.paused,
         state: convert::watcher_state(state).into(),
         instance: watcher.instance.clone(),
         position_time: watcher.position.map(convert::cluster_time),

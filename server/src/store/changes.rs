@@ -66,6 +66,20 @@ impl Store {
         start: &Start,
         stages: Vec<Document>,
     ) -> Result<Changes, Error> {
+        self.changes_within(scope, start, stages, PATIENCE, MOST_CHANGES)
+            .await
+    }
+
+    /// The same, in replies that the database may take so long for at the end of the history, and
+    /// of so many changes at most.
+    pub(super) async fn changes_within(
+        &self,
+        scope: Scope<'_>,
+        start: &Start,
+        stages: Vec<Document>,
+        patience: Duration,
+        most: u32,
+    ) -> Result<Changes, Error> {
         let mut options = Document::new();
         match start {
             Start::Now => {}
@@ -90,7 +104,7 @@ impl Store {
             Scope::Collection(name) => Some(name),
         };
         let cursor = self
-            .open_stream(collection, pipeline, PATIENCE, MOST_CHANGES)
+            .open_stream(collection, pipeline, patience, most)
             .await
             .map_err(|error| self.named_if_view(error))?;
         Ok(Changes {

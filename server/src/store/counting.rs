@@ -19,6 +19,7 @@ use tracing::error;
 
 use super::{
     Error, Store,
+    code_names::code_name,
     command::{checked, code_of},
     counters::{counter_fields, minute_of},
     format::{CURRENT, FORMAT, not_newer},

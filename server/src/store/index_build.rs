@@ -18,6 +18,7 @@ use super::{
     batches::plain,
     command::{joined, write_concern},
     format::{self, CURRENT, FORMAT, Field, Is, date_or, may, millis_or, not_newer},
+    instances::Hold,
     long_call::Failure,
     repeated::Repeated,
     setup::whole,
@@ -159,6 +160,7 @@ impl Store {
     /// Builds the index to the end, good or bad, and keeps the lease meanwhile.
     async fn build(self, lease: Lease, index: Document) -> Result<(), Error> {
         let name = &self.names.archive;
+        let _held = self.note_hold(Hold::IndexBuild);
         let begun = Instant::now();
         let create = plain(&doc! {
             "createIndexes": name, "indexes": [index], "writeConcern": { "w": "majority" },

@@ -109,6 +109,12 @@ mod views;
 
 pub mod watch;
 
+pub mod deliveries;
+
+pub mod instances;
+
+pub mod waiting;
+
 pub mod seeds;
 
 #[cfg(test)]
@@ -139,6 +145,8 @@ pub struct Names {
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
+    /// The signs of life of the instances.
+    pub instances: String,
     /// Documents of the collections above that could not be read, each with the reason.
     pub set_aside: String,
 }
@@ -162,6 +170,7 @@ impl Names {
             batches: own("batches"),
             counters: own("counters"),
             state: own("state"),
+            instances: own("instances"),
             set_aside: own("set_aside"),
         }
     }
@@ -208,6 +217,10 @@ pub struct Store {
     collations: collation::Known,
     looks: archive_looks::Looks,
     counting: counting::Counting,
+    /// What this process holds.
+    held: instances::Held,
+    /// How many orders waited when that was last counted.
+    counted: waiting::Counted,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<bulk::Secondaries>,
     /// What each call keeps until the database has answered.
@@ -239,6 +252,8 @@ impl Store {
             collations: collation::Known::default(),
             looks: archive_looks::Looks::default(),
             counting: counting::Counting::default(),
+            held: instances::Held::default(),
+            counted: waiting::Counted::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(bulk::Secondaries::default()),

@@ -12,6 +12,7 @@ use super::{
     counters::COUNTER,
     format::{self, CURRENT, FORMAT, Fault, Field},
     index_build::{self, BUILD},
+    instances::INSTANCE,
     quarantine::{ENTRY, PART_OF_BYTES},
     setup::whole,
     watch::{ID, IDENTITY, IDENTITY_ID, WATCHER},
@@ -60,6 +61,7 @@ impl Store {
             &names.batches,
             &names.counters,
             &names.state,
+            &names.instances,
             &names.quarantine,
             &names.quarantine_bytes,
         ] {
@@ -160,6 +162,7 @@ impl Store {
         match collection {
             _ if collection == names.batches => Some(BATCH),
             _ if collection == names.counters => Some(COUNTER),
+            _ if collection == names.instances => Some(INSTANCE),
             _ if collection == names.quarantine => Some(ENTRY),
             _ if collection == names.quarantine_bytes => Some(PART_OF_BYTES),
             _ if collection == names.state => match id {

@@ -33,6 +33,8 @@ pub(super) const WATCHER: &[Field] = &[
     may("last_event", Is::Date),
     may("waiting_since", Is::Date),
     may("last_error", Is::Text),
+    may("last_error_at", Is::Date),
+    may("state_since", Is::Date),
     may("gap", Is::Fields(GAP)),
     may("closed_gap", Is::Fields(GAP)),
     may("gone", Is::Fields(GONE)),
@@ -116,8 +118,12 @@ pub struct Watcher {
     pub instance: String,
     /// Whether it is silent for so long that it counts as gone.
     pub silent: bool,
+    /// When it last gave a sign of life.
+    pub alive_at: Option<DateTime>,
     /// What it is doing.
     pub state: State,
+    /// Since when; none while that is not known.
+    pub state_since: Option<DateTime>,
     /// Whether it is to pause.
     pub paused: bool,
     /// The checkpoint as it is stored, to be looked at before it is trusted.
@@ -126,8 +132,10 @@ pub struct Watcher {
     pub position: Option<Timestamp>,
     /// When it was saved.
     pub saved: Option<DateTime>,
-    /// The latest fault.
+    /// The latest fault; empty before the first.
     pub last_error: String,
+    /// When it was met.
+    pub last_error_at: Option<DateTime>,
     /// When the last delivered order came by.
     pub last_event: Option<DateTime>,
     /// When the oldest change happened that was read and is not archived yet.
@@ -148,10 +156,28 @@ impl Watcher {
         }
     }
 
+    /// Since when that is so; none while it is not known.
+    pub fn since_now(&self) -> Option<DateTime> {
+        match self.state {
+            State::Stopped => self.state_since.or(self.alive_at),
+            _ if self.silent => self.alive_at,
+            _ => self.state_since,
+        }
+    }
+
+    /// Whether an instance reads changes, or is about to.
+    pub fn is_watched(&self) -> bool {
+        !matches!(
+            self.state_now(),
+            State::Stopped | State::Paused | State::Unsupported
+        )
+    }
+
     /// How far its position is behind the latest write that a majority holds, in cluster time, to the second; none before its first
-    /// position, and on a standalone mongod.
+    /// position, while no instance watches, and on a standalone mongod.
     pub fn lag(&self, majority: Option<Timestamp>) -> Option<Duration> {
-        Some(apart(majority?, self.position?))
+        let is_run = self.state_now() != State::Stopped;
+        is_run.then_some(apart(majority?, self.position?))
     }
 }
 
@@ -165,7 +191,7 @@ pub fn apart(later: Timestamp, earlier: Timestamp) -> Duration {
 pub struct Sign<'s> {
     /// What it is doing.
     pub state: State,
-    /// The latest fault.
+    /// A fault that was met since the last sign; empty when there was none.
     pub last_error: &'s str,
     /// The checkpoint to save, sealed; none when it has not moved.
     pub checkpoint: Option<&'s RawDocument>,
@@ -218,7 +244,7 @@ impl Store {
                 FORMAT: CURRENT, "owner": owner, "instance": instance, "taken_by": &call,
                 "state": State::Starting.name(), "lease": self.lease_millis(),
             },
-            "$inc": { "epoch": 1_i64 }, "$currentDate": { "alive_at": true },
+            "$inc": { "epoch": 1_i64 }, "$currentDate": { "alive_at": true, "state_since": true },
         };
         let command = doc! {
             "findAndModify": &self.names.state, "query": free, "update": take, "new": true,
@@ -244,7 +270,7 @@ impl Store {
 
     /// Whether the instance that watches has been silent for longer than its own lease: the settings of whoever looks may differ.
     /// A sign of life from further ahead was given before the database's clock was set back, and would count for ever so long.
-    fn silent(&self) -> Document {
+    pub(super) fn silent(&self) -> Document {
         let lease = millis_or("lease", self.lease_millis());
         let alive_at = date_or("alive_at", DateTime::MIN);
         doc! { "$or": [
@@ -256,8 +282,7 @@ impl Store {
     /// Gives a sign of life, and saves how far the watcher is. False when somebody else has taken the watch.
     pub async fn keep_watch(&self, epoch: i64, sign: &Sign<'_>) -> Result<bool, Error> {
         let mut set = Writer::default();
-        set.string("state", sign.state.name())
-            .string("last_error", sign.last_error);
+        set.string("state", sign.state.name());
         match sign.waiting_since {
             Some(since) => set.date("waiting_since", since),
             None => set.value("waiting_since", ValueRef::NULL),
@@ -270,11 +295,29 @@ impl Store {
             set.document("checkpoint", checkpoint);
             clocks.insert("saved_at", true);
         }
-        let mut update = Writer::default();
-        update
-            .document("$set", &set.finish())
-            .document("$currentDate", &plain(&clocks));
-        self.update_watcher_raw(&mine(epoch), &update.finish(), false)
+        // What a fault said stays after it has passed.
+        if !sign.last_error.is_empty() {
+            set.string("last_error", sign.last_error);
+            clocks.insert("last_error_at", true);
+        }
+        let set = set.finish();
+        let update = |clocks: &Document| {
+            let mut update = Writer::default();
+            update
+                .document("$set", &set)
+                .document("$currentDate", &plain(clocks));
+            update.finish()
+        };
+        let mut as_before = mine(epoch);
+        as_before.insert("state", sign.state.name());
+        if self
+            .update_watcher_raw(&as_before, &update(&clocks), false)
+            .await?
+        {
+            return Ok(true);
+        }
+        clocks.insert("state_since", true);
+        self.update_watcher_raw(&mine(epoch), &update(&clocks), false)
             .await
     }
 
@@ -292,7 +335,7 @@ impl Store {
         let mut update = Writer::default();
         update.document("$set", &set.finish()).document(
             "$currentDate",
-            &rawdoc! { "alive_at": true, "saved_at": true },
+            &rawdoc! { "alive_at": true, "saved_at": true, "state_since": true },
         );
         self.update_watcher_raw(&mine(epoch), &update.finish(), false)
             .await
@@ -337,14 +380,25 @@ impl Store {
 
     /// Gives the watch back, so that another instance need not wait. The position is kept.
     pub async fn leave_watch(&self, epoch: i64, state: State) -> Result<bool, Error> {
-        let leave = doc! { "$set": { "owner": Bson::Null, "state": state.name(), "waiting_since": Bson::Null } };
+        let leave = doc! {
+            "$set": { "owner": Bson::Null, "state": state.name(), "waiting_since": Bson::Null },
+            "$currentDate": { "state_since": true },
+        };
         self.update_watcher(mine(epoch), leave, false).await
     }
 
-    /// Pauses the watcher, or lets it go on. False when nobody has ever watched.
+    /// Pauses the watcher, or lets it go on; `why` tells of the fault that it is paused for, if it is. False when nobody has ever
+    /// watched.
     pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
         let known = doc! { "_id": ID, FORMAT: not_newer() };
-        let pause = doc! { "$set": { "paused": paused, "last_error": why } };
+        let mut pause = doc! { "$set": { "paused": paused } };
+        if !why.is_empty() {
+            // Whoever runs it has stopped reading by now.
+            pause = doc! {
+                "$set": { "paused": paused, "state": State::Paused.name(), "last_error": why },
+                "$currentDate": { "state_since": true, "last_error_at": true },
+            };
+        }
         self.update_watcher(known, pause, false).await
     }
 
@@ -412,19 +466,23 @@ impl Store {
             .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
             .and_then(|time| time.value.as_timestamp());
         let now = raw::find(row, "now").and_then(ValueRef::as_date);
+        let silent = raw::find(row, "silent").and_then(ValueRef::as_bool) == Some(true);
         let row = format::read(&self.names.state, WATCHER, row)?;
         let text = |field| row.get_str(field).unwrap_or_default().to_owned();
         let date = |field| row.get_datetime(field).ok().copied();
         Ok(Watcher {
             epoch: whole(row.get("epoch")),
             instance: text("instance"),
-            silent: row.get_bool("silent").unwrap_or_default(),
+            silent,
+            alive_at: date("alive_at"),
             state: State::named(&text("state")).unwrap_or(State::Stopped),
+            state_since: date("state_since"),
             paused: row.get_bool("paused").unwrap_or_default(),
             checkpoint: checkpoint.map(ValueRef::to_owned),
             position,
             saved: date("saved_at"),
             last_error: text("last_error"),
+            last_error_at: date("last_error_at"),
             last_event: date("last_event"),
             waiting_since: date("waiting_since"),
             gap: row.get_document("gap").ok().map(gap_of),

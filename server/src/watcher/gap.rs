@@ -30,7 +30,7 @@ pub(super) struct CatchingUp {
     _abandoned: DropGuard,
 }
 
-/// Why a gap is open for longer than a batch takes; empty while nothing is known to be wrong.
+/// Why a gap is open for longer than a batch takes, until that has been told; empty while there is nothing to tell.
 #[derive(Clone, Default)]
 struct Trouble(Arc<Mutex<String>>);
 
@@ -46,10 +46,10 @@ impl CatchingUp {
         self.closed.is_cancelled()
     }
 
-    /// Why the gap is still open, for people; empty when there is nothing to say.
-    pub(super) fn trouble(&self) -> String {
+    /// Why the gap is still open, for people, each time once; empty when there is nothing new to say.
+    pub(super) fn take_trouble(&self) -> String {
         let why = self.trouble.0.lock();
-        why.unwrap_or_else(PoisonError::into_inner).clone()
+        std::mem::take(&mut *why.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -92,7 +92,6 @@ impl Watcher {
             match self.try_to_catch_up(epoch, &mut gap).await {
                 Ok(None) => {
                     self.failed_catch_ups.store(0, Ordering::Relaxed);
-                    trouble.set(String::new());
                     info!(batch = gap.batch_id, cause = gap.cause, "gap closed");
                     return;
                 }

@@ -12,15 +12,14 @@ use std::{
     time::Duration,
 };
 
-use bson::{Document, Timestamp};
-use sha2::{Digest, Sha256};
+use bson::Timestamp;
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, info_span, warn};
 
 use self::{
     policy::{Backoff, Next, after},
-    stream::{Ending, stages},
+    stream::Ending,
 };
 use crate::{
     archiver::Archiver,
@@ -30,6 +29,8 @@ use crate::{
     store::{
         Error, Store,
         changes::{Scope, Start},
+        deliveries::stages,
+        instances::Hold,
         watch::{Gap, Sign, State},
     },
 };
@@ -54,27 +55,23 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher whose catch-up batches run on this archiver.
+    /// A watcher whose catch-up batches run on this archiver. `owner` names this very process, `instance` is its name.
     pub fn new(
         store: Store,
         corridor: Corridor,
         archiver: Archiver,
+        owner: String,
         instance: String,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Watcher {
-        let belonging = Belonging {
-            namespace: format!("{}.{}", store.database_name(), store.names().orders),
-            pipeline: hash(&stages(store.delivered())),
-        };
-        let owner = uuid::Uuid::new_v4().to_string();
         Watcher {
+            belonging: store.belonging(),
             store,
             corridor,
             archiver,
             instance,
             owner,
-            belonging,
             failed_catch_ups: Arc::default(),
             tasks,
             stop,
@@ -92,10 +89,14 @@ impl Watcher {
             let mut backoff = Backoff::default();
             while !self.stop.is_cancelled() {
                 match self.stand_by().await {
-                    Ok(epoch) => {
+                    Ok(None) => return,
+                    Ok(Some(epoch)) => {
                         info!(epoch, "this instance watches now");
+                        let _held = self.store.note_hold(Hold::Watch(epoch));
                         self.watch(epoch).await;
                     }
+                    // A call that the stop cut short is no fault.
+                    Err(_) if self.stop.is_cancelled() => return,
                     Err(error) => {
                         warn!(%error, "the watch can't be taken; trying again");
                         self.pause(backoff.next()).await;
@@ -107,17 +108,15 @@ impl Watcher {
         .await;
     }
 
-    /// Waits until the watch is free, and takes it.
-    async fn stand_by(&self) -> Result<i64, Error> {
-        loop {
+    /// Waits until the watch is free, and takes it; none when the server stops before.
+    async fn stand_by(&self) -> Result<Option<i64>, Error> {
+        while !self.stop.is_cancelled() {
             if let Some(watcher) = self.store.take_watch(&self.owner, &self.instance).await? {
-                return Ok(watcher.epoch);
+                return Ok(Some(watcher.epoch));
             }
             self.pause(self.store.beat().min(GLANCE * 4)).await;
-            if self.stop.is_cancelled() {
-                return Err(Error::Unavailable("the server is stopping".to_owned()));
-            }
         }
+        Ok(None)
     }
 
     /// Watches until the watch is lost or the server stops, through any fault.
@@ -206,7 +205,7 @@ impl Watcher {
         if watcher.paused {
             let sign = Sign {
                 state: State::Paused,
-                last_error: &watcher.last_error,
+                last_error: "",
                 checkpoint: None,
                 last_event: None,
                 waiting_since: None,
@@ -308,13 +307,4 @@ impl From<Error> for Fault {
             moment: None,
         }
     }
-}
-
-fn hash(stages: &[Document]) -> String {
-    let text = stages
-        .iter()
-        .map(Document::to_string)
-        .collect::<Vec<_>>()
-        .join("\n");
-    hex::encode(&Sha256::digest(text)[..8])
 }

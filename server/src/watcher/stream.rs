@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{DateTime, Document, RawDocumentBuf, Timestamp, doc};
+use bson::{DateTime, RawDocumentBuf, Timestamp};
 use futures::{StreamExt, stream::FuturesOrdered};
 use tokio::{
     sync::mpsc,
@@ -20,12 +20,12 @@ use crate::{
     corridor::{Door, Outcome, Passed, Report, shown_ids},
     domain::{
         checkpoint::{Checkpoint, seal, time_of},
-        order::{NUMERO, STATUS},
         raw::{self, Value, ValueRef},
     },
     store::{
         Error,
         changes::{Changes, Reply, Scope, Start},
+        deliveries::{delivers, order_of, stages},
         gather::Selection,
         gone::Gone,
         json,
@@ -35,8 +35,6 @@ use crate::{
 
 /// Chunks under way at once.
 const CHUNKS: usize = 8;
-/// Whether a change delivers its order; else it only numbers it.
-const DELIVERS: &str = "delivers";
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -48,25 +46,6 @@ pub(super) enum Ending {
     Lost,
     /// The server is stopping.
     Stopping,
-}
-
-/// Only the changes by which an order can become archivable, and those that end the collection; and of them only what says which
-/// order it is. The order itself is read by its `_id`, so a change of any size comes as a line.
-pub(super) fn stages(delivered: &str) -> Vec<Document> {
-    let updated = |field: &str| format!("updateDescription.updatedFields.{field}");
-    let kinds = doc! { "$or": [
-        { "operationType": { "$in": ["insert", "replace"] }, (format!("fullDocument.{STATUS}")): delivered },
-        { "operationType": "update", (updated(STATUS)): delivered },
-        { "operationType": "update", (updated(NUMERO)): { "$exists": true } },
-        { "operationType": { "$in": ["drop", "rename", "dropDatabase", "invalidate"] } },
-    ] };
-    let status = format!("$fullDocument.{STATUS}");
-    let delivers =
-        doc! { "$in": [{ "$literal": delivered }, [format!("${}", updated(STATUS)), status]] };
-    vec![
-        doc! { "$match": kinds },
-        doc! { "$project": { "operationType": 1, "wallTime": 1, "documentKey": 1, "to": 1, (DELIVERS): delivers } },
-    ]
 }
 
 /// A reply on its way through the corridor.
@@ -295,12 +274,14 @@ impl Watcher {
             )),
             _ => None,
         };
-        let state = if catching_up.is_done() {
+        let state = if progress.halt.is_some() {
+            State::Paused
+        } else if catching_up.is_done() {
             State::Watching
         } else {
             State::CatchingUp
         };
-        let trouble = catching_up.trouble();
+        let trouble = catching_up.take_trouble();
         let sign = Sign {
             state,
             last_error: progress.halt.as_deref().unwrap_or(&trouble),
@@ -319,17 +300,12 @@ impl Watcher {
 /// The `_id`s of the orders that a reply delivers, and of those that it only numbers; each once.
 fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
     let mut seen = HashSet::new();
-    let mut of = |delivers: bool| {
+    let mut of = |delivered: bool| {
         let changes = reply.changes.iter();
-        let changes = changes.filter(|change| {
-            raw::find(change, DELIVERS).and_then(ValueRef::as_bool) == Some(delivers)
-        });
-        let ids = changes.filter_map(|change| {
-            let mut key = raw::find(change, "documentKey")?.elements();
-            key.find(|element| element.key == b"_id")
-        });
-        let new = ids.filter(|id| seen.insert(id.value));
-        new.map(|id| id.value.to_owned()).collect()
+        let changes = changes.filter(|change| delivers(change) == Some(delivered));
+        let ids = changes.filter_map(|change| order_of(change));
+        let new = ids.filter(|id| seen.insert(*id));
+        new.map(ValueRef::to_owned).collect()
     };
     [of(true), of(false)]
 }

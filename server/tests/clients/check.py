@@ -183,8 +183,13 @@ def outcome(client, method, case, stage):
         equal(all(violation.description for violation in violations), True, "every bad field is described")
         return refused.message, refused.details
     equal("OK", case.code, f"{client.name}: the code")
-    for field in CLOCKS.get(method.name, []):
-        answer.ClearField(field)
+    for path in CLOCKS.get(method.name, []):
+        *lists, field = path.split(".")
+        messages = [answer]
+        for name in lists:
+            messages = [member for message in messages for member in getattr(message, name)]
+        for message in messages:
+            message.ClearField(field)
     return answer
 
 

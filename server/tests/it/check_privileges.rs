@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{
     check::check,
     mongosh::{commands, mongosh},
-    support::{TestServer, order, within},
+    support::{TestServer, eventually, order, within},
 };
 
 const DATABASE: &str = "livraison";
@@ -172,6 +172,10 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     server.ready().await;
     server.watcher_is(pb::WatcherState::Watching).await;
 
+    // Its sign of life, which it takes away in the end.
+    let signs = server.collection("archd_instances");
+    let given = async || signs.find_one(doc! {}).await.unwrap();
+    eventually(given).await;
     // By the watcher.
     let watched = format!("CMD-{round}-1");
     server.insert("Commande", [order(watched.as_str())]).await;
@@ -217,4 +221,5 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     assert_eq!(news.is_ok(), all, "{news:?}");
 
     server.shut_down().await;
+    assert_eq!(signs.count_documents(doc! {}).await.unwrap(), 0);
 }

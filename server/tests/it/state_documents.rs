@@ -679,6 +679,7 @@ async fn every_document_of_its_own_says_which_format_it_has() {
     for collection in [
         "archd_batches",
         "archd_counters",
+        "archd_instances",
         "archd_quarantine",
         "archd_quarantine_bytes",
         "archd_state",

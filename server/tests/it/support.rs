@@ -13,9 +13,9 @@ use mongodb::{Collection, Database, options::ReadConcern};
 use order_archiver_api::v1 as pb;
 use pb::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
-    event_service_client::EventServiceClient, quarantine_service_client::QuarantineServiceClient,
-    seed_service_client::SeedServiceClient, stats_service_client::StatsServiceClient,
-    watcher_service_client::WatcherServiceClient,
+    event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
+    quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
+    stats_service_client::StatsServiceClient, watcher_service_client::WatcherServiceClient,
 };
 use tokio::{
     net::TcpListener,
@@ -151,6 +151,13 @@ impl TestServer {
 
     pub(crate) fn seeds(&self) -> SeedServiceClient<Channel> {
         SeedServiceClient::new(self.channel.clone())
+    }
+
+    /// The instances on the database, as this one tells of them.
+    pub(crate) async fn instances(&self) -> Vec<pb::Instance> {
+        let mut client = InstanceServiceClient::new(self.channel.clone());
+        let answer = client.list_instances(pb::ListInstancesRequest {}).await;
+        answer.unwrap().into_inner().instances
     }
 
     pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Channel> {

@@ -239,6 +239,8 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
             .map(drop),
     );
     server.watcher_is(pb::WatcherState::Watching).await;
+    assert_eq!(server.instances().await.len(), 1);
+    works("ListInstances", Ok(()));
     // A second instance finds its way too.
     server.second(|_| {}).await.shut_down().await;
     assert_eq!(scanned(&server).await, BTreeSet::new());

@@ -2,7 +2,7 @@
 
 use order_archiver_api::v1::{
     Gap, GetWatcherRequest, GetWatcherResponse, PauseWatcherRequest, PauseWatcherResponse,
-    ResumeWatcherRequest, ResumeWatcherResponse, Watcher, WatcherState,
+    ResumeWatcherRequest, ResumeWatcherResponse, WaitingOrders, Watcher, WatcherState,
     watcher_service_server::WatcherService,
 };
 use prost_types::Duration;
@@ -11,14 +11,22 @@ use tonic::{Request, Response, Status, async_trait};
 use super::{Answers, counts, news::NOW};
 
 pub(crate) fn watcher(state: WatcherState) -> Watcher {
+    let idle = [WatcherState::Paused, WatcherState::Stopped].contains(&state);
     Watcher {
         state: state.into(),
         instance: "archd-1".to_owned(),
         position_time: Some(NOW),
-        lag: Some(Duration {
+        lag: (state != WatcherState::Stopped).then_some(Duration {
             seconds: 3,
             nanos: 0,
         }),
+        state_since_time: idle.then_some(NOW),
+        paused: state == WatcherState::Paused,
+        waiting: idle.then(|| WaitingOrders {
+            orders: 60_000,
+            ..WaitingOrders::default()
+        }),
+        able_instances: idle.then_some(1),
         counts: Some(counts()),
         open_gaps: vec![gap()],
         ..Watcher::default()

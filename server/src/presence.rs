@@ -1,0 +1,107 @@
+//! Presence: says in the database that this process lives and what it holds, until it stops in
+//! good order.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use crate::store::{Error, Store, instances::Description};
+
+/// How often the signs of life of those that are gone are looked through.
+const TIDYING: Duration = Duration::from_secs(60);
+/// How often people hear that signs of life are refused.
+const REMINDER: Duration = Duration::from_secs(10 * 60);
+/// How long a process that stops tries to take its sign of life away.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The signs of life of this process. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Presence {
+    store: Store,
+    own: Arc<Description>,
+    /// Whether one has been given.
+    known: Arc<AtomicBool>,
+    leaving: CancellationToken,
+    beats: TaskTracker,
+}
+
+impl Presence {
+    /// Begins to give signs of life. The database need not be there yet.
+    pub(crate) fn start(store: Store, own: Description) -> Presence {
+        let presence = Presence {
+            store,
+            own: Arc::new(own),
+            known: Arc::default(),
+            leaving: CancellationToken::new(),
+            beats: TaskTracker::new(),
+        };
+        presence.beats.spawn(presence.clone().beat());
+        presence.beats.close();
+        presence
+    }
+
+    /// Whether the watcher of this process is on.
+    pub(crate) fn may_watch(&self) -> bool {
+        self.own.may_watch
+    }
+
+    /// Takes the sign of life away, if the database is there to hear of it.
+    pub(crate) async fn leave(&self) {
+        self.leaving.cancel();
+        if !self.known.load(Ordering::Relaxed) {
+            return;
+        }
+        let left = timeout(FAREWELL, async {
+            // A beat that is under way would bring the sign back.
+            self.beats.wait().await;
+            self.store.remove_instance(&self.own).await
+        });
+        if !matches!(left.await, Ok(Ok(()))) {
+            debug!("this instance could not be taken off the list; it will count as gone");
+        }
+    }
+
+    async fn beat(self) {
+        let mut held = self.store.held();
+        let mut beat = interval(self.store.beat());
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut tidied, mut told): (Option<Instant>, Option<Instant>) = (None, None);
+        loop {
+            tokio::select! {
+                () = self.leaving.cancelled() => return,
+                _ = beat.tick() => {}
+                _ = held.changed() => {}
+            }
+            let holds = held.borrow_and_update().clone();
+            match self.store.sign_of_life(&self.own, &holds).await {
+                Ok(()) => self.known.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    tell(&error, &mut told);
+                    continue;
+                }
+            }
+            if tidied.is_none_or(|at| at.elapsed() >= TIDYING) {
+                tidied = Some(Instant::now());
+                if let Err(error) = self.store.forget_instances(&self.own).await {
+                    tell(&error, &mut told);
+                }
+            }
+        }
+    }
+}
+
+/// The monitor tells of a database that is away; anything else somebody has to mend.
+fn tell(error: &Error, told: &mut Option<Instant>) {
+    if !error.is_transient() && told.is_none_or(|at| at.elapsed() >= REMINDER) {
+        *told = Some(Instant::now());
+        warn!(%error, "this instance can't say that it lives, so it is missing from the list of instances");
+    }
+}

@@ -1,0 +1,250 @@
+//! Instances: the sign of life that each process of archd leaves in the database, with what it
+//! holds there.
+//!
+//! It is what people and `ResumeWatcher` are told of, and nothing else: who holds the watch or a
+//! batch is a matter of their own documents.
+
+use std::{sync::Arc, time::Duration};
+
+use bson::{Bson, DateTime, Document, RawDocument, doc};
+use tokio::sync::watch;
+
+use super::{
+    Error, Store,
+    batches::plain,
+    command::{checked, joined},
+    format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, must, not_newer},
+    setup::whole,
+};
+use crate::domain::raw::{self, ValueRef};
+
+/// The fields of a sign of life.
+pub(super) const INSTANCE: &[Field] = &[
+    must("_id", Is::Text),
+    must("name", Is::Text),
+    may("host", Is::Text),
+    may("address", Is::Text),
+    must("version", Is::Text),
+    must("started", Is::Date),
+    must("alive_at", Is::Date),
+    must("lease", Is::Millis),
+    may("may_watch", Is::Flag),
+    may("watch_epoch", Is::Whole),
+    may("batch", Is::Text),
+    may("index_build", Is::Flag),
+];
+
+/// How long an instance that is gone is remembered.
+const MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most that a list of instances may take, in bytes: some thousands.
+const LIST_BYTES: usize = 1 << 20;
+
+/// What an instance is, for as long as it runs.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Names this very process.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The name of its machine; empty when that is not known.
+    pub host: String,
+    /// Where it serves callers, if it does.
+    pub address: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// Whether its watcher is on.
+    pub may_watch: bool,
+}
+
+/// What one instance at a time does on a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The watch, under this epoch.
+    Watch(i64),
+    /// The batch of this id.
+    Batch(String),
+    /// Building the archive's unique index.
+    IndexBuild,
+}
+
+/// An instance, as it last told of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Names this very process.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The name of its machine; empty when that is not known.
+    pub host: String,
+    /// Where it serves callers, if it does.
+    pub address: Option<String>,
+    /// Its version.
+    pub version: String,
+    /// When it gave its first sign of life.
+    pub started: DateTime,
+    /// When it gave its last one.
+    pub alive_at: DateTime,
+    /// How long it may be silent.
+    pub lease: Duration,
+    /// Whether it has been silent for longer than that.
+    pub gone: bool,
+    /// Whether its watcher is on.
+    pub may_watch: bool,
+    /// The epoch under which it holds the watch.
+    pub watch_epoch: Option<i64>,
+    /// The batch that it runs.
+    pub batch: Option<String>,
+    /// Whether it builds the archive's unique index.
+    pub index_build: bool,
+}
+
+/// What this process holds. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held(Arc<watch::Sender<Vec<Hold>>>);
+
+/// Notes that this process holds something, for as long as the note is kept.
+#[derive(Debug)]
+#[must_use]
+pub struct HoldNote {
+    held: Held,
+    hold: Hold,
+}
+
+impl Drop for HoldNote {
+    fn drop(&mut self) {
+        self.held.0.send_modify(|held| {
+            if let Some(at) = held.iter().position(|hold| *hold == self.hold) {
+                held.remove(at);
+            }
+        });
+    }
+}
+
+impl Store {
+    /// Notes that this process holds something.
+    pub fn note_hold(&self, hold: Hold) -> HoldNote {
+        self.held.0.send_modify(|held| held.push(hold.clone()));
+        HoldNote {
+            held: self.held.clone(),
+            hold,
+        }
+    }
+
+    /// What this process holds, and when that changes.
+    pub fn held(&self) -> watch::Receiver<Vec<Hold>> {
+        self.held.0.subscribe()
+    }
+
+    /// Gives a sign of life, once.
+    pub async fn sign_of_life(&self, own: &Description, held: &[Hold]) -> Result<(), Error> {
+        let watch = held.iter().find_map(|hold| match hold {
+            Hold::Watch(epoch) => Some(*epoch),
+            Hold::Batch(_) | Hold::IndexBuild => None,
+        });
+        let batch = held.iter().find_map(|hold| match hold {
+            Hold::Batch(id) => Some(id.as_str()),
+            Hold::Watch(_) | Hold::IndexBuild => None,
+        });
+        // Names come from the settings, and may look like an expression.
+        let literal = |value: Bson| doc! { "$literal": value };
+        let set = doc! {
+            FORMAT: CURRENT, "name": literal(own.name.as_str().into()),
+            "host": literal(own.host.as_str().into()), "address": literal(own.address.clone().into()),
+            "version": literal(own.version.as_str().into()),
+            "started": { "$ifNull": ["$started", "$$NOW"] }, "alive_at": "$$NOW",
+            "lease": self.lease_millis(), "may_watch": own.may_watch,
+            "watch_epoch": literal(watch.into()), "batch": literal(batch.into()),
+            "index_build": held.contains(&Hold::IndexBuild),
+        };
+        let statement = doc! {
+            "q": { "_id": &own.id, FORMAT: not_newer() }, "u": [{ "$set": set }], "upsert": true,
+        };
+        self.change_instances("update", "updates", &statement).await
+    }
+
+    /// Takes the sign of life of this process away: it stops in good order.
+    pub async fn remove_instance(&self, own: &Description) -> Result<(), Error> {
+        let statement = doc! { "q": { "_id": &own.id }, "limit": 1 };
+        self.change_instances("delete", "deletes", &statement).await
+    }
+
+    /// Forgets the instances that have been gone for a day, and those that this one has followed
+    /// under the same name on the same machine.
+    pub async fn forget_instances(&self, own: &Description) -> Result<(), Error> {
+        let day = i64::try_from(MEMORY.as_millis()).unwrap_or(i64::MAX);
+        let alive_at = date_or("alive_at", DateTime::MAX);
+        let long_gone = doc! { "$lt": [alive_at, { "$subtract": ["$$NOW", day] }] };
+        let same =
+            |field: &str, value: &str| doc! { "$eq": [format!("${field}"), { "$literal": value }] };
+        let followed =
+            doc! { "$and": [same("name", &own.name), same("host", &own.host), self.silent()] };
+        let statement = doc! {
+            // What can't be read is left for somebody to look at.
+            "q": {
+                "_id": { "$ne": &own.id }, FORMAT: not_newer(), "alive_at": { "$type": "date" },
+                "$expr": { "$or": [long_gone, followed] },
+            },
+            "hint": { "_id": 1 }, "limit": 0,
+        };
+        self.change_instances("delete", "deletes", &statement).await
+    }
+
+    /// The instances that have not been forgotten: those that live first, each group by name. In
+    /// the place of a sign of life that can't be read stands what is wrong with it. The flag says
+    /// whether there are more than are listed.
+    pub async fn instances(&self) -> Result<(Vec<Result<Instance, Fault>>, bool), Error> {
+        let pipeline = [
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$set": { "gone": self.silent() } },
+        ];
+        let head = doc! {
+            "aggregate": &self.names.instances, "pipeline": &pipeline[..], "hint": { "_id": 1 },
+            "cursor": {},
+        };
+        let command = joined(&[&plain(&head), &self.read_options()]);
+        let (rows, more) = self.rows_up_to(&command, LIST_BYTES).await?;
+        let mut instances: Vec<_> = rows.iter().map(|row| self.instance_of(row)).collect();
+        instances.sort_by_cached_key(|instance| match instance {
+            Ok(instance) => (instance.gone, instance.name.clone()),
+            Err(_) => (true, String::new()),
+        });
+        Ok((instances, more))
+    }
+
+    fn instance_of(&self, row: &RawDocument) -> Result<Instance, Fault> {
+        let gone = raw::find(row, "gone").and_then(ValueRef::as_bool) == Some(true);
+        let row = format::read(&self.names.instances, INSTANCE, row).map_err(|fault| *fault)?;
+        let text = |field| row.get_str(field).ok().map(str::to_owned);
+        let date = |field| row.get_datetime(field).copied().unwrap_or(DateTime::MIN);
+        Ok(Instance {
+            id: text("_id").unwrap_or_default(),
+            name: text("name").unwrap_or_default(),
+            host: text("host").unwrap_or_default(),
+            address: text("address"),
+            version: text("version").unwrap_or_default(),
+            started: date("started"),
+            alive_at: date("alive_at"),
+            lease: Duration::from_millis(u64::try_from(whole(row.get("lease"))).unwrap_or(0)),
+            gone,
+            may_watch: row.get_bool("may_watch").unwrap_or(false),
+            watch_epoch: row
+                .get("watch_epoch")
+                .filter(|epoch| **epoch != Bson::Null)
+                .map(|epoch| whole(Some(epoch))),
+            batch: text("batch"),
+            index_build: row.get_bool("index_build").unwrap_or(false),
+        })
+    }
+
+    /// Sends one statement, once: the next sign of life comes soon.
+    async fn change_instances(
+        &self,
+        command: &str,
+        list: &str,
+        statement: &Document,
+    ) -> Result<(), Error> {
+        let head = plain(&doc! { command: &self.names.instances });
+        let command = self.write_command(&head, list, &[plain(statement)]);
+        checked(self.run(command).await?).map(|_| ())
+    }
+}
