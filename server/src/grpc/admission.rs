@@ -69,7 +69,7 @@ impl Admission {
         }
         let call = Call {
             _places: [place, stream, stream_here],
-            _open: connection.map(Connection::call),
+            _open: connection.map(|connection| connection.call(kind.only_listens())),
             connection: connection.cloned(),
         };
         Ok((kind, call))
@@ -83,6 +83,13 @@ struct Kind {
     streams_answers: bool,
     /// Whether it belongs to a service beside the contract's: health or reflection, which don't hear that the server stops.
     is_foreign: bool,
+}
+
+impl Kind {
+    /// Whether its caller asks once and is told for as long as it likes.
+    fn only_listens(self) -> bool {
+        self.streams_answers && !self.streams_requests
+    }
 }
 
 /// The calls that are streams, by their paths.
@@ -176,6 +183,9 @@ where
             limits: self.admission.limits.clone(),
             held: Mutex::default(),
         });
+        if let Err(refusal) = arriving.take(head_bytes(&request)) {
+            return Box::pin(std::future::ready(Ok(refusal.into_http())));
+        }
         // What a stream of requests may hold has been set aside with its place.
         let request = if kind.streams_requests && kind.is_foreign {
             let stop = self.admission.stop.clone();
@@ -231,7 +241,15 @@ where
     }
 }
 
-/// A request as it arrives, and until it is answered: room for all of it beyond a small one.
+/// What the head of a request takes, in bytes, as HTTP/2 counts it: few bytes on the wire can name many.
+fn head_bytes(request: &Request<Body>) -> usize {
+    const OF_A_FIELD: usize = 32;
+    let fields = request.headers().iter();
+    let bytes = fields.map(|(name, value)| name.as_str().len() + value.len() + OF_A_FIELD);
+    request.uri().path().len() + bytes.sum::<usize>()
+}
+
+/// A request as it arrives, and until it is answered: room for all of it, head and body, beyond a small one.
 #[derive(Debug)]
 struct Arriving {
     limits: Limits,
@@ -395,6 +413,17 @@ impl Drop for Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_head_of_a_request_is_counted_as_http_2_does() {
+        let request = Request::builder()
+            .uri("http://a/s.S/M")
+            .header("n", "value");
+        assert_eq!(
+            head_bytes(&request.body(Body::empty()).unwrap()),
+            6 + 1 + 5 + 32
+        );
+    }
 
     #[test]
     fn small_requests_need_no_room_and_are_let_in_when_there_is_none() {

@@ -62,9 +62,12 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Usage {
-    /// Since when there is no call; none while there is one.
+    /// Since when there is no call but such as only listen; none while there is one.
     idle_since: Option<Instant>,
+    /// Calls, without those that only listen.
     calls: usize,
+    /// Calls that only listen: streams of answers, such as those of health.
+    listening: usize,
     asked: bool,
     /// Why it has to leave, if it has to.
     leaves: Option<Reason>,
@@ -80,6 +83,7 @@ impl Connection {
             usage: Mutex::new(Usage {
                 idle_since: Some(opened),
                 calls: 0,
+                listening: 0,
                 asked: false,
                 leaves: None,
                 unread: [0; SPANS],
@@ -90,19 +94,26 @@ impl Connection {
         }
     }
 
-    /// Notes that a call begins; it ends when what is returned is dropped.
-    pub(super) fn call(self: &Arc<Self>) -> OpenCall {
+    /// Notes that a call begins, which only listens or does not; it ends when what is returned is dropped.
+    pub(super) fn call(self: &Arc<Self>, listens: bool) -> OpenCall {
         self.update(|used| {
-            used.calls += 1;
             used.asked = true;
-            used.idle_since = None;
+            if listens {
+                used.listening += 1;
+            } else {
+                used.calls += 1;
+                used.idle_since = None;
+            }
         });
-        OpenCall(self.clone())
+        OpenCall {
+            connection: self.clone(),
+            listens,
+        }
     }
 
     /// Whether it has so few calls open that one more is never too many.
     pub(super) fn has_few_calls(&self) -> bool {
-        self.update(|used| used.calls < FEW_CALLS)
+        self.update(|used| used.calls + used.listening < FEW_CALLS)
     }
 
     /// A place for a stream of requests.
@@ -126,11 +137,14 @@ impl Connection {
     }
 
     /// How willingly it is parted with: those that have made no request go first, then those that have long had no call, and
-    /// last those that have just come. None for one that is in use, or leaves already.
+    /// those that have just come, and last those that only listen: they can do so again. None for one that is in use, or leaves
+    /// already.
     pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
-        let (asked, idle_since) = self.update(|used| (used.asked, used.idle_since));
+        let (asked, listening, idle_since) =
+            self.update(|used| (used.asked, used.listening > 0, used.idle_since));
         let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
         let order = match (asked, now - idle_since >= IDLE) {
+            (true, true) if listening => 3,
             (false, true) => 0,
             (true, true) => 1,
             (false, false) => 2,
@@ -147,12 +161,14 @@ impl Connection {
 
     /// When a peer that was told to leave is left behind. A call may have begun before it heard of that, and is answered.
     fn end(&self, told: Instant) -> Instant {
-        let (asked, calls, leaves) = self.update(|used| (used.asked, used.calls, used.leaves));
+        let (asked, calls, listening, leaves) =
+            self.update(|used| (used.asked, used.calls, used.listening, used.leaves));
         told + match leaves {
             Some(Reason::MakesWay) if !asked => Duration::ZERO,
+            Some(Reason::MakesWay) if calls == 0 && listening > 0 => SHORT_FAREWELL,
             Some(Reason::Stop) if !asked => SHORT_FAREWELL,
             Some(Reason::Unread) => FAREWELL,
-            _ if calls > 0 => FAREWELL.max(self.longest_call + Duration::from_secs(1)),
+            _ if calls + listening > 0 => FAREWELL.max(self.longest_call + Duration::from_secs(1)),
             _ => FAREWELL,
         }
     }
@@ -184,13 +200,20 @@ impl Connection {
 
 /// A call that has not ended.
 #[derive(Debug)]
-pub(super) struct OpenCall(Arc<Connection>);
+pub(super) struct OpenCall {
+    connection: Arc<Connection>,
+    listens: bool,
+}
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.0.update(|used| {
-            used.calls -= 1;
-            used.idle_since = (used.calls == 0).then(Instant::now);
+        self.connection.update(|used| {
+            if self.listens {
+                used.listening -= 1;
+            } else {
+                used.calls -= 1;
+                used.idle_since = (used.calls == 0).then(Instant::now);
+            }
         });
     }
 }
@@ -314,8 +337,8 @@ mod tests {
     fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
         let connection = || Arc::new(Connection::new(Duration::from_secs(30)));
         let (silent, idle, busy) = (connection(), connection(), connection());
-        drop(idle.call());
-        let call = busy.call();
+        drop(idle.call(false));
+        let call = busy.call(false);
         let now = Instant::now();
         assert!(silent.dispensable(now).is_some() && idle.dispensable(now).is_none());
         let just_come = silent.dispensable(now);
@@ -334,11 +357,34 @@ mod tests {
     }
 
     #[test]
+    fn who_only_listens_makes_way_last_and_soon() {
+        let connection = || Arc::new(Connection::new(Duration::from_secs(30)));
+        let (listening, asking) = (connection(), connection());
+        let _calls = [listening.call(true), asking.call(true)];
+        let call = asking.call(false);
+        let now = Instant::now();
+        assert_eq!(listening.dispensable(now), None, "it has just come");
+        let later = now + IDLE;
+        assert_eq!(
+            listening.dispensable(later).map(|(order, _)| order),
+            Some(3)
+        );
+        assert_eq!(asking.dispensable(later), None);
+        drop(call);
+        let later = later + IDLE;
+        assert!(listening.dispensable(later) < asking.dispensable(later));
+        listening.close(Reason::MakesWay);
+        assert_eq!(listening.end(later), later + SHORT_FAREWELL);
+        let _call = listening.call(false);
+        assert!(listening.end(later) > later + FAREWELL, "it is answered");
+    }
+
+    #[test]
     fn a_call_that_has_begun_is_answered_and_a_silent_peer_is_not_waited_for() {
         let told = Instant::now();
         let seconds = |reason, asks: bool, calls: bool| {
             let connection = Arc::new(Connection::new(Duration::from_secs(30)));
-            let call = asks.then(|| connection.call()).filter(|_| calls);
+            let call = asks.then(|| connection.call(false)).filter(|_| calls);
             connection.close(reason);
             let end = connection.end(told) - told;
             drop(call);

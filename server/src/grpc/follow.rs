@@ -116,8 +116,9 @@ impl Followed {
             return Ok(None);
         }
         *known = Some(batch.clone());
+        let message = convert::batch(batch.with_few_near_misses(), now(&self.store).await?);
         Ok(Some(pb::WatchBatchResponse {
-            batch: Some(convert::batch(batch, now(&self.store).await?)),
+            batch: Some(message),
         }))
     }
 }

@@ -14,7 +14,7 @@
 //! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
 //! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
 //! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
-//! | requests that have not been answered, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
+//! | requests that have not been answered, heads and bodies, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
 //! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
 //! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
 //! | answers over [`TINY_ANSWER`] that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED, for documents after [`ROOM_PATIENCE`] |

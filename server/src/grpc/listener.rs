@@ -96,12 +96,15 @@ impl Listener {
         tokio::select! {
             () = stop.cancelled() => {}
             () = taking_in => {}
-            () = self.close_unread() => {}
+            () = close_unread(&self.open) => {}
         }
         // Closed before the last callers leave, so that new ones go to another instance at once.
         drop(self.socket);
         tasks.close();
-        tasks.wait().await;
+        tokio::select! {
+            () = tasks.wait() => {}
+            () = close_unread(&self.open) => {}
+        }
     }
 
     /// The next connection. A fault, as when the process has no file left, is followed by a pause: the same caller still waits.
@@ -150,7 +153,7 @@ impl Listener {
 
     fn part_with_one(&self) -> bool {
         let now = Instant::now();
-        let open = self.connections();
+        let open = connections(&self.open);
         let first = open
             .iter()
             .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
@@ -161,17 +164,6 @@ impl Listener {
         first.is_some()
     }
 
-    /// Closes connections on which answers are not read, for as long as the listener lives.
-    async fn close_unread(&self) {
-        let mut look = interval(limits::READING);
-        loop {
-            look.tick().await;
-            for connection in self.connections() {
-                connection.close_if_unread(Instant::now());
-            }
-        }
-    }
-
     fn note(&self, connection: &Arc<Connection>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= 2 * self.most {
@@ -179,11 +171,22 @@ impl Listener {
         }
         open.push(Arc::downgrade(connection));
     }
+}
 
-    fn connections(&self) -> Vec<Arc<Connection>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().filter_map(Weak::upgrade).collect()
+/// Closes connections on which answers are not read, for as long as this is awaited.
+async fn close_unread(open: &Mutex<Vec<Weak<Connection>>>) {
+    let mut look = interval(limits::READING);
+    loop {
+        look.tick().await;
+        for connection in connections(open) {
+            connection.close_if_unread(Instant::now());
+        }
     }
+}
+
+fn connections(open: &Mutex<Vec<Weak<Connection>>>) -> Vec<Arc<Connection>> {
+    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    open.iter().filter_map(Weak::upgrade).collect()
 }
 
 /// A fault of the one connection that would have been next; there may be others behind it.

@@ -1,8 +1,9 @@
 //! Where every failure meets its gRPC code, and nowhere else. Each status carries what a program needs to react.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use order_archiver_api::v1::ErrorReason;
+use tokio::time::Instant;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -10,11 +11,16 @@ use super::near_misses::kind_name;
 use crate::{
     corridor::Outcome,
     domain::{judge::Refusal, near_miss::NearMiss, text::cut},
+    log_limit::LogLimit,
     store::Error,
 };
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
 const DOMAIN: &str = "orderarchiver.v1";
+/// How often the log tells of calls that fail for what somebody has to mend: callers may ask at any rate.
+static FAILED_CALLS: LazyLock<LogLimit> =
+    LazyLock::new(|| LogLimit::new(5, Duration::from_secs(60)));
+
 /// The trailer that repeats the reason.
 const REASON: &str = "error-reason";
 /// When a caller should try again.
@@ -64,7 +70,9 @@ pub(crate) fn of_error(error: &Error) -> Status {
         | Error::Unusable(_)
         | Error::Refused { .. }
         | Error::IsView { .. } => {
-            tracing::error!(%error, "a call failed");
+            if let Some(left_out) = FAILED_CALLS.admit(Instant::now()) {
+                tracing::error!(%error, left_out, "a call failed");
+            }
             precondition(
                 ErrorReason::DatabaseUnusable,
                 "database",

@@ -207,6 +207,20 @@ pub(super) fn indexes() -> Vec<Document> {
     ]
 }
 
+impl Batch {
+    /// The same, with no more near misses than it has in a list; the others are counted.
+    pub fn with_few_near_misses(mut self) -> Batch {
+        let few = usize::try_from(NEAR_MISSES_IN_A_LIST).unwrap_or(0);
+        let others = self.near_misses.split_off(few.min(self.near_misses.len()));
+        let orders = others.iter().map(|miss| miss.orders);
+        let beyond = &mut self.near_misses_beyond;
+        beyond.orders = orders.fold(beyond.orders, i64::saturating_add);
+        let statuses = i64::try_from(others.len()).unwrap_or(i64::MAX);
+        beyond.statuses = beyond.statuses.saturating_add(statuses);
+        self
+    }
+}
+
 impl Store {
     /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is known. The flag says whether
     /// the batch was there before.

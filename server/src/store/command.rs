@@ -289,9 +289,10 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Confirmed by a majority, or an answer that it is not yet.
+/// Confirmed by a majority, or an answer that it is not yet. In their journals: a set may be configured
+/// (`writeConcernMajorityJournalDefault`) to confirm what a crash of all its members would lose.
 pub(super) fn write_concern() -> RawDocumentBuf {
-    rawdoc! { "w": "majority", "wtimeout": millis(MAJORITY_TIMEOUT) }
+    rawdoc! { "w": "majority", "j": true, "wtimeout": millis(MAJORITY_TIMEOUT) }
 }
 
 /// Cuts a list of documents into parts that each fit one command.

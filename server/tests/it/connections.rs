@@ -91,6 +91,33 @@ async fn serves(server: &Server, limit: Duration) {
     println!("served after {:?}", start.elapsed());
 }
 
+#[tokio::test]
+async fn a_crowd_that_only_listens_shuts_nobody_out() {
+    const PLACES: usize = 40;
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let uri = set.uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database.name()),
+        ("ARCHD_MAX_CONNECTIONS", &PLACES.to_string()),
+    ];
+    let server = Server::start(1024, &settings).await;
+    let mut listening = Vec::new();
+    for _ in 0..PLACES {
+        let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+        let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+        let request = HealthCheckRequest::default();
+        let mut told = health.watch(request).await.unwrap().into_inner();
+        within(told.message()).await.unwrap().unwrap();
+        listening.push((health, told));
+    }
+    for _ in 0..5 {
+        serves(&server, Duration::from_secs(5)).await;
+    }
+    drop(listening);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_says_nothing_shuts_nobody_out() {
     let set = ReplicaSet::shared().await.unwrap();
