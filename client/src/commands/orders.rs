@@ -8,7 +8,7 @@ use crate::{connect::Session, exit::Exit, fault::Fault};
 /// What to read.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// List archived orders, the latest `_id` first
+    /// List archived orders, the highest number first
     List(list::Args),
     /// Show one archived order and what is missing in it
     Show(show::Args),

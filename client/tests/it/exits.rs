@@ -2,6 +2,8 @@
 
 use std::{io::Write, net::TcpListener, thread};
 
+use tonic::Status;
+
 use crate::{fake::Fake, program::run};
 
 #[test]
@@ -47,6 +49,19 @@ fn a_name_cannot_steer_the_terminal() {
     assert_eq!(archived.stdout, "CMD\\u{1b}[2J  archived\n");
     let refused = run(&fake.endpoint(), &["batch", "show", "b\u{1b}[2J"]);
     assert_eq!(refused.stderr, "error: there is no batch b\\u{1b}[2J\n");
+}
+
+#[test]
+fn an_error_names_commands_and_no_rpcs() {
+    let fake = Fake::start();
+    let status =
+        Status::failed_precondition("nobody watches; StartBatch archives by now, says GetWatcher");
+    fake.refuse_next(status);
+    let ended = run(&fake.endpoint(), &["watch", "status"]);
+    assert_eq!(
+        ended.stderr,
+        "error: nobody watches; `archctl batch start` archives by now, says `archctl watch status`\n"
+    );
 }
 
 #[test]

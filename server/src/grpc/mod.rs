@@ -20,6 +20,7 @@ mod stopping;
 mod call;
 mod convert;
 mod cursor;
+mod ids;
 mod page;
 mod status;
 

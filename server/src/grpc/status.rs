@@ -317,6 +317,13 @@ impl Violations {
     }
 }
 
+/// One field of a request is at fault.
+pub(crate) fn bad_field(field: &str, mend: impl Into<String>) -> Status {
+    let mut violations = Violations::default();
+    violations.check(false, field, mend);
+    violations.into_result().err().unwrap_or_else(internal)
+}
+
 fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
     let mut details = info(reason, []);
     details.set_retry_info(Some(RETRY_DELAY));

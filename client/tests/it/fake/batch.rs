@@ -18,7 +18,7 @@ use super::Answers;
 impl Answers {
     fn batch(&self, id: &str) -> Result<Batch, Status> {
         let batch = self.0.batch.borrow().clone();
-        if batch.id == id {
+        if id == "latest" || batch.id.starts_with(id) {
             Ok(batch)
         } else {
             Err(Status::not_found(format!("there is no batch {id}")))
