@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 use tonic::transport::Uri;
 
+use crate::render::screen::Zone;
+
 /// Where `archd` listens unless told otherwise.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
 
@@ -110,6 +112,17 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
 fn ago(now: DateTime<Utc>, text: &str) -> Option<Timestamp> {
     let time = now.checked_sub_signed(TimeDelta::from_std(duration(text).ok()?).ok()?)?;
     Some(timestamp(time))
+}
+
+/// Reads the zone of times in text.
+pub(crate) fn zone(text: &str) -> Result<Zone, String> {
+    match text {
+        "local" => Ok(Zone::Local),
+        name => name
+            .parse()
+            .map(Zone::Named)
+            .map_err(|_| "give local, UTC, or a name such as Europe/Paris".to_owned()),
+    }
 }
 
 /// Reads a rate in orders a second; `off`, which is 0 in the contract, is no limit.
@@ -227,6 +240,19 @@ mod tests {
         );
         for typed in ["0", "-1", "1.5", "2147483648", "fast", ""] {
             assert!(rate(typed).unwrap_err().contains("or off"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_zone_has_a_name() {
+        assert_eq!(zone("local"), Ok(Zone::Local));
+        assert_eq!(
+            zone("Europe/Paris"),
+            Ok(Zone::Named(chrono_tz::Europe::Paris))
+        );
+        assert_eq!(zone("UTC"), Ok(Zone::Named(chrono_tz::UTC)));
+        for typed in ["Paris", "+02:00", ""] {
+            assert!(zone(typed).unwrap_err().contains("Europe/Paris"), "{typed}");
         }
     }
 

@@ -40,6 +40,8 @@ pub mod config;
 
 pub mod telemetry;
 
+pub mod terminal;
+
 pub mod shutdown;
 
 use tokio::{net::TcpListener, time::timeout};

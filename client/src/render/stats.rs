@@ -6,7 +6,8 @@ use order_archiver_api::{
 };
 
 use super::{
-    batch,
+    batch, ids, paint,
+    screen::screen,
     text::{left_out, one_line},
     units::{chosen_length, moment, whole_length},
 };
@@ -16,7 +17,8 @@ pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut sections = vec![lifetime(stats)];
     sections.extend(batches(stats));
     sections.extend([window(stats), now(stats)]);
-    let mut text = framed("STATISTICS OUTPUT", &sections);
+    let text = framed("STATISTICS OUTPUT", &sections, screen().columns);
+    let mut text = paint::labelled(&text);
     if !stats.near_misses.is_empty() {
         text.push_str("\n\n");
         let more = stats.more_near_misses.as_ref();
@@ -52,7 +54,11 @@ fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
         lines.extend(pace(last));
         lines.push(line(
             "Last batch:",
-            &one_line(&format!("{} {}", last.id, batch::state(last))),
+            &one_line(&format!(
+                "{} {}",
+                ids::short(&last.id, ids::length([last.id.as_str()])),
+                batch::state(last)
+            )),
         ));
     }
     lines.extend(

@@ -25,6 +25,11 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap()
     }
 
+    /// The JSON that was printed, whether it is one value or a line each.
+    pub(crate) fn json_lines_or_one(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|_| self.json_lines().into())
+    }
+
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
         self.stdout
             .lines()
@@ -49,6 +54,9 @@ pub(crate) fn archctl(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("ARCHCTL_ENDPOINT")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("COLUMNS", "100")
         .stdin(Stdio::null());
     command
@@ -78,6 +86,35 @@ pub(crate) fn run_with_input(endpoint: &str, args: &[&str], input: &[u8]) -> End
     child.wait_with_output().unwrap().into()
 }
 
+/// `archctl` on a terminal of its own, on whose standard output all that it shows comes out.
+fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let archctl = archctl(args);
+    let words = std::iter::once(archctl.get_program()).chain(archctl.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .env("ARCHCTL_TIME_ZONE", "UTC")
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("COLUMNS")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    script
+}
+
+/// Runs `archctl` to its end on a terminal.
+pub(crate) fn run_on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Ended {
+    on_terminal(endpoint, args, variables)
+        .output()
+        .unwrap()
+        .into()
+}
+
 /// `archctl` beside the test, read line by line.
 pub(crate) struct Running {
     child: Child,
@@ -87,8 +124,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(endpoint: &str, args: &[&str]) -> Self {
-        let mut child = archctl(args)
-            .env("ARCHCTL_ENDPOINT", endpoint)
+        Self::of(archctl(args).env("ARCHCTL_ENDPOINT", endpoint))
+    }
+
+    pub(crate) fn start_on_terminal(endpoint: &str, args: &[&str]) -> Self {
+        Self::of(&mut on_terminal(endpoint, args, &[]))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -8,7 +8,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    call::Calls,
+    call::{Calls, small_messages},
     convert::{self, MOST_JSON},
     limits::Room,
     order_stream, page,
@@ -63,7 +63,7 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         let connection = request.extensions().get().cloned();
         let (calls, desk) = (self.calls.clone(), self.desk.clone());
         let answers = order_stream::answers(calls, desk, request.into_inner(), connection);
-        Ok(Response::new(Box::pin(answers)))
+        Ok(small_messages(Box::pin(answers)))
     }
 
     async fn get_archived_order(

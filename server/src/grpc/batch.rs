@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     archive::page_size,
-    call::Calls,
+    call::{Calls, small_messages},
     convert::{self, MOST_JSON},
     follow::{self, Followed},
     ids,
@@ -118,7 +118,7 @@ impl pb::batch_service_server::BatchService for BatchService {
         let states = self.calls.within(limit, states).await?;
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(follow::tell(states, sender, SLOWEST));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
-    call::Calls,
+    call::{Calls, small_messages},
     convert,
     limits::SLOWEST,
     status::{self, Violations},
@@ -59,7 +59,7 @@ impl pb::seed_service_server::SeedService for SeedService {
         self.calls.check()?;
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(sow(self.calls.clone(), self.store.clone(), field, sender));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 

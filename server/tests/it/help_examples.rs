@@ -200,6 +200,7 @@ impl World {
             shell.args(["-c", &line]);
         }
         let mut running = shell.spawn().unwrap();
+        let _group = Group(running.id().expect("it runs"));
         let mut stdin = running.stdin.take().unwrap();
         stdin.write_all(b"y\n").await.unwrap();
         let output = if example.is_endless() {
@@ -241,7 +242,7 @@ impl World {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .process_group(0);
         shell
     }
 
@@ -295,6 +296,22 @@ impl World {
             stdout: Vec::new(),
             stderr: stderr.into_bytes(),
         }
+    }
+}
+
+/// A shell and all that it runs, which end with the test however that ends.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let kill = [
+            "-c",
+            r#"kill -s KILL -- "-$1" 2> /dev/null"#,
+            "group",
+            &self.0.to_string(),
+        ];
+        // Most often there is nobody left.
+        let _ = std::process::Command::new("sh").args(kill).status();
     }
 }
 
