@@ -163,8 +163,13 @@ pub(crate) fn screen(globals: &Globals) -> Screen {
 /// As a shell says, which anybody can overrule, or else the terminal itself.
 fn columns() -> usize {
     let told = env::var("COLUMNS").ok().and_then(|told| told.parse().ok());
-    let seen = || terminal_size().map(|(Width(width), _)| width.into());
-    told.filter(|told| *told > 0).or_else(seen).unwrap_or(USUAL)
+    let seen = terminal_size().map(|(Width(width), _)| width.into());
+    // Some terminals say that they have none.
+    let known = [told, seen].into_iter().flatten();
+    known
+        .into_iter()
+        .find(|columns| *columns > 0)
+        .unwrap_or(USUAL)
 }
 
 /// Whether a stream is a terminal that takes colours, and nobody has refused them by NO_COLOR.

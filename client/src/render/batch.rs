@@ -59,6 +59,7 @@ pub(crate) fn table(batches: &[Batch]) -> String {
             "FOUND",
             "NOTES",
             "CREATED",
+            "ARCHIVED",
         ],
     };
     grid::fitted(header, &fit, rows)
@@ -67,16 +68,16 @@ pub(crate) fn table(batches: &[Batch]) -> String {
 /// What sets a batch apart from a plain one.
 fn notes(batch: &Batch) -> String {
     let options = batch.options.unwrap_or_default();
-    let mut notes: Vec<String> = asked(&options)
+    let asked = asked(&options)
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .map(|(name, value)| match value.as_str() {
             YES => name.to_lowercase(),
             value => format!("{} {value}", name.to_lowercase()),
-        })
-        .collect();
+        });
+    // What holds it back comes first: a narrow screen cuts off the rest.
+    let mut notes: Vec<String> = some(&batch.throttle).into_iter().chain(asked).collect();
     notes.extend(resumed(batch));
-    notes.extend(some(&batch.throttle));
     notes.join(" · ")
 }
 
@@ -316,7 +317,7 @@ NEAR MISS  ORDERS  EXAMPLES
             "\
 ID   STATE      CREATED               DURATION  FOUND  ARCHIVED  DUPLICATES  INCOMPLETE  ERRORS  NOTES
 b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6
-b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6  dry run · limit 10,000 orders · max rate off · resumed 2 times · a secondary is 12s behind"
+b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6  a secondary is 12s behind · dry run · limit 10,000 orders · max rate off · resumed 2 times"
         );
     }
 }

@@ -273,8 +273,8 @@ annulée       60"
             ),
             (
                 50,
-                "ID   NAME              ORDERS  NOTES\n\
-                 b-1  Le Bistrot du C…   1,234  held to 500 ord…",
+                "ID   NAME               ORDERS  NOTES\n\
+                 b-1  Le Bistrot du Ca…   1,234  held to 500 orde…",
             ),
             (
                 34,

@@ -93,9 +93,11 @@ fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Com
     let words: Vec<String> = words
         .map(|word| format!("'{}'", word.to_str().unwrap()))
         .collect();
+    // A new terminal has no size, and nothing is drawn on that.
+    let line = format!("stty cols 80 rows 24; {}", words.join(" "));
     let mut script = Command::new("script");
     script
-        .args(["-qec", &words.join(" "), "/dev/null"])
+        .args(["-qec", &line, "/dev/null"])
         .env("ARCHCTL_ENDPOINT", endpoint)
         .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("TERM", "xterm")

@@ -26,8 +26,10 @@ async fn a_batch_on_a_terminal_shows_how_far_it_is() {
     let batch = batch.as_std();
     let words = std::iter::once(batch.get_program()).chain(batch.get_args());
     let words: Vec<&str> = words.map(|word| word.to_str().unwrap()).collect();
+    // A new terminal has no size.
+    let line = format!("stty cols 80 rows 24; {}", words.join(" "));
     let shown = Command::new("script")
-        .args(["-qec", &words.join(" "), "/dev/null"])
+        .args(["-qec", &line, "/dev/null"])
         .envs(settings)
         .env("TERM", "xterm")
         .stdin(Stdio::null())

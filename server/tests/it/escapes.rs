@@ -34,7 +34,6 @@ async fn said(arguments: &[&str], log: &str) -> (String, String) {
         ("MONGODB_DATABASE", server.database.name()),
         ("ARCHD_LOG_FORMAT", log),
         ("ARCHD_LOG", "debug"),
-        ("ARCHD_ARCHIVED_BY", NAME),
     ];
     let (_, stdout, stderr) = run(arguments, &settings).await;
     (stdout, stderr)

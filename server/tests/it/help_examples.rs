@@ -7,7 +7,7 @@ use std::{
 };
 
 use archd::seeder::Plan;
-use bson::{DateTime, Document, doc};
+use bson::{DateTime, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 use order_archiver_api::v1::WatcherState;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -340,9 +340,9 @@ impl TestServer {
         let server = self.with_references().await;
         server.insert("Commande", orders(1)).await;
         server.archive_order("CMD-2025-000001").await.unwrap();
-        let mut mended = ["CMD-2025-000002", "CMD-2025-000003"].map(order);
+        let mended = ["CMD-2025-000002", "CMD-2025-000003"].map(order);
         let seen = DateTime::now();
-        let entries = mended.iter_mut().zip(["q65f0c3", "q65f0c4"]).map(|(order, begins)| {
+        let entries = mended.iter().zip(["q65f0c3", "q65f0c4"]).map(|(order, begins)| {
             doc! {
                 "_id": format!("{begins}0123456789abcdef01"), "format": 1, "order_id": order.get_object_id("_id").unwrap(),
                 "reason": "no_usable_number", "detail": "it had none", "attempts": 1, "bytes": 0,
@@ -350,6 +350,15 @@ impl TestServer {
             }
         });
         let entries: Vec<Document> = entries.collect();
+        let bytes = entries.iter().zip(&mended).map(|(entry, order)| {
+            let bytes = RawDocumentBuf::try_from(order).unwrap().into_bytes();
+            doc! {
+                "_id": format!("{}/0000", entry.get_str("_id").unwrap()), "format": 1,
+                "bytes": bson::Binary { subtype: BinarySubtype::Generic, bytes },
+            }
+        });
+        let bytes: Vec<Document> = bytes.collect();
+        server.insert("archd_quarantine_bytes", bytes).await;
         server.insert("archd_quarantine", entries).await;
         server.insert("Commande", mended).await;
         server
