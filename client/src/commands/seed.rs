@@ -49,7 +49,7 @@ Only a server that runs as a simulation does this; a server in production refuse
 
 Examples:
   archctl seed
-  archctl seed --orders 100000 --seed 7 --months 12
+  archctl seed --orders 20000 --seed 7 --months 12
   archctl seed --append --orders 0 --live 120 --live-lifetime 30s";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {

@@ -126,15 +126,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(endpoint: &str, args: &[&str]) -> Self {
-        Self::of(archctl(args).env("ARCHCTL_ENDPOINT", endpoint))
-    }
-
-    pub(crate) fn start_on_terminal(endpoint: &str, args: &[&str]) -> Self {
-        Self::of(&mut on_terminal(endpoint, args, &[]))
-    }
-
-    fn of(command: &mut Command) -> Self {
-        let mut child = command
+        let mut child = archctl(args)
+            .env("ARCHCTL_ENDPOINT", endpoint)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

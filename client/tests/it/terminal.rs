@@ -1,5 +1,7 @@
 //! What people see on a terminal: colours unless refused, times in their zone, and progress that tells first what matters.
 
+use std::thread;
+
 use order_archiver_api::v1::{Batch, BatchState};
 
 use crate::{
@@ -89,12 +91,20 @@ fn throttled() -> Batch {
 fn what_holds_a_batch_back_is_read_before_the_bar() {
     let fake = Fake::start();
     fake.script.batch.send_replace(throttled());
-    let watching = Running::start_on_terminal(&fake.endpoint(), &["batch", "watch", "b-1"]);
-    // The line above the bar, which is drawn together with it.
-    while !watching.line().contains("a secondary is 12s behind") {}
-    fake.script.batch.send_replace(batch(BatchState::Succeeded));
-    let rest = watching.end();
-    assert!(rest.stdout.contains('█'), "{rest:?}");
+    let endpoint = fake.endpoint();
+    let watching =
+        thread::spawn(move || run_on_terminal(&endpoint, &["batch", "watch", "b-1"], &[]));
+    // Whoever follows it from now on is shown at least how it ended, held back still.
+    while fake.script.batch.receiver_count() == 0 {
+        thread::yield_now();
+    }
+    fake.script
+        .batch
+        .send_modify(|batch| batch.set_state(BatchState::Succeeded));
+    let shown = watching.join().unwrap();
+    let reason = shown.stdout.find("a secondary is 12s behind");
+    let bar = shown.stdout.find('█');
+    assert!(reason.is_some() && reason < bar, "{shown:?}");
 }
 
 #[test]

@@ -251,7 +251,7 @@ impl World {
         let mut stdout = BufReader::new(running.stdout.take().unwrap()).lines();
         let mut stderr = BufReader::new(running.stderr.take().unwrap()).lines();
         let words = match example.line.as_str() {
-            line if line.starts_with("archd watch") => "watching",
+            line if line.starts_with("archd watch") => "this instance watches now",
             line if line.starts_with("archd") => "the database is ready",
             _ => "live",
         };
