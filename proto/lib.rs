@@ -15,7 +15,9 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of the contract and all it imports, for server reflection and for printing messages as JSON.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
+pub mod progress;
 pub mod statistics;
+pub mod text;
 
 /// Where `archd` listens and `archctl` calls unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";

@@ -2,7 +2,10 @@
 
 use prost_types::Duration;
 
-use crate::v1::{Batch, OrderCounts};
+use crate::{
+    text::{columns, cut},
+    v1::{Batch, OrderCounts},
+};
 
 /// The label's column, as wide as in the brief.
 const LABEL: usize = 13;
@@ -10,9 +13,12 @@ const LABEL: usize = 13;
 const FRAME: usize = 50;
 /// The blank columns between a side of the frame and its text.
 const PADDING: usize = 2;
+/// The columns that the two sides take.
+const SIDES: usize = 2;
 
-/// The box of a batch: what became of its orders, how long it took and how fast it was. A dry run says that it only predicts.
-pub fn of_batch(batch: &Batch) -> String {
+/// The box of a batch, in at most so many columns: what became of its orders, how long it took and how fast it was. A dry run says
+/// that it only predicts.
+pub fn of_batch(batch: &Batch, most: Option<usize>) -> String {
     let mut found = vec![String::new()];
     found.extend(counted(&batch.counts.unwrap_or_default()));
     found.push(String::new());
@@ -22,7 +28,7 @@ pub fn of_batch(batch: &Batch) -> String {
     } else {
         "STATISTICS OUTPUT"
     };
-    framed(title, &[found, pace(batch)])
+    framed(title, &[found, pace(batch)], most)
 }
 
 /// The five lines that every report of counts has, each share one of the orders found; and a sixth
@@ -101,34 +107,51 @@ pub fn line(label: &str, value: &str) -> String {
     format!("{label:<LABEL$}{value}")
 }
 
-/// Sections of lines in a frame under a title; the frame is as wide as its longest line needs.
+/// Sections of lines in a frame under a title, in at most so many columns: what is longer is cut. The frame is as wide as its longest
+/// line needs; where there is no room for the brief's own, the lines stand without one.
 ///
-/// Every character counts as one column, and a line must not hold control characters.
-pub fn framed(title: &str, sections: &[Vec<String>]) -> String {
-    let width = sections
-        .iter()
-        .flatten()
-        .map(|line| line.chars().count() + 2 * PADDING)
-        .fold(FRAME, usize::max);
+/// A line must not hold control characters.
+pub fn framed(title: &str, sections: &[Vec<String>], most: Option<usize>) -> String {
+    let most = most.unwrap_or(usize::MAX);
+    if most < FRAME + SIDES {
+        return unframed(title, sections, most);
+    }
+    let longest = sections.iter().flatten().map(|line| columns(line));
+    let longest = longest.fold(0, usize::max);
+    let width = (longest + 2 * PADDING).clamp(FRAME, most - SIDES);
     let rule = |left: char, right: char| format!("{left}{}{right}", "─".repeat(width));
-    let side = |text: &str| format!("│{text:<width$}│");
+    let side = |text: &str| {
+        let blanks = width.saturating_sub(columns(text));
+        format!("│{text}{}│", " ".repeat(blanks))
+    };
 
     // The odd blank stands before the title, as in the brief; `{:^}` would put it behind.
-    let before = width.saturating_sub(title.chars().count()).div_ceil(2);
+    let before = width.saturating_sub(columns(title)).div_ceil(2);
     let mut lines = vec![
         rule('┌', '┐'),
         side(&format!("{}{title}", " ".repeat(before))),
     ];
     for section in sections {
         lines.push(rule('├', '┤'));
-        lines.extend(
-            section
-                .iter()
-                .map(|line| side(&format!("{}{line}", " ".repeat(PADDING)))),
-        );
+        lines.extend(section.iter().map(|line| {
+            let line = cut(line, width - 2 * PADDING);
+            side(&format!("{}{line}", " ".repeat(PADDING)))
+        }));
     }
     lines.push(rule('└', '┘'));
     lines.join("\n")
+}
+
+fn unframed(title: &str, sections: &[Vec<String>], most: usize) -> String {
+    let mut text = cut(title, most);
+    for section in sections {
+        text.push('\n');
+        for line in section.iter().filter(|line| !line.is_empty()) {
+            text.push('\n');
+            text.push_str(&cut(line, most));
+        }
+    }
+    text
 }
 
 /// `1234567` is `1,234,567`.
@@ -207,7 +230,7 @@ mod tests {
     #[test]
     fn the_statistics_are_the_briefs_own_box() {
         assert_eq!(
-            of_batch(&batch()),
+            of_batch(&batch(), Some(80)),
             "\
 ┌──────────────────────────────────────────────────┐
 │                 STATISTICS OUTPUT                │
@@ -232,7 +255,8 @@ mod tests {
             validate_only: true,
             ..BatchOptions::default()
         };
-        let text = of_batch(&Batch {
+        let batch_of = |batch: &Batch| of_batch(batch, None);
+        let text = batch_of(&Batch {
             options: Some(options),
             ..batch()
         });
@@ -243,12 +267,12 @@ mod tests {
 ┌──────────────────────────────────────────────────┐
 │    DRY RUN: A PREDICTION, NOTHING WAS WRITTEN    │"
         );
-        assert!(of_batch(&batch()).ends_with(rest));
+        assert!(batch_of(&batch()).ends_with(rest));
     }
 
     #[test]
     fn an_empty_batch_divides_by_nothing() {
-        let text = of_batch(&Batch::default());
+        let text = of_batch(&Batch::default(), None);
         assert!(text.contains("Errors:          0 orders  (0.0%)"), "{text}");
         assert!(text.contains("Rate:        - orders/min"), "{text}");
     }
@@ -292,10 +316,34 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_grows_with_its_longest_line() {
-        let text = framed("TITLE", &[vec!["é".repeat(60)], vec!["livrée".to_owned()]]);
-        let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
-        assert_eq!(widths, [66; 7]);
+    fn a_frame_grows_with_its_longest_line_as_far_as_the_screen_goes() {
+        let sections = [vec!["é".repeat(60)], vec!["配達済み".to_owned()]];
+        for (most, width) in [(None, 66), (Some(80), 66), (Some(60), 60), (Some(52), 52)] {
+            let text = framed("TITLE", &sections, most);
+            let widths: Vec<usize> = text.lines().map(columns).collect();
+            assert_eq!(widths, [width; 7], "{text}");
+            assert_eq!(text.contains('…'), width < 66, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_screen_that_is_narrower_than_the_frame_has_none() {
+        let text = of_batch(&batch(), Some(40));
+        assert_eq!(
+            text,
+            "\
+STATISTICS OUTPUT
+
+Found:       1,234 orders
+Archived:    1,220 orders  (98.9%)
+Duplicates:      8 orders  (0.6%)
+Incomplete:     45 orders  (3.6%)
+Errors:          6 orders  (0.5%)
+
+Duration:    12m 34s
+Rate:        97 orders/min"
+        );
+        assert!(text.lines().all(|line| columns(line) <= 40));
     }
 
     #[test]

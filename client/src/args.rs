@@ -1,8 +1,11 @@
 //! The command line: the flags that every command shares, and the list of commands.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::{OsStr, Resettable},
+};
 
 use crate::{
     commands::{
@@ -10,6 +13,7 @@ use crate::{
     },
     exit,
     output::Format,
+    render::screen::Zone,
     values::{self, Address},
 };
 
@@ -28,6 +32,21 @@ pub(crate) struct Cli {
     pub(crate) globals: Globals,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment, in which an empty variable counts as none.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_args(|arg| {
+            let is_empty = |name| env::var_os(name).is_some_and(|value| value.is_empty());
+            match arg.get_env().is_some_and(is_empty) {
+                true => arg.env(Resettable::<OsStr>::Reset),
+                false => arg,
+            }
+        });
+        let matches = command.try_get_matches_from_mut(env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -66,6 +85,18 @@ pub(crate) struct Globals {
         default_value = "table"
     )]
     pub(crate) output: Format,
+
+    /// The zone of the times in text: `local`, UTC, or a name such as Europe/Paris; JSON is always in UTC
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_TIME_ZONE",
+        hide_env_values = true,
+        value_name = "ZONE",
+        default_value = "local",
+        value_parser = values::zone,
+    )]
+    pub(crate) time_zone: Zone,
 }
 
 /// What to do.

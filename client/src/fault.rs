@@ -1,5 +1,6 @@
 //! What can end a command early, and how to tell people: what happened, why, what to do.
 
+mod commands;
 mod hint;
 mod status;
 

@@ -16,11 +16,10 @@ mod values;
 use std::process::ExitCode;
 
 use args::Cli;
-use clap::Parser;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match Cli::read() {
         Ok(cli) => run(cli).into(),
         // Help, version and usage errors all come this way; a reader that has gone needs none of them.
         Err(answer) => {
@@ -34,6 +33,7 @@ fn main() -> ExitCode {
 #[tokio::main(worker_threads = 1)]
 async fn run(cli: Cli) -> Exit {
     let Cli { globals, command } = cli;
+    render::screen::set(output::screen(&globals));
     match commands::run(command, &globals).await {
         Ok(exit) => exit,
         Err(fault) => match fault.explain(&globals) {

@@ -2,9 +2,10 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
 };
 
+use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use clap::{
     ValueEnum,
     builder::styling::{AnsiColor, Style},
@@ -12,18 +13,25 @@ use clap::{
 use order_archiver_api::v1::UnreadableDocument;
 use prost::{Message, Name};
 use serde_json::Value;
+use terminal_size::{Width, terminal_size};
 
 use crate::{
+    args::Globals,
     fault::{Fault, Report},
     json::to_json,
-    render::text,
+    render::{screen::Screen, text},
 };
+
+/// How wide a screen is that does not say so.
+const USUAL: usize = 80;
 
 /// What standard output carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Text for people
+    /// Text for people, as wide as the terminal
     Table,
+    /// The same with all columns, whatever their width
+    Wide,
     /// One pretty JSON value; `tail` prints one compact object per line
     Json,
     /// One compact JSON object per line
@@ -42,7 +50,7 @@ impl Output {
     }
 
     pub(crate) fn is_table(self) -> bool {
-        self.format == Format::Table
+        matches!(self.format, Format::Table | Format::Wide)
     }
 
     pub(crate) fn is_json(self) -> bool {
@@ -60,9 +68,9 @@ impl Output {
         render: impl FnOnce(&M) -> String,
     ) -> Result<(), Fault> {
         match self.format {
-            Format::Table => self.text(&render(message)),
-            Format::Json => self.text(&format!("{:#}", to_json(message)?)),
-            Format::Ndjson => self.text(&to_json(message)?.to_string()),
+            Format::Table | Format::Wide => self.text(&render(message)),
+            Format::Json => self.json(&format!("{:#}", to_json(message)?)),
+            Format::Ndjson => self.json(&to_json(message)?.to_string()),
         }
     }
 
@@ -73,11 +81,11 @@ impl Output {
         render: impl FnOnce(&[M]) -> String,
     ) -> Result<(), Fault> {
         match self.format {
-            Format::Table if items.is_empty() => say("Nothing to show."),
-            Format::Table => self.text(&render(items))?,
+            Format::Table | Format::Wide if items.is_empty() => say("Nothing to show."),
+            Format::Table | Format::Wide => self.text(&render(items))?,
             Format::Json => {
                 let items = items.iter().map(to_json).collect::<Result<Value, _>>()?;
-                self.text(&format!("{items:#}"))?;
+                self.json(&format!("{items:#}"))?;
             }
             Format::Ndjson => items
                 .iter()
@@ -93,9 +101,14 @@ impl Output {
         render: impl FnOnce(&M) -> String,
     ) -> Result<(), Fault> {
         match self.format {
-            Format::Table => self.text(&render(item)),
-            Format::Json | Format::Ndjson => self.text(&to_json(item)?.to_string()),
+            Format::Table | Format::Wide => self.text(&render(item)),
+            Format::Json | Format::Ndjson => self.json(&to_json(item)?.to_string()),
         }
+    }
+
+    /// Prints JSON, in which nothing steers a terminal either.
+    fn json(self, json: &str) -> Result<(), Fault> {
+        self.text(&text::tame_json(json))
     }
 
     /// Prints text that `render` has made safe for a terminal, or that came with the program.
@@ -119,10 +132,9 @@ pub(crate) fn say_unreadable(document: &UnreadableDocument) {
 
 /// Says why the command failed.
 pub(crate) fn say_error(report: &Report) {
-    let style = if colours() {
-        AnsiColor::Red.on_default().bold()
-    } else {
-        Style::new()
+    let style = match has_colours(&io::stderr()) {
+        true => AnsiColor::Red.on_default().bold(),
+        false => Style::new(),
     };
     let _ = writeln!(
         io::stderr(),
@@ -139,9 +151,28 @@ pub(crate) fn ask(question: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-fn colours() -> bool {
-    // https://no-color.org: set and not empty, whatever the value.
-    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    io::stderr().is_terminal() && !refused && !dumb
+/// What the screen is like that standard output goes to.
+pub(crate) fn screen(globals: &Globals) -> Screen {
+    Screen {
+        columns: (globals.output != Format::Wide).then(columns),
+        colours: has_colours(&io::stdout()),
+        zone: globals.time_zone,
+    }
+}
+
+/// As a shell says, which anybody can overrule, or else the terminal itself.
+fn columns() -> usize {
+    let told = env::var("COLUMNS").ok().and_then(|told| told.parse().ok());
+    let seen = terminal_size().map(|(Width(width), _)| width.into());
+    // Some terminals say that they have none.
+    let known = [told, seen].into_iter().flatten();
+    known
+        .into_iter()
+        .find(|columns| *columns > 0)
+        .unwrap_or(USUAL)
+}
+
+/// Whether a stream is a terminal that takes colours, and nobody has refused them by NO_COLOR.
+fn has_colours<S: RawStream>(stream: &S) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }

@@ -1,44 +1,76 @@
-//! Long work on standard error: bars on a terminal, a line per change elsewhere.
+//! Long work on standard error: bars on a terminal, a line now and then elsewhere.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use order_archiver_api::v1::{Batch, SeedDataResponse, SeedPhase};
+use order_archiver_api::{
+    progress::{self, BAR, BLOCKS, HELD_BACK},
+    v1::{Batch, SeedDataResponse, SeedPhase},
+};
 
 use crate::{
     output::say,
-    render::{self, text},
+    render::{self, screen::screen, text},
 };
+
+/// How often a line is said at most where there is no terminal.
+const SELDOM: Duration = Duration::from_secs(30);
+
+/// Lines of talk for a log or a mail, where a change is no reason to say something.
+#[derive(Default)]
+struct Lines {
+    last: Option<(Instant, String)>,
+}
+
+impl Lines {
+    fn say(&mut self, line: String) {
+        let now = Instant::now();
+        if self.is_due(now, &line) {
+            say(&line);
+            self.last = Some((now, line));
+        }
+    }
+
+    /// Not so soon after the last, and not what was said already.
+    fn is_due(&self, now: Instant, line: &str) -> bool {
+        let Some((then, said)) = &self.last else {
+            return true;
+        };
+        now.duration_since(*then) >= SELDOM && said != line
+    }
+}
 
 /// The progress of one batch.
 pub(crate) struct BatchProgress {
     bar: ProgressBar,
-    /// What was said last: a state that reads the same is no news.
-    said: String,
+    lines: Lines,
 }
 
 impl BatchProgress {
     pub(crate) fn new() -> Self {
         Self {
-            bar: ProgressBar::new(0).with_style(bar("{bar:30} {wide_msg}")),
-            said: String::new(),
+            bar: ProgressBar::new(0),
+            lines: Lines::default(),
         }
     }
 
     pub(crate) fn show(&mut self, batch: &Batch) {
-        let line = render::batch::progress(batch);
         if self.bar.is_hidden() {
-            if line != self.said {
-                say(&line);
-            }
-        } else {
-            let found = batch.counts.unwrap_or_default().found;
-            self.bar
-                .set_length(unsigned(batch.estimated_total.max(found)));
-            self.bar.set_position(unsigned(found));
-            self.bar.set_message(line.clone());
+            return self.lines.say(progress::line(batch));
         }
-        self.said = line;
+        let found = batch.counts.unwrap_or_default().found;
+        let most = screen().columns.unwrap_or(usize::MAX);
+        let held_back = text::cut(&text::one_line(&batch.throttle), most);
+        let template = if held_back.is_empty() { BAR } else { HELD_BACK };
+        self.bar.set_style(bar(template));
+        self.bar.set_prefix(held_back);
+        self.bar
+            .set_length(unsigned(batch.estimated_total.max(found)));
+        self.bar.set_position(unsigned(found));
+        self.bar.set_message(progress::without_throttle(batch));
     }
 
     /// Takes the bar away, so that what follows starts on a clean line.
@@ -58,7 +90,8 @@ pub(crate) struct SeedProgress {
     bars: MultiProgress,
     collections: HashMap<String, ProgressBar>,
     live: Option<ProgressBar>,
-    said: String,
+    phase: SeedPhase,
+    lines: Lines,
 }
 
 impl SeedProgress {
@@ -67,20 +100,19 @@ impl SeedProgress {
             bars: MultiProgress::new(),
             collections: HashMap::new(),
             live: None,
-            said: String::new(),
+            phase: SeedPhase::Unspecified,
+            lines: Lines::default(),
         }
     }
 
     pub(crate) fn show(&mut self, seeded: &SeedDataResponse) {
         if self.bars.is_hidden() {
-            let line = render::seed::progress(seeded);
-            // Elsewhere than on a screen, one line a collection is enough.
-            let done = seeded.phase() != SeedPhase::Writing || seeded.written >= seeded.total;
-            if done && line != self.said {
-                say(&line);
-                self.said = line;
+            // Each phase is news.
+            if self.phase != seeded.phase() {
+                self.phase = seeded.phase();
+                self.lines = Lines::default();
             }
-            return;
+            return self.lines.say(render::seed::progress(seeded));
         }
         match seeded.phase() {
             SeedPhase::Writing | SeedPhase::Unspecified => self.collection(seeded),
@@ -120,9 +152,31 @@ impl SeedProgress {
 fn bar(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("█▉▊▋▌▍▎▏ ")
+        .progress_chars(BLOCKS)
 }
 
 fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_terminal_a_line_is_said_every_half_minute_at_most() {
+        let begin = Instant::now();
+        let mut lines = Lines::default();
+        assert!(lines.is_due(begin, "1 of 9"));
+        lines.last = Some((begin, "1 of 9".to_owned()));
+        for (after, line, due) in [
+            (0, "2 of 9", false),
+            (29, "8 of 9", false),
+            (30, "8 of 9", true),
+            (90, "1 of 9", false),
+        ] {
+            let now = begin + Duration::from_secs(after);
+            assert_eq!(lines.is_due(now, line), due, "{after} {line}");
+        }
+    }
 }

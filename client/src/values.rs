@@ -7,6 +7,8 @@ use prost_types::Timestamp;
 use serde_json::Value;
 use tonic::transport::Uri;
 
+use crate::render::screen::Zone;
+
 /// Where `archd` listens unless told otherwise.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
 
@@ -111,6 +113,17 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
 fn ago(now: DateTime<Utc>, text: &str) -> Option<Timestamp> {
     let time = now.checked_sub_signed(TimeDelta::from_std(duration(text).ok()?).ok()?)?;
     Some(timestamp(time))
+}
+
+/// Reads the zone of times in text.
+pub(crate) fn zone(text: &str) -> Result<Zone, String> {
+    match text {
+        "local" => Ok(Zone::Local),
+        name => name
+            .parse()
+            .map(Zone::Named)
+            .map_err(|_| "give local, UTC, or a name such as Europe/Paris".to_owned()),
+    }
 }
 
 /// Reads a rate in orders a second; `off`, which is 0 in the contract, is no limit.
@@ -258,6 +271,19 @@ mod tests {
             assert_eq!(id(typed).as_deref(), Ok(meant), "{typed}");
         }
         assert!(id("").is_err());
+    }
+
+    #[test]
+    fn a_zone_has_a_name() {
+        assert_eq!(zone("local"), Ok(Zone::Local));
+        assert_eq!(
+            zone("Europe/Paris"),
+            Ok(Zone::Named(chrono_tz::Europe::Paris))
+        );
+        assert_eq!(zone("UTC"), Ok(Zone::Named(chrono_tz::UTC)));
+        for typed in ["Paris", "+02:00", ""] {
+            assert!(zone(typed).unwrap_err().contains("Europe/Paris"), "{typed}");
+        }
     }
 
     #[test]

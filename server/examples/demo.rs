@@ -131,7 +131,7 @@ async fn make_up_orders(config: &Config) -> Result<()> {
 async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
     say("the watcher has taken its starting point; one batch archives the backlog before it");
     let batch = backlog(channel).await?;
-    println!("{}", statistics::of_batch(&batch));
+    println!("{}", statistics::of_batch(&batch, None));
     ensure!(
         batch.state() == pb::BatchState::Succeeded,
         "the batch did not succeed: {}",

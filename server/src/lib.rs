@@ -43,6 +43,7 @@ pub mod config;
 pub mod telemetry;
 
 mod log_limit;
+pub mod terminal;
 
 pub mod shutdown;
 

@@ -3,7 +3,7 @@
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use bson::DateTime;
-use order_archiver_api::{statistics, v1 as pb};
+use order_archiver_api::{progress, statistics, v1 as pb};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -19,6 +19,7 @@ use crate::{
         batches::{Batch, State, StopReason},
         options::{Limits, Options},
     },
+    terminal::{BatchBar, one_line, tame_json},
 };
 
 /// How often the batch is looked at.
@@ -160,7 +161,9 @@ async fn follow(
         }
     }
     let mut asked_to_stop = false;
+    let bar = BatchBar::new();
     while !batch.state.is_final() {
+        bar.show(|| grpc::batch_message(batch.clone(), batch.updated));
         let look = async {
             sleep(GLANCE).await;
             archiver.patiently(|| store.batch(&id)).await
@@ -196,30 +199,21 @@ async fn follow(
 )]
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
     let now = batch.updated;
-    let id = batch.id.clone();
-    let warnings = batch.warnings.clone();
-    let message = batch.message.clone();
     let batch: pb::Batch = grpc::batch_message(batch, now);
     let mut stdout = std::io::stdout().lock();
     match output {
-        Output::Json => writeln!(stdout, "{}", as_json(&batch)),
+        Output::Json => writeln!(stdout, "{}", tame_json(&as_json(&batch).to_string())),
         Output::Text => {
-            writeln!(stdout, "{}", statistics::of_batch(&batch))?;
-            writeln!(
-                stdout,
-                "batch {id} {}",
-                batch
-                    .state()
-                    .as_str_name()
-                    .trim_start_matches("BATCH_STATE_")
-                    .to_lowercase()
-            )?;
-            if !message.is_empty() {
-                writeln!(stdout, "{message}")?;
-            }
-            let warnings = warnings.iter().map(|warning| format!("warning: {warning}"));
+            writeln!(stdout, "{}", statistics::of_batch(&batch, None))?;
+            let ending = format!("batch {} {}", batch.id, progress::ending(&batch));
+            writeln!(stdout, "{}", one_line(&ending))?;
+            let warnings = batch.warnings.iter();
+            let warnings = warnings.map(|warning| format!("warning: {warning}"));
             let mut remarks = warnings.chain(near_misses(&batch));
-            remarks.try_for_each(|remark| writeln!(stdout, "{remark}"))
+            remarks.try_for_each(|remark| {
+                let mut lines = remark.lines();
+                lines.try_for_each(|line| writeln!(stdout, "{}", one_line(line)))
+            })
         }
     }
 }

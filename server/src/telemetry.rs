@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::LogFormat;
+use crate::{config::LogFormat, terminal::Log};
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
     };
     // By default a line that cannot be written is lamented with `eprintln!`, which panics when standard error is gone.
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(move || Log { json: !text })
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(filter)?);
     if text {

@@ -542,21 +542,13 @@ fn the_help_is_up_to_date() {
     let mut cli = cli().term_width(100);
     cli.build();
     is_kept_in("tests/help/archd.txt", &cli.render_long_help().to_string());
-    let batch = cli.find_subcommand_mut("batch").unwrap();
-    is_kept_in(
-        "tests/help/archd-batch.txt",
-        &batch.render_long_help().to_string(),
-    );
-    let check = cli.find_subcommand_mut("check").unwrap();
-    is_kept_in(
-        "tests/help/archd-check.txt",
-        &check.render_long_help().to_string(),
-    );
-    let state = cli.find_subcommand_mut("state").unwrap();
-    is_kept_in(
-        "tests/help/archd-state.txt",
-        &state.render_long_help().to_string(),
-    );
+    for command in ["batch", "check", "serve", "state", "watch"] {
+        let help = cli.find_subcommand_mut(command).unwrap().render_long_help();
+        is_kept_in(
+            &format!("tests/help/archd-{command}.txt"),
+            &help.to_string(),
+        );
+    }
 }
 
 #[test]

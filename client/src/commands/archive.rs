@@ -1,5 +1,7 @@
 //! `archctl archive`: archiving orders by their number.
 
+mod lines;
+
 use std::{
     io,
     sync::{Arc, OnceLock},
@@ -8,8 +10,8 @@ use std::{
 
 use futures::{Stream, StreamExt, stream};
 use order_archiver_api::v1::{
-    ArchiveOrderRequest, ArchiveOrderResponse, ArchiveOrdersRequest, ArchiveOrdersResponse,
-    archive_orders_response::Answer,
+    ArchiveFailure, ArchiveOrderRequest, ArchiveOrderResponse, ArchiveOrdersRequest,
+    ArchiveOrdersResponse, archive_orders_response::Answer,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -43,7 +45,10 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
             "- stands alone",
             "put every number on standard input, or none",
         )),
-        Err(numbers) => many(session, stream::iter(numbers)).await,
+        Err(numbers) => {
+            let nothing = mpsc::channel(1).1;
+            many(session, stream::iter(numbers), nothing).await
+        }
     }
 }
 
@@ -56,33 +61,34 @@ async fn one(session: &Session, numero_commande: String) -> Result<Exit, Fault> 
 }
 
 async fn from_stdin(session: &Session) -> Result<Exit, Fault> {
-    let (sender, receiver) = mpsc::channel(256);
+    let (sender, numbers) = mpsc::channel(256);
+    let (refuse, refused) = mpsc::channel(256);
     let fault = Arc::new(OnceLock::new());
     // A thread of its own, never joined: a read that waits for a person can't be called off when the server goes away.
     thread::spawn({
         let fault = Arc::clone(&fault);
         move || {
-            for line in io::stdin().lines() {
-                match line {
-                    Ok(line) if line.trim().is_empty() => {}
-                    Ok(line) if sender.blocking_send(line.trim().to_owned()).is_err() => return,
-                    Ok(_) => {}
-                    Err(error) => return drop(fault.set(error)),
-                }
+            let read = lines::each(io::stdin().lock(), |line| match line {
+                Ok(number) => sender.blocking_send(number).is_ok(),
+                Err(failure) => refuse.blocking_send(failure).is_ok(),
+            });
+            if let Err(error) = read {
+                let _ = fault.set(error);
             }
         }
     });
-    let exit = many(session, ReceiverStream::new(receiver)).await?;
+    let exit = many(session, ReceiverStream::new(numbers), refused).await?;
     match Arc::into_inner(fault).and_then(OnceLock::into_inner) {
         Some(fault) => Err(fault.into()),
         None => Ok(exit),
     }
 }
 
-/// Prints each answer as it comes, but for a JSON array, which is printed whole.
+/// Prints each answer as it comes, also what was refused before it got to the server; but a JSON array is printed whole.
 async fn many(
     session: &Session,
     numbers: impl Stream<Item = String> + Send + 'static,
+    mut refused: mpsc::Receiver<ArchiveFailure>,
 ) -> Result<Exit, Fault> {
     let requests = numbers.map(|numero_commande| ArchiveOrdersRequest { numero_commande });
     let mut answers = session
@@ -92,11 +98,21 @@ async fn many(
         .into_inner();
     let mut exit = Exit::Done;
     let mut kept: Vec<ArchiveOrdersResponse> = Vec::new();
-    let end = loop {
-        let answer = match answers.message().await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => break Ok(()),
-            Err(status) => break Err(status),
+    let mut end = None;
+    loop {
+        let refusal = |failure| ArchiveOrdersResponse {
+            answer: Some(Answer::Failure(failure)),
+        };
+        let answer = tokio::select! {
+            Some(failure) = refused.recv() => refusal(failure),
+            answer = answers.message(), if end.is_none() => match answer {
+                Ok(Some(answer)) => answer,
+                ended => {
+                    end = Some(ended.map(drop));
+                    continue;
+                }
+            },
+            else => break,
         };
         if !matches!(answer.answer, Some(Answer::Result(_))) {
             exit = Exit::Failure;
@@ -106,11 +122,14 @@ async fn many(
         } else {
             session.output.line(&answer, render::archive::answer)?;
         }
-    };
+        if matches!(end, Some(Err(_))) {
+            break;
+        }
+    }
     // What was archived before the stream broke was archived all the same.
     if session.output.is_json() {
         session.output.all(&kept, |_| String::new())?;
     }
-    end?;
+    end.unwrap_or(Ok(()))?;
     Ok(exit)
 }

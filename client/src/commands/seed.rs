@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE")]
     dangling_share: Option<f64>,
 
-    /// The newest order's date: RFC 3339, or a date, which means midnight UTC [default: 2026-01-01]
+    /// The newest order's date: RFC 3339, or a date, which means midnight UTC [default: 2025-11-29T19:30:00Z]
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     until: Option<Timestamp>,
 
@@ -49,7 +49,7 @@ Only a server that runs as a simulation does this; a server in production refuse
 
 Examples:
   archctl seed
-  archctl seed --orders 100000 --seed 7 --months 12
+  archctl seed --orders 20000 --seed 7 --months 12
   archctl seed --append --orders 0 --live 120 --live-lifetime 30s";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {

@@ -50,7 +50,7 @@ from where it was as soon as the server is back, so that nothing is missed.
 Examples:
   archctl tail
   archctl tail --since 10m --kind conflict --kind quarantined
-  archctl tail --output ndjson | jq -r 'select(.order) | .order.numero_commande'";
+  archctl tail --output ndjson | jq --unbuffered -r 'select(.order) | .order.numero_commande'";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let start = args

@@ -6,7 +6,7 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{Report, hint};
+use super::{Report, commands, hint};
 use crate::{exit::Exit, values::Address};
 
 /// Whether asking again may help: the server is away for now, or the connection to it broke.
@@ -111,7 +111,7 @@ fn exit(code: Code) -> Exit {
 fn what(status: &Status) -> String {
     match status.message() {
         "" => status.code().description().to_lowercase(),
-        message => message.to_owned(),
+        message => commands::named(message),
     }
 }
 
@@ -132,8 +132,9 @@ fn why(details: &ErrorDetails) -> Vec<String> {
 }
 
 fn labelled(label: &str, text: &str) -> String {
+    let text = commands::named(text);
     if label.is_empty() {
-        text.to_owned()
+        text
     } else {
         format!("{label}: {text}")
     }

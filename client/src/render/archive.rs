@@ -5,7 +5,10 @@ use order_archiver_api::v1::{
     archive_orders_response::Answer,
 };
 
-use super::text::{one_line, words};
+use super::{
+    paint,
+    text::{one_line, words},
+};
 
 /// One answer of many.
 pub(crate) fn answer(response: &ArchiveOrdersResponse) -> String {
@@ -27,7 +30,12 @@ pub(crate) fn result(result: &ArchiveResult) -> String {
         [] => String::new(),
         fields => format!(", without {}", fields.join(", ")),
     };
-    one_line(&format!("{}  {outcome}{missing}", result.numero_commande))
+    let (number, missing) = (one_line(&result.numero_commande), one_line(&missing));
+    let outcome = match result.incomplete {
+        true => paint::odd(&outcome),
+        false => paint::word(&outcome),
+    };
+    format!("{number}  {outcome}{missing}")
 }
 
 fn failure(failure: &ArchiveFailure) -> String {
@@ -36,10 +44,11 @@ fn failure(failure: &ArchiveFailure) -> String {
     } else {
         words(&failure.reason, "")
     };
-    one_line(&format!(
-        "{}  {reason}: {}",
-        failure.numero_commande, failure.message
-    ))
+    let (number, message) = (
+        one_line(&failure.numero_commande),
+        one_line(&failure.message),
+    );
+    format!("{number}  {}: {message}", paint::fault(&one_line(&reason)))
 }
 
 #[cfg(test)]

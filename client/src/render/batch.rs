@@ -1,17 +1,22 @@
-//! Batches: as a table, a card, a line of progress, and the brief's statistics.
+//! Batches: as a table, a card, and the brief's statistics.
 
 use order_archiver_api::{
-    statistics::{self, length, rounded, thousands},
-    v1::{Batch, BatchOptions, BatchState, BatchStopReason},
+    progress::resumed,
+    statistics::{self, length, thousands},
+    v1::{Batch, BatchOptions},
 };
-use prost_types::Duration;
 
 use super::{
-    grid,
+    grid::{self, Fit},
+    ids,
     near_miss::near_misses,
-    text::{one_line, words},
-    units::{chosen_length, moment, moment_or_dash, whole_length},
+    paint,
+    screen::screen,
+    text::one_line,
+    units::{chosen_length, moment, moment_or_dash},
 };
+
+pub(crate) use order_archiver_api::progress::{ending, state};
 
 /// Batches, one a row.
 pub(crate) fn table(batches: &[Batch]) -> String {
@@ -27,10 +32,11 @@ pub(crate) fn table(batches: &[Batch]) -> String {
         "ERRORS",
         "NOTES",
     ];
+    let length_of_id = ids::length(batches.iter().map(|batch| batch.id.as_str()));
     let rows = batches.iter().map(|batch| {
         let counts = batch.counts.unwrap_or_default();
         [
-            batch.id.clone(),
+            ids::short(&batch.id, length_of_id),
             state(batch),
             moment_or_dash(batch.create_time.as_ref()),
             batch
@@ -45,22 +51,35 @@ pub(crate) fn table(batches: &[Batch]) -> String {
             notes(batch),
         ]
     });
-    grid::table(header, &header[3..9], rows)
+    let fit = Fit {
+        numbers: &header[3..9],
+        long: &["NOTES"],
+        spare: &[
+            "DUPLICATES",
+            "INCOMPLETE",
+            "DURATION",
+            "FOUND",
+            "NOTES",
+            "CREATED",
+            "ARCHIVED",
+        ],
+    };
+    grid::fitted(header, &fit, rows)
 }
 
 /// What sets a batch apart from a plain one.
 fn notes(batch: &Batch) -> String {
     let options = batch.options.unwrap_or_default();
-    let mut notes: Vec<String> = asked(&options)
+    let asked = asked(&options)
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .map(|(name, value)| match value.as_str() {
             YES => name.to_lowercase(),
             value => format!("{} {value}", name.to_lowercase()),
-        })
-        .collect();
+        });
+    // What holds it back comes first: a narrow screen cuts off the rest.
+    let mut notes: Vec<String> = some(&batch.throttle).into_iter().chain(asked).collect();
     notes.extend(resumed(batch));
-    notes.extend(some(&batch.throttle));
     notes.join(" · ")
 }
 
@@ -97,14 +116,6 @@ fn asked(options: &BatchOptions) -> [(&'static str, Option<String>); 8] {
     ]
 }
 
-fn resumed(batch: &Batch) -> Option<String> {
-    match batch.resumes {
-        ..1 => None,
-        1 => Some("resumed once".to_owned()),
-        times => Some(format!("resumed {times} times")),
-    }
-}
-
 /// Everything about one batch.
 pub(crate) fn card(batch: &Batch) -> String {
     let options = batch.options.unwrap_or_default();
@@ -134,9 +145,13 @@ pub(crate) fn card(batch: &Batch) -> String {
 
 /// The brief's box, and below it whatever needs a look.
 pub(crate) fn statistics(batch: &Batch) -> String {
-    let mut text = statistics::of_batch(batch);
+    let mut text = paint::labelled(&statistics::of_batch(batch, screen().columns));
     for warning in &batch.warnings {
-        text.push_str(&format!("\nwarning: {}", one_line(warning)));
+        text.push_str(&format!(
+            "\n{} {}",
+            paint::odd("warning:"),
+            one_line(warning)
+        ));
     }
     if !batch.near_misses.is_empty() {
         text.push_str("\n\n");
@@ -146,85 +161,16 @@ pub(crate) fn statistics(batch: &Batch) -> String {
     text
 }
 
-/// How a batch stands, in a few words.
-pub(crate) fn ending(batch: &Batch) -> String {
-    let mut text = state(batch);
-    let reason = batch.stop_reason();
-    if reason != BatchStopReason::Unspecified && words(reason.as_str_name(), STOP_REASON) != text {
-        text.push_str(&format!(" ({})", words(reason.as_str_name(), STOP_REASON)));
-    }
-    if !batch.message.is_empty() {
-        text.push_str(&format!(": {}", batch.message));
-    }
-    text
-}
-
-/// How far a batch is, on one line.
-pub(crate) fn progress(batch: &Batch) -> String {
-    let counts = batch.counts.unwrap_or_default();
-    if batch.state() == BatchState::Pending {
-        return "waiting to begin".to_owned();
-    }
-    let mut parts = Vec::new();
-    if batch.options.is_some_and(|options| options.validate_only) {
-        parts.push("dry run".to_owned());
-    }
-    parts.push(match batch.estimated_total {
-        0 => format!("{} orders", thousands(counts.found)),
-        total => format!("{} of {} orders", thousands(counts.found), thousands(total)),
-    });
-    if batch.orders_per_second > 0.0 {
-        parts.push(format!("{}/s", rounded(batch.orders_per_second)));
-    }
-    match batch.state() {
-        BatchState::Running => parts.extend(left(batch).map(|left| format!("{left} left"))),
-        _ => parts.push(one_line(&ending(batch))),
-    }
-    // What a narrow terminal cuts off is at the end.
-    parts.extend(some(&one_line(&batch.throttle)));
-    for (number, name) in [
-        (counts.archived, "archived"),
-        (counts.duplicates, "duplicates"),
-        (counts.incomplete, "incomplete"),
-        (counts.errors, "errors"),
-        (counts.gone, "gone"),
-    ] {
-        if number > 0 {
-            parts.push(format!("{} {name}", thousands(number)));
-        }
-    }
-    parts.extend(resumed(batch));
-    parts.join(" · ")
-}
-
-/// How long the rest will take at the rate so far.
-fn left(batch: &Batch) -> Option<String> {
-    let rest = batch.estimated_total - batch.counts.unwrap_or_default().found;
-    let seconds = rest as f64 / batch.orders_per_second;
-    let foreseeable = rest > 0 && seconds.is_finite();
-    // Rounding up keeps "0s left" off the screen.
-    foreseeable.then(|| {
-        whole_length(&Duration {
-            seconds: seconds.ceil() as i64,
-            nanos: 0,
-        })
-    })
-}
-
-pub(crate) fn state(batch: &Batch) -> String {
-    words(batch.state().as_str_name(), "BATCH_STATE_")
-}
-
-const STOP_REASON: &str = "BATCH_STOP_REASON_";
-
 fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{BatchOptions, NearMiss, OrderCounts};
-    use prost_types::Timestamp;
+    use order_archiver_api::v1::{
+        BatchOptions, BatchState, BatchStopReason, NearMiss, OrderCounts,
+    };
+    use prost_types::{Duration, Timestamp};
 
     use super::*;
 
@@ -292,64 +238,6 @@ NEAR MISS  ORDERS  DIFFERENCE  EXAMPLES
     }
 
     #[test]
-    fn progress_says_how_far_how_fast_and_how_long() {
-        let running = Batch {
-            state: BatchState::Running.into(),
-            stop_reason: BatchStopReason::Unspecified.into(),
-            estimated_total: 100_000,
-            orders_per_second: 1_234.0,
-            ..batch()
-        };
-        assert_eq!(
-            progress(&running),
-            "1,234 of 100,000 orders · 1,234/s · 1m 21s left · 1,220 archived · 8 duplicates · 45 incomplete · 6 errors"
-        );
-        let stopping = Batch {
-            state: BatchState::Cancelling.into(),
-            estimated_total: 0,
-            ..running.clone()
-        };
-        assert!(progress(&stopping).starts_with("1,234 orders · 1,234/s · cancelling · "));
-        let stuck = Batch {
-            orders_per_second: 0.0,
-            ..running
-        };
-        assert!(progress(&stuck).ends_with("6 errors"));
-        let gentle = Batch {
-            options: Some(dry_run()),
-            resumes: 1,
-            throttle: "a secondary is 12s behind".to_owned(),
-            ..stuck
-        };
-        let line = progress(&gentle);
-        let first =
-            "dry run · 1,234 of 100,000 orders · a secondary is 12s behind · 1,220 archived";
-        assert!(line.starts_with(first), "{line}");
-        assert!(line.ends_with("6 errors · resumed once"), "{line}");
-    }
-
-    #[test]
-    fn an_ending_says_its_reason_once() {
-        assert_eq!(ending(&batch()), "succeeded (exhausted)");
-        let cancelled = Batch {
-            state: BatchState::Cancelled.into(),
-            stop_reason: BatchStopReason::Cancelled.into(),
-            ..batch()
-        };
-        assert_eq!(ending(&cancelled), "cancelled");
-        let failed = Batch {
-            state: BatchState::Failed.into(),
-            stop_reason: BatchStopReason::Database.into(),
-            message: "the database stayed away".to_owned(),
-            ..batch()
-        };
-        assert_eq!(
-            ending(&failed),
-            "failed (database): the database stayed away"
-        );
-    }
-
-    #[test]
     fn a_card_shows_only_what_was_asked_for() {
         let options = BatchOptions {
             limit: 10_000,
@@ -360,7 +248,7 @@ NEAR MISS  ORDERS  DIFFERENCE  EXAMPLES
             ..batch()
         });
         assert!(text.starts_with(
-            "ID       b-1\nState    succeeded (exhausted)\nLimit    10,000 orders\nCreated  2025-"
+            "ID       b-1\nState    succeeded (no delivered order was left)\nLimit    10,000 orders\nCreated  2025-"
         ));
         for absent in ["Request ID", "Dry run", "Max", "Resumes", "Throttle"] {
             assert!(!text.contains(absent), "{text}");
@@ -418,7 +306,7 @@ NEAR MISS  ORDERS  DIFFERENCE  EXAMPLES
             "\
 ID   STATE      CREATED               DURATION  FOUND  ARCHIVED  DUPLICATES  INCOMPLETE  ERRORS  NOTES
 b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6
-b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6  dry run · limit 10,000 orders · max rate off · resumed 2 times · a secondary is 12s behind"
+b-1  succeeded  2025-10-16 14:23:45Z   12m 34s  1,234     1,220           8          45       6  a secondary is 12s behind · dry run · limit 10,000 orders · max rate off · resumed 2 times"
         );
     }
 }

@@ -1,12 +1,13 @@
 //! Events, one a line.
 
 use order_archiver_api::{
+    progress,
     statistics::thousands,
     v1::{Batch, EventKind, GoneEvent, TailEventsResponse, tail_events_response::Event},
 };
 
 use super::{
-    batch, quarantine,
+    paint, quarantine,
     text::{one_line, words},
     units::moment_or_dash,
     watcher,
@@ -31,7 +32,9 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
         Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
     // The longest kind that there is today has 14 letters.
-    one_line(format!("{time}  {kind:<14}  {}", story.unwrap_or_default()).trim_end())
+    let kind = paint::word(&format!("{kind:<14}"));
+    let story = one_line(&story.unwrap_or_default());
+    format!("{time}  {kind}  {story}").trim_end().to_owned()
 }
 
 /// How many orders, and which as far as that is told.
@@ -48,7 +51,7 @@ fn gone_story(gone: &GoneEvent) -> String {
 fn batch_story(kind: EventKind, batch: &Batch) -> String {
     match kind {
         EventKind::BatchStarted => batch.id.clone(),
-        _ => format!("{}  {}", batch.id, batch::progress(batch)),
+        _ => format!("{}  {}", batch.id, progress::line(batch)),
     }
 }
 
@@ -148,7 +151,7 @@ mod tests {
             ),
             (
                 told(EventKind::BatchFinished, Some(Event::Batch(batch))),
-                "batch finished  b-1  2 orders · succeeded (exhausted) · 2 archived",
+                "batch finished  b-1  2 orders · succeeded (no delivered order was left) · 2 archived",
             ),
             (
                 told(EventKind::WatcherState, Some(Event::Watcher(watcher))),

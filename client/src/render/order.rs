@@ -3,8 +3,8 @@
 use order_archiver_api::v1::ArchivedOrder;
 
 use super::{
-    grid,
-    units::{bytes, moment, moment_or_dash},
+    grid::{self, Fit},
+    units::{bytes, euros, moment, moment_or_dash},
 };
 
 /// Archived orders, one a row.
@@ -31,7 +31,12 @@ pub(crate) fn table(orders: &[ArchivedOrder]) -> String {
             order.missing_fields.join(", "),
         ]
     });
-    grid::table(header, &["COST"], rows)
+    let fit = Fit {
+        numbers: &["COST"],
+        long: &["CLIENT", "RESTAURANT", "MISSING"],
+        spare: &["RESTAURANT", "ARCHIVED", "CLIENT"],
+    };
+    grid::fitted(header, &fit, rows)
 }
 
 /// The eight fields by their names in the database, then how the order came here.
@@ -81,10 +86,6 @@ fn absence(order: &ArchivedOrder, field: &str) -> String {
         "(of another type: see --output json)"
     }
     .to_owned()
-}
-
-fn euros(amount: &str) -> String {
-    format!("{amount} €")
 }
 
 /// A value, or what stands in its place as JSON, or a dash.
@@ -171,7 +172,7 @@ nom_livreur      (missing)
 nom_restaurant   Chez Noé
 nom_menu         Bœuf bourguignon
 prix_menu        (of another type: see --output json)
-coût_commande    24.9 €
+coût_commande    24.90 €
 date_commande    (can't be shown here: see --output json)
 complete         no, without nom_livreur
 date_archivage   2025-10-16 14:23:45Z
@@ -189,9 +190,9 @@ size             640 B"
         assert_eq!(
             table(&[order(), bare]),
             "\
-NUMERO           ARCHIVED              CLIENT       RESTAURANT    COST  MISSING
-CMD-2025-000001  2025-10-16 14:23:45Z  Zoé Lefèvre  Chez Noé    24.9 €  nom_livreur
-CMD-2            -                     -            -                -"
+NUMERO           ARCHIVED              CLIENT       RESTAURANT     COST  MISSING
+CMD-2025-000001  2025-10-16 14:23:45Z  Zoé Lefèvre  Chez Noé    24.90 €  nom_livreur
+CMD-2            -                     -            -                 -"
         );
     }
 }

@@ -6,7 +6,8 @@ use order_archiver_api::{
 };
 
 use super::{
-    grid,
+    grid::{self, Fit},
+    ids,
     text::words,
     units::{bytes, moment_or_dash},
 };
@@ -14,16 +15,22 @@ use super::{
 /// Quarantined orders, one a row.
 pub(crate) fn table(entries: &[QuarantineEntry]) -> String {
     let header = ["ID", "NUMERO", "REASON", "ATTEMPTS", "LAST SEEN"];
+    let length = ids::length(entries.iter().map(|entry| entry.id.as_str()));
     let rows = entries.iter().map(|entry| {
         [
-            entry.id.clone(),
+            ids::short(&entry.id, length),
             number(entry),
             reason(entry),
             thousands(entry.attempts.into()),
             moment_or_dash(entry.last_seen_time.as_ref()),
         ]
     });
-    grid::table(header, &["ATTEMPTS"], rows)
+    let fit = Fit {
+        numbers: &["ATTEMPTS"],
+        long: &["NUMERO"],
+        spare: &["ATTEMPTS", "LAST SEEN", "NUMERO"],
+    };
+    grid::fitted(header, &fit, rows)
 }
 
 /// Everything about one entry but the order's own document.
@@ -54,9 +61,10 @@ pub(crate) fn line(entry: &QuarantineEntry) -> String {
 
 /// What became of each entry that was tried again.
 pub(crate) fn retried(results: &[RetryResult]) -> String {
+    let length = ids::length(results.iter().map(|result| result.id.as_str()));
     let rows = results.iter().map(|result| {
         [
-            result.id.clone(),
+            ids::short(&result.id, length),
             words(result.outcome().as_str_name(), "RETRY_OUTCOME_"),
             result.detail.clone(),
         ]

@@ -6,8 +6,10 @@ use order_archiver_api::{
 };
 
 use super::{
-    batch,
+    batch, ids,
     near_miss::near_misses,
+    paint,
+    screen::screen,
     text::{left_out, one_line},
     units::{chosen_length, moment, whole_length},
     watcher::{standing, waiting_orders},
@@ -18,7 +20,8 @@ pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut sections = vec![lifetime(stats)];
     sections.extend(batches(stats));
     sections.extend([window(stats), now(stats)]);
-    let mut text = framed("STATISTICS OUTPUT", &sections);
+    let text = framed("STATISTICS OUTPUT", &sections, screen().columns);
+    let mut text = paint::labelled(&text);
     if !stats.near_misses.is_empty() {
         text.push_str("\n\n");
         let more = stats.more_near_misses.as_ref();
@@ -53,7 +56,11 @@ fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
     if let Some(last) = &stats.last_batch {
         lines.push(line(
             "Last batch:",
-            &one_line(&format!("{} {}", last.id, batch::state(last))),
+            &one_line(&format!(
+                "{} {}",
+                ids::short(&last.id, ids::length([last.id.as_str()])),
+                batch::state(last)
+            )),
         ));
         lines.extend(counted(&last.counts.unwrap_or_default()));
         lines.extend(pace(last));

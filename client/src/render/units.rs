@@ -4,6 +4,8 @@ use chrono::DateTime;
 use order_archiver_api::statistics::length;
 use prost_types::{Duration, Timestamp};
 
+use super::screen::{Zone, screen};
+
 /// A length that somebody chose, in the unit they chose it in: `24h`, `15m`, `31d`, `1h 30m`.
 pub(crate) fn chosen_length(duration: &Duration) -> String {
     let seconds = duration.seconds;
@@ -23,20 +25,44 @@ pub(crate) fn whole_length(duration: &Duration) -> String {
     }
 }
 
-/// In UTC, to the second: `2025-10-16 14:23:45Z`.
+/// In the zone of the reader's choice, to the second, with what it is ahead of UTC: `2025-10-16 16:23:45+02`, or
+/// `2025-10-16 14:23:45Z`.
 pub(crate) fn moment(time: &Timestamp) -> String {
+    moment_in(screen().zone, time)
+}
+
+fn moment_in(zone: Zone, time: &Timestamp) -> String {
     u32::try_from(time.nanos)
         .ok()
         .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
         .map_or_else(
             || format!("{} s since 1970", time.seconds),
-            |time| time.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+            |time| {
+                let time = zone.at(time);
+                let ahead = match time.offset().local_minus_utc() {
+                    0 => "Z",
+                    seconds if seconds % 3_600 == 0 => "%:::z",
+                    _ => "%:z",
+                };
+                time.format(&format!("%Y-%m-%d %H:%M:%S{ahead}"))
+                    .to_string()
+            },
         )
 }
 
 /// The same for a moment that may not be: a dash.
 pub(crate) fn moment_or_dash(time: Option<&Timestamp>) -> String {
     time.map_or_else(|| "-".to_owned(), moment)
+}
+
+/// An amount with two decimals, as money is written; what is no number stays as it is.
+pub(crate) fn euros(amount: &str) -> String {
+    // Beyond this a float does not hold every cent.
+    const EXACT: f64 = 1e13;
+    match amount.parse::<f64>() {
+        Ok(number) if number.abs() < EXACT => format!("{number:.2} €"),
+        _ => format!("{amount} €"),
+    }
 }
 
 /// `512 B`, `1.5 KiB`, `16.0 MiB`.
@@ -67,7 +93,39 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_in_utc() {
+    fn moments_are_in_the_readers_zone() {
+        use chrono_tz::{Asia, Europe, Tz};
+        let winter = 1_768_400_625;
+        for (zone, seconds, wanted) in [
+            (Tz::UTC, 1_760_624_625, "2025-10-16 14:23:45Z"),
+            (Europe::Paris, 1_760_624_625, "2025-10-16 16:23:45+02"),
+            (Europe::Paris, winter, "2026-01-14 15:23:45+01"),
+            (Europe::London, winter, "2026-01-14 14:23:45Z"),
+            (Asia::Kolkata, 1_760_624_625, "2025-10-16 19:53:45+05:30"),
+        ] {
+            let time = Timestamp { seconds, nanos: 0 };
+            assert_eq!(moment_in(Zone::Named(zone), &time), wanted);
+        }
+    }
+
+    #[test]
+    fn amounts_have_two_decimals() {
+        for (amount, wanted) in [
+            ("24.9", "24.90 €"),
+            ("12", "12.00 €"),
+            ("0.5", "0.50 €"),
+            ("24.900000000000002", "24.90 €"),
+            ("-3", "-3.00 €"),
+            ("1e400", "1e400 €"),
+            ("NaN", "NaN €"),
+            ("99999999999999.99", "99999999999999.99 €"),
+        ] {
+            assert_eq!(euros(amount), wanted);
+        }
+    }
+
+    #[test]
+    fn moments_that_no_calendar_has_are_told_too() {
         assert_eq!(
             moment(&Timestamp {
                 seconds: 1_760_624_625,

@@ -42,16 +42,34 @@ fn standard_input_has_a_number_a_line() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_a_failure() {
+fn a_line_that_can_not_be_a_number_spoils_itself_alone() {
     let fake = Fake::start();
-    let ended = run_with_input(
-        &fake.endpoint(),
-        &["archive", "-"],
-        b"CMD-1\n\xff\xfe\nCMD-2\n",
+    let long = "x".repeat(100_000);
+    let input = [
+        b"\xef\xbb\xbfCMD-1\n\xff\xfe\nCMD-2\n",
+        long.as_bytes(),
+        b"\nCMD-3\n",
+    ]
+    .concat();
+    let ended = run_with_input(&fake.endpoint(), &["archive", "-"], &input);
+    assert_eq!((ended.code, ended.stderr.as_str()), (1, ""));
+    let mut lines: Vec<&str> = ended.stdout.lines().collect();
+    lines.sort_unstable();
+    let shown = format!("{}…", &long[..40]);
+    assert_eq!(
+        lines,
+        [
+            "CMD-1  archived",
+            "CMD-2  archived",
+            "CMD-3  archived",
+            &format!("{shown}  invalid field: line 4 of standard input is longer than 1024 bytes"),
+            "\u{fffd}\u{fffd}  invalid field: line 2 of standard input is not UTF-8",
+        ]
     );
-    assert_eq!(ended.code, 1);
-    assert_eq!(ended.stdout, "CMD-1  archived\n");
-    assert!(ended.stderr.contains("UTF-8"), "{ended:?}");
+    let ended = run_with_input(&fake.endpoint(), &["archive", "-", "-o", "json"], &input);
+    let answers: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let failed = |answer: &&serde_json::Value| answer["failure"]["code"] == 3;
+    assert_eq!(answers.as_array().unwrap().iter().filter(failed).count(), 2);
 }
 
 #[test]

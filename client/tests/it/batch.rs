@@ -235,6 +235,16 @@ fn ctrl_c_leaves_the_batch_running() {
 }
 
 #[test]
+fn the_latest_batch_is_followed_by_its_own_id() {
+    let fake = Fake::start();
+    let waiting = Running::start(&fake.endpoint(), &["batch", "watch", "latest"]);
+    waiting.hears("1,234 of 2,000 orders");
+    waiting.interrupt();
+    let told = waiting.hears("is left running");
+    assert!(told.contains("`archctl batch watch b-1`"), "{told}");
+}
+
+#[test]
 fn whoever_can_not_follow_a_batch_is_told_how_to_follow_it_again() {
     let fake = Fake::start();
     for args in [

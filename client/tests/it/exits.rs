@@ -2,7 +2,12 @@
 
 use std::{io::Write, net::TcpListener, thread};
 
-use crate::{fake::Fake, program::run};
+use tonic::Status;
+
+use crate::{
+    fake::Fake,
+    program::{archctl, run},
+};
 
 #[test]
 fn each_code_of_the_server_has_its_exit() {
@@ -47,6 +52,57 @@ fn a_name_cannot_steer_the_terminal() {
     assert_eq!(archived.stdout, "CMD\\u{1b}[2J  archived\n");
     let refused = run(&fake.endpoint(), &["batch", "show", "b\u{1b}[2J"]);
     assert_eq!(refused.stderr, "error: there is no batch b\\u{1b}[2J\n");
+}
+
+#[test]
+fn an_error_names_commands_and_no_rpcs() {
+    let fake = Fake::start();
+    let status =
+        Status::failed_precondition("nobody watches; StartBatch archives by now, says GetWatcher");
+    fake.refuse_next(status);
+    let ended = run(&fake.endpoint(), &["watch", "status"]);
+    assert_eq!(
+        ended.stderr,
+        "error: nobody watches; `archctl batch start` archives by now, says `archctl watch status`\n"
+    );
+}
+
+#[test]
+fn nobodys_name_can_turn_a_line_around_in_any_output() {
+    let fake = Fake::start();
+    let name = "CMD\u{202e}\u{9b}2J";
+    for args in [
+        &["archive", name][..],
+        &["archive", name, "CMD-2"],
+        &["orders", "show", name],
+        &["batch", "show", name],
+    ] {
+        for format in ["table", "wide", "json", "ndjson"] {
+            let ended = run(&fake.endpoint(), &[args, &["-o", format]].concat());
+            for text in [&ended.stdout, &ended.stderr] {
+                let steers = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n');
+                assert!(!text.contains(steers), "{text:?}");
+            }
+            if format.contains("json") && args[0] != "batch" {
+                let json = ended.json_lines_or_one();
+                assert!(json.to_string().contains(name), "{json}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_counts_as_none() {
+    for variable in ["ARCHCTL_ENDPOINT", "ARCHCTL_TIME_ZONE"] {
+        let mut completions = archctl(&["completions", "bash"]);
+        let ended = completions.env(variable, "").output().unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+    let refused = archctl(&["completions", "bash"])
+        .env("ARCHCTL_ENDPOINT", "not an address")
+        .status()
+        .unwrap();
+    assert_eq!(refused.code(), Some(2));
 }
 
 #[test]

@@ -19,9 +19,10 @@ use std::{
 };
 
 use order_archiver_api::v1::{
-    Batch, BatchState, OrderCounts, TailEventsResponse, UnreadableDocument,
-    archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
-    event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
+    ArchivedOrder, Batch, BatchState, OrderCounts, QuarantineEntry, TailEventsResponse,
+    UnreadableDocument, archive_service_server::ArchiveServiceServer,
+    batch_service_server::BatchServiceServer, event_service_server::EventServiceServer,
+    instance_service_server::InstanceServiceServer,
     quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
     stats_service_server::StatsServiceServer, watcher_service_server::WatcherServiceServer,
 };
@@ -41,6 +42,12 @@ use crate::program::PATIENCE;
 pub(crate) struct Script {
     /// The one batch that there is.
     pub(crate) batch: watch::Sender<Batch>,
+    /// The batches that a list shows before it.
+    pub(crate) listed: Mutex<Vec<Batch>>,
+    /// The orders that a list shows, where these are not to be 120 like each other.
+    pub(crate) shown: Mutex<Vec<ArchivedOrder>>,
+    /// The entries that are in quarantine beside `q-1` and `q-2`.
+    pub(crate) quarantined: Mutex<Vec<QuarantineEntry>>,
     /// Every event there ever was, and every end of a stream; the cursor of an event is its place.
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
     /// What lists and figures leave out because it can't be read.
@@ -82,6 +89,9 @@ impl Fake {
         let (opened, tails) = channel();
         let script = Script {
             batch: watch::Sender::new(batch(BatchState::Running)),
+            listed: Mutex::default(),
+            shown: Mutex::default(),
+            quarantined: Mutex::default(),
             history: watch::Sender::default(),
             unreadable: Mutex::default(),
             refusal: Mutex::default(),

@@ -1,4 +1,4 @@
-//! The help of every command is what `client/tests/help/` says; `UPDATE_HELP=1 cargo test --workspace` rewrites it.
+//! The help of every command is what `client/tests/help/` says; `UPDATE_DOCS=1 cargo test --workspace` rewrites it.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
@@ -9,7 +9,7 @@ fn the_help_of_every_command_is_as_written() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/help");
     let mut helps = BTreeMap::new();
     gather(&[], &mut helps);
-    if env::var_os("UPDATE_HELP").is_some() {
+    if env::var_os("UPDATE_DOCS").is_some() {
         fs::remove_dir_all(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
         for (name, help) in &helps {
@@ -30,7 +30,7 @@ fn the_help_of_every_command_is_as_written() {
         let written = written.get(name).map_or("", String::as_str);
         assert_eq!(
             written, help,
-            "tests/help/{name} is out of date: UPDATE_HELP=1 rewrites it"
+            "tests/help/{name} is out of date: UPDATE_DOCS=1 rewrites it"
         );
     }
     assert!(

@@ -25,6 +25,11 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap()
     }
 
+    /// The JSON that was printed, whether it is one value or a line each.
+    pub(crate) fn json_lines_or_one(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|_| self.json_lines().into())
+    }
+
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
         self.stdout
             .lines()
@@ -49,6 +54,9 @@ pub(crate) fn archctl(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("ARCHCTL_ENDPOINT")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("COLUMNS", "100")
         .stdin(Stdio::null());
     command
@@ -76,6 +84,37 @@ pub(crate) fn run_with_input(endpoint: &str, args: &[&str], input: &[u8]) -> End
     stdin.write_all(input).unwrap();
     drop(stdin);
     child.wait_with_output().unwrap().into()
+}
+
+/// `archctl` on a terminal of its own, on whose standard output all that it shows comes out.
+fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let archctl = archctl(args);
+    let words = std::iter::once(archctl.get_program()).chain(archctl.get_args());
+    let words: Vec<String> = words
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    // A new terminal has no size, and nothing is drawn on that.
+    let line = format!("stty cols 80 rows 24; {}", words.join(" "));
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .env("ARCHCTL_TIME_ZONE", "UTC")
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("COLUMNS")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    script
+}
+
+/// Runs `archctl` to its end on a terminal.
+pub(crate) fn run_on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Ended {
+    on_terminal(endpoint, args, variables)
+        .output()
+        .unwrap()
+        .into()
 }
 
 /// `archctl` beside the test, read line by line.

@@ -18,7 +18,7 @@ fn a_seeding_ends_with_the_orders_by_status() {
     );
     assert_eq!(
         ended.stderr,
-        "Client: 1,500 of 1,500\nCommande: 1,500 of 1,500\n1,500 documents written\n"
+        "Client: 0 of 1,500\n1,500 documents written\n"
     );
 }
 

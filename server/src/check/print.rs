@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::finding::{Finding, Report, Verdict};
-use crate::config::Output;
+use crate::{
+    config::Output,
+    terminal::{one_line, tame_json},
+};
 
 /// Prints to standard output, in colour only for a terminal that wants it.
 #[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
@@ -12,7 +15,7 @@ pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let text = match output {
         Output::Text => as_text(report, stdout.is_terminal() && !no_color),
-        Output::Json => format!("{}\n", as_json(report)),
+        Output::Json => format!("{}\n", tame_json(&as_json(report).to_string())),
     };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
@@ -31,11 +34,12 @@ fn as_text(report: &Report, color: bool) -> String {
         };
         text.push_str(&format!(
             "{word}  {:<width$}  {}\n",
-            finding.name, finding.found
+            finding.name,
+            one_line(&finding.found)
         ));
         for (index, line) in finding.fix.iter().flat_map(|fix| fix.lines()).enumerate() {
             let label = if index == 0 { "fix:" } else { "" };
-            text.push_str(&format!("{:13}{label:<5}{line}\n", ""));
+            text.push_str(&format!("{:13}{label:<5}{}\n", "", one_line(line)));
         }
     }
     text.push_str(&format!(

@@ -15,6 +15,7 @@ use crate::{
     config::{Config, Output, StateArgs},
     shutdown::INTERRUPTED,
     store::{Error, Store, format::Fault, set_aside::SetAside},
+    terminal::{one_line, tame_json},
 };
 
 /// Every document at fault, as a word of `--set-aside`.
@@ -122,22 +123,23 @@ fn print(documents: &[(Fault, Fate)], output: Output) -> io::Result<()> {
                     })
                 })
                 .collect();
-            writeln!(stdout, "{}", json!({ "documents": documents }))?;
+            let documents = json!({ "documents": documents }).to_string();
+            writeln!(stdout, "{}", tame_json(&documents))?;
         }
         Output::Text if documents.is_empty() => {
             writeln!(stdout, "every document of archd's own can be read")?;
         }
         Output::Text => {
             for (fault, fate) in documents {
-                match fate {
-                    Fate::Left => writeln!(stdout, "{fault}")?,
-                    Fate::Moved => writeln!(stdout, "{}: set aside", fault.name())?,
-                    Fate::Changed => writeln!(
-                        stdout,
-                        "{}: left, because it was changed at the same moment; look again",
-                        fault.name()
-                    )?,
-                }
+                let name = fault.name();
+                let line = match fate {
+                    Fate::Left => fault.to_string(),
+                    Fate::Moved => format!("{name}: set aside"),
+                    Fate::Changed => format!(
+                        "{name}: left, because it was changed at the same moment; look again"
+                    ),
+                };
+                writeln!(stdout, "{}", one_line(&line))?;
             }
         }
     }

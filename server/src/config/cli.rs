@@ -99,6 +99,33 @@ pub(super) struct CommandLine {
     pub(super) env_file: Option<PathBuf>,
 }
 
+const SERVE: &str = "\
+Examples:
+  archd
+  archd --schedule '30 1 * * *' --schedule-zone Europe/Paris
+  archd serve --env-file production.env";
+
+const BATCH: &str = "\
+Examples:
+  archd batch
+  archd batch --dry-run --output json | jq .archived
+  archd batch --max-runtime 2h --max-rate 500 --max-lag 2s";
+
+const WATCH: &str = "\
+Examples:
+  archd watch
+  archd watch --env-file production.env";
+
+const CHECK: &str = "\
+Examples:
+  archd check
+  archd check --output json | jq -r '.checks[] | select(.verdict != \"ok\") | .found'";
+
+const STATE: &str = "\
+Examples:
+  archd state
+  archd state --set-aside all";
+
 /// The grammar of the command line.
 pub fn cli() -> clap::Command {
     clap::Command::new("archd")
@@ -109,6 +136,7 @@ pub fn cli() -> clap::Command {
              collection. Without a command, archd serves.",
         )
         .after_help(after_help())
+        .after_long_help(format!("{SERVE}\n\n{}", after_help()))
         .max_term_width(100)
         .subcommand(
             clap::Command::new("serve")
@@ -116,7 +144,8 @@ pub fn cli() -> clap::Command {
                 .long_about(
                     "Serves gRPC until told to stop. SIGINT (Ctrl-C) or SIGTERM lets work in flight end within \
                      --shutdown-grace; a second one ends the process at once.",
-                ),
+                )
+                .after_long_help(SERVE),
         )
         .subcommand(
             BatchArgs::augment_args(clap::Command::new("batch"))
@@ -126,7 +155,8 @@ pub fn cli() -> clap::Command {
                      standard output and leaves: for cron, Kubernetes CronJobs and serverless timers. How gently it \
                      goes about it is up to --max-rate, --max-lag and --max-write-latency, below among the settings. \
                      A batch that is running already is followed if it does what is asked here, else waited for.",
-                ),
+                )
+                .after_long_help(BATCH),
         )
         .subcommand(
             clap::Command::new("watch")
@@ -135,7 +165,8 @@ pub fn cli() -> clap::Command {
                     "Watches the orders and archives each at the moment it is delivered, without serving gRPC: for a \
                      deployment that keeps the watcher apart from the services. Needs a replica set. While another \
                      instance watches the same database, this one stands by.",
-                ),
+                )
+                .after_long_help(WATCH),
         )
         .subcommand(
             CheckArgs::augment_args(clap::Command::new("check"))
@@ -145,7 +176,8 @@ pub fn cli() -> clap::Command {
                      history and the clocks, writes nothing to the database, and prints a verdict a line on standard \
                      output, each with what mends it. Ends with 0 when nothing failed, with 5 when something did, and \
                      with 4 when the database can't be reached within --wait. Reads the same settings as serve.",
-                ),
+                )
+                .after_long_help(CHECK),
         )
         .subcommand(
             StateArgs::augment_args(clap::Command::new("state"))
@@ -159,7 +191,8 @@ pub fn cli() -> clap::Command {
                      up; a batch that was under way ends, and the next one takes up the rest; counters begin at zero. \
                      Nothing that is archived is touched. Ends with 0 when nothing is left that can't be read, with 5 when \
                      something is, and with 4 when the database can't be reached within --wait.",
-                ),
+                )
+                .after_long_help(STATE),
         )
         .arg(
             Arg::new(ENV_FILE)

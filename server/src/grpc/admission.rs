@@ -194,10 +194,12 @@ where
             request
         } else {
             let arriving = arriving.clone();
+            let unpacked = most_unpacked(&request);
             request.map(|body| {
                 Body::new(RequestBody {
                     inner: body,
                     arriving,
+                    unpacked,
                     deadline: None,
                 })
             })
@@ -249,6 +251,14 @@ fn head_bytes(request: &Request<Body>) -> usize {
     request.uri().path().len() + bytes.sum::<usize>()
 }
 
+/// How many bytes a byte of a request can become, by what the request says of itself.
+fn most_unpacked(request: &Request<Body>) -> usize {
+    match request.headers().get("grpc-encoding") {
+        Some(encoding) if encoding != "identity" => limits::UNPACKED,
+        _ => 1,
+    }
+}
+
 /// A request as it arrives, and until it is answered: room for all of it, head and body, beyond a small one.
 #[derive(Debug)]
 struct Arriving {
@@ -265,7 +275,8 @@ struct Held {
 impl Arriving {
     fn take(&self, bytes: usize) -> Result<(), Status> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.bytes += bytes;
+        // However much is packed in it, no more is unpacked than the largest request may have.
+        held.bytes = held.bytes.saturating_add(bytes).min(limits::CURSOR_REQUEST);
         let has = held
             .room
             .as_ref()
@@ -286,6 +297,7 @@ impl Arriving {
 struct RequestBody {
     inner: Body,
     arriving: Arc<Arriving>,
+    unpacked: usize,
     /// Made when something has to be waited for: most bodies are there with their call.
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -305,7 +317,7 @@ impl http_body::Body for RequestBody {
                 _ => 0,
             };
             if bytes > 0
-                && let Err(refusal) = this.arriving.take(bytes)
+                && let Err(refusal) = this.arriving.take(bytes.saturating_mul(this.unpacked))
             {
                 return Poll::Ready(Some(Err(refusal)));
             }

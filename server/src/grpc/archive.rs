@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     archived_order::archived_order,
-    call::Calls,
+    call::{Calls, small_messages},
     limits::Room,
     order_stream,
     status::{self, Violations},
@@ -56,7 +56,7 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         let connection = request.extensions().get().cloned();
         let (calls, desk) = (self.calls.clone(), self.desk.clone());
         let answers = order_stream::answers(calls, desk, request.into_inner(), connection);
-        Ok(Response::new(Box::pin(answers)))
+        Ok(small_messages(Box::pin(answers)))
     }
 
     async fn get_archived_order(

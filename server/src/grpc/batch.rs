@@ -13,9 +13,10 @@ use tracing::info;
 
 use super::{
     archive::page_size,
-    call::{Calls, peer},
+    call::{Calls, peer, small_messages},
     convert::{self, MOST_JSON},
     follow::{self, Followed},
+    ids,
     limits::SLOWEST,
     page,
     status::{self, Violations},
@@ -23,10 +24,13 @@ use super::{
 use crate::{
     archiver::Archiver,
     domain::raw::Value,
-    store::{Store, batches::Batch},
+    store::{
+        Store,
+        batches::Batch,
+        ids::{Kind, SHORTEST},
+    },
 };
 
-const LONGEST_ID: usize = 64;
 const DEFAULT_PAGE: i32 = 20;
 const LARGEST_PAGE: i32 = 200;
 /// The shortest length of time that the database keeps of a batch.
@@ -88,7 +92,7 @@ impl pb::batch_service_server::BatchService for BatchService {
         let peer = peer(&request);
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
-                self.find(&id).await?;
+                let id = self.find(&id).await?.id;
                 let cancelled = self
                     .store
                     .cancel_batch(&id)
@@ -122,13 +126,11 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<Self::WatchBatchStream>, Status> {
         let limit = self.calls.limit(request.metadata());
         let id = request.into_inner().id;
-        let mut violations = Violations::default();
-        check_id(&mut violations, &id);
-        violations.into_result()?;
-        let states = self.calls.within(limit, self.followed.states(&id)).await?;
+        let states = async { self.followed.states(&self.find(&id).await?.id).await };
+        let states = self.calls.within(limit, states).await?;
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(follow::tell(states, sender, SLOWEST));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
@@ -162,10 +164,11 @@ impl BatchService {
             asked.max_write_latency.as_ref(),
         );
         violations.check(
-            request.request_id.len() <= LONGEST_ID,
+            request.request_id.len() <= ids::LONGEST,
             "request_id",
             format!(
-                "must be at most {LONGEST_ID} bytes, not {}",
+                "must be at most {} bytes, not {}",
+                ids::LONGEST,
                 request.request_id.len()
             ),
         );
@@ -199,7 +202,7 @@ impl BatchService {
         );
         let rate = request.max_orders_per_second;
         let mut violations = Violations::default();
-        check_id(&mut violations, &request.id);
+        ids::check(&mut violations, &request.id);
         check_limits(&mut violations, "", rate, lag, latency);
         violations.check(
             rate.is_some() || lag.is_some() || latency.is_some(),
@@ -207,13 +210,13 @@ impl BatchService {
             "must be given, or max_replication_lag, or max_write_latency: there is nothing to change",
         );
         violations.into_result()?;
-        self.find(&request.id).await?;
+        let id = self.find(&request.id).await?.id;
         let tuned = self
             .store
-            .tune_batch(&request.id, &convert::limits(&request))
+            .tune_batch(&id, &convert::limits(&request))
             .await
             .map_err(|error| status::of_error(&error))?;
-        let batch = tuned.ok_or_else(|| status::batch_ended(&request.id))?;
+        let batch = tuned.ok_or_else(|| status::batch_ended(&id))?;
         let (id, limits) = (&batch.id, batch.limits);
         info!(id, peer, ?limits, "the limits of a batch were changed");
         Ok(pb::TuneBatchResponse {
@@ -304,35 +307,29 @@ impl BatchService {
         Ok(page)
     }
 
+    /// The batch that an id stands for, which most often is a whole one.
     async fn find(&self, id: &str) -> Result<Batch, Status> {
         let mut violations = Violations::default();
-        check_id(&mut violations, id);
+        ids::check(&mut violations, id);
         violations.into_result()?;
-        let batch = self
-            .store
-            .batch(id)
-            .await
-            .map_err(|error| status::of_error(&error))?;
+        if let Some(batch) = self.batch(id).await? {
+            return Ok(batch);
+        }
+        let batch = match ids::whole(&self.store, Kind::Batch, "id", id).await? {
+            Some(id) => self.batch(&id).await?,
+            None => None,
+        };
         batch.ok_or_else(|| unknown(id))
+    }
+
+    async fn batch(&self, id: &str) -> Result<Option<Batch>, Status> {
+        let batch = self.store.batch(id).await;
+        batch.map_err(|error| status::of_error(&error))
     }
 
     async fn now(&self) -> Result<DateTime, Status> {
         now(&self.store).await
     }
-}
-
-fn check_id(violations: &mut Violations, id: &str) {
-    violations
-        .check(
-            !id.is_empty(),
-            "id",
-            "must not be empty; ListBatches shows the ids",
-        )
-        .check(
-            id.len() <= LONGEST_ID,
-            "id",
-            format!("must be at most {LONGEST_ID} bytes, not {}", id.len()),
-        );
 }
 
 /// The limits have the same rules at the start and later; `within` is the path of the message that holds them.
@@ -373,6 +370,9 @@ pub(super) fn unknown(id: &str) -> Status {
     status::not_found(
         "batch",
         id,
-        format!("there is no batch {id}; ListBatches shows those that there are"),
+        format!(
+            "there is no batch {id}; ListBatches shows those that there are, and the first {SHORTEST} \
+             characters or more of an id will do"
+        ),
     )
 }

@@ -97,6 +97,13 @@ pub(super) fn peer<Q>(request: &Request<Q>) -> String {
     address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
+/// An answer of many small messages, each of which gzip would make larger, and at more expense than the message itself.
+pub(super) fn small_messages<S>(messages: S) -> Response<S> {
+    let mut response = Response::new(messages);
+    response.disable_compression();
+    response
+}
+
 /// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the answer still arrives.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;

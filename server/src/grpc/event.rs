@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use tracing::debug;
 
 use super::{
-    call::Calls,
+    call::{Calls, small_messages},
     convert, cursor,
     limits::SLOWEST,
     status::{self, Violations},
@@ -91,7 +91,7 @@ impl pb::event_service_server::EventService for EventService {
             _place: place,
         };
         tokio::spawn(tail.run(reader));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 

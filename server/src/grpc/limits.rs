@@ -14,6 +14,7 @@
 //! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
 //! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
 //! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
+//! | a request that gzip has packed | the same when it is unpacked, and no more of it is unpacked | RESOURCE_EXHAUSTED |
 //! | requests that have not been answered, heads and bodies, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
 //! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
 //! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
@@ -75,6 +76,8 @@ pub(super) const REQUEST: usize = 64 * KIB;
 pub(super) const LONG_REQUEST: usize = 128 * KIB;
 /// The largest request with a cursor, in bytes: a cursor may hold the `_id` of an order.
 pub(super) const CURSOR_REQUEST: usize = 4 * MIB;
+/// How many bytes one byte of gzip becomes at most.
+pub(super) const UNPACKED: usize = 1_032;
 /// The most header fields that a request may have, in bytes.
 pub(super) const HEADERS: u32 = 16 * 1024;
 /// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.

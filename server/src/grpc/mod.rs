@@ -24,6 +24,7 @@ mod stopping;
 mod call;
 mod convert;
 mod cursor;
+mod ids;
 mod page;
 mod status;
 
@@ -36,7 +37,7 @@ use pb::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, service::Routes};
+use tonic::{Code, Status, codec::CompressionEncoding::Gzip, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -53,6 +54,16 @@ use crate::{
     parts::Parts,
     store::format::Fault,
 };
+
+/// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with it whoever says to understand it.
+macro_rules! served {
+    ($service:expr, $most:expr) => {
+        $service
+            .max_decoding_message_size($most)
+            .accept_compressed(Gzip)
+            .send_compressed(Gzip)
+    };
+}
 
 /// Serves callers until `stop` is cancelled, then until the last of them has left.
 pub(crate) async fn serve(
@@ -84,7 +95,7 @@ pub(crate) async fn serve(
         stop.clone(),
     ));
     let mut routes = Routes::builder();
-    routes.add_service(health.max_decoding_message_size(limits::REQUEST));
+    routes.add_service(served!(health, limits::REQUEST));
     if config.reflection {
         let descriptors = || {
             tonic_reflection::server::Builder::configure()
@@ -92,18 +103,11 @@ pub(crate) async fn serve(
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        routes.add_service(
-            descriptors()
-                .build_v1()
-                .expect("the descriptors were compiled into this program")
-                .max_decoding_message_size(limits::REQUEST),
-        );
-        routes.add_service(
-            descriptors()
-                .build_v1alpha()
-                .expect("the descriptors were compiled into this program")
-                .max_decoding_message_size(limits::REQUEST),
-        );
+        let (now, alpha) = (descriptors().build_v1(), descriptors().build_v1alpha());
+        let now = now.expect("the descriptors were compiled into this program");
+        let alpha = alpha.expect("the descriptors were compiled into this program");
+        routes.add_service(served!(now, limits::REQUEST));
+        routes.add_service(served!(alpha, limits::REQUEST));
     }
     add_services(&mut routes, config, parts, calls);
     let service = ServiceBuilder::new()
@@ -178,14 +182,14 @@ fn add_services(
         corridor,
     };
     routes
-        .add_service(ArchiveServiceServer::new(archive).max_decoding_message_size(short))
-        .add_service(BatchServiceServer::new(batch).max_decoding_message_size(short))
-        .add_service(WatcherServiceServer::new(watcher).max_decoding_message_size(short))
-        .add_service(InstanceServiceServer::new(instance).max_decoding_message_size(short))
-        .add_service(EventServiceServer::new(event).max_decoding_message_size(cursor))
-        .add_service(StatsServiceServer::new(stats).max_decoding_message_size(short))
-        .add_service(SeedServiceServer::new(seed).max_decoding_message_size(short))
-        .add_service(QuarantineServiceServer::new(quarantine).max_decoding_message_size(long));
+        .add_service(served!(ArchiveServiceServer::new(archive), short))
+        .add_service(served!(BatchServiceServer::new(batch), short))
+        .add_service(served!(WatcherServiceServer::new(watcher), short))
+        .add_service(served!(InstanceServiceServer::new(instance), short))
+        .add_service(served!(EventServiceServer::new(event), cursor))
+        .add_service(served!(StatsServiceServer::new(stats), short))
+        .add_service(served!(SeedServiceServer::new(seed), short))
+        .add_service(served!(QuarantineServiceServer::new(quarantine), long));
 }
 
 /// The server's own documents, as far as a service stands still without them.

@@ -11,6 +11,7 @@ use super::{
     archive::{page_size, room_for},
     call::{Calls, peer},
     convert::{self, Document, MOST_JSON},
+    ids,
     limits::Room,
     page,
     status::{self, Violations},
@@ -21,12 +22,12 @@ use crate::{
     store::{
         Error, Store,
         gather::Selection,
+        ids::{Kind, SHORTEST},
         json::Form,
         quarantine::{Entry, Filter, id_of},
     },
 };
 
-const LONGEST_ID: usize = 64;
 const MOST_IDS: usize = 1_000;
 const DEFAULT_PAGE: i32 = 50;
 const LARGEST_PAGE: i32 = 1_000;
@@ -70,7 +71,8 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         let peer = peer(&request);
         self.calls
             .answer(request, async |pb::DropQuarantinedRequest { ids }| {
-                self.find(&ids).await?;
+                let entries = self.find(&ids).await?;
+                let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
                 let dropped = self
                     .store
                     .release(&ids)
@@ -118,10 +120,11 @@ impl QuarantineService {
                 "holds a value that is no QuarantineReason",
             )
             .check(
-                request.id.len() <= LONGEST_ID,
+                request.id.len() <= ids::LONGEST,
                 "id",
                 format!(
-                    "must be at most {LONGEST_ID} bytes, not {}",
+                    "must be at most {} bytes, not {}",
+                    ids::LONGEST,
                     request.id.len()
                 ),
             )
@@ -133,10 +136,14 @@ impl QuarantineService {
             );
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
-        let ids = (!request.id.is_empty())
-            .then(|| request.id.clone())
-            .into_iter()
-            .collect();
+        let ids = match request.id.as_str() {
+            "" => Vec::new(),
+            id => {
+                let whole = self.whole("id", id).await?;
+                // Nothing has the id, and what is listed is nothing.
+                vec![whole.unwrap_or_else(|| id.to_owned())]
+            }
+        };
         let filter = Filter {
             reasons: reasons.into_iter().flatten().collect(),
             ids,
@@ -255,18 +262,44 @@ impl QuarantineService {
                 format!("must hold from 1 to {MOST_IDS} ids, not {}", ids.len()),
             )
             .check(
-                ids.iter().all(|id| (1..=LONGEST_ID).contains(&id.len())),
+                ids.iter().all(|id| (1..=ids::LONGEST).contains(&id.len())),
                 "ids",
-                format!("must each be from 1 to {LONGEST_ID} bytes; ListQuarantined shows them"),
+                format!(
+                    "must each be from 1 to {} bytes; ListQuarantined shows them",
+                    ids::LONGEST
+                ),
             );
         violations.into_result()?;
+        let mut entries = self.entries(ids.to_vec()).await?;
+        let mut shortened: HashMap<&str, String> = HashMap::new();
+        for id in ids.iter().filter(|id| !entries.contains_key(*id)) {
+            let whole = self.whole("ids", id).await?;
+            shortened.insert(id, whole.ok_or_else(|| unknown(id))?);
+        }
+        entries.extend(self.entries(shortened.values().cloned().collect()).await?);
+        let entry = |id: &String| entries.get(shortened.get(id.as_str()).unwrap_or(id));
+        ids.iter()
+            .map(|id| entry(id).cloned().ok_or_else(|| unknown(id)))
+            .collect()
+    }
+
+    async fn whole(&self, field: &str, id: &str) -> Result<Option<String>, Status> {
+        ids::whole(&self.store, Kind::QuarantineEntry, field, id).await
+    }
+
+    /// The entries that there are of those with these whole ids.
+    async fn entries(&self, ids: Vec<String>) -> Result<HashMap<String, Entry>, Status> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let limit = ids.len();
         let filter = Filter {
-            ids: ids.to_vec(),
+            ids,
             ..Filter::default()
         };
         let entries = self
             .store
-            .quarantined(&filter, ids.len())
+            .quarantined(&filter, limit)
             .await
             .and_then(|found| {
                 let found = found.into_iter();
@@ -274,16 +307,19 @@ impl QuarantineService {
                 entries.map_err(|fault| Error::State(Box::new(fault)))
             })
             .map_err(|error| status::of_error(&error))?;
-        let by_id: HashMap<&str, &Entry> = entries
-            .iter()
-            .map(|entry| (entry.id.as_str(), entry))
-            .collect();
-        ids.iter()
-            .map(|id| by_id.get(id.as_str()).map(|entry| (*entry).clone()))
-            .zip(ids)
-            .map(|(entry, id)| entry.ok_or_else(|| status::not_found("quarantine entry", id, format!("there is no quarantine entry {id}; ListQuarantined shows those that there are"))))
-            .collect()
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.id.clone(), entry))
+            .collect())
     }
+}
+
+fn unknown(id: &str) -> Status {
+    let message = format!(
+        "there is no quarantine entry {id}; ListQuarantined shows those that there are, and the first \
+         {SHORTEST} characters or more of an id will do"
+    );
+    status::not_found("quarantine entry", id, message)
 }
 
 fn result(entry: &Entry, outcome: Option<&Outcome>) -> pb::RetryResult {

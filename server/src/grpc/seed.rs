@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{
-    call::{Calls, peer},
+    call::{Calls, peer, small_messages},
     convert,
     limits::SLOWEST,
     status::{self, Violations},
@@ -62,7 +62,7 @@ impl pb::seed_service_server::SeedService for SeedService {
         info!(peer, "made-up data was asked for");
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(sow(self.calls.clone(), self.store.clone(), field, sender));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 

@@ -358,6 +358,13 @@ fn detailed(code: Code, message: impl Into<String>, details: ErrorDetails) -> St
     Status::with_error_details_and_metadata(code, message, details, metadata)
 }
 
+/// One field of a request is at fault.
+pub(crate) fn bad_field(field: &str, mend: impl Into<String>) -> Status {
+    let mut violations = Violations::default();
+    violations.check(false, field, mend);
+    violations.into_result().err().unwrap_or_else(internal)
+}
+
 fn retry(code: Code, reason: ErrorReason, message: String) -> Status {
     let mut details = info(reason, []);
     details.set_retry_info(Some(RETRY_DELAY));

@@ -76,7 +76,7 @@ const NEAR_MISS: &[Field] = &[
 ];
 
 /// The name of the index on when batches were asked for.
-const BY_TIME: &str = "by_time";
+pub(super) const BY_TIME: &str = "by_time";
 
 /// Where a batch is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

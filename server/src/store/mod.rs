@@ -85,6 +85,8 @@ pub mod options;
 
 pub mod batches;
 
+pub mod ids;
+
 pub mod running;
 
 pub mod pages;

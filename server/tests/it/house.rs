@@ -11,7 +11,8 @@ const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("config", &["domain"]),
-    ("telemetry", &["config"]),
+    ("terminal", &[]),
+    ("telemetry", &["config", "terminal"]),
     ("shutdown", &[]),
     ("seeder", &[]),
     ("log_limit", &[]),
@@ -65,9 +66,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "once",
-        &["archiver", "config", "grpc", "parts", "shutdown", "store"],
+        &[
+            "archiver", "config", "grpc", "parts", "shutdown", "store", "terminal",
+        ],
     ),
-    ("check", &["config", "domain", "shutdown", "store"]),
+    (
+        "check",
+        &["config", "domain", "shutdown", "store", "terminal"],
+    ),
 ];
 
 /// Outside crates that one module alone may know.
@@ -76,7 +82,8 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("tonic", &["grpc"]),
     ("hyper", &["grpc"]),
     ("hyper_util", &["grpc"]),
-    ("order_archiver_api", &["grpc", "once"]),
+    ("order_archiver_api", &["grpc", "once", "terminal"]),
+    ("indicatif", &["terminal"]),
     ("clap", &["config"]),
 ];
 

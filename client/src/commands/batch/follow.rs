@@ -16,8 +16,10 @@ pub(super) async fn to_the_end(
     each: impl FnMut(&Batch) -> Result<(), Fault>,
 ) -> Result<Option<Batch>, Fault> {
     let mut progress = BatchProgress::new();
+    // `latest` may be another batch soon: once the server has named this one, it goes by its whole id.
+    let mut id = id.to_owned();
     let ended = tokio::select! {
-        ended = persist(session, id, &mut progress, each) => Some(ended),
+        ended = persist(session, &mut id, &mut progress, each) => Some(ended),
         () = interrupted() => None,
     };
     progress.clear();
@@ -43,7 +45,7 @@ pub(super) async fn to_the_end(
 
 async fn persist(
     session: &Session,
-    id: &str,
+    id: &mut String,
     progress: &mut BatchProgress,
     mut each: impl FnMut(&Batch) -> Result<(), Fault>,
 ) -> Result<Batch, Fault> {
@@ -62,16 +64,17 @@ async fn persist(
 
 async fn listen(
     session: &Session,
-    id: &str,
+    id: &mut String,
     reconnect: &mut Reconnect,
     each: &mut impl FnMut(&Batch) -> Result<(), Fault>,
 ) -> Result<Batch, Fault> {
-    let request = WatchBatchRequest { id: id.to_owned() };
+    let request = WatchBatchRequest { id: id.clone() };
     let mut states = session.batch().watch_batch(request).await?.into_inner();
     reconnect.opened("");
     let mut last = None;
     while let Some(state) = states.message().await? {
         if let Some(batch) = state.batch {
+            id.clone_from(&batch.id);
             each(&batch)?;
             last = Some(batch);
         }

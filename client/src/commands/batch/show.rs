@@ -7,14 +7,14 @@ use crate::{commands::left_out, connect::Session, exit::Exit, fault::Fault, rend
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The batch to show
+    /// The batch to show: its id, the first characters of it, or `latest`
     id: String,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   archctl batch show 019a2b3c
-  archctl batch show 019a2b3c --output json | jq .state";
+  archctl batch show latest --output json | jq .state";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let request = session.unary(GetBatchRequest { id: args.id });

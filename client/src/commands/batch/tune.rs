@@ -9,7 +9,7 @@ use crate::{commands::left_out, connect::Session, exit::Exit, fault::Fault, rend
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// The batch to change
+    /// The batch to change: its id, the first characters of it, or `latest`
     id: String,
 
     #[command(flatten)]
@@ -38,7 +38,7 @@ Limits that are not given stay as they are.
 
 Examples:
   archctl batch tune 019a2b3c --max-rate 500
-  archctl batch tune 019a2b3c --max-rate off --max-lag 2s --max-write-latency 500ms";
+  archctl batch tune latest --max-rate off --max-lag 2s --max-write-latency 500ms";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let request = session.unary(TuneBatchRequest {

@@ -6,7 +6,7 @@ use crate::{connect::Session, exit::Exit, fault::Fault, render};
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The batch to follow
+    /// The batch to follow: its id, the first characters of it, or `latest`
     id: String,
 }
 
@@ -16,7 +16,7 @@ did not balance, 1 when it was cancelled.
 
 Examples:
   archctl batch watch 019a2b3c
-  archctl batch watch 019a2b3c --output ndjson | jq .counts.archived";
+  archctl batch watch latest --output ndjson | jq .counts.archived";
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Fault> {
     let output = session.output;

@@ -14,7 +14,7 @@ use crate::{
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The entries to drop
+    /// The entries to drop: their ids, or the first characters of them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
 
@@ -27,8 +27,8 @@ const EXAMPLES: &str = "\
 While an order is delivered, the next batch quarantines it again.
 
 Examples:
-  archctl quarantine drop 65f0c3
-  archctl quarantine drop --yes 65f0c3 65f0c4";
+  archctl quarantine drop q65f0c3
+  archctl quarantine drop --yes q65f0c3 q65f0c4";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     if !args.yes && !confirmed(args.ids.len())? {

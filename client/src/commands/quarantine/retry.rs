@@ -7,7 +7,7 @@ use crate::{connect::Session, exit::Exit, fault::Fault, render};
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The entries to try again
+    /// The entries to try again: their ids, or the first characters of them
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
 }
@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Exits with 1 when an order stays in quarantine.
 
 Examples:
-  archctl quarantine retry 65f0c3 65f0c4
+  archctl quarantine retry q65f0c3 q65f0c4
   archctl quarantine list --output ndjson | jq -r .id | xargs archctl quarantine retry";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {

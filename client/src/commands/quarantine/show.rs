@@ -7,7 +7,7 @@ use crate::{connect::Session, exit::Exit, fault::Fault, render};
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The entry, as `archctl quarantine list` names it
+    /// The entry: its id, or the first characters of it
     // The server reads an empty id as "every entry".
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     id: String,
@@ -15,8 +15,8 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  archctl quarantine show 65f0c3
-  archctl quarantine show 65f0c3 --output json | jq '.document_json | fromjson'";
+  archctl quarantine show q65f0c3
+  archctl quarantine show q65f0c3 --output json | jq '.document_json | fromjson'";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let request = ListQuarantinedRequest {

@@ -7,8 +7,9 @@ use super::{lost, place::Place};
 use crate::{
     connect::Session,
     fault::{self, Fault},
+    output::say,
     reconnect::Reconnect,
-    render,
+    render::{self, text},
 };
 
 /// One reader of the events.
@@ -18,6 +19,8 @@ pub(super) struct Tail<'a> {
     kinds: Vec<i32>,
     heartbeats: bool,
     reconnect: Reconnect,
+    /// Whether it was said what is waited for.
+    said: bool,
 }
 
 impl<'a> Tail<'a> {
@@ -33,6 +36,7 @@ impl<'a> Tail<'a> {
             kinds: kinds.into_iter().map(Into::into).collect(),
             heartbeats,
             reconnect: Reconnect::endless(),
+            said: false,
         }
     }
 
@@ -77,6 +81,10 @@ impl<'a> Tail<'a> {
         while let Some(event) = events.message().await? {
             // A stream that ends before its first message was never of use.
             self.reconnect.opened(meanwhile);
+            if !self.said {
+                say(&waiting(&self.kinds));
+                self.said = true;
+            }
             let shown = event.kind() != EventKind::Heartbeat || self.heartbeats;
             if shown {
                 self.session.output.line(&event, render::event::line)?;
@@ -93,4 +101,19 @@ impl<'a> Tail<'a> {
         // A tail has no end of its own: a server that stops may end it without a word.
         Err(Status::unavailable("the server ended the stream").into())
     }
+}
+
+/// What a tail waits for, now that it is there: nothing may happen for hours.
+fn waiting(kinds: &[i32]) -> String {
+    let names = kinds
+        .iter()
+        .filter_map(|kind| EventKind::try_from(*kind).ok());
+    let names: Vec<String> = names
+        .map(|kind| text::words(kind.as_str_name(), "EVENT_KIND_"))
+        .collect();
+    let what = match names.as_slice() {
+        [] => "all kinds of events".to_owned(),
+        names => format!("events of the kind {}", names.join(", ")),
+    };
+    format!("Waiting for {what} on every instance; Ctrl-C ends it.")
 }

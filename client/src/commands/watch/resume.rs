@@ -14,7 +14,7 @@ What was delivered during the pause is archived, too.
 
 Examples:
   archctl watch resume
-  archctl watch resume && archctl tail --kind watcher-state --limit 1";
+  archctl watch resume && archctl tail --since 1m --kind watcher-state --limit 1";
 
 pub(super) async fn run(session: &Session) -> Result<Exit, Fault> {
     let request = session.unary(ResumeWatcherRequest {});

@@ -18,15 +18,17 @@ impl QuarantineService for Answers {
     ) -> Result<Response<ListQuarantinedResponse>, Status> {
         let request = request.into_inner();
         self.0.note(&request);
-        let entries = ["q-1", "q-2"]
-            .into_iter()
-            .filter(|&id| request.id.is_empty() || request.id == id);
-        let entries = entries.map(|id| QuarantineEntry {
+        let bare = ["q-1", "q-2"].map(|id| QuarantineEntry {
             id: id.to_owned(),
             reason: QuarantineReason::NoUsableNumber.into(),
             detail: "numero_commande is null".to_owned(),
             ..QuarantineEntry::default()
         });
+        let entries = self.0.quarantined.lock().unwrap().clone();
+        let entries = entries
+            .into_iter()
+            .chain(bare)
+            .filter(|entry| entry.id.starts_with(&request.id));
         Ok(Response::new(ListQuarantinedResponse {
             entries: entries.collect(),
             unreadable: self.0.unreadable.lock().unwrap().clone(),

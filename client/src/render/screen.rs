@@ -1,0 +1,49 @@
+//! What text is made for: how wide it may be, whether it may have colours, and in which zone its times are.
+
+use std::sync::OnceLock;
+
+use chrono::{DateTime, FixedOffset, Local, Utc};
+use chrono_tz::Tz;
+
+/// The reader's screen. There is one for all that a process prints, as there is one standard output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    /// The most columns of a line; nothing is cut to none.
+    pub(crate) columns: Option<usize>,
+    pub(crate) colours: bool,
+    pub(crate) zone: Zone,
+}
+
+/// The zone of the times in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zone {
+    /// The one that this machine is set to.
+    Local,
+    Named(Tz),
+}
+
+impl Zone {
+    pub(crate) fn at(self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
+        match self {
+            Self::Local => time.with_timezone(&Local).fixed_offset(),
+            Self::Named(zone) => time.with_timezone(&zone).fixed_offset(),
+        }
+    }
+}
+
+static SCREEN: OnceLock<Screen> = OnceLock::new();
+
+/// Says what the screen is like, before anything is made for it.
+pub(crate) fn set(screen: Screen) {
+    let _ = SCREEN.set(screen);
+}
+
+/// The screen; before anybody has said what it is like, one of any width, without colours and in UTC.
+pub(crate) fn screen() -> Screen {
+    const PLAIN: Screen = Screen {
+        columns: None,
+        colours: false,
+        zone: Zone::Named(Tz::UTC),
+    };
+    SCREEN.get().copied().unwrap_or(PLAIN)
+}
