@@ -37,6 +37,14 @@ pub(crate) fn words(name: &str, prefix: &str) -> String {
         .replace('_', " ")
 }
 
+/// Whose call it was: where it came from, and the instance that was called.
+pub(crate) fn by_whom(peer: &str, instance: &str) -> String {
+    match peer {
+        "" => format!("through {instance}"),
+        peer => format!("by {peer} through {instance}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,20 +2,20 @@
 
 use order_archiver_api::{
     statistics::{counted, length},
-    v1::{Gap, Watcher},
+    v1::{AskedBy, Gap, Watcher, WatcherState},
 };
 use prost_types::Duration;
 
 use super::{
     grid,
-    text::words,
+    text::{by_whom, words},
     units::{moment, moment_or_dash, whole_length},
 };
 
 /// Everything about the watcher.
 pub(crate) fn card(watcher: &Watcher) -> String {
     let fields = [
-        ("State", state(watcher)),
+        ("State", state_and_whom(watcher)),
         ("Instance", or(&watcher.instance, "-")),
         ("Position", moment_or_dash(watcher.position_time.as_ref())),
         (
@@ -54,6 +54,11 @@ pub(crate) fn card(watcher: &Watcher) -> String {
 /// A change of state: who, what, and why when there is a reason.
 pub(super) fn state_story(watcher: &Watcher) -> String {
     let mut text = format!("{}  {}", watcher.instance, state(watcher));
+    if let Some(asked) = watcher.asked_by.as_ref().filter(|asked| asked.pause)
+        && watcher.state() == WatcherState::Paused
+    {
+        text.push_str(&format!(", asked {}", whom(asked)));
+    }
     match watcher.open_gaps.len() {
         0 => {}
         1 => text.push_str(", 1 gap open"),
@@ -63,6 +68,16 @@ pub(super) fn state_story(watcher: &Watcher) -> String {
         text.push_str(&format!(": {}", watcher.last_error));
     }
     text
+}
+
+/// That somebody asked it to pause or to go on.
+pub(super) fn asked_story(asked: &AskedBy) -> String {
+    let what = if asked.pause { "to pause" } else { "to go on" };
+    format!("{what}, {}", whom(asked))
+}
+
+fn whom(asked: &AskedBy) -> String {
+    by_whom(&asked.peer, &asked.instance)
 }
 
 /// A gap that was found, and what makes up for it.
@@ -101,8 +116,19 @@ fn span(gap: &Gap) -> String {
     }
 }
 
-fn state(watcher: &Watcher) -> String {
+pub(super) fn state(watcher: &Watcher) -> String {
     words(watcher.state().as_str_name(), "WATCHER_STATE_")
+}
+
+/// The state, and who asked for it where it is a pause.
+fn state_and_whom(watcher: &Watcher) -> String {
+    match &watcher.asked_by {
+        Some(asked) if asked.pause && watcher.state() == WatcherState::Paused => {
+            let when = moment_or_dash(asked.time.as_ref());
+            format!("{}, asked {} at {when}", state(watcher), whom(asked))
+        }
+        _ => state(watcher),
+    }
 }
 
 fn waiting(wall_lag: Option<&Duration>) -> String {
@@ -138,7 +164,7 @@ fn or(text: &str, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{OrderCounts, WatcherState};
+    use order_archiver_api::v1::OrderCounts;
     use prost_types::Timestamp;
 
     use super::*;
@@ -181,6 +207,7 @@ mod tests {
             open_gaps: vec![gap()],
             wall_lag: after(0, 250_000_000),
             since_last_event: after(8, 500_000_000),
+            asked_by: None,
         }
     }
 
@@ -215,6 +242,7 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
     fn a_watcher_that_has_just_begun_has_a_card_too() {
         let text = card(&Watcher {
             state: WatcherState::Starting.into(),
+            counts: Some(OrderCounts::default()),
             wall_lag: after(0, 0),
             ..Watcher::default()
         });
@@ -237,6 +265,24 @@ Found:           0 orders"
             "{text}"
         );
         assert!(!text.contains("OPEN GAP"), "{text}");
+    }
+
+    #[test]
+    fn a_card_says_who_paused_it() {
+        let asked_by = AskedBy {
+            pause: true,
+            instance: "archd-2".to_owned(),
+            peer: "10.0.0.7:50712".to_owned(),
+            time: at(1_760_624_625),
+        };
+        let text = card(&Watcher {
+            state: WatcherState::Paused.into(),
+            asked_by: Some(asked_by),
+            ..watcher()
+        });
+        let state =
+            "State       paused, asked by 10.0.0.7:50712 through archd-2 at 2025-10-16 14:23:45Z";
+        assert_eq!(text.lines().next(), Some(state));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     limits::{Limits, Room},
     status,
 };
-use crate::monitor::Monitor;
+use crate::{monitor::Monitor, store::steering::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]
@@ -83,6 +83,15 @@ impl Calls {
         self.monitor
             .check()
             .map_err(|error| status::of_error(&error))
+    }
+}
+
+/// Who calls this instance, and from where.
+pub(super) fn caller<Q>(instance: &str, request: &Request<Q>) -> Caller {
+    let peer = request.remote_addr();
+    Caller {
+        instance: instance.to_owned(),
+        peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
     }
 }
 

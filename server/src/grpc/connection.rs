@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, codegen::Bytes};
+use tonic::{Status, body::Body, codegen::Bytes, transport::server::Connected};
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
@@ -236,10 +236,12 @@ pub(super) async fn serve<S, B>(
 {
     // A small answer is sent at once, and not kept until it fills a packet.
     let _ = stream.set_nodelay(true);
+    let ends = stream.connect_info();
     let asked = connection.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(asked.clone());
+        request.extensions_mut().insert(ends.clone());
         service.clone().oneshot(request)
     });
     let mut served = pin!(http().serve_connection(TokioIo::new(stream), answering));

@@ -149,6 +149,7 @@ fn add_services(
     let watcher = watcher::WatcherService {
         calls: calls.clone(),
         store: store.clone(),
+        instance: config.instance.clone(),
     };
     let event =
         event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);
@@ -166,6 +167,7 @@ fn add_services(
         calls,
         store,
         corridor,
+        instance: config.instance.clone(),
     };
     routes
         .add_service(ArchiveServiceServer::new(archive).max_decoding_message_size(short))

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     archive::{page_size, room_for},
-    call::Calls,
+    call::{Calls, caller},
     convert::{self, Document, MOST_JSON},
     limits::Room,
     page,
@@ -21,6 +21,8 @@ use crate::{
         Error, Store,
         gather::Selection,
         quarantine::{Entry, Filter, id_of},
+        release::{Cause, Release},
+        steering::Caller,
     },
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct QuarantineService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
     pub(crate) corridor: Corridor,
+    /// The name of this instance.
+    pub(crate) instance: String,
 }
 
 #[tonic::async_trait]
@@ -50,9 +54,10 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::RetryQuarantinedRequest>,
     ) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |pb::RetryQuarantinedRequest { ids }| {
-                self.retry(&ids).await
+                self.retry(&ids, caller).await
             })
             .await
     }
@@ -61,12 +66,16 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::DropQuarantinedRequest>,
     ) -> Result<Response<pb::DropQuarantinedResponse>, Status> {
+        let dropped = Release {
+            cause: Cause::Dropped,
+            caller: Some(caller(&self.instance, &request)),
+        };
         self.calls
             .answer(request, async |pb::DropQuarantinedRequest { ids }| {
                 self.find(&ids).await?;
                 let dropped = self
                     .store
-                    .release(&ids)
+                    .release(&ids, &dropped)
                     .await
                     .map_err(|error| status::of_error(&error))?;
                 Ok(pb::DropQuarantinedResponse {
@@ -204,7 +213,11 @@ impl QuarantineService {
         Ok((page, room))
     }
 
-    async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {
+    async fn retry(
+        &self,
+        ids: &[String],
+        caller: Caller,
+    ) -> Result<pb::RetryQuarantinedResponse, Status> {
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
         let passed = self
@@ -227,8 +240,12 @@ impl QuarantineService {
             )
         });
         let left: Vec<String> = left.map(|result| result.id.clone()).collect();
+        let archived = Release {
+            cause: Cause::Archived,
+            caller: Some(caller),
+        };
         self.store
-            .release(&left)
+            .release(&left, &archived)
             .await
             .map_err(|error| status::of_error(&error))?;
         Ok(pb::RetryQuarantinedResponse { results })

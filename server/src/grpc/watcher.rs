@@ -7,9 +7,13 @@ use order_archiver_api::v1 as pb;
 use tokio::time::sleep;
 use tonic::{Request, Response, Status};
 
-use super::{call::Calls, convert, status};
+use super::{
+    call::{Calls, caller},
+    convert, status,
+};
 use crate::store::{
     Error, Store,
+    steering::{AskedBy, Caller},
     watch::{State, Watcher, apart},
 };
 
@@ -19,6 +23,8 @@ const GLANCE: Duration = Duration::from_millis(100);
 pub(crate) struct WatcherService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    /// The name of this instance.
+    pub(crate) instance: String,
 }
 
 #[tonic::async_trait]
@@ -41,10 +47,11 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::PauseWatcherRequest>,
     ) -> Result<Response<pb::PauseWatcherResponse>, Status> {
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |_| {
                 let watcher = self
-                    .steer(true, |watcher| watcher.state == State::Paused)
+                    .steer(true, &caller, |watcher| watcher.state == State::Paused)
                     .await?;
                 Ok(pb::PauseWatcherResponse {
                     watcher: Some(watcher),
@@ -57,10 +64,11 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::ResumeWatcherRequest>,
     ) -> Result<Response<pb::ResumeWatcherResponse>, Status> {
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |_| {
                 let watcher = self
-                    .steer(false, |watcher| watcher.state != State::Paused)
+                    .steer(false, &caller, |watcher| watcher.state != State::Paused)
                     .await?;
                 Ok(pb::ResumeWatcherResponse {
                     watcher: Some(watcher),
@@ -75,11 +83,12 @@ impl WatcherService {
     async fn steer(
         &self,
         paused: bool,
+        caller: &Caller,
         heard: impl Fn(&Watcher) -> bool,
     ) -> Result<pb::Watcher, Status> {
         self.find().await?;
         self.store
-            .pause_watch(paused, "")
+            .steer_watch(paused, caller)
             .await
             .map_err(|error| status::of_error(&error))?;
         loop {
@@ -142,6 +151,16 @@ pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
         saved_time: watcher.saved.and_then(convert::timestamp),
         last_error: watcher.last_error.clone(),
         open_gaps: watcher.gap.iter().map(convert::gap).collect(),
+        asked_by: watcher.asked_by.as_ref().map(asked_by),
         ..pb::Watcher::default()
+    }
+}
+
+fn asked_by(asked: &AskedBy) -> pb::AskedBy {
+    pb::AskedBy {
+        pause: asked.pause,
+        instance: asked.caller.instance.clone(),
+        peer: asked.caller.peer.clone(),
+        time: convert::timestamp(asked.at),
     }
 }

@@ -67,6 +67,8 @@ pub mod counters;
 pub mod place;
 pub mod quarantine;
 
+pub mod release;
+
 pub mod archive;
 
 pub mod orders;
@@ -93,11 +95,17 @@ pub mod burden;
 
 pub mod changes;
 
+pub mod snapshot;
+
+pub mod news;
+
 pub mod collation;
 
 mod views;
 
 pub mod watch;
+
+pub mod steering;
 
 pub mod seeds;
 

@@ -36,6 +36,7 @@ mod connections;
 mod crash_loop;
 mod credentials;
 mod deployment_faults;
+mod event_replay;
 mod full_disk;
 mod gather;
 mod gone_orders;
