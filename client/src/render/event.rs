@@ -18,15 +18,22 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
     let time = moment_or_dash(event.time.as_ref());
     let kind = words(event.kind().as_str_name(), "EVENT_KIND_");
     let story = event.event.as_ref().map(|story| match story {
+        story if event.detail_unknown => bare_story(story),
         Event::Order(order) if order.missing_fields.is_empty() => order.numero_commande.clone(),
         Event::Order(order) => format!(
             "{}, without {}",
             order.numero_commande,
             order.missing_fields.join(", ")
         ),
-        Event::Quarantine(entry) => quarantine::line(entry),
+        Event::Quarantine(entry) => match &entry.release {
+            Some(release) => quarantine::release_story(entry, release),
+            None => quarantine::line(entry),
+        },
         Event::Batch(batch) => batch_story(event.kind(), batch),
-        Event::Watcher(watcher) => watcher::state_story(watcher),
+        Event::Watcher(watcher) => match &watcher.asked_by {
+            Some(asked) if event.kind() == EventKind::WatcherAsked => watcher::asked_story(asked),
+            _ => watcher::state_story(watcher),
+        },
         Event::Gone(gone) => gone_story(gone),
         Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
         Event::Gap(gap) => watcher::gap_opened_story(gap),
@@ -35,6 +42,17 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
     let kind = paint::word(&format!("{kind:<14}"));
     let story = one_line(&story.unwrap_or_default());
     format!("{time}  {kind}  {story}").trim_end().to_owned()
+}
+
+/// What little is known of an event whose detail is not.
+fn bare_story(story: &Event) -> String {
+    let known = match story {
+        Event::Quarantine(entry) => entry.id.clone(),
+        Event::Batch(batch) => batch.id.clone(),
+        Event::Watcher(watcher) => watcher::state(watcher),
+        Event::Order(_) | Event::Gap(_) | Event::Gone(_) => String::new(),
+    };
+    format!("{known}  (the history tells no more of it)")
 }
 
 /// How many orders, and which as far as that is told.
@@ -58,8 +76,8 @@ fn batch_story(kind: EventKind, batch: &Batch) -> String {
 #[cfg(test)]
 mod tests {
     use order_archiver_api::v1::{
-        BatchState, BatchStopReason, Gap, OrderCounts, OrderEvent, QuarantineEntry,
-        QuarantineReason, Watcher, WatcherState,
+        AskedBy, BatchState, BatchStopReason, Gap, OrderCounts, OrderEvent, QuarantineEntry,
+        QuarantineReason, Release, ReleaseCause, Watcher, WatcherState,
     };
     use prost_types::Timestamp;
 
@@ -73,6 +91,19 @@ mod tests {
             }),
             kind: kind.into(),
             event,
+            ..TailEventsResponse::default()
+        })
+    }
+
+    fn bare(kind: EventKind, event: Event) -> String {
+        line(&TailEventsResponse {
+            time: Some(Timestamp {
+                seconds: 1_760_624_625,
+                nanos: 0,
+            }),
+            kind: kind.into(),
+            event: Some(event),
+            detail_unknown: true,
             ..TailEventsResponse::default()
         })
     }
@@ -113,6 +144,28 @@ mod tests {
             state: WatcherState::Watching.into(),
             instance: "archd-1".to_owned(),
             ..Watcher::default()
+        };
+        let paused = Watcher {
+            state: WatcherState::Paused.into(),
+            asked_by: Some(AskedBy {
+                pause: true,
+                instance: "archd-2".to_owned(),
+                peer: "10.0.0.7:50712".to_owned(),
+                ..AskedBy::default()
+            }),
+            ..watcher.clone()
+        };
+        let released = QuarantineEntry {
+            release: Some(Release {
+                cause: ReleaseCause::Dropped.into(),
+                instance: "archd-2".to_owned(),
+                peer: "10.0.0.7:50712".to_owned(),
+            }),
+            ..entry.clone()
+        };
+        let bare_batch = Batch {
+            id: "b-1".to_owned(),
+            ..Batch::default()
         };
         let gap = Gap {
             to_time: Some(Timestamp {
@@ -156,6 +209,25 @@ mod tests {
             (
                 told(EventKind::WatcherState, Some(Event::Watcher(watcher))),
                 "watcher state   archd-1  watching",
+            ),
+            (
+                told(
+                    EventKind::WatcherState,
+                    Some(Event::Watcher(paused.clone())),
+                ),
+                "watcher state   archd-1  paused, asked by 10.0.0.7:50712 through archd-2",
+            ),
+            (
+                told(EventKind::WatcherAsked, Some(Event::Watcher(paused))),
+                "watcher asked   to pause, by 10.0.0.7:50712 through archd-2",
+            ),
+            (
+                told(EventKind::Released, Some(Event::Quarantine(released))),
+                "released        CMD-2  q-1  dropped by 10.0.0.7:50712 through archd-2",
+            ),
+            (
+                bare(EventKind::BatchProgress, Event::Batch(bare_batch)),
+                "batch progress  b-1  (the history tells no more of it)",
             ),
             (
                 told(EventKind::GapOpened, Some(Event::Gap(gap.clone()))),

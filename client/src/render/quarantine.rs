@@ -2,13 +2,13 @@
 
 use order_archiver_api::{
     statistics::thousands,
-    v1::{QuarantineEntry, RetryResult},
+    v1::{QuarantineEntry, Release, ReleaseCause, RetryResult},
 };
 
 use super::{
     grid::{self, Fit},
     ids,
-    text::words,
+    text::{by_whom, words},
     units::{bytes, moment_or_dash},
 };
 
@@ -57,6 +57,18 @@ pub(crate) fn line(entry: &QuarantineEntry) -> String {
         reason(entry),
         entry.detail
     )
+}
+
+/// That an order leaves the quarantine, and why.
+pub(crate) fn release_story(entry: &QuarantineEntry, release: &Release) -> String {
+    let whom = || by_whom(&release.peer, &release.instance);
+    let why = match (release.cause(), release.instance.is_empty()) {
+        (ReleaseCause::Archived, true) => "in the archive by now".to_owned(),
+        (ReleaseCause::Archived, false) => format!("archived, tried again {}", whom()),
+        (_, true) => "dropped".to_owned(),
+        (_, false) => format!("dropped {}", whom()),
+    };
+    format!("{}  {}  {why}", number(entry), entry.id)
 }
 
 /// What became of each entry that was tried again.

@@ -11,3 +11,11 @@ pub(crate) use order_archiver_api::{
 pub(crate) fn left_out(document: &UnreadableDocument) -> String {
     format!("Left out: {}", one_line(&document.problem))
 }
+
+/// Whose call it was: where it came from, and the instance that was called.
+pub(crate) fn by_whom(peer: &str, instance: &str) -> String {
+    match peer {
+        "" => format!("through {instance}"),
+        peer => format!("by {peer} through {instance}"),
+    }
+}

@@ -2,13 +2,13 @@
 
 use order_archiver_api::{
     statistics::{changed, length, thousands},
-    v1::{Gap, WaitingOrders, Watcher, WatcherState},
+    v1::{AskedBy, Gap, WaitingOrders, Watcher, WatcherState},
 };
 use prost_types::{Duration, Timestamp};
 
 use super::{
     grid,
-    text::words,
+    text::{by_whom, words},
     units::{moment, moment_or_dash, whole_length},
 };
 
@@ -54,6 +54,11 @@ pub(crate) fn card(watcher: &Watcher) -> String {
 /// A change of state: who, what, and why when there is a reason.
 pub(super) fn state_story(watcher: &Watcher) -> String {
     let mut text = format!("{}  {}", watcher.instance, state(watcher));
+    if let Some(asked) = watcher.asked_by.as_ref().filter(|asked| asked.pause)
+        && watcher.state() == WatcherState::Paused
+    {
+        text.push_str(&format!(", asked {}", whom(asked)));
+    }
     match watcher.open_gaps.len() {
         0 => {}
         1 => text.push_str(", 1 gap open"),
@@ -70,7 +75,7 @@ pub(crate) fn standing(watcher: &Watcher) -> String {
     let since = since(watcher);
     let state = watcher.state();
     if state != WatcherState::Stopped {
-        return format!("{}{since}", self::state(watcher));
+        return format!("{}{since}{}", self::state(watcher), by_request(watcher));
     }
     if watcher.instance.is_empty() {
         return "nobody has ever watched".to_owned();
@@ -118,6 +123,16 @@ fn last_error(watcher: &Watcher) -> String {
     }
 }
 
+/// That somebody asked it to pause or to go on.
+pub(super) fn asked_story(asked: &AskedBy) -> String {
+    let what = if asked.pause { "to pause" } else { "to go on" };
+    format!("{what}, {}", whom(asked))
+}
+
+fn whom(asked: &AskedBy) -> String {
+    by_whom(&asked.peer, &asked.instance)
+}
+
 /// A gap that was found, and what makes up for it.
 pub(super) fn gap_opened_story(gap: &Gap) -> String {
     let mut text = span(gap);
@@ -154,8 +169,18 @@ fn span(gap: &Gap) -> String {
     }
 }
 
-fn state(watcher: &Watcher) -> String {
+pub(super) fn state(watcher: &Watcher) -> String {
     words(watcher.state().as_str_name(), "WATCHER_STATE_")
+}
+
+/// Who asked for a pause.
+fn by_request(watcher: &Watcher) -> String {
+    match &watcher.asked_by {
+        Some(asked) if asked.pause && watcher.state() == WatcherState::Paused => {
+            format!(", asked {}", whom(asked))
+        }
+        _ => String::new(),
+    }
 }
 
 fn since(watcher: &Watcher) -> String {
@@ -371,8 +396,8 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
     fn a_watcher_that_has_just_begun_has_a_card_too() {
         let text = card(&Watcher {
             state: WatcherState::Starting.into(),
-            wall_lag: after(0, 0),
             counts: Some(OrderCounts::default()),
+            wall_lag: after(0, 0),
             ..Watcher::default()
         });
         assert!(
@@ -394,6 +419,24 @@ Found:           0 orders"
             "{text}"
         );
         assert!(!text.contains("OPEN GAP"), "{text}");
+    }
+
+    #[test]
+    fn a_card_says_who_paused_it() {
+        let asked_by = AskedBy {
+            pause: true,
+            instance: "archd-2".to_owned(),
+            peer: "10.0.0.7:50712".to_owned(),
+            time: at(1_760_624_625),
+        };
+        let text = card(&Watcher {
+            state: WatcherState::Paused.into(),
+            asked_by: Some(asked_by),
+            ..watcher()
+        });
+        let state =
+            "State       paused, asked by 10.0.0.7:50712 through archd-2 at 2025-10-16 14:23:45Z";
+        assert_eq!(text.lines().next(), Some(state));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     limits::{Limits, Room},
     status,
 };
-use crate::monitor::Monitor;
+use crate::{monitor::Monitor, store::steering::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]
@@ -102,6 +102,15 @@ pub(super) fn small_messages<S>(messages: S) -> Response<S> {
     let mut response = Response::new(messages);
     response.disable_compression();
     response
+}
+
+/// Who calls this instance, and from where.
+pub(super) fn caller<Q>(instance: &str, request: &Request<Q>) -> Caller {
+    let peer = request.remote_addr();
+    Caller {
+        instance: instance.to_owned(),
+        peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+    }
 }
 
 /// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the answer still arrives.

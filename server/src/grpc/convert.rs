@@ -18,6 +18,7 @@ use crate::{
         json::{self, Form},
         options::{Limits, Options},
         quarantine::Entry,
+        release::{Cause, Release},
         watch::{self, Gap},
     },
 };
@@ -292,6 +293,23 @@ pub(crate) fn quarantine_entry(entry: Entry, document: Document<'_>) -> pb::Quar
         document_bytes: entry.bytes,
         document_json,
         omitted_fields,
+        release: entry.release.map(release),
+    }
+}
+
+fn release(release: Release) -> pb::Release {
+    let cause = match release.cause {
+        Cause::Dropped => pb::ReleaseCause::Dropped,
+        Cause::Archived => pb::ReleaseCause::Archived,
+    };
+    let (instance, peer) = release
+        .caller
+        .map(|caller| (caller.instance, caller.peer))
+        .unwrap_or_default();
+    pb::Release {
+        cause: cause.into(),
+        instance,
+        peer,
     }
 }
 

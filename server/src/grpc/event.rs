@@ -21,8 +21,14 @@ use super::{
 };
 use crate::{
     domain::checkpoint::time_of,
-    events::{Event, Happening, Live, Reader},
-    store::{Error, Store, changes::Start},
+    events::{Detail, Event, Live, Reader, Told},
+    store::{
+        Error, Store,
+        batches::Batch,
+        changes::Start,
+        quarantine::Entry,
+        watch::{State, Watcher},
+    },
 };
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -221,7 +227,7 @@ impl Tail {
     /// Tells the news until there is a reason not to.
     async fn tell(&self, mut reader: Reader) -> Status {
         let mut spoken: Option<Instant> = None;
-        // The place after the last message, which may lie among the events of one change.
+        // The place after the last message.
         let mut place = reader.start().clone();
         loop {
             let told = match reader.next().await {
@@ -233,18 +239,15 @@ impl Tail {
                 }
                 Err(error) => return status::of_error(&error),
             };
-            for happening in &told.happenings {
-                let heartbeat_is_due =
-                    spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
-                if let Some(message) = self.message(happening, heartbeat_is_due) {
-                    match timeout(SLOWEST, self.sender.send(Ok(message))).await {
-                        Ok(Ok(())) => spoken = Some(Instant::now()),
-                        Ok(Err(_)) => return status::stopping(),
-                        Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&place)),
-                    }
+            let heartbeat_is_due = spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
+            if let Some(message) = self.message(&told, heartbeat_is_due) {
+                match timeout(SLOWEST, self.sender.send(Ok(message))).await {
+                    Ok(Ok(())) => spoken = Some(Instant::now()),
+                    Ok(Err(_)) => return status::stopping(),
+                    Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&place)),
                 }
-                place = Start::After(happening.position.clone());
             }
+            place = Start::After(told.place.clone());
         }
     }
 
@@ -255,21 +258,18 @@ impl Tail {
         }
     }
 
-    fn message(
-        &self,
-        happening: &Happening,
-        heartbeat_is_due: bool,
-    ) -> Option<pb::TailEventsResponse> {
-        let kind = happening.event.as_ref().map_or(EventKind::Heartbeat, kind);
+    fn message(&self, told: &Told, heartbeat_is_due: bool) -> Option<pb::TailEventsResponse> {
+        let kind = told.event.as_ref().map_or(EventKind::Heartbeat, kind);
         let wanted = match kind {
             EventKind::Heartbeat => heartbeat_is_due,
             kind => self.kinds.is_empty() || self.kinds.contains(&kind),
         };
         wanted.then(|| pb::TailEventsResponse {
-            cursor: cursor::cursor(&self.identity, &happening.position),
-            time: happening.time.and_then(convert::timestamp),
+            cursor: cursor::cursor(&self.identity, &told.place),
+            time: told.time.and_then(convert::timestamp),
             kind: kind.into(),
-            event: happening.event.clone().map(body),
+            detail_unknown: told.event.as_ref().is_some_and(Event::is_bare),
+            event: told.event.clone().map(body),
         })
     }
 }
@@ -280,10 +280,12 @@ fn kind(event: &Event) -> EventKind {
         Event::Archived { .. } => EventKind::Incomplete,
         Event::Quarantined(_) if event.is_conflict() => EventKind::Conflict,
         Event::Quarantined(_) => EventKind::Quarantined,
+        Event::Released(_) => EventKind::Released,
         Event::BatchStarted(_) => EventKind::BatchStarted,
         Event::BatchProgress(_) => EventKind::BatchProgress,
         Event::BatchFinished(_) => EventKind::BatchFinished,
         Event::WatcherState(_) => EventKind::WatcherState,
+        Event::WatcherAsked(_) => EventKind::WatcherAsked,
         Event::GapOpened(_) => EventKind::GapOpened,
         Event::GapClosed(_) => EventKind::GapClosed,
         Event::Gone(_) => EventKind::Gone,
@@ -301,21 +303,54 @@ fn body(event: Event) -> response::Event {
             missing_fields: missing,
             date_archivage: date_archivage.and_then(convert::timestamp),
         }),
-        Event::Quarantined(entry) => response::Event::Quarantine(convert::quarantine_entry(
-            entry,
-            convert::Document::NotAsked,
-        )),
-        Event::BatchStarted(batch) | Event::BatchProgress(batch) | Event::BatchFinished(batch) => {
-            let updated = batch.updated;
-            response::Event::Batch(convert::batch(batch, updated))
+        Event::Quarantined(entry) | Event::Released(entry) => {
+            response::Event::Quarantine(quarantine(entry))
         }
-        Event::WatcherState(watcher) => {
-            response::Event::Watcher(super::watcher::message(&watcher, watcher.state))
+        Event::BatchStarted(detail)
+        | Event::BatchProgress(detail)
+        | Event::BatchFinished(detail) => response::Event::Batch(batch(detail)),
+        Event::WatcherState(detail) | Event::WatcherAsked(detail) => {
+            response::Event::Watcher(watcher(detail))
         }
         Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
         Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
             orders: gone.orders,
             order_ids_json: gone.ids,
         }),
+    }
+}
+
+fn quarantine(entry: Detail<Entry>) -> pb::QuarantineEntry {
+    match entry {
+        Detail::Known(entry) => convert::quarantine_entry(*entry, convert::Document::NotAsked),
+        Detail::Unknown(id) => pb::QuarantineEntry {
+            id,
+            ..pb::QuarantineEntry::default()
+        },
+    }
+}
+
+fn batch(batch: Detail<Batch>) -> pb::Batch {
+    match batch {
+        Detail::Known(batch) => {
+            let updated = batch.updated;
+            convert::batch(*batch, updated)
+        }
+        Detail::Unknown(id) => pb::Batch {
+            id,
+            ..pb::Batch::default()
+        },
+    }
+}
+
+fn watcher(watcher: Detail<Watcher, Option<State>>) -> pb::Watcher {
+    match watcher {
+        Detail::Known(watcher) => super::watcher::message(&watcher, watcher.state),
+        Detail::Unknown(state) => pb::Watcher {
+            state: state
+                .map_or(pb::WatcherState::Unspecified, convert::watcher_state)
+                .into(),
+            ..pb::Watcher::default()
+        },
     }
 }

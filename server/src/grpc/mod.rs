@@ -159,6 +159,7 @@ fn add_services(
         calls: calls.clone(),
         store: store.clone(),
         may_watch: presence.may_watch(),
+        instance: config.instance.clone(),
     };
     let instance = instance::InstanceService {
         calls: calls.clone(),
@@ -180,6 +181,7 @@ fn add_services(
         calls,
         store,
         corridor,
+        instance: config.instance.clone(),
     };
     routes
         .add_service(served!(ArchiveServiceServer::new(archive), short))

@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::{
     archive::{page_size, room_for},
-    call::{Calls, peer},
+    call::{Calls, caller},
     convert::{self, Document, MOST_JSON},
     ids,
     limits::Room,
@@ -25,6 +25,8 @@ use crate::{
         ids::{Kind, SHORTEST},
         json::Form,
         quarantine::{Entry, Filter, id_of},
+        release::{Cause, Release},
+        steering::Caller,
     },
 };
 
@@ -36,6 +38,8 @@ pub(crate) struct QuarantineService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
     pub(crate) corridor: Corridor,
+    /// The name of this instance.
+    pub(crate) instance: String,
 }
 
 #[tonic::async_trait]
@@ -53,10 +57,11 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::RetryQuarantinedRequest>,
     ) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
-        let peer = peer(&request);
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |pb::RetryQuarantinedRequest { ids }| {
-                let retried = self.retry(&ids).await?;
+                let peer = caller.peer.clone();
+                let retried = self.retry(&ids, caller).await?;
                 let orders = retried.results.len();
                 info!(peer, orders, "orders in quarantine were tried again");
                 Ok(retried)
@@ -68,14 +73,19 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
         &self,
         request: Request<pb::DropQuarantinedRequest>,
     ) -> Result<Response<pb::DropQuarantinedResponse>, Status> {
-        let peer = peer(&request);
+        let caller = caller(&self.instance, &request);
+        let peer = caller.peer.clone();
+        let dropped = Release {
+            cause: Cause::Dropped,
+            caller: Some(caller),
+        };
         self.calls
             .answer(request, async |pb::DropQuarantinedRequest { ids }| {
                 let entries = self.find(&ids).await?;
                 let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
                 let dropped = self
                     .store
-                    .release(&ids)
+                    .release(&ids, &dropped)
                     .await
                     .map_err(|error| status::of_error(&error))?;
                 info!(peer, orders = dropped, "orders in quarantine were let go");
@@ -221,7 +231,11 @@ impl QuarantineService {
         Ok((page, room))
     }
 
-    async fn retry(&self, ids: &[String]) -> Result<pb::RetryQuarantinedResponse, Status> {
+    async fn retry(
+        &self,
+        ids: &[String],
+        caller: Caller,
+    ) -> Result<pb::RetryQuarantinedResponse, Status> {
         self.calls.check_archive()?;
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
@@ -245,8 +259,12 @@ impl QuarantineService {
             )
         });
         let left: Vec<String> = left.map(|result| result.id.clone()).collect();
+        let archived = Release {
+            cause: Cause::Archived,
+            caller: Some(caller),
+        };
         self.store
-            .release(&left)
+            .release(&left, &archived)
             .await
             .map_err(|error| status::of_error(&error))?;
         Ok(pb::RetryQuarantinedResponse { results })

@@ -9,11 +9,12 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{
-    call::{Calls, peer},
+    call::{Calls, caller},
     convert, status,
 };
 use crate::store::{
     Error, Store,
+    steering::{AskedBy, Caller},
     waiting::{Unwatched, Waiting},
     watch::{State, Watcher, apart},
 };
@@ -26,6 +27,8 @@ pub(crate) struct WatcherService {
     pub(crate) store: Store,
     /// Whether the watcher of this very process is on.
     pub(crate) may_watch: bool,
+    /// The name of this instance.
+    pub(crate) instance: String,
 }
 
 #[tonic::async_trait]
@@ -48,11 +51,11 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::PauseWatcherRequest>,
     ) -> Result<Response<pb::PauseWatcherResponse>, Status> {
-        let peer = peer(&request);
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |_| {
                 let watcher = self
-                    .steer(true, &peer, |watcher| watcher.state == State::Paused)
+                    .steer(true, &caller, |watcher| watcher.state == State::Paused)
                     .await?;
                 Ok(pb::PauseWatcherResponse {
                     watcher: Some(watcher),
@@ -65,12 +68,12 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
         &self,
         request: Request<pb::ResumeWatcherRequest>,
     ) -> Result<Response<pb::ResumeWatcherResponse>, Status> {
-        let peer = peer(&request);
+        let caller = caller(&self.instance, &request);
         self.calls
             .answer(request, async |_| {
                 self.check_that_somebody_could_watch().await?;
                 let watcher = self
-                    .steer(false, &peer, |watcher| watcher.state != State::Paused)
+                    .steer(false, &caller, |watcher| watcher.state != State::Paused)
                     .await?;
                 Ok(pb::ResumeWatcherResponse {
                     watcher: Some(watcher),
@@ -85,17 +88,17 @@ impl WatcherService {
     async fn steer(
         &self,
         paused: bool,
-        peer: &str,
+        caller: &Caller,
         heard: impl Fn(&Watcher) -> bool,
     ) -> Result<pb::Watcher, Status> {
         self.find().await?;
         self.store
-            .pause_watch(paused, "")
+            .steer_watch(paused, caller)
             .await
             .map_err(|error| status::of_error(&error))?;
         match paused {
-            true => info!(peer, "the watcher was told to pause"),
-            false => info!(peer, "the watcher was told to go on"),
+            true => info!(caller.peer, "the watcher was told to pause"),
+            false => info!(caller.peer, "the watcher was told to go on"),
         }
         loop {
             let watcher = self.find().await?;
@@ -208,6 +211,16 @@ pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
         saved_time: watcher.saved.and_then(convert::timestamp),
         last_error: watcher.last_error.clone(),
         open_gaps: watcher.gap.iter().map(convert::gap).collect(),
+        asked_by: watcher.asked_by.as_ref().map(asked_by),
         ..pb::Watcher::default()
+    }
+}
+
+fn asked_by(asked: &AskedBy) -> pb::AskedBy {
+    pb::AskedBy {
+        pause: asked.pause,
+        instance: asked.caller.instance.clone(),
+        peer: asked.caller.peer.clone(),
+        time: convert::timestamp(asked.at),
     }
 }

@@ -10,12 +10,13 @@ use super::{
     options::{LIMITS, Limits, OPTIONS, Options},
     place::Place,
     setup::whole,
+    snapshot::{self, News},
 };
 use crate::domain::{
     counts::Counts,
     near_miss::{Beyond, NearMiss},
     near_miss_kind::Kind,
-    raw::{self, ValueRef, Writer, kind},
+    raw::{self, ValueRef, Writer},
 };
 
 /// How many near misses of each batch are in a list of batches.
@@ -373,7 +374,11 @@ impl Store {
     }
 
     async fn find_batch(&self, query: Document) -> Result<Option<Batch>, Error> {
-        let head = doc! { "find": &self.names.batches, "filter": query, "limit": 1 };
+        // Its snapshots are for readers of the history.
+        let [a, b] = snapshot::NAMES;
+        let head = doc! {
+            "find": &self.names.batches, "filter": query, "limit": 1, "projection": { a: 0, b: 0 },
+        };
         let rows = self
             .rows(&joined(&[&plain(&head), &self.read_options()]))
             .await?;
@@ -405,9 +410,8 @@ impl Store {
         let query = doc! {
             "_id": id, FORMAT: not_newer(), "$or": [{ "active": true }, { "asked_by": call }],
         };
-        let document = self
-            .change_batch(&query, plain(&doc! { "$set": set }))
-            .await?;
+        let stages = [plain(&doc! { "$set": set }), told(News::BatchProgress)];
+        let document = self.change_batch(&query, &stages).await?;
         self.batch_in(document.as_ref())
     }
 
@@ -415,9 +419,9 @@ impl Store {
     pub(super) async fn change_batch(
         &self,
         query: &Document,
-        stage: RawDocumentBuf,
+        stages: &[RawDocumentBuf],
     ) -> Result<Option<Document>, Error> {
-        let reply = self.change_batch_reply(query, stage).await?;
+        let reply = self.change_batch_reply(query, stages).await?;
         Ok(reply.get_document("value").ok().cloned())
     }
 
@@ -425,24 +429,27 @@ impl Store {
     pub(super) async fn change_batch_reply(
         &self,
         query: &Document,
-        stage: RawDocumentBuf,
+        stages: &[RawDocumentBuf],
     ) -> Result<Document, Error> {
         let mut command = Writer::default();
         command
             .string("findAndModify", &self.names.batches)
             .document("query", &plain(query));
-        let stage = ValueRef {
-            kind: kind::DOCUMENT,
-            bytes: stage.as_bytes(),
-        };
+        let [a, b] = snapshot::NAMES;
+        // The position is an order's `_id`, which may be text that is not UTF-8.
+        let fields = doc! { "position": 0, a: 0, b: 0 };
         command
-            .array("update", [stage])
+            .array("update", stages.iter().map(|stage| document_value(stage)))
             .bool("new", true)
-            // The position is an order's `_id`, which may be text that is not UTF-8.
-            .document("fields", &rawdoc! { "position": 0 })
+            .document("fields", &plain(&fields))
             .document("writeConcern", &write_concern());
         self.write_retried(&command.finish()).await
     }
+}
+
+/// The last stage of a change of a batch that is news.
+pub(super) fn told(news: News) -> RawDocumentBuf {
+    snapshot::stage(BATCH, news.name())
 }
 
 /// The type is said aloud: without it the index on request ids, which holds those of texts alone, is not used.
@@ -456,7 +463,7 @@ pub(super) fn plain(document: &Document) -> RawDocumentBuf {
 
 impl Store {
     /// Reads a batch from its document.
-    pub(super) fn batch_of(&self, row: &RawDocument) -> Result<Batch, Error> {
+    pub fn batch_of(&self, row: &RawDocument) -> Result<Batch, Error> {
         let row = format::read(&self.names.batches, BATCH, row)?;
         let unusable =
             || Error::Unusable("a batch was read without having been checked".to_owned());

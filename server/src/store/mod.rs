@@ -71,6 +71,8 @@ mod counting;
 pub mod place;
 pub mod quarantine;
 
+pub mod release;
+
 pub mod archive;
 
 pub mod archive_stretch;
@@ -105,6 +107,10 @@ pub mod burden;
 
 pub mod changes;
 
+pub mod snapshot;
+
+pub mod news;
+
 pub mod collation;
 
 mod views;
@@ -115,6 +121,7 @@ pub mod deliveries;
 
 pub mod instances;
 
+pub mod steering;
 pub mod waiting;
 
 pub mod seeds;

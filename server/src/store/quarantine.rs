@@ -11,6 +11,7 @@ use super::{
     format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, millis_or, must},
     gather::CHUNK_BYTES,
     place::Place,
+    release::{Cause, RELEASE, Release, release_in},
     setup::whole,
 };
 use crate::domain::{
@@ -34,6 +35,7 @@ pub(super) const ENTRY: &[Field] = &[
     must("first_seen", Is::Date),
     must("last_seen", Is::Date),
     may("made_by", Is::Text),
+    may("release", Is::Fields(RELEASE)),
 ];
 
 /// The fields of a part of an order's bytes, all but the bytes themselves.
@@ -63,6 +65,8 @@ pub struct Entry {
     pub last_seen: DateTime,
     /// Its size, in bytes.
     pub bytes: i64,
+    /// Why it leaves, once it does.
+    pub release: Option<Release>,
 }
 
 /// Which entries to list.
@@ -194,19 +198,6 @@ impl Store {
         Ok((rows.iter().map(|row| self.entry(row)).collect(), cut))
     }
 
-    /// One entry.
-    pub async fn quarantine_entry(&self, id: &str) -> Result<Option<Entry>, Error> {
-        let filter = Filter {
-            ids: vec![id.to_owned()],
-            ..Filter::default()
-        };
-        match self.quarantined(&filter, 1).await?.pop() {
-            None => Ok(None),
-            Some(Ok(entry)) => Ok(Some(entry)),
-            Some(Err(fault)) => Err(Error::State(Box::new(fault))),
-        }
-    }
-
     /// The bytes of a quarantined order.
     pub async fn quarantined_bytes(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
         let command = rawdoc! { "find": self.names.quarantine_bytes.as_str(), "filter": parts_of(id), "sort": { "_id": 1 } };
@@ -227,44 +218,6 @@ impl Store {
             .map(|length| u32::from_le_bytes(*length));
         bytes.truncate(length.map_or(0, |length| length as usize));
         Ok(RawDocumentBuf::from_bytes(bytes).ok())
-    }
-
-    /// Lets entries go, and the bytes kept with them. Says how many there were.
-    pub async fn release(&self, ids: &[String]) -> Result<usize, Error> {
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let there = self
-            .quarantined(
-                &Filter {
-                    ids: ids.to_vec(),
-                    ..Filter::default()
-                },
-                ids.len(),
-            )
-            .await?
-            .len();
-        let statements: Vec<RawDocumentBuf> = ids
-            .iter()
-            .map(|id| rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 })
-            .collect();
-        self.write_all(
-            rawdoc! { "delete": self.names.quarantine.as_str() },
-            "deletes",
-            &statements,
-        )
-        .await?;
-        let statements: Vec<RawDocumentBuf> = ids
-            .iter()
-            .map(|id| rawdoc! { "q": parts_of(id), "limit": 0 })
-            .collect();
-        self.write_all(
-            rawdoc! { "delete": self.names.quarantine_bytes.as_str() },
-            "deletes",
-            &statements,
-        )
-        .await?;
-        Ok(there)
     }
 
     /// Lets go every entry whose order is in the archive under the number that it has now. Says how many there were.
@@ -292,7 +245,11 @@ impl Store {
                     .is_some_and(|archived| live.is_none_or(|live| live == archived))
             });
             let gone: Vec<String> = gone.map(|entry| entry.id.clone()).collect();
-            released += self.release(&gone).await?;
+            let found = Release {
+                cause: Cause::Archived,
+                caller: None,
+            };
+            released += self.release(&gone, &found).await?;
         }
     }
 
@@ -329,7 +286,7 @@ pub(crate) fn id_of(found: &Result<Entry, Fault>) -> Value {
 }
 
 /// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows `/`.
-fn parts_of(id: &str) -> RawDocumentBuf {
+pub(super) fn parts_of(id: &str) -> RawDocumentBuf {
     rawdoc! { "_id": { "$gte": format!("{id}/"), "$lt": format!("{id}0") } }
 }
 
@@ -418,7 +375,7 @@ fn replaced_unless_newer(query: &RawDocument, expression: &RawDocument) -> RawDo
 
 impl Store {
     /// Reads an entry from its document.
-    fn entry(&self, row: &RawDocumentBuf) -> Result<Entry, Fault> {
+    pub fn entry(&self, row: &RawDocument) -> Result<Entry, Fault> {
         // The order's `_id` may be text that is not UTF-8.
         let order_id = raw::find(row, "order_id")
             .unwrap_or(ValueRef::NULL)
@@ -446,6 +403,7 @@ impl Store {
             first_seen: date("first_seen"),
             last_seen: date("last_seen"),
             bytes: whole(row.get("bytes")),
+            release: row.get_document("release").ok().and_then(release_in),
         })
     }
 }

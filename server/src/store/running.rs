@@ -8,11 +8,12 @@ use bson::{DateTime, Document, RawDocumentBuf, doc};
 
 use super::{
     Error, Store,
-    batches::{Batch, State, StopReason, plain},
+    batches::{BATCH, Batch, State, StopReason, plain, told},
     command::{OPERATION_TIME, field, joined},
     counters::to_document,
     format::{FORMAT, millis_or, not_newer},
     setup::whole,
+    snapshot::{self, News},
 };
 use crate::domain::{
     counts::Counts,
@@ -105,7 +106,7 @@ impl Store {
             "epoch": { "$cond": [by_this_call, &epoch, { "$add": [&epoch, 1_i64] }] },
         };
         let Some(document) = self
-            .change_batch(&free, plain(&doc! { "$set": set }))
+            .change_batch(&free, &[plain(&doc! { "$set": set })])
             .await?
         else {
             return Ok(None);
@@ -144,8 +145,12 @@ impl Store {
             "started": { "$ifNull": ["$started", "$$NOW"] }, "updated": "$$NOW", "alive_until": self.alive_until(),
             "warnings": { "$literal": warnings },
         };
-        let stage = plain(&doc! { "$set": set });
-        let reply = self.change_batch_reply(&own(lease), stage).await?;
+        // Both are this very moment only in the first life.
+        let first = doc! { "$eq": ["$started", "$updated"] };
+        let [started, goes_on] = [News::BatchStarted, News::BatchProgress].map(News::name);
+        let news = doc! { "$cond": [first, started, goes_on] };
+        let stages = [plain(&doc! { "$set": set }), snapshot::stage(BATCH, news)];
+        let reply = self.change_batch_reply(&own(lease), &stages).await?;
         // A majority has confirmed this change, and with it all that lies before it.
         if let Ok(time) = reply.get_timestamp(OPERATION_TIME) {
             self.has_read_up_to(time);
@@ -156,7 +161,8 @@ impl Store {
     /// Notes about how many orders a batch will meet.
     pub async fn expect_in_batch(&self, lease: &Lease, orders: i64) -> Result<(), Error> {
         let expected = doc! { "$set": { "estimated_total": orders } };
-        self.runner_says(lease, plain(&expected)).await.map(|_| ())
+        let stages = [plain(&expected)];
+        self.runner_says(lease, &stages).await.map(|_| ())
     }
 
     /// Saves the counters and the position of a batch together, and tells what has been asked of it since. None when somebody
@@ -186,19 +192,21 @@ impl Store {
                 bytes: set.as_bytes(),
             },
         );
-        self.runner_says(lease, stage).await
+        let stages = [stage, told(News::BatchProgress)];
+        self.runner_says(lease, &stages).await
     }
 
     /// Says that the instance that runs a batch is alive. False when the batch is not its own any more.
     pub async fn keep_batch(&self, lease: &Lease) -> Result<bool, Error> {
         let alive = doc! { "$set": { "alive_until": self.alive_until() } };
-        Ok(self.runner_says(lease, plain(&alive)).await?.is_some())
+        Ok(self.runner_says(lease, &[plain(&alive)]).await?.is_some())
     }
 
     /// Lets go of a batch that is not at its end, so that another instance, or a later life of this one, takes it up at once.
     pub async fn release_batch(&self, lease: &Lease) -> Result<(), Error> {
         let let_go = doc! { "$set": { "alive_until": "$$NOW", "barren_lives": 0_i64 } };
-        self.runner_says(lease, plain(&let_go)).await.map(|_| ())
+        let stages = [plain(&let_go)];
+        self.runner_says(lease, &stages).await.map(|_| ())
     }
 
     /// Notes that a batch has ended.
@@ -219,10 +227,8 @@ impl Store {
             "near_misses_beyond_statuses": end.near_misses_beyond.statuses, "near_misses_beyond_orders": end.near_misses_beyond.orders,
             "ended": "$$NOW", "updated": "$$NOW", "active": "$$REMOVE", "alive_until": "$$REMOVE",
         };
-        Ok(self
-            .runner_says(lease, plain(&doc! { "$set": set }))
-            .await?
-            .is_some())
+        let stages = [plain(&doc! { "$set": set }), told(News::BatchFinished)];
+        Ok(self.runner_says(lease, &stages).await?.is_some())
     }
 
     /// Until when the instance that runs a batch need not be heard of.
@@ -243,9 +249,9 @@ impl Store {
     async fn runner_says(
         &self,
         lease: &Lease,
-        stage: RawDocumentBuf,
+        stages: &[RawDocumentBuf],
     ) -> Result<Option<Batch>, Error> {
-        let document = self.change_batch(&own(lease), stage).await?;
+        let document = self.change_batch(&own(lease), stages).await?;
         self.batch_in(document.as_ref())
     }
 

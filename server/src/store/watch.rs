@@ -8,9 +8,11 @@ use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc
 
 use super::{
     Error, Store,
-    command::{joined, write_concern},
+    command::{document_value, joined, write_concern},
     format::{self, CURRENT, FORMAT, Field, Is, date_or, may, millis_or, must, not_newer},
     setup::whole,
+    snapshot,
+    steering::{ASKED_BY, AskedBy, asked_by_in},
 };
 use crate::domain::raw::{self, Value, ValueRef, Writer};
 
@@ -38,6 +40,7 @@ pub(super) const WATCHER: &[Field] = &[
     may("gap", Is::Fields(GAP)),
     may("closed_gap", Is::Fields(GAP)),
     may("gone", Is::Fields(GONE)),
+    may("asked_by", Is::Fields(ASKED_BY)),
 ];
 
 const GAP: &[Field] = &[
@@ -88,7 +91,8 @@ impl State {
             .map_or("", |(_, name)| name)
     }
 
-    fn named(name: &str) -> Option<State> {
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<State> {
         let mut names = State::NAMES.iter();
         names
             .find(|(_, known)| *known == name)
@@ -142,6 +146,8 @@ pub struct Watcher {
     pub waiting_since: Option<DateTime>,
     /// The open gap.
     pub gap: Option<Gap>,
+    /// Who last asked it to pause or to go on.
+    pub asked_by: Option<AskedBy>,
     /// The database's clock when this was read.
     pub now: DateTime,
 }
@@ -246,11 +252,10 @@ impl Store {
             },
             "$inc": { "epoch": 1_i64 }, "$currentDate": { "alive_at": true, "state_since": true },
         };
-        let command = doc! {
-            "findAndModify": &self.names.state, "query": free, "update": take, "new": true,
-        };
+        let command = doc! { "findAndModify": &self.names.state, "query": free, "new": true };
         let command = joined(&[
             &plain(&command),
+            &update_of_watcher("update", &plain(&take)),
             &rawdoc! { "writeConcern": write_concern() },
         ]);
         let reply = self.write_retried(&command).await?;
@@ -321,7 +326,8 @@ impl Store {
             .await
     }
 
-    /// Begins at a new place, with a gap before it, in one update: there is never a moment when the gap is forgotten.
+    /// Begins at a new place, with a gap before it, in one update: there is never a moment when the gap is forgotten. Of the state,
+    /// which follows from it, the next sign of life tells: a change tells of one thing.
     pub async fn open_gap(
         &self,
         epoch: i64,
@@ -331,11 +337,10 @@ impl Store {
         let mut set = Writer::default();
         set.document("checkpoint", checkpoint)
             .document("gap", &plain(&gap_document(gap)));
-        set.string("state", State::CatchingUp.name());
         let mut update = Writer::default();
         update.document("$set", &set.finish()).document(
             "$currentDate",
-            &rawdoc! { "alive_at": true, "saved_at": true, "state_since": true },
+            &rawdoc! { "alive_at": true, "saved_at": true },
         );
         self.update_watcher_raw(&mine(epoch), &update.finish(), false)
             .await
@@ -387,16 +392,17 @@ impl Store {
         self.update_watcher(mine(epoch), leave, false).await
     }
 
-    /// Pauses the watcher, or lets it go on; `why` tells of the fault that it is paused for, if it is. False when nobody has ever
-    /// watched.
+    /// Pauses the watcher, or lets it go on, without anybody having asked for it; `why` tells of the fault that it is paused for, if
+    /// it is. False when nobody has ever watched.
     pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
         let known = doc! { "_id": ID, FORMAT: not_newer() };
-        let mut pause = doc! { "$set": { "paused": paused } };
+        let mut pause = doc! { "$set": { "paused": paused }, "$unset": { "asked_by": "" } };
         if !why.is_empty() {
             // Whoever runs it has stopped reading by now.
             pause = doc! {
                 "$set": { "paused": paused, "state": State::Paused.name(), "last_error": why },
                 "$currentDate": { "state_since": true, "last_error_at": true },
+                "$unset": { "asked_by": "" },
             };
         }
         self.update_watcher(known, pause, false).await
@@ -420,18 +426,31 @@ impl Store {
         upsert: bool,
     ) -> Result<bool, Error> {
         let mut statement = Writer::default();
-        statement
-            .document("q", &plain(query))
-            .document("u", update)
-            .bool("upsert", upsert);
+        statement.document("q", &plain(query));
+        let statement = joined(&[
+            &statement.finish(),
+            &update_of_watcher("u", update),
+            &rawdoc! { "upsert": upsert },
+        ]);
         let command = self.write_command(
             &rawdoc! { "update": self.names.state.as_str() },
             "updates",
-            &[statement.finish()],
+            &[statement],
         );
         let reply = self.write_retried(&command).await?;
         Ok(whole(reply.get("n")) > 0)
     }
+}
+
+/// The field of a command that holds an update of the watcher's document: one of the state leaves a
+/// snapshot for those who read the news.
+fn update_of_watcher(name: &str, update: &RawDocument) -> RawDocumentBuf {
+    let mut field = Writer::default();
+    match snapshot::stages_of_watcher(update) {
+        Some(stages) => field.array(name, stages.iter().map(|stage| document_value(stage))),
+        None => field.document(name, update),
+    };
+    field.finish()
 }
 
 /// The watch under an epoch, as long as it lasts. A newer server that takes it over may not be known by its epoch.
@@ -460,7 +479,7 @@ fn gap_document(gap: &Gap) -> Document {
 
 impl Store {
     /// Reads the watcher from its document.
-    pub(super) fn watcher_of(&self, row: &RawDocument) -> Result<Watcher, Error> {
+    pub fn watcher_of(&self, row: &RawDocument) -> Result<Watcher, Error> {
         let checkpoint = raw::find(row, "checkpoint");
         let position = checkpoint
             .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
@@ -486,6 +505,7 @@ impl Store {
             last_event: date("last_event"),
             waiting_since: date("waiting_since"),
             gap: row.get_document("gap").ok().map(gap_of),
+            asked_by: row.get_document("asked_by").ok().map(asked_by_in),
             now: now.unwrap_or(DateTime::from_millis(0)),
         })
     }

@@ -42,6 +42,7 @@ mod credentials;
 mod deployment_faults;
 mod error_names;
 mod escapes;
+mod event_replay;
 mod figures;
 mod full_disk;
 mod gather;

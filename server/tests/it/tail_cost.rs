@@ -18,7 +18,7 @@ use tonic::{Streaming, transport::Channel};
 use crate::support::{TestServer, eventually, orders, within};
 
 /// A figure of mongod's own statistics.
-async fn figure(set: &ReplicaSet, path: &[&str]) -> i64 {
+pub(crate) async fn figure(set: &ReplicaSet, path: &[&str]) -> i64 {
     let admin = set.client().await.unwrap().database("admin");
     let status = admin.run_command(doc! { "serverStatus": 1 }).await.unwrap();
     let (last, path) = path.split_last().unwrap();

@@ -116,7 +116,7 @@ async fn a_watch_whose_answer_was_lost_is_taken_once() {
             .epoch,
         1
     );
-    for (round, bytes) in ["currentDate", "findAndModify"].into_iter().enumerate() {
+    for (round, bytes) in ["taken_by", "findAndModify"].into_iter().enumerate() {
         store
             .leave_watch(round as i64 + 1, State::Stopped)
             .await

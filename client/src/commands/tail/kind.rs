@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Quarantined,
     /// A batch began
     BatchStarted,
-    /// A batch saved its progress
+    /// A batch saved its progress, or was asked for something
     BatchProgress,
     /// A batch ended
     BatchFinished,
@@ -28,6 +28,10 @@ pub(super) enum Kind {
     GapClosed,
     /// Orders were deleted before the watcher could read them
     Gone,
+    /// Somebody asked the watcher to pause or to go on
+    WatcherAsked,
+    /// An order left the quarantine
+    Released,
 }
 
 impl From<Kind> for EventKind {
@@ -44,6 +48,8 @@ impl From<Kind> for EventKind {
             Kind::GapOpened => Self::GapOpened,
             Kind::GapClosed => Self::GapClosed,
             Kind::Gone => Self::Gone,
+            Kind::WatcherAsked => Self::WatcherAsked,
+            Kind::Released => Self::Released,
         }
     }
 }

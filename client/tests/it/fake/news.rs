@@ -27,6 +27,7 @@ pub(crate) fn archived(number: &str) -> TailEventsResponse {
             numero_commande: number.to_owned(),
             ..OrderEvent::default()
         })),
+        detail_unknown: false,
     }
 }
 
