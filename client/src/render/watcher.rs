@@ -215,6 +215,7 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
     fn a_watcher_that_has_just_begun_has_a_card_too() {
         let text = card(&Watcher {
             state: WatcherState::Starting.into(),
+            counts: Some(OrderCounts::default()),
             wall_lag: after(0, 0),
             ..Watcher::default()
         });
