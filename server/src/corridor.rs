@@ -15,7 +15,7 @@ use crate::{
         counts::Counts,
         enrich::{ArchiveDocument, Stamp, enrich},
         judge::{Field, Reason, Refusal, Verdict, judge},
-        near_miss::NearMiss,
+        near_miss::{LONGEST_STATUS, NearMiss},
         order::{Bundle, STATUS},
         raw::{Value, ValueRef},
     },
@@ -307,9 +307,13 @@ fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
 
 fn not_delivered(bundle: &Bundle, delivered: DeliveredStatus<'_>) -> Outcome {
     let status = bundle.order.get(STATUS).unwrap_or(ValueRef::NULL);
+    let near_miss = delivered.near_miss(status);
     Outcome::NotDelivered {
-        status: json::shown(status, 256),
-        near_miss: delivered.near_miss(status).map(Box::new),
+        status: match &near_miss {
+            Some(miss) => miss.status.clone(),
+            None => json::shown(status, LONGEST_STATUS),
+        },
+        near_miss: near_miss.map(Box::new),
     }
 }
 

@@ -13,6 +13,7 @@ fn a_list_is_cut_in_silence() {
     for args in [
         &["orders", "list", "-o", "ndjson"][..],
         &["orders", "list"],
+        &["orders", "export"],
         &["stats"],
         &["completions", "bash"],
     ] {

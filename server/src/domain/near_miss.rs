@@ -8,7 +8,10 @@ use std::{
 use bson::Bson;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{near_miss_kind::Kind, text::cut};
+use super::{
+    near_miss_kind::Kind,
+    text::{cut, escaped},
+};
 
 /// How many orders stand in for all those that share a near miss.
 pub const EXAMPLES: usize = 3;
@@ -28,8 +31,6 @@ pub const LONGEST_MEND: usize = 1_024;
 pub struct NearMiss {
     /// The status, as Extended JSON.
     pub status: String,
-    /// The same, with whatever can't be seen as escapes.
-    pub escaped: String,
     /// In which way it differs; none where an archd of before has found it.
     pub kind: Option<Kind>,
     /// The same in words, with the code points at fault.
@@ -41,6 +42,13 @@ pub struct NearMiss {
     pub orders: i64,
     /// Numbers of some of them.
     pub examples: Vec<String>,
+}
+
+impl NearMiss {
+    /// The status with whatever can't be seen as escapes.
+    pub fn escaped(&self) -> String {
+        cut(&escaped(&self.status), 2 * LONGEST_STATUS)
+    }
 }
 
 /// Near misses, each status once: a thousand of them, and how many there are beyond.
@@ -80,7 +88,6 @@ impl NearMisses {
                 let status = entry.key().clone();
                 entry.insert(NearMiss {
                     status,
-                    escaped: seen.escaped,
                     kind: seen.kind,
                     difference: seen.difference,
                     mend: seen.mend,

@@ -6,6 +6,9 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// How many code points are named of each difference.
 const NAMED: usize = 3;
 
+/// A longer text, in bytes, is not compared step by step: nobody is to wait for that.
+const LONGEST: usize = 4 * 1024;
+
 /// What sets a near miss apart from the delivered status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -95,6 +98,9 @@ pub fn difference(status: &Bson, delivered: &str) -> (Kind, String) {
 }
 
 fn of_text(text: &str, delivered: &str) -> (Kind, String) {
+    if text.len() > LONGEST {
+        return (Kind::Several, format!("a text of {} bytes", text.len()));
+    }
     let mut steps = STEPS.to_vec();
     for step in STEPS {
         let fewer: Vec<Kind> = steps.iter().copied().filter(|it| *it != step).collect();

@@ -31,11 +31,11 @@ pub(crate) fn near_misses(
 
 fn near_miss(miss: NearMiss) -> pb::NearMiss {
     pb::NearMiss {
+        status_escaped: miss.escaped(),
         status_json: miss.status,
         orders: miss.orders,
         examples: miss.examples,
         kind: miss.kind.map_or(pb::NearMissKind::Unspecified, kind).into(),
-        status_escaped: miss.escaped,
         difference: miss.difference,
         mend: miss.mend,
     }

@@ -354,7 +354,8 @@ fn result(entry: &Entry, outcome: Option<&Outcome>) -> pb::RetryResult {
             pb::RetryOutcome::NotDelivered,
             format!(
                 "the order's status {} only looks like the delivered one ({}); mend that, then retry",
-                miss.escaped, miss.difference
+                miss.escaped(),
+                miss.difference
             ),
         ),
         Some(Outcome::NotDelivered { status, .. }) => (

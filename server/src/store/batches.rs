@@ -69,7 +69,6 @@ const NEAR_MISS: &[Field] = &[
     must("status", Is::Text),
     must("orders", Is::Whole),
     may("examples", Is::Texts),
-    may("escaped", Is::Text),
     // A kind of a later version is none that this one knows, and no fault.
     may("kind", Is::Text),
     may("difference", Is::Text),
@@ -478,7 +477,6 @@ impl Store {
             status: document.get_str("status").unwrap_or_default().to_owned(),
             orders: whole(document.get("orders")),
             examples: strings(document, "examples"),
-            escaped: document.get_str("escaped").unwrap_or_default().to_owned(),
             kind: document.get_str("kind").ok().and_then(Kind::of_name),
             difference: document
                 .get_str("difference")

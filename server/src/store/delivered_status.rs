@@ -8,7 +8,7 @@ use crate::domain::{
     near_miss_kind::difference,
     order::STATUS,
     raw::{ValueRef, Writer},
-    text::{cut, escaped},
+    text::cut,
 };
 
 /// The delivered status, and the orders in which others are mended to it.
@@ -56,7 +56,6 @@ impl<'s> DeliveredStatus<'s> {
         let mend = (whole.len() <= LONGEST_STATUS).then(|| self.mend(&value));
         let mend = mend.filter(|mend| mend.len() <= LONGEST_MEND);
         Some(NearMiss {
-            escaped: cut(&escaped(&shown), 2 * LONGEST_STATUS),
             status: shown,
             kind: Some(kind),
             difference,

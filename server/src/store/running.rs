@@ -213,7 +213,7 @@ impl Store {
     pub async fn end_batch(&self, lease: &Lease, end: &Ended) -> Result<bool, Error> {
         let miss = |miss: &NearMiss| {
             doc! {
-                "status": &miss.status, "orders": miss.orders, "examples": &miss.examples, "escaped": &miss.escaped,
+                "status": &miss.status, "orders": miss.orders, "examples": &miss.examples,
                 "kind": miss.kind.map(Kind::name), "difference": &miss.difference, "mend": &miss.mend,
             }
         };

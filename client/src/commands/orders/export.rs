@@ -111,7 +111,7 @@ struct Lines {
 
 enum Out {
     Ndjson(BufWriter<Stdout>),
-    Csv(csv::Writer<Stdout>),
+    Csv(Box<csv::Writer<Stdout>>),
 }
 
 impl Lines {
@@ -121,7 +121,7 @@ impl Lines {
             Format::Csv => {
                 let mut out = csv::Writer::from_writer(io::stdout());
                 out.write_record(export::HEADER)?;
-                Out::Csv(out)
+                Out::Csv(Box::new(out))
             }
         };
         Ok(Self {
