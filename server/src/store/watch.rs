@@ -387,8 +387,8 @@ impl Store {
         self.update_watcher(mine(epoch), leave, false).await
     }
 
-    /// Pauses the watcher, or lets it go on; `why` tells of the fault that it is paused for, if it is. False when nobody has ever
-    /// watched.
+    /// Pauses the watcher, or lets it go on; `why` tells of the fault that it is paused for, if
+    /// there is one. False when nobody has ever watched.
     pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
         let known = doc! { "_id": ID, FORMAT: not_newer() };
         let mut pause = doc! { "$set": { "paused": paused } };
