@@ -1,5 +1,5 @@
-//! Documents: looks now and then at those of the server's own that others depend on, and tells when one can't be worked with, and when
-//! nobody watches.
+//! Documents: looks now and then at those of the server's own that others depend on, and tells when
+//! one can't be worked with, and when nobody watches.
 
 use std::time::Duration;
 

@@ -25,7 +25,8 @@ pub(crate) fn table(instances: &[Instance]) -> String {
     )
 }
 
-/// Where it can be asked. One that listens at every address of its machine is found by the machine's name.
+/// Where it can be asked. One that listens at every address of its machine is found by the
+/// machine's name.
 fn address(instance: &Instance) -> String {
     let address = instance.address.as_str();
     match address

@@ -107,7 +107,8 @@ pub(crate) fn waiting_orders(waiting: &WaitingOrders) -> String {
     }
 }
 
-/// Whether the latest fault is why the watcher is in the state that it is in: it is kept when it has passed.
+/// Whether the latest fault is why the watcher is in the state that it is in: it is kept when it
+/// has passed.
 fn is_the_reason(watcher: &Watcher) -> bool {
     let time = |time: &Option<Timestamp>| time.map(|time| (time.seconds, time.nanos));
     let since = time(&watcher.state_since_time);

@@ -202,7 +202,8 @@ struct Own {
 }
 
 impl Own {
-    /// The services that can't do their work now, while all others can. The watcher's does none while nobody watches.
+    /// The services that can't do their work now, while all others can. The watcher's does none
+    /// while nobody watches.
     fn stopped(&self) -> Vec<&'static str> {
         let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
             _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),

@@ -111,7 +111,8 @@ impl WatcherService {
         }
     }
 
-    /// An error where nobody would go on: no instance runs the watcher, and none that lives has its watcher on.
+    /// An error where nobody would go on: no instance runs the watcher, and none that lives has its
+    /// watcher on.
     async fn check_that_somebody_could_watch(&self) -> Result<(), Status> {
         let error = |error| status::of_error(&error);
         if self.may_watch || self.find().await?.state_now() != State::Stopped {

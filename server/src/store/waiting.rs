@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use bson::{Timestamp, rawdoc};
+use bson::{RawDocument, Timestamp, rawdoc};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
@@ -149,13 +149,18 @@ impl Store {
             Recalled::Bad(why) => return Err(Unknown(why.to_owned())),
         };
         let mut changes = self.deliveries(&start).await?;
-        tally.begun = true;
+        *tally = Tally::begun();
         loop {
             let reply = changes.next().await?;
             let is_last = time_of(&reply.position).is_none_or(|time| time >= majority);
             let new = tally.new_in(&reply);
             tally.orders += self.not_archived(&new).await?;
-            if is_last {
+            if reply.changes.iter().any(|change| ends_stream(change)) {
+                // The collection was dropped or renamed, and its orders with it; another one may
+                // follow under its name.
+                *tally = Tally::begun();
+                changes = self.deliveries(&Start::After(reply.position)).await?;
+            } else if is_last {
                 return Ok(());
             }
         }
@@ -215,7 +220,19 @@ struct Tally {
     hasher: RandomState,
 }
 
+/// Whether the stream ends with this change, as the collection does.
+fn ends_stream(change: &RawDocument) -> bool {
+    raw::find(change, "operationType").and_then(ValueRef::as_str) == Some("invalidate")
+}
+
 impl Tally {
+    fn begun() -> Tally {
+        Tally {
+            begun: true,
+            ..Tally::default()
+        }
+    }
+
     /// The orders that a reply delivers and none before it did.
     fn new_in(&mut self, reply: &Reply) -> Vec<Value> {
         let changes = reply.changes.iter();

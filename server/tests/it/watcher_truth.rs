@@ -168,6 +168,21 @@ async fn a_paused_watcher_says_since_when_and_how_many_delivered_orders_wait() {
 }
 
 #[tokio::test]
+async fn orders_that_went_with_their_collection_do_not_wait() {
+    let (watches, serves) = pair().await;
+    pause(&watches).await;
+    serves.insert("Commande", orders(3)).await;
+    serves.collection("Commande").drop().await.unwrap();
+    assert_eq!(serves.watcher_now().await.waiting, waits(0));
+    serves.insert("Commande", orders(2)).await;
+    let another = serves.another(|_| {}).await;
+    assert_eq!(another.watcher_now().await.waiting, waits(2));
+    another.shut_down().await;
+    watches.shut_down().await;
+    serves.shut_down().await;
+}
+
+#[tokio::test]
 async fn when_nobody_watches_everybody_says_so_with_since_when_who_was_the_last_and_what_waits() {
     let (watches, serves) = pair().await;
     deliver(&serves.database, "watched").await;
