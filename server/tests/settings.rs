@@ -131,6 +131,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
         ("ARCHD_LOG_FORMAT", "json"),
+        ("HOSTNAME", "n"),
     ])
     .unwrap();
     assert_eq!(
@@ -140,12 +141,12 @@ fn every_setting_arrives_in_its_own_field() {
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
-         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
          warnings: [], in_force: InForce { given: \"MONGODB_URI=(hidden) MONGODB_DATABASE=d ARCHD_PROFILE=simulation ARCHD_LISTEN=[::1]:1 ARCHD_COLLECTION_ORDERS=o \
          ARCHD_COLLECTION_CLIENTS=c ARCHD_COLLECTION_COURIERS=l ARCHD_COLLECTION_RESTAURANTS=r ARCHD_COLLECTION_MENUS=m ARCHD_COLLECTION_ARCHIVE=h \
          ARCHD_COLLECTION_PREFIX=_ ARCHD_DELIVERED_STATUS=done ARCHD_ARCHIVED_BY=me ARCHD_CHUNK_SIZE=7 ARCHD_RETRY_ATTEMPTS=0 ARCHD_OPERATION_TIMEOUT=100ms \
          ARCHD_REQUEST_TIMEOUT=5m ARCHD_SHUTDOWN_GRACE=0s ARCHD_MAX_CONNECTIONS=9 ARCHD_MAX_TAIL_READERS=1 ARCHD_WATCH=false ARCHD_LEASE=1s \
-         ARCHD_MAX_ORDERS_PER_SECOND=9 ARCHD_MAX_REPLICATION_LAG=off ARCHD_MAX_WRITE_LATENCY=1ms ARCHD_BATCH_READS=secondary ARCHD_SCHEDULE='5 4 * * *' \
+         ARCHD_MAX_RATE=9 ARCHD_MAX_LAG=off ARCHD_MAX_WRITE_LATENCY=1ms ARCHD_BATCH_READS=secondary ARCHD_SCHEDULE='5 4 * * *' \
          ARCHD_SCHEDULE_ZONE=UTC ARCHD_SCHEDULE_CATCH_UP=true ARCHD_REFLECTION=false ARCHD_INSTANCE=i ARCHD_LOG=debug ARCHD_LOG_FORMAT=json\", defaults: \"\" } }"
     );
 }
