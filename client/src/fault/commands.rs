@@ -21,6 +21,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("GetWatcher", "archctl watch status"),
     ("PauseWatcher", "archctl watch pause"),
     ("ResumeWatcher", "archctl watch resume"),
+    ("ListInstances", "archctl instances"),
 ];
 
 /// The text with a command in the place of each RPC.

@@ -178,7 +178,8 @@ pub(super) fn state(watcher: &Watcher) -> String {
 fn by_request(watcher: &Watcher) -> String {
     match &watcher.asked_by {
         Some(asked) if asked.pause && watcher.state() == WatcherState::Paused => {
-            format!(", asked {}", whom(asked))
+            let when = moment_or_dash(asked.time.as_ref());
+            format!(", asked {} at {when}", whom(asked))
         }
         _ => String::new(),
     }

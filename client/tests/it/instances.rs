@@ -5,7 +5,7 @@ use crate::{fake::Fake, program::run};
 #[test]
 fn instances_are_a_table() {
     let fake = Fake::start();
-    let listed = run(&fake.endpoint(), &["instances"]);
+    let listed = run(&fake.endpoint(), &["instances", "-o", "wide"]);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert_eq!(
         listed.stdout,
