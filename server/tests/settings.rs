@@ -129,6 +129,7 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_SCHEDULE_CATCH_UP", "true"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
+        ("HOSTNAME", "n"),
         ("ARCHD_LOG", "debug"),
         ("ARCHD_LOG_FORMAT", "json"),
     ])
@@ -140,7 +141,7 @@ fn every_setting_arrives_in_its_own_field() {
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
-         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", log_filter: \"debug\", log_format: Json, \
+         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
          warnings: [] }"
     );
 }
