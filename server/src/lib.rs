@@ -96,17 +96,21 @@ pub async fn run(
     }
     let serving = grpc::serve(listener, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);
-    tokio::select! {
-        () = &mut serving => {}
-        () = stop.cancelled() => {
-            // One open tail or dead peer can hold the transport for ever, so what is left after the grace period is left behind.
-            let drain = async {
-                serving.await;
-                parts.drain().await;
-            };
-            within_grace(&config, drain, &presence).await;
+    // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
+    // the same.
+    let served = tokio::select! {
+        () = &mut serving => true,
+        () = stop.cancelled() => false,
+    };
+    // One open tail or dead peer can hold the transport for ever, so what is left after the grace
+    // period is left behind.
+    let drain = async {
+        if !served {
+            serving.await;
         }
-    }
+        parts.drain().await;
+    };
+    within_grace(&config, drain, &presence).await;
     Ok(())
 }
 

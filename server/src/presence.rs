@@ -56,13 +56,13 @@ impl Presence {
     /// Takes the sign of life away, if the database is there to hear of it.
     pub(crate) async fn leave(&self) {
         self.leaving.cancel();
-        if !self.known.load(Ordering::Relaxed) {
-            return;
-        }
         let left = timeout(FAREWELL, async {
-            // A beat that is under way would bring the sign back.
+            // A beat that is under way would bring the sign back, or be the first.
             self.beats.wait().await;
-            self.store.remove_instance(&self.own).await
+            match self.known.load(Ordering::Relaxed) {
+                true => self.store.remove_instance(&self.own).await,
+                false => Ok(()),
+            }
         });
         if !matches!(left.await, Ok(Ok(()))) {
             debug!("this instance could not be taken off the list; it will count as gone");
