@@ -97,8 +97,8 @@ impl WatcherService {
             .await
             .map_err(|error| status::of_error(&error))?;
         match paused {
-            true => info!(caller.peer, "the watcher was told to pause"),
-            false => info!(caller.peer, "the watcher was told to go on"),
+            true => info!(peer = caller.peer, "the watcher was told to pause"),
+            false => info!(peer = caller.peer, "the watcher was told to go on"),
         }
         loop {
             let watcher = self.find().await?;

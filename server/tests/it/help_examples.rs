@@ -266,7 +266,12 @@ impl World {
         };
         if example.has(" tail") {
             tokio::select! {
-                line = within(stdout.next_line()) => assert!(line.unwrap().is_some(), "{example:?}"),
+                line = within(stdout.next_line()) => {
+                    if line.unwrap().is_none() {
+                        let said = stderr.next_line().await;
+                        panic!("{example:?} ended: {said:?}");
+                    }
+                }
                 () = happens => {}
             }
         } else {

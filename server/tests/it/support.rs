@@ -292,7 +292,14 @@ impl TestServer {
             .await
             .unwrap()
             .into_inner();
-        last(stream).await.batch.unwrap()
+        last(stream).await;
+        // All of it, where what is followed is told in short.
+        eventually(async || {
+            let request = pb::GetBatchRequest { id: id.to_owned() };
+            let answer = self.batches().get_batch(request).await.ok()?;
+            answer.into_inner().batch
+        })
+        .await
     }
 
     /// Stops the server and waits until it has left.

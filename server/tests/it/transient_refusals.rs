@@ -149,6 +149,6 @@ async fn an_unknown_code_of_one_document_among_others_is_that_orders_own() {
         let entry = entry.await.unwrap().unwrap();
         assert_eq!(entry.get_str("reason").unwrap(), "refused");
         let detail = entry.get_str("detail").unwrap();
-        assert!(detail.contains(&format!("code {code}")), "{detail}");
+        assert!(detail.contains(&format!("({code})")), "{detail}");
     }
 }
