@@ -199,7 +199,12 @@ async fn whoever_steers_a_batch_the_watcher_or_the_quarantine_is_named_by_their_
     let channel = program.serves().await;
 
     let mut watcher = WatcherServiceClient::new(channel.clone());
-    eventually(async || watcher.get_watcher(pb::GetWatcherRequest {}).await.ok()).await;
+    eventually(async || {
+        let answer = watcher.get_watcher(pb::GetWatcherRequest {}).await.ok()?;
+        let state = answer.into_inner().watcher?.state();
+        (state == pb::WatcherState::Watching).then_some(())
+    })
+    .await;
     watcher
         .pause_watcher(pb::PauseWatcherRequest {})
         .await
