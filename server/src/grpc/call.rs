@@ -91,10 +91,10 @@ impl Calls {
     }
 }
 
-/// Who makes a call: the address at the other end of the connection, be it that of a proxy.
+/// Who makes a call: the address at the other end of the connection, be it that of a proxy. Empty when it is not known.
 pub(super) fn peer<Q>(request: &Request<Q>) -> String {
     let address = request.remote_addr();
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+    address.map_or_else(String::new, |address| address.to_string())
 }
 
 /// An answer of many small messages, each of which gzip would make larger, and at more expense than the message itself.
@@ -106,10 +106,9 @@ pub(super) fn small_messages<S>(messages: S) -> Response<S> {
 
 /// Who calls this instance, and from where.
 pub(super) fn caller<Q>(instance: &str, request: &Request<Q>) -> Caller {
-    let peer = request.remote_addr();
     Caller {
         instance: instance.to_owned(),
-        peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        peer: peer(request),
     }
 }
 
