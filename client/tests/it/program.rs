@@ -54,12 +54,18 @@ pub(crate) fn archctl(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("ARCHCTL_ENDPOINT")
-        .env_remove("NO_COLOR")
-        .env_remove("CLICOLOR_FORCE")
         .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("COLUMNS", "100")
         .stdin(Stdio::null());
+    forget_colours(&mut command);
     command
+}
+
+/// Keeps out what says on the tests' machine whether there are colours: in a CI, even a terminal that calls itself dumb has them.
+fn forget_colours(command: &mut Command) {
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        command.env_remove(variable);
+    }
 }
 
 /// Runs `archctl` to its end.
@@ -96,13 +102,12 @@ fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Com
     // A new terminal has no size, and nothing is drawn on that.
     let line = format!("stty cols 80 rows 24; {}", words.join(" "));
     let mut script = Command::new("script");
+    forget_colours(&mut script);
     script
         .args(["-qec", &line, "/dev/null"])
         .env("ARCHCTL_ENDPOINT", endpoint)
         .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .env_remove("CLICOLOR_FORCE")
         .env_remove("COLUMNS")
         .envs(variables.iter().copied())
         .stdin(Stdio::null());
