@@ -13,6 +13,7 @@ use pb::{
     event_service_client::EventServiceClient,
 };
 use tokio::{
+    io::{copy, sink},
     net::TcpStream,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -117,9 +118,9 @@ pub(crate) async fn attack(arguments: Arguments) -> Result<()> {
                 let host = host.to_owned();
                 connections.spawn(async move {
                     loop {
-                        if let Ok(connection) = TcpStream::connect(&host).await {
-                            // Readable once the server has had enough of it.
-                            let _ = connection.readable().await;
+                        if let Ok(mut connection) = TcpStream::connect(&host).await {
+                            // Whatever the server says, until it has had enough.
+                            let _ = copy(&mut connection, &mut sink()).await;
                         }
                         sleep(PAUSE).await;
                     }

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::Bytes, transport::server::Connected};
@@ -29,12 +29,17 @@ use super::{
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a connection must have been without a call before it makes way for another.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long one must have said nothing at all: clients speak first, so a first byte is a round trip away.
+const SILENT: Duration = Duration::from_millis(250);
 /// How long one that has asked for nothing may take to leave a server that stops.
 const SHORT_FAREWELL: Duration = Duration::from_secs(1);
 /// How many calls every connection may have, however many there are in all.
 const FEW_CALLS: usize = 8;
 /// How many spans of time answers are told apart by.
 const SPANS: usize = 4;
+
+/// The order of those that are parted with before all others.
+pub(super) const MOST_DISPENSABLE: u8 = 0;
 
 /// Why a connection has to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,8 @@ struct Usage {
     calls: usize,
     /// Calls that only listen: streams of answers, such as those of health.
     listening: usize,
+    /// Whether anything has come from the peer.
+    spoken: bool,
     asked: bool,
     /// Why it has to leave, if it has to.
     leaves: Option<Reason>,
@@ -84,6 +91,7 @@ impl Connection {
                 idle_since: Some(opened),
                 calls: 0,
                 listening: 0,
+                spoken: false,
                 asked: false,
                 leaves: None,
                 unread: [0; SPANS],
@@ -97,7 +105,7 @@ impl Connection {
     /// Notes that a call begins, which only listens or does not; it ends when what is returned is dropped.
     pub(super) fn call(self: &Arc<Self>, listens: bool) -> OpenCall {
         self.update(|used| {
-            used.asked = true;
+            (used.spoken, used.asked) = (true, true);
             if listens {
                 used.listening += 1;
             } else {
@@ -136,18 +144,20 @@ impl Connection {
         }
     }
 
-    /// How willingly it is parted with: those that have made no request go first, then those that have long had no call, and
-    /// those that have just come, and last those that only listen: they can do so again. None for one that is in use, or leaves
-    /// already.
+    /// How willingly it is parted with: those that have said nothing go first, those that have made no request next, then those
+    /// that have long had no call, and those that have just come, and last those that only listen: they can do so again. None
+    /// for one that is in use, or leaves already.
     pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
-        let (asked, listening, idle_since) =
-            self.update(|used| (used.asked, used.listening > 0, used.idle_since));
+        let (spoken, asked, listening, idle_since) =
+            self.update(|used| (used.spoken, used.asked, used.listening > 0, used.idle_since));
         let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
-        let order = match (asked, now - idle_since >= IDLE) {
-            (true, true) if listening => 3,
-            (false, true) => 0,
-            (true, true) => 1,
-            (false, false) => 2,
+        let idle = now - idle_since;
+        let order = match (asked, idle >= IDLE) {
+            _ if !spoken && idle >= SILENT => MOST_DISPENSABLE,
+            (false, true) => 1,
+            (true, true) if listening => 4,
+            (true, true) => 2,
+            (false, false) => 3,
             (true, false) => return None,
         };
         Some((order, idle_since))
@@ -257,6 +267,17 @@ pub(super) async fn serve<S, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let mut first_request = pin!(sleep_until(connection.opened + limits::FIRST_REQUEST));
+    // Clients speak first. Those that never do cost a place and nothing of HTTP/2, not even a farewell.
+    let mut first_byte = [0];
+    tokio::select! {
+        biased;
+        _ = stream.peek(&mut first_byte) => {}
+        () = stop.cancelled() => return,
+        () = connection.leave.cancelled() => return,
+        () = &mut first_request => return,
+    }
+    connection.update(|used| used.spoken = true);
     // A small answer is sent at once, and not kept until it fills a packet.
     let _ = stream.set_nodelay(true);
     let (asked, peer) = (connection.clone(), stream.connect_info());
@@ -267,7 +288,6 @@ pub(super) async fn serve<S, B>(
         service.clone().oneshot(request)
     });
     let mut served = pin!(http().serve_connection(TokioIo::new(stream), answering));
-    let mut first_request = pin!(sleep(limits::FIRST_REQUEST));
     let mut waits_for_it = true;
     let mut leaving = false;
     let mut told: Option<Instant> = None;
@@ -336,14 +356,19 @@ mod tests {
     #[test]
     fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
         let connection = || Arc::new(Connection::new(Duration::from_secs(30)));
-        let (silent, idle, busy) = (connection(), connection(), connection());
+        let (silent, greeting) = (connection(), connection());
+        let (idle, busy) = (connection(), connection());
+        greeting.update(|used| used.spoken = true);
         drop(idle.call(false));
         let call = busy.call(false);
         let now = Instant::now();
-        assert!(silent.dispensable(now).is_some() && idle.dispensable(now).is_none());
-        let just_come = silent.dispensable(now);
+        assert!(greeting.dispensable(now).is_some() && idle.dispensable(now).is_none());
+        let just_come = greeting.dispensable(now);
+        let soon = now + SILENT;
+        assert!(silent.dispensable(soon) < greeting.dispensable(soon));
         let later = now + IDLE;
-        assert!(silent.dispensable(later) < idle.dispensable(later));
+        assert!(silent.dispensable(soon) < greeting.dispensable(later));
+        assert!(greeting.dispensable(later) < idle.dispensable(later));
         assert!(idle.dispensable(later) < just_come);
         assert_eq!(busy.dispensable(later), None);
         drop(call);
@@ -367,7 +392,7 @@ mod tests {
         let later = now + IDLE;
         assert_eq!(
             listening.dispensable(later).map(|(order, _)| order),
-            Some(3)
+            Some(4)
         );
         assert_eq!(asking.dispensable(later), None);
         drop(call);

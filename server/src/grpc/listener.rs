@@ -19,7 +19,7 @@ use tower::Service;
 use tracing::warn;
 
 use super::{
-    connection::{self, Connection, Reason},
+    connection::{self, Connection, MOST_DISPENSABLE, Reason},
     limits,
 };
 use crate::log_limit::LogLimit;
@@ -33,8 +33,9 @@ const MOST: usize = 10_000;
 const LEAST: usize = 8;
 /// How long a caller waits for one connection to leave before another is told to.
 const LEAVE_PAUSE: Duration = Duration::from_millis(200);
-/// After a connection that has made way, the next one is let in no sooner: those that ask for nothing can come back at any rate.
-const TURNOVER_PAUSE: Duration = Duration::from_millis(2);
+/// After so many connections that made way for others there is a pause, so long: those that ask for nothing can come back at any
+/// rate. It is short because a caller who stands behind them in the system's queue waits as well.
+const TURNOVER: (u32, Duration) = (8, Duration::from_millis(2));
 /// The pauses after connections that could not be taken in.
 const FAULT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// How often the log tells of the same trouble.
@@ -80,10 +81,11 @@ impl Listener {
     {
         let tasks = TaskTracker::new();
         let taking_in = async {
+            let mut made_way = 0;
             loop {
                 let stream = self.accept().await;
                 // Whoever has been accepted waits here for a place, and all others in the system's queue.
-                let place = self.place().await;
+                let (place, another_left) = self.place().await;
                 let connection = Arc::new(Connection::new(self.longest_call));
                 self.note(&connection);
                 let serving = connection::serve(stream, connection, service.clone(), stop.clone());
@@ -91,6 +93,11 @@ impl Listener {
                     serving.await;
                     drop(place);
                 });
+                made_way += u32::from(another_left);
+                if made_way == TURNOVER.0 {
+                    made_way = 0;
+                    sleep(TURNOVER.1).await;
+                }
             }
         };
         tokio::select! {
@@ -125,11 +132,11 @@ impl Listener {
         }
     }
 
-    /// A place for a connection, if need be that of the one that is most easily parted with.
-    async fn place(&self) -> OwnedSemaphorePermit {
+    /// A place for a connection, if need be that of the one that is most easily parted with, and whether there was need.
+    async fn place(&self) -> (OwnedSemaphorePermit, bool) {
         loop {
             if let Ok(place) = self.places.clone().try_acquire_owned() {
-                return place;
+                return (place, false);
             }
             let left = self.part_with_one();
             if let Some(left_out) = self.full.admit(Instant::now()) {
@@ -145,20 +152,29 @@ impl Listener {
                 );
             }
             if let Ok(Ok(place)) = timeout(LEAVE_PAUSE, self.places.clone().acquire_owned()).await {
-                sleep(TURNOVER_PAUSE).await;
-                return place;
+                return (place, true);
             }
         }
     }
 
     fn part_with_one(&self) -> bool {
         let now = Instant::now();
-        let open = connections(&self.open);
-        let first = open
-            .iter()
-            .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
-            .min_by_key(|(reason, _)| *reason);
-        if let Some((_, connection)) = first {
+        let mut first = None;
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // They stand in the order in which they came: of those that go first, the first has been there longest.
+        for connection in open.iter().filter_map(Weak::upgrade) {
+            let Some(order) = connection.dispensable(now) else {
+                continue;
+            };
+            if first.as_ref().is_none_or(|(least, _)| order < *least) {
+                let found = order.0 == MOST_DISPENSABLE;
+                first = Some((order, connection));
+                if found {
+                    break;
+                }
+            }
+        }
+        if let Some((_, connection)) = &first {
             connection.close(Reason::MakesWay);
         }
         first.is_some()
