@@ -2,7 +2,7 @@
 
 use std::{
     env, fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
 };
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
@@ -54,6 +54,12 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(format: Format) -> Self {
         Self { format }
+    }
+
+    /// How many columns a line may take that is printed by itself, and not in a table: as many as
+    /// the terminal has now. Nothing is cut for a pipe, or for whoever wants everything.
+    pub(crate) fn columns_of_line(self) -> Option<usize> {
+        (self.format == Format::Table && io::stdout().is_terminal()).then(columns)
     }
 
     pub(crate) fn is_table(self) -> bool {
