@@ -1,5 +1,6 @@
-//! Colours: what is well, under way, odd or at fault, told by the name of a field and the words in it; the same from the server and
-//! the command line. Whether there are colours is for the caller to know.
+//! Colours: what is well, under way, odd or at fault, told by the name of a field and the words in
+//! it; the same from the server and the command line. Whether there are any is for the caller to
+//! know.
 
 use anstyle::AnsiColor;
 

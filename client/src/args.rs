@@ -61,11 +61,13 @@ Examples:
   archctl stats --output json | jq .lifetime.archived
   archctl --endpoint archive.internal:50051 tail";
 
-/// Flags that go with every command, before or after its name. Each has a variable, too: `time_zone` is ARCHCTL_TIME_ZONE.
+/// Flags that go with every command, before or after its name. Each has a variable, too:
+/// `time_zone` is ARCHCTL_TIME_ZONE.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// The file with the profiles; by default archctl/config.toml in $XDG_CONFIG_HOME, or in ~/.config
+    /// The file with the profiles; by default archctl/config.toml in $XDG_CONFIG_HOME, or in
+    /// ~/.config
     #[arg(
         long,
         global = true,

@@ -53,8 +53,8 @@ impl Origins {
     }
 }
 
-/// Takes from the config file what neither a flag nor a variable says. Afterwards the settings name the file and the profile that
-/// they go by, if there are such.
+/// Takes from the config file what neither a flag nor a variable says. Afterwards the settings name
+/// the file and the profile that they go by, if there are such.
 pub(crate) fn complete(globals: &mut Globals) -> Result<(), Fault> {
     let named = globals.config.take();
     let path = named.clone().or_else(usual_place);

@@ -1,4 +1,5 @@
-//! What goes to a terminal: text of other people made safe for it, colours where it takes them, and below the log the bar of a batch.
+//! What goes to a terminal: text of other people made safe for it, colours where it takes them, and
+//! below the log the bar of a batch.
 
 use std::{
     io::{self, Write},
@@ -73,7 +74,8 @@ fn below() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
     BAR_BELOW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether standard output is a terminal that takes colours, and nobody has refused them by NO_COLOR.
+/// Whether standard output is a terminal that takes colours, and nobody has refused them by
+/// NO_COLOR.
 pub fn has_colours() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never
 }

@@ -1,4 +1,5 @@
-//! The config file: profiles in TOML. It is checked as a whole, and all its faults are told at once.
+//! The config file: profiles in TOML. It is checked as a whole, and all its faults are told at
+//! once.
 
 use std::{
     collections::BTreeMap,
@@ -47,7 +48,8 @@ pub(super) struct Profile {
     pub(super) timeout: Option<Duration>,
 }
 
-/// Where the file is unless somebody says otherwise, by the rules of XDG; nowhere for a user without a home.
+/// Where the file is unless somebody says otherwise, by the rules of XDG; nowhere for a user
+/// without a home.
 pub(crate) fn usual_place() -> Option<PathBuf> {
     let told = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     // XDG wants a path that is not absolute to be ignored.

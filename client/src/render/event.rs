@@ -18,7 +18,8 @@ use super::{
 /// The blank columns between two parts of a line.
 const GAP: &str = "  ";
 
-/// When, what, and the rest of the story, in at most so many columns. Where there is a limit, ids are as short as in tables.
+/// When, what, and the rest of the story, in at most so many columns. Where there is a limit, ids
+/// are as short as in tables.
 pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
     let id = |id: &str| ids::short(id, most.map_or(usize::MAX, |_| ids::length([id])));
     let time = moment_or_dash(event.time.as_ref());

@@ -1,5 +1,5 @@
-//! Settings: a flag wins over its variable, that over the profile of the config file, and that over the default. A fault in the
-//! file is told with its line and its mend.
+//! Settings: a flag wins over its variable, that over the profile of the config file, and that over
+//! the default. A fault in the file is told with its line and its mend.
 
 use std::{fs, path::Path, process::Command};
 
@@ -33,7 +33,8 @@ fn ended(command: &mut Command) -> Ended {
     command.output().unwrap().into()
 }
 
-/// The value of a setting and where it comes from, as `archctl config` shows them in whatever format.
+/// The value of a setting and where it comes from, as `archctl config` shows them in whatever
+/// format.
 fn shown(ended: &Ended, setting: &str) -> (String, String) {
     assert_eq!(ended.code, 0, "{ended:?}");
     if ended.stdout.starts_with('{') {

@@ -1,5 +1,5 @@
-//! `archd batch` on a terminal shows how far it is, below its log, and what became of it in colours and in the terminal's width;
-//! anywhere else it writes its log alone, and plain text.
+//! `archd batch` on a terminal shows how far it is, below its log, and what became of it in colours
+//! and in the terminal's width; anywhere else it writes its log alone, and plain text.
 
 use std::process::Stdio;
 
