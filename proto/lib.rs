@@ -15,6 +15,7 @@ pub mod v1 {
 /// The encoded `FileDescriptorSet` of the contract and all it imports, for server reflection and for printing messages as JSON.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
+pub mod paint;
 pub mod progress;
 pub mod statistics;
 pub mod text;

@@ -36,6 +36,10 @@ fn parts(batch: &Batch, throttle: Option<String>) -> Vec<String> {
     if batch.options.is_some_and(|options| options.validate_only) {
         parts.push("dry run".to_owned());
     }
+    // What a narrow terminal cuts off is at the end, so an ending stands before its figures.
+    if batch.state() != BatchState::Running {
+        parts.push(one_line(&ending(batch)));
+    }
     parts.push(match batch.estimated_total {
         0 => format!("{} orders", thousands(counts.found)),
         total => format!("{} of {} orders", thousands(counts.found), thousands(total)),
@@ -43,11 +47,9 @@ fn parts(batch: &Batch, throttle: Option<String>) -> Vec<String> {
     if batch.orders_per_second > 0.0 {
         parts.push(format!("{}/s", rounded(batch.orders_per_second)));
     }
-    match batch.state() {
-        BatchState::Running => parts.extend(left(batch).map(|left| format!("{left} left"))),
-        _ => parts.push(one_line(&ending(batch))),
+    if batch.state() == BatchState::Running {
+        parts.extend(left(batch).map(|left| format!("{left} left")));
     }
-    // What a narrow terminal cuts off is at the end.
     parts.extend(throttle);
     for (number, name) in [
         (counts.archived, "archived"),
@@ -157,7 +159,7 @@ mod tests {
             estimated_total: 0,
             ..batch()
         };
-        assert!(line(&stopping).starts_with("1,234 orders · 1,234/s · cancelling · "));
+        assert!(line(&stopping).starts_with("cancelling · 1,234 orders · 1,234/s · "));
         let stuck = Batch {
             orders_per_second: 0.0,
             ..batch()

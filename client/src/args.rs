@@ -1,6 +1,6 @@
 //! The command line: the flags that every command shares, and the list of commands.
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -9,8 +9,10 @@ use clap::{
 
 use crate::{
     commands::{
-        archive, batch, completions, instances, orders, quarantine, seed, stats, tail, watch,
+        archive, batch, completions, config, instances, orders, quarantine, seed, stats, tail,
+        version, watch,
     },
+    config::Origins,
     exit,
     output::Format,
     render::screen::Zone,
@@ -45,7 +47,10 @@ impl Cli {
             }
         });
         let matches = command.try_get_matches_from_mut(env::args_os())?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+        let mut cli =
+            Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        cli.globals.origins = Origins::of(&matches);
+        Ok(cli)
     }
 }
 
@@ -56,10 +61,32 @@ Examples:
   archctl stats --output json | jq .lifetime.archived
   archctl --endpoint archive.internal:50051 tail";
 
-/// Flags that go with every command, before or after its name.
+/// Flags that go with every command, before or after its name. Each has a variable, too:
+/// `time_zone` is ARCHCTL_TIME_ZONE.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
+    /// The file with the profiles; by default archctl/config.toml in $XDG_CONFIG_HOME, or in
+    /// ~/.config
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The profile of that file to go by; by default the one that the file says, if any
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_PROFILE",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    pub(crate) profile: Option<String>,
+
     /// Where archd listens; `http://` and port 50051 may be left out
     #[arg(
         long,
@@ -73,7 +100,15 @@ pub(crate) struct Globals {
     pub(crate) endpoint: Address,
 
     /// How long one answer may take; streams may take as long as they like
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_TIMEOUT",
+        hide_env_values = true,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = values::duration,
+    )]
     pub(crate) timeout: Duration,
 
     /// What to print on standard output
@@ -81,6 +116,8 @@ pub(crate) struct Globals {
         short,
         long,
         global = true,
+        env = "ARCHCTL_OUTPUT",
+        hide_env_values = true,
         value_name = "FORMAT",
         default_value = "table"
     )]
@@ -97,6 +134,10 @@ pub(crate) struct Globals {
         value_parser = values::zone,
     )]
     pub(crate) time_zone: Zone,
+
+    /// Where each of these comes from.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
 }
 
 /// What to do.
@@ -124,6 +165,10 @@ pub(crate) enum Command {
     Quarantine(quarantine::Command),
     /// Fill a simulation with believable French orders
     Seed(seed::Args),
+    /// Show the versions of archctl and of the server
+    Version(version::Args),
+    /// Show which settings are in force, and where each comes from
+    Config(config::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
 }

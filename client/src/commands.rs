@@ -3,12 +3,14 @@
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod instances;
 pub(crate) mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod tail;
+pub(crate) mod version;
 pub(crate) mod watch;
 
 use crate::{
@@ -32,6 +34,8 @@ pub(crate) async fn run(command: Command, globals: &Globals) -> Result<Exit, Fau
         Command::Orders(command) => orders::run(&session, command).await,
         Command::Quarantine(command) => quarantine::run(&session, command).await,
         Command::Seed(args) => seed::run(&session, args).await,
+        Command::Version(args) => version::run(&session, &globals.endpoint, &args).await,
+        Command::Config(_) => config::run(session.output, globals),
         Command::Completions(args) => completions::run(Output::new(globals.output), &args),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
     1  failure; one of several orders or entries failed; a batch that was waited for was cancelled
-    2  usage: a flag or a value is wrong
+    2  usage: a flag, a value or the config file is wrong
     3  no order, batch or quarantine entry has that name
     4  the server is unreachable, unavailable or did not answer in time
     5  denied

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod config;
 mod connect;
 mod exit;
 mod fault;
@@ -32,9 +33,17 @@ fn main() -> ExitCode {
 // One worker keeps the connection alive while this thread is blocked by a full pipe or a question.
 #[tokio::main(worker_threads = 1)]
 async fn run(cli: Cli) -> Exit {
-    let Cli { globals, command } = cli;
+    let Cli {
+        mut globals,
+        command,
+    } = cli;
+    let completed = config::complete(&mut globals);
     render::screen::set(output::screen(&globals));
-    match commands::run(command, &globals).await {
+    let ended = match completed {
+        Ok(()) => commands::run(command, &globals).await,
+        Err(fault) => Err(fault),
+    };
+    match ended {
         Ok(exit) => exit,
         Err(fault) => match fault.explain(&globals) {
             Some(report) => {

@@ -1,8 +1,8 @@
 //! Where words go: data to standard output, talk to standard error.
 
 use std::{
-    env,
-    io::{self, Write},
+    env, fmt,
+    io::{self, IsTerminal, Write},
 };
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
@@ -38,6 +38,13 @@ pub(crate) enum Format {
     Ndjson,
 }
 
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
 /// Standard output, in one format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -47,6 +54,12 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(format: Format) -> Self {
         Self { format }
+    }
+
+    /// How many columns a line may take that is printed by itself, and not in a table: as many as
+    /// the terminal has now. Nothing is cut for a pipe, or for whoever wants everything.
+    pub(crate) fn columns_of_line(self) -> Option<usize> {
+        (self.format == Format::Table && io::stdout().is_terminal()).then(columns)
     }
 
     pub(crate) fn is_table(self) -> bool {
@@ -67,10 +80,17 @@ impl Output {
         message: &M,
         render: impl FnOnce(&M) -> String,
     ) -> Result<(), Fault> {
+        match self.is_table() {
+            true => self.text(&render(message)),
+            false => self.value(&to_json(message)?),
+        }
+    }
+
+    /// Prints the one answer of a command as JSON.
+    pub(crate) fn value(self, json: &Value) -> Result<(), Fault> {
         match self.format {
-            Format::Table | Format::Wide => self.text(&render(message)),
-            Format::Json => self.json(&format!("{:#}", to_json(message)?)),
-            Format::Ndjson => self.json(&to_json(message)?.to_string()),
+            Format::Json => self.json(&format!("{json:#}")),
+            _ => self.json(&json.to_string()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod batch;
+pub(crate) mod config;
 pub(crate) mod event;
 pub(crate) mod export;
 pub(crate) mod grid;
@@ -16,4 +17,5 @@ pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod text;
 pub(crate) mod units;
+pub(crate) mod version;
 pub(crate) mod watcher;

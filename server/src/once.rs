@@ -19,7 +19,11 @@ use crate::{
         batches::{Batch, State, StopReason},
         options::{Limits, Options},
     },
-    terminal::{BatchBar, one_line, tame_json},
+    terminal::{
+        BatchBar, columns, has_colours, one_line,
+        paint::{ODD, in_style, labelled, of_word},
+        tame_json,
+    },
 };
 
 /// How often the batch is looked at.
@@ -200,26 +204,38 @@ async fn follow(
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
     let now = batch.updated;
     let batch: pb::Batch = grpc::batch_message(batch, now);
-    let mut stdout = std::io::stdout().lock();
-    match output {
-        Output::Json => writeln!(stdout, "{}", tame_json(&as_json(&batch).to_string())),
-        Output::Text => {
-            writeln!(stdout, "{}", statistics::of_batch(&batch, None))?;
-            let ending = format!("batch {} {}", batch.id, progress::ending(&batch));
-            writeln!(stdout, "{}", one_line(&ending))?;
-            let warnings = batch.warnings.iter();
-            let warnings = warnings.map(|warning| format!("warning: {warning}"));
-            let mut remarks = warnings.chain(near_misses(&batch));
-            remarks.try_for_each(|remark| {
-                let mut lines = remark.lines();
-                lines.try_for_each(|line| writeln!(stdout, "{}", one_line(line)))
-            })
-        }
+    let text = match output {
+        Output::Json => format!("{}\n", tame_json(&as_json(&batch).to_string())),
+        Output::Text => as_text(&batch, columns(), has_colours()),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// The brief's box in at most so many columns, how the batch ended, and what needs a look.
+fn as_text(batch: &pb::Batch, most: Option<usize>, colours: bool) -> String {
+    let painted = |style, text: &str| match colours {
+        true => in_style(style, text),
+        false => text.to_owned(),
+    };
+    let mut text = statistics::of_batch(batch, most);
+    if colours {
+        text = labelled(&text);
     }
+    let ending = one_line(&progress::ending(batch));
+    let ending = painted(of_word(&ending), &ending);
+    text.push_str(&format!("\nbatch {} {ending}\n", one_line(&batch.id)));
+    let warnings = batch.warnings.iter().cloned();
+    let warnings = warnings.map(|warning| ("warning:", warning));
+    for (label, remark) in warnings.chain(near_misses(batch)) {
+        let lines: Vec<String> = remark.lines().map(one_line).collect();
+        let (label, remark) = (painted(ODD, label), lines.join("\n "));
+        text.push_str(&format!("{label} {remark}\n"));
+    }
+    text
 }
 
 /// The statuses that only look delivered, two lines each at most: what it is, and what mends it.
-fn near_misses(batch: &pb::Batch) -> impl Iterator<Item = String> {
+fn near_misses(batch: &pb::Batch) -> impl Iterator<Item = (&'static str, String)> {
     let told = batch.near_misses.iter().map(|miss| {
         let orders = statistics::thousands(miss.orders);
         let examples: Vec<String> = miss
@@ -228,22 +244,23 @@ fn near_misses(batch: &pb::Batch) -> impl Iterator<Item = String> {
             .map(|example| example.escape_debug().to_string())
             .collect();
         let mut text = format!(
-            "near miss: {} ({}), orders: {orders}, for example {}",
+            "{} ({}), orders: {orders}, for example {}",
             miss.status_escaped,
             miss.difference,
             examples.join(", ")
         );
         if !miss.mend.is_empty() {
-            text.push_str(&format!("\n  mend, after a look at them: {}", miss.mend));
+            text.push_str(&format!("\n mend, after a look at them: {}", miss.mend));
         }
-        text
+        ("near miss:", text)
     });
     let beyond = batch.more_near_misses.map(|more| {
         let (orders, statuses) = (
             statistics::thousands(more.orders),
             statistics::thousands(more.statuses),
         );
-        format!("near misses: {orders} more orders of {statuses} other statuses")
+        let text = format!("{orders} more orders of {statuses} other statuses");
+        ("near misses:", text)
     });
     told.chain(beyond)
 }
@@ -289,6 +306,67 @@ fn as_json(batch: &pb::Batch) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_and_faults_have_colours_where_they_are_wanted() {
+        let batch = pb::Batch {
+            id: "b-1".to_owned(),
+            state: pb::BatchState::Failed.into(),
+            stop_reason: pb::BatchStopReason::Database.into(),
+            counts: Some(pb::OrderCounts {
+                found: 1_234,
+                errors: 6,
+                gone: 2,
+                ..Default::default()
+            }),
+            warnings: vec!["Menu has no index\u{1b}[2J".to_owned()],
+            near_misses: vec![pb::NearMiss {
+                status_escaped: "\"Livrée\"".to_owned(),
+                difference: "other case".to_owned(),
+                orders: 3,
+                examples: vec!["CMD-1".to_owned()],
+                mend: "db.getCollection()".to_owned(),
+                ..Default::default()
+            }],
+            more_near_misses: Some(pb::MoreNearMisses {
+                statuses: 3,
+                orders: 5,
+            }),
+            ..Default::default()
+        };
+        let plain = as_text(&batch, None, false);
+        let below = "\
+batch b-1 failed (the database was away or refused)
+warning: Menu has no index\\u{1b}[2J
+near miss: \"Livrée\" (other case), orders: 3, for example CMD-1
+  mend, after a look at them: db.getCollection()
+near misses: 5 more orders of 3 other statuses
+";
+        assert!(plain.ends_with(below), "{plain}");
+        assert!(!plain.contains('\u{1b}'), "{plain}");
+        let coloured = as_text(&batch, None, true);
+        for painted in [
+            "\u{1b}[31m6 orders  (0.5%)\u{1b}[0m",
+            "\u{1b}[31m2 orders before they were read\u{1b}[0m",
+            "\u{1b}[31mfailed (the database was away or refused)\u{1b}[0m",
+            "\u{1b}[33mwarning:\u{1b}[0m Menu",
+            "\u{1b}[33mnear miss:\u{1b}[0m \"Livrée\"",
+            "\u{1b}[33mnear misses:\u{1b}[0m 5",
+        ] {
+            assert!(coloured.contains(painted), "{painted}: {coloured}");
+        }
+        let colours = ["\u{1b}[31m", "\u{1b}[33m", "\u{1b}[0m"];
+        let bare = colours
+            .iter()
+            .fold(coloured, |text, code| text.replace(code, ""));
+        assert_eq!(bare, plain, "colours move nothing");
+        let narrow = as_text(&batch, Some(40), false);
+        let box_of = narrow.split("batch b-1").next().unwrap();
+        assert!(
+            box_of.lines().all(|line| line.chars().count() <= 40),
+            "{narrow}"
+        );
+    }
 
     #[test]
     fn the_figures_hold_every_count_and_the_near_misses_that_are_left_out() {

@@ -48,9 +48,9 @@ impl Presence {
         presence
     }
 
-    /// Whether the watcher of this process is on.
-    pub(crate) fn may_watch(&self) -> bool {
-        self.own.may_watch
+    /// What this process is.
+    pub(crate) fn own(&self) -> &Description {
+        &self.own
     }
 
     /// Takes the sign of life away, if the database is there to hear of it.

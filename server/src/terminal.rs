@@ -1,17 +1,23 @@
-//! What goes to a terminal: text of other people made safe for it, and below the log the bar of a batch.
+//! What goes to a terminal: text of other people made safe for it, colours where it takes them, and
+//! below the log the bar of a batch.
 
 use std::{
     io::{self, Write},
     sync::{Mutex, PoisonError},
 };
 
+use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressStyle};
 use order_archiver_api::{
     progress::{BAR, BLOCKS, HELD_BACK, without_throttle},
     v1 as pb,
 };
+use terminal_size::{Width, terminal_size_of};
 
-pub use order_archiver_api::text::{one_line, tame, tame_json};
+pub use order_archiver_api::{
+    paint,
+    text::{one_line, tame, tame_json},
+};
 
 /// The escape that begins the log's own colours.
 const ESCAPE: &str = "\u{1b}";
@@ -66,6 +72,18 @@ impl Drop for BatchBar {
 
 fn below() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
     BAR_BELOW.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether standard output is a terminal that takes colours, and nobody has refused them by
+/// NO_COLOR.
+pub fn has_colours() -> bool {
+    AutoStream::choice(&io::stdout()) != ColorChoice::Never
+}
+
+/// How wide the terminal is that standard output goes to, if it goes to one that says so.
+pub fn columns() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    (columns > 0).then_some(columns.into())
 }
 
 /// Standard error for the log: each event is written at once and in one line, above the bar.

@@ -45,7 +45,8 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Ctrl-C ends it with exit code 0 and names the cursor to go on with. When the server goes away, tail says so and goes on \
-from where it was as soon as the server is back, so that nothing is missed.
+from where it was as soon as the server is back, so that nothing is missed. On a terminal, lines are cut to its width; \
+`--output wide` shows them whole.
 
 Examples:
   archctl tail

@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("PauseWatcher", "archctl watch pause"),
     ("ResumeWatcher", "archctl watch resume"),
     ("ListInstances", "archctl instances"),
+    ("GetInstance", "archctl version"),
 ];
 
 /// The text with a command in the place of each RPC.

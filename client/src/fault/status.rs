@@ -48,7 +48,7 @@ pub(super) fn report(status: &Status, endpoint: &Address, timeout: Duration) -> 
             what: format!("archd at {endpoint} can't be reached"),
             why: vec![source_chain(status)],
             hint: Some(
-                "is archd running? Start it with `archd`, or say where it is with --endpoint or ARCHCTL_ENDPOINT"
+                "is archd running? Start it with `archd`, or say where it is with --endpoint, ARCHCTL_ENDPOINT or a profile"
                     .to_owned(),
             ),
         };
@@ -58,7 +58,9 @@ pub(super) fn report(status: &Status, endpoint: &Address, timeout: Duration) -> 
             exit: Exit::Unreachable,
             what: format!("what answers at {endpoint} is not archd"),
             why: vec![status.message().to_owned()],
-            hint: Some("say where archd is with --endpoint or ARCHCTL_ENDPOINT".to_owned()),
+            hint: Some(
+                "say where archd is with --endpoint, ARCHCTL_ENDPOINT or a profile".to_owned(),
+            ),
         };
     }
     Report {

@@ -1,20 +1,27 @@
 //! Events, one a line.
 
 use order_archiver_api::{
+    paint::of_word,
     progress,
     statistics::thousands,
+    text::{columns, cut},
     v1::{Batch, EventKind, GoneEvent, TailEventsResponse, tail_events_response::Event},
 };
 
 use super::{
-    paint, quarantine,
+    ids, paint, quarantine,
     text::{one_line, words},
     units::moment_or_dash,
     watcher,
 };
 
-/// When, what, and the rest of the story.
-pub(crate) fn line(event: &TailEventsResponse) -> String {
+/// The blank columns between two parts of a line.
+const GAP: &str = "  ";
+
+/// When, what, and the rest of the story, in at most so many columns. Where there is a limit, ids
+/// are as short as in tables.
+pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
+    let id = |id: &str| ids::short(id, most.map_or(usize::MAX, |_| ids::length([id])));
     let time = moment_or_dash(event.time.as_ref());
     let kind = words(event.kind().as_str_name(), "EVENT_KIND_");
     let story = event.event.as_ref().map(|story| match story {
@@ -26,10 +33,10 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
             order.missing_fields.join(", ")
         ),
         Event::Quarantine(entry) => match &entry.release {
-            Some(release) => quarantine::release_story(entry, release),
-            None => quarantine::line(entry),
+            Some(release) => quarantine::release_story(entry, &id(&entry.id), release),
+            None => quarantine::line(entry, &id(&entry.id)),
         },
-        Event::Batch(batch) => batch_story(event.kind(), batch),
+        Event::Batch(batch) => batch_story(event.kind(), batch, &id(&batch.id)),
         Event::Watcher(watcher) => match &watcher.asked_by {
             Some(asked) if event.kind() == EventKind::WatcherAsked => watcher::asked_story(asked),
             _ => watcher::state_story(watcher),
@@ -39,9 +46,17 @@ pub(crate) fn line(event: &TailEventsResponse) -> String {
         Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
     // The longest kind that there is today has 14 letters.
-    let kind = paint::word(&format!("{kind:<14}"));
+    let kind = format!("{kind:<14}");
     let story = one_line(&story.unwrap_or_default());
-    format!("{time}  {kind}  {story}").trim_end().to_owned()
+    // Cut before there are colours, which take no columns.
+    let mut room = most.unwrap_or(usize::MAX);
+    let [time, kind, story] = [time, kind, story].map(|part| {
+        let part = cut(&part, room);
+        room = room.saturating_sub(columns(&part) + GAP.len());
+        part
+    });
+    let line = [time, painted_kind(event, &kind), story].join(GAP);
+    line.trim_end().to_owned()
 }
 
 /// What little is known of an event whose detail is not.
@@ -66,10 +81,22 @@ fn gone_story(gone: &GoneEvent) -> String {
     format!("{} before read: {named}{more}", thousands(gone.orders))
 }
 
-fn batch_story(kind: EventKind, batch: &Batch) -> String {
+fn batch_story(kind: EventKind, batch: &Batch, id: &str) -> String {
     match kind {
-        EventKind::BatchStarted => batch.id.clone(),
-        _ => format!("{}  {}", batch.id, progress::line(batch)),
+        EventKind::BatchStarted => id.to_owned(),
+        _ => format!("{id}  {}", progress::line(batch)),
+    }
+}
+
+/// What happened in the colour of what it means: a batch that has finished may have failed.
+fn painted_kind(event: &TailEventsResponse, kind: &str) -> String {
+    match &event.event {
+        Some(Event::Batch(batch))
+            if event.kind() == EventKind::BatchFinished && !event.detail_unknown =>
+        {
+            paint::painted(of_word(&progress::state(batch)), kind)
+        }
+        _ => paint::word(kind),
     }
 }
 
@@ -84,7 +111,7 @@ mod tests {
     use super::*;
 
     fn told(kind: EventKind, event: Option<Event>) -> String {
-        line(&TailEventsResponse {
+        let event = TailEventsResponse {
             time: Some(Timestamp {
                 seconds: 1_760_624_625,
                 nanos: 0,
@@ -92,11 +119,12 @@ mod tests {
             kind: kind.into(),
             event,
             ..TailEventsResponse::default()
-        })
+        };
+        line(&event, None)
     }
 
     fn bare(kind: EventKind, event: Event) -> String {
-        line(&TailEventsResponse {
+        let event = TailEventsResponse {
             time: Some(Timestamp {
                 seconds: 1_760_624_625,
                 nanos: 0,
@@ -105,7 +133,8 @@ mod tests {
             event: Some(event),
             detail_unknown: true,
             ..TailEventsResponse::default()
-        })
+        };
+        line(&event, None)
     }
 
     fn order(missing: &[&str]) -> Option<Event> {
@@ -204,7 +233,7 @@ mod tests {
             ),
             (
                 told(EventKind::BatchFinished, Some(Event::Batch(batch))),
-                "batch finished  b-1  2 orders · succeeded (no delivered order was left) · 2 archived",
+                "batch finished  b-1  succeeded (no delivered order was left) · 2 orders · 2 archived",
             ),
             (
                 told(EventKind::WatcherState, Some(Event::Watcher(watcher))),
@@ -243,6 +272,29 @@ mod tests {
             ),
         ] {
             assert_eq!(line, format!("2025-10-16 14:23:45Z  {wanted}"));
+        }
+    }
+
+    #[test]
+    fn a_line_is_cut_to_the_screen_and_is_never_wider() {
+        let event = TailEventsResponse {
+            time: Some(Timestamp {
+                seconds: 1_760_624_625,
+                nanos: 0,
+            }),
+            kind: EventKind::Archived.into(),
+            event: order(&[]),
+            ..TailEventsResponse::default()
+        };
+        for (most, wanted) in [
+            (43, "2025-10-16 14:23:45Z  archived        CMD-1"),
+            (42, "2025-10-16 14:23:45Z  archived        CMD…"),
+            (39, "2025-10-16 14:23:45Z  archived        …"),
+            (38, "2025-10-16 14:23:45Z  archived"),
+            (28, "2025-10-16 14:23:45Z  archi…"),
+            (12, "2025-10-16…"),
+        ] {
+            assert_eq!(line(&event, Some(most)), wanted);
         }
     }
 }

@@ -48,19 +48,18 @@ pub(crate) fn card(entry: &QuarantineEntry) -> String {
     ])
 }
 
-/// One entry on a line.
-pub(crate) fn line(entry: &QuarantineEntry) -> String {
+/// One entry on a line, under its id or the beginning of that.
+pub(crate) fn line(entry: &QuarantineEntry, id: &str) -> String {
     format!(
-        "{}  {}  {}: {}",
+        "{}  {id}  {}: {}",
         number(entry),
-        entry.id,
         reason(entry),
         entry.detail
     )
 }
 
 /// That an order leaves the quarantine, and why.
-pub(crate) fn release_story(entry: &QuarantineEntry, release: &Release) -> String {
+pub(crate) fn release_story(entry: &QuarantineEntry, id: &str, release: &Release) -> String {
     let whom = || by_whom(&release.peer, &release.instance);
     let why = match (release.cause(), release.instance.is_empty()) {
         (ReleaseCause::Archived, true) => "in the archive by now".to_owned(),
@@ -68,7 +67,7 @@ pub(crate) fn release_story(entry: &QuarantineEntry, release: &Release) -> Strin
         (_, true) => "dropped".to_owned(),
         (_, false) => format!("dropped {}", whom()),
     };
-    format!("{}  {}  {why}", number(entry), entry.id)
+    format!("{}  {id}  {why}", number(entry))
 }
 
 /// What became of each entry that was tried again.

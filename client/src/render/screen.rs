@@ -1,6 +1,6 @@
 //! What text is made for: how wide it may be, whether it may have colours, and in which zone its times are.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use chrono::{DateTime, FixedOffset, Local, Utc};
 use chrono_tz::Tz;
@@ -27,6 +27,15 @@ impl Zone {
         match self {
             Self::Local => time.with_timezone(&Local).fixed_offset(),
             Self::Named(zone) => time.with_timezone(&zone).fixed_offset(),
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Named(zone) => f.write_str(zone.name()),
         }
     }
 }

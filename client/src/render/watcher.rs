@@ -7,7 +7,7 @@ use order_archiver_api::{
 use prost_types::{Duration, Timestamp};
 
 use super::{
-    grid,
+    grid, paint,
     text::{by_whom, words},
     units::{moment, moment_or_dash, whole_length},
 };
@@ -42,7 +42,7 @@ pub(crate) fn card(watcher: &Watcher) -> String {
         grid::card(fields),
         watcher.counts.as_ref().map_or_else(
             || "Counts unknown: their counter can't be read; `archctl stats` names it".to_owned(),
-            |counts| changed(counts).join("\n"),
+            |counts| paint::labelled(&changed(counts).join("\n")),
         ),
     ];
     if !watcher.open_gaps.is_empty() {

@@ -93,7 +93,15 @@ fn nobodys_name_can_turn_a_line_around_in_any_output() {
 
 #[test]
 fn an_empty_variable_counts_as_none() {
-    for variable in ["ARCHCTL_ENDPOINT", "ARCHCTL_TIME_ZONE"] {
+    for setting in [
+        "CONFIG",
+        "PROFILE",
+        "ENDPOINT",
+        "TIMEOUT",
+        "OUTPUT",
+        "TIME_ZONE",
+    ] {
+        let variable = format!("ARCHCTL_{setting}");
         let mut completions = archctl(&["completions", "bash"]);
         let ended = completions.env(variable, "").output().unwrap();
         assert!(ended.status.success(), "{ended:?}");

@@ -19,7 +19,7 @@ use crate::{
         news::{NOW, archived},
         watcher::gap,
     },
-    program::archctl,
+    program::{archctl, run_on_terminal_of},
 };
 
 /// What is shown of each screen.
@@ -38,6 +38,7 @@ const COMMANDS: &[&str] = &[
     "watch status",
     "watch status --time-zone Europe/Paris",
     "tail --since 2025-10-16 --limit 7",
+    "tail --since 2025-10-16 --limit 3 -o wide",
     "seed --orders 1500",
     "batch show nothing",
 ];
@@ -96,6 +97,13 @@ fn screen(fake: &Fake, width: usize, colours: bool) -> String {
 
 fn shown(fake: &Fake, command: &str, width: usize, colours: bool) -> (String, String) {
     let args: Vec<&str> = command.split(' ').collect();
+    // Its lines are cut for a terminal alone.
+    if args[0] == "tail" {
+        let refusal = [("NO_COLOR", "1")];
+        let variables = if colours { &[][..] } else { &refusal };
+        let shown = run_on_terminal_of(width, &fake.endpoint(), &args, variables);
+        return (shown.stdout.replace('\r', ""), shown.stderr);
+    }
     let mut command = archctl(&args);
     command
         .env("ARCHCTL_ENDPOINT", fake.endpoint())

@@ -9,6 +9,7 @@
 
 mod archive;
 mod batch;
+mod config;
 mod exits;
 mod export;
 mod fake;
@@ -24,4 +25,5 @@ mod stats;
 mod tail;
 mod terminal;
 mod unreadable;
+mod version;
 mod watch;

@@ -1,6 +1,7 @@
 //! Runs `archctl`, to its end or beside the test.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -51,14 +52,26 @@ impl From<Output> for Ended {
 /// `archctl` with the environment of the tests' machine kept out.
 pub(crate) fn archctl(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_archctl"));
-    command
-        .args(args)
-        .env_remove("ARCHCTL_ENDPOINT")
-        .env("ARCHCTL_TIME_ZONE", "UTC")
-        .env("COLUMNS", "100")
-        .stdin(Stdio::null());
+    forget_settings(&mut command);
     forget_colours(&mut command);
     command
+        .args(args)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Keeps out the settings of the tests' machine, its config file included. Times are in UTC.
+fn forget_settings(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("ARCHCTL_") {
+            command.env_remove(name);
+        }
+    }
+    let nowhere = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config");
+    command
+        .env("XDG_CONFIG_HOME", nowhere)
+        .env("ARCHCTL_TIME_ZONE", "UTC");
 }
 
 /// Keeps out what says on the tests' machine whether there are colours: in a CI, even a terminal that calls itself dumb has them.
@@ -93,20 +106,25 @@ pub(crate) fn run_with_input(endpoint: &str, args: &[&str], input: &[u8]) -> End
 }
 
 /// `archctl` on a terminal of its own, on whose standard output all that it shows comes out.
-fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Command {
+fn on_terminal(
+    endpoint: &str,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    columns: usize,
+) -> Command {
     let archctl = archctl(args);
     let words = std::iter::once(archctl.get_program()).chain(archctl.get_args());
     let words: Vec<String> = words
         .map(|word| format!("'{}'", word.to_str().unwrap()))
         .collect();
     // A new terminal has no size, and nothing is drawn on that.
-    let line = format!("stty cols 80 rows 24; {}", words.join(" "));
+    let line = format!("stty cols {columns} rows 24; {}", words.join(" "));
     let mut script = Command::new("script");
+    forget_settings(&mut script);
     forget_colours(&mut script);
     script
         .args(["-qec", &line, "/dev/null"])
         .env("ARCHCTL_ENDPOINT", endpoint)
-        .env("ARCHCTL_TIME_ZONE", "UTC")
         .env("TERM", "xterm")
         .env_remove("COLUMNS")
         .envs(variables.iter().copied())
@@ -116,7 +134,17 @@ fn on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Com
 
 /// Runs `archctl` to its end on a terminal.
 pub(crate) fn run_on_terminal(endpoint: &str, args: &[&str], variables: &[(&str, &str)]) -> Ended {
-    on_terminal(endpoint, args, variables)
+    run_on_terminal_of(80, endpoint, args, variables)
+}
+
+/// The same on a terminal that is so wide.
+pub(crate) fn run_on_terminal_of(
+    columns: usize,
+    endpoint: &str,
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Ended {
+    on_terminal(endpoint, args, variables, columns)
         .output()
         .unwrap()
         .into()

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use order_archiver_api::v1::{
-    EventKind, TailEventsResponse, WatcherState, tail_events_response::Event,
+    Batch, BatchState, BatchStopReason, EventKind, TailEventsResponse, WatcherState,
+    tail_events_response::Event,
 };
 use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::{
     fake::{
-        Fake,
+        Fake, batch,
         news::{archived, heartbeat},
         refusal,
         watcher::{gap, watcher},
     },
-    program::{Running, run},
+    program::{Running, run, run_on_terminal_of},
 };
 
 #[test]
@@ -30,6 +31,53 @@ fn an_event_is_a_line_and_a_heartbeat_is_none() {
         (ended.code, ended.stdout.as_str()),
         (0, "2025-10-16 14:23:45Z  archived        CMD-1\n")
     );
+}
+
+#[test]
+fn a_long_line_is_cut_to_the_width_of_a_terminal_and_nowhere_else() {
+    let fake = Fake::start();
+    let number = format!("CMD-{}", "é".repeat(150));
+    fake.publish(archived(&number));
+    let tail = ["tail", "--since", "2025-10-16", "--limit", "1"];
+    for columns in [60, 120] {
+        let cut = run_on_terminal_of(columns, &fake.endpoint(), &tail, &[("NO_COLOR", "1")]);
+        let line = cut.stdout.lines().find(|line| line.contains("archived"));
+        let line = line.unwrap().trim_end();
+        assert!(line.ends_with("éé…"), "{cut:?}");
+        assert_eq!(line.chars().count(), columns, "{cut:?}");
+    }
+    for format in ["wide", "json", "ndjson"] {
+        let whole = [&tail[..], &["-o", format]].concat();
+        let whole = run_on_terminal_of(60, &fake.endpoint(), &whole, &[]);
+        assert!(whole.stdout.contains(&number), "{whole:?}");
+    }
+    let piped = run(&fake.endpoint(), &tail);
+    assert!(
+        piped.stdout.ends_with(&format!("  {number}\n")),
+        "{piped:?}"
+    );
+}
+
+#[test]
+fn what_became_of_a_batch_is_seen_in_eighty_columns() {
+    let fake = Fake::start();
+    let failed = Batch {
+        id: "019a2b3c-9a00-7000-8000-000000000002".to_owned(),
+        stop_reason: BatchStopReason::Database.into(),
+        ..batch(BatchState::Failed)
+    };
+    fake.publish(TailEventsResponse {
+        kind: EventKind::BatchFinished.into(),
+        event: Some(Event::Batch(failed)),
+        ..archived("")
+    });
+    let tail = ["tail", "--since", "2025-10-16", "--limit", "1"];
+    let shown = run_on_terminal_of(80, &fake.endpoint(), &tail, &[]);
+    let told = "  \u{1b}[31mbatch finished\u{1b}[0m  019a2b3c-9a00  failed (the database was a…";
+    assert!(shown.stdout.contains(told), "{shown:?}");
+    let piped = run(&fake.endpoint(), &tail);
+    let told = "  019a2b3c-9a00-7000-8000-000000000002  failed (the database was away or refused) · 1,234 of";
+    assert!(piped.stdout.contains(told), "{piped:?}");
 }
 
 #[test]

@@ -1,22 +1,21 @@
 //! Printing what was found: for people a line a verdict, for programs one JSON object.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use super::finding::{Finding, Report, Verdict};
 use crate::{
     config::Output,
-    terminal::{one_line, tame_json},
+    terminal::{has_colours, one_line, tame_json},
 };
 
 /// Prints to standard output, in colour only for a terminal that wants it.
 #[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
 pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let mut stdout = io::stdout().lock();
     let text = match output {
-        Output::Text => as_text(report, stdout.is_terminal() && !no_color),
+        Output::Text => as_text(report, has_colours()),
         Output::Json => format!("{}\n", tame_json(&as_json(report).to_string())),
     };
+    let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }

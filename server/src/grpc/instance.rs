@@ -1,4 +1,5 @@
-//! `InstanceService`: which instances work on the database, and what each of them holds.
+//! `InstanceService`: which instances work on the database, what each of them holds, and which of
+//! them answers.
 
 use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status};
@@ -6,7 +7,10 @@ use tonic::{Request, Response, Status};
 use super::{call::Calls, convert, status};
 use crate::{
     domain::text::cut,
-    store::{Store, instances::Instance},
+    store::{
+        Store,
+        instances::{Description, Instance},
+    },
 };
 
 /// The longest text that a message carries, in bytes.
@@ -15,6 +19,7 @@ const LONGEST: usize = 256;
 pub(crate) struct InstanceService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    pub(crate) own: Description,
 }
 
 #[tonic::async_trait]
@@ -41,10 +46,27 @@ impl pb::instance_service_server::InstanceService for InstanceService {
             })
             .await
     }
+
+    // Answered without `Calls`, which refuses everybody while the database is away.
+    async fn get_instance(
+        &self,
+        _: Request<pb::GetInstanceRequest>,
+    ) -> Result<Response<pb::GetInstanceResponse>, Status> {
+        Ok(Response::new(pb::GetInstanceResponse {
+            id: text(&self.own.id),
+            name: text(&self.own.name),
+            host: text(&self.own.host),
+            address: text(self.own.address.as_deref().unwrap_or_default()),
+            version: text(&self.own.version),
+        }))
+    }
+}
+
+fn text(text: &str) -> String {
+    cut(text, LONGEST)
 }
 
 fn message(instance: &Instance) -> pb::Instance {
-    let text = |text: &str| cut(text, LONGEST);
     pb::Instance {
         id: text(&instance.id),
         name: text(&instance.name),

@@ -158,12 +158,13 @@ fn add_services(
     let watcher = watcher::WatcherService {
         calls: calls.clone(),
         store: store.clone(),
-        may_watch: presence.may_watch(),
+        may_watch: presence.own().may_watch,
         instance: config.instance.clone(),
     };
     let instance = instance::InstanceService {
         calls: calls.clone(),
         store: store.clone(),
+        own: presence.own().clone(),
     };
     let event =
         event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);

@@ -99,6 +99,7 @@ CASES = {
     "WatcherService.PauseWatcher": OFF,
     "WatcherService.ResumeWatcher": OFF,
     "InstanceService.ListInstances": [Case({})],
+    "InstanceService.GetInstance": [Case({})],
     "StatsService.GetStats": [
         Case({}),
         Case({"window": "3600s", "include_near_misses": True}),

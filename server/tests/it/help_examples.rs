@@ -80,6 +80,10 @@ async fn the_help_says_the_order_and_the_defaults_of_the_server() {
         .await;
     server.run_batch().await;
     let mut list = Command::new(program("archctl"));
+    list.env(
+        "XDG_CONFIG_HOME",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config"),
+    );
     list.args([
         "orders",
         "list",
@@ -173,6 +177,10 @@ impl World {
         };
         write("numbers.txt", "CMD-2025-000001\nCMD-2025-000002\n");
         write("production.env", "ARCHD_ARCHIVED_BY=production\n");
+        write(
+            ".config/archctl/config.toml",
+            "[profiles.production]\ntimeout = \"1m\"\n",
+        );
         // The folders that these shells look into.
         for name in [
             ".local/share/bash-completion/completions/other",
@@ -232,6 +240,7 @@ impl World {
                 format!("{}:{paths}", programs.parent().unwrap().display()),
             )
             .env("HOME", self.folder.path())
+            .env_remove("XDG_CONFIG_HOME")
             .env("PROFILE", self.folder.path().join("profile.ps1"))
             .env("ARCHCTL_ENDPOINT", &self.server.address)
             .env("MONGODB_URI", mongodb)

@@ -84,6 +84,8 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("hyper_util", &["grpc"]),
     ("order_archiver_api", &["grpc", "once", "terminal"]),
     ("indicatif", &["terminal"]),
+    ("anstream", &["terminal"]),
+    ("terminal_size", &["terminal"]),
     ("clap", &["config"]),
 ];
 

@@ -9,7 +9,7 @@ use order_archiver_api::v1 as pb;
 
 use crate::{
     process::{archd, run, signal},
-    support::{TestServer, eventually, orders},
+    support::{TestServer, assert_unavailable, eventually, orders},
 };
 
 /// The signs of life in a database.
@@ -256,4 +256,38 @@ async fn a_sign_of_life_is_given_again_when_it_was_removed_or_the_database_was_a
     let after = listed(&server, |all| all.len() == 1).await;
     assert_eq!(after[0].id, before[0].id);
     server.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_instance_says_who_it_is_also_while_its_database_is_away() {
+    let server = TestServer::on("mongodb://127.0.0.1:1/", "nowhere").await;
+    let mut client =
+        pb::instance_service_client::InstanceServiceClient::new(server.channel.clone());
+    let others = client.list_instances(pb::ListInstancesRequest {}).await;
+    assert_unavailable(&others.unwrap_err(), "DATABASE_UNAVAILABLE");
+    let answer = client.get_instance(pb::GetInstanceRequest {}).await;
+    let own = answer.unwrap().into_inner();
+    assert_eq!(own.name, server.config.instance);
+    assert_eq!(own.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(format!("http://{}", own.address), server.address);
+    assert_eq!(own.host, server.config.host);
+    assert!(!own.id.is_empty(), "{own:?}");
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn the_instance_that_answers_is_one_of_the_list() {
+    let first = TestServer::start().await;
+    let second = first.another(|_| {}).await;
+    let instances = listed(&first, |all| all.len() == 2).await;
+    for server in [first, second] {
+        let mut client =
+            pb::instance_service_client::InstanceServiceClient::new(server.channel.clone());
+        let answer = client.get_instance(pb::GetInstanceRequest {}).await;
+        let own = answer.unwrap().into_inner();
+        let listed = named(&instances, &server).unwrap();
+        assert_eq!(own.id, listed.id);
+        assert_eq!(own.address, listed.address);
+        server.shut_down().await;
+    }
 }

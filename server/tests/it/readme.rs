@@ -58,7 +58,8 @@ fn what_the_documents_link_to_is_there() {
         let text = read(document);
         let links = text.split("](").skip(1);
         for link in links.filter_map(|rest| rest.split(')').next()) {
-            let there = path(document).with_file_name("").join(link).exists();
+            let (file, _) = link.split_once('#').unwrap_or((link, ""));
+            let there = path(document).with_file_name("").join(file).exists();
             assert!(there, "{document} links to {link}");
         }
     }
@@ -142,6 +143,10 @@ async fn the_archctl_commands_work() {
         archctl
             .args(&arguments)
             .env("ARCHCTL_ENDPOINT", &server.address)
+            .env(
+                "XDG_CONFIG_HOME",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config"),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -87,7 +87,11 @@ impl<'a> Tail<'a> {
             }
             let shown = event.kind() != EventKind::Heartbeat || self.heartbeats;
             if shown {
-                self.session.output.line(&event, render::event::line)?;
+                let output = self.session.output;
+                // Asked each time: a terminal may change while it is followed.
+                output.line(&event, |event| {
+                    render::event::line(event, output.columns_of_line())
+                })?;
             }
             // Only now: an event that was not printed is to come again.
             self.place.advance(event);

@@ -1,7 +1,8 @@
-//! Answers about two instances: one that watches, and one that is gone.
+//! Answers about two instances: one that watches and answers, and one that is gone.
 
 use order_archiver_api::v1::{
-    Instance, ListInstancesRequest, ListInstancesResponse, instance_service_server::InstanceService,
+    GetInstanceRequest, GetInstanceResponse, Instance, ListInstancesRequest, ListInstancesResponse,
+    instance_service_server::InstanceService,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -37,6 +38,19 @@ impl InstanceService for Answers {
             instances: vec![watches, gone],
             unreadable: self.0.unreadable.lock().unwrap().clone(),
             more: true,
+        }))
+    }
+
+    async fn get_instance(
+        &self,
+        _: Request<GetInstanceRequest>,
+    ) -> Result<Response<GetInstanceResponse>, Status> {
+        Ok(Response::new(GetInstanceResponse {
+            id: "e7a1".to_owned(),
+            name: "archd-1".to_owned(),
+            host: "pod-7".to_owned(),
+            address: "127.0.0.1:50051".to_owned(),
+            version: "1.2.3".to_owned(),
         }))
     }
 }
