@@ -1,9 +1,9 @@
-//! The command line: the flags that every command shares, and the list of commands.
+//! The command line: the commands, and running one.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::env;
 
 use clap::{
-    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    CommandFactory, FromArgMatches, Parser, Subcommand,
     builder::{OsStr, Resettable},
 };
 
@@ -12,11 +12,10 @@ use crate::{
         archive, batch, completions, config, instances, orders, quarantine, seed, stats, tail,
         version, watch,
     },
-    config::Origins,
-    exit,
-    output::Format,
-    render::screen::Zone,
-    values::{self, Address},
+    connect::Session,
+    exit::{self, Exit},
+    fault::Fault,
+    globals::{Globals, Origins},
 };
 
 /// Talks to Order Archiver: archives delivered orders, follows batches, and reads the archive.
@@ -61,85 +60,6 @@ Examples:
   archctl stats --output json | jq .lifetime.archived
   archctl --endpoint archive.internal:50051 tail";
 
-/// Flags that go with every command, before or after its name. Each has a variable, too:
-/// `time_zone` is ARCHCTL_TIME_ZONE.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Globals {
-    /// The file with the profiles; by default archctl/config.toml in $XDG_CONFIG_HOME, or in
-    /// ~/.config
-    #[arg(
-        long,
-        global = true,
-        env = "ARCHCTL_CONFIG",
-        hide_env_values = true,
-        value_name = "FILE"
-    )]
-    pub(crate) config: Option<PathBuf>,
-
-    /// The profile of that file to go by; by default the one that the file says, if any
-    #[arg(
-        long,
-        global = true,
-        env = "ARCHCTL_PROFILE",
-        hide_env_values = true,
-        value_name = "NAME"
-    )]
-    pub(crate) profile: Option<String>,
-
-    /// Where archd listens; `http://` and port 50051 may be left out
-    #[arg(
-        long,
-        global = true,
-        env = "ARCHCTL_ENDPOINT",
-        hide_env_values = true,
-        value_name = "ADDRESS",
-        default_value = values::DEFAULT_ENDPOINT,
-        value_parser = values::address,
-    )]
-    pub(crate) endpoint: Address,
-
-    /// How long one answer may take; streams may take as long as they like
-    #[arg(
-        long,
-        global = true,
-        env = "ARCHCTL_TIMEOUT",
-        hide_env_values = true,
-        value_name = "DURATION",
-        default_value = "10s",
-        value_parser = values::duration,
-    )]
-    pub(crate) timeout: Duration,
-
-    /// What to print on standard output
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "ARCHCTL_OUTPUT",
-        hide_env_values = true,
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub(crate) output: Format,
-
-    /// The zone of the times in text: `local`, UTC, or a name such as Europe/Paris; JSON is always in UTC
-    #[arg(
-        long,
-        global = true,
-        env = "ARCHCTL_TIME_ZONE",
-        hide_env_values = true,
-        value_name = "ZONE",
-        default_value = "local",
-        value_parser = values::zone,
-    )]
-    pub(crate) time_zone: Zone,
-
-    /// Where each of these comes from.
-    #[arg(skip)]
-    pub(crate) origins: Origins,
-}
-
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -171,4 +91,25 @@ pub(crate) enum Command {
     Config(config::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
+        let session = Session::new(globals);
+        match self {
+            Self::Archive(args) => archive::run(&session, args).await,
+            Self::Batch(command) => batch::run(&session, command).await,
+            Self::Watch(command) => watch::run(&session, command).await,
+            Self::Tail(args) => tail::run(&session, args).await,
+            Self::Stats(args) => stats::run(&session, &args).await,
+            Self::Instances(_) => instances::run(&session).await,
+            Self::Orders(command) => orders::run(&session, command).await,
+            Self::Quarantine(command) => quarantine::run(&session, command).await,
+            Self::Seed(args) => seed::run(&session, args).await,
+            Self::Version(args) => version::run(&session, &globals.endpoint, &args).await,
+            Self::Config(_) => config::run(session.output, globals),
+            Self::Completions(args) => completions::run(session.output, &args, Cli::command()),
+        }
+    }
 }

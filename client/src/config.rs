@@ -2,56 +2,14 @@
 
 mod file;
 
-use clap::{ArgMatches, parser::ValueSource};
-
 use self::file::{File, Profile};
 use crate::{
-    args::Globals,
     exit::Exit,
     fault::{Fault, Report},
+    globals::{Globals, Origin},
 };
 
 pub(crate) use self::file::usual_place;
-
-/// Where the value of a setting comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Flag,
-    Variable,
-    File,
-    #[default]
-    Default,
-}
-
-/// Where the value of each setting comes from.
-#[derive(Debug, Default)]
-pub(crate) struct Origins {
-    pub(crate) config: Origin,
-    pub(crate) profile: Origin,
-    pub(crate) endpoint: Origin,
-    pub(crate) timeout: Origin,
-    pub(crate) output: Origin,
-    pub(crate) time_zone: Origin,
-}
-
-impl Origins {
-    /// As far as the command line and the environment tell.
-    pub(crate) fn of(matches: &ArgMatches) -> Self {
-        let of = |setting| match matches.value_source(setting) {
-            Some(ValueSource::CommandLine) => Origin::Flag,
-            Some(ValueSource::EnvVariable) => Origin::Variable,
-            _ => Origin::Default,
-        };
-        Self {
-            config: of("config"),
-            profile: of("profile"),
-            endpoint: of("endpoint"),
-            timeout: of("timeout"),
-            output: of("output"),
-            time_zone: of("time_zone"),
-        }
-    }
-}
 
 /// Takes from the config file what neither a flag nor a variable says. Afterwards the settings name
 /// the file and the profile that they go by, if there are such.

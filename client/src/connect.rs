@@ -13,7 +13,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::{args::Globals, output::Output};
+use crate::{globals::Globals, output::Output};
 
 /// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times longer.
 const MAX_MESSAGE: usize = 64 << 20;

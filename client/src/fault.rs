@@ -2,15 +2,17 @@
 
 mod commands;
 mod hint;
+mod report;
 mod status;
 
-use std::{fmt, io};
+use std::io;
 
 use tonic::Status;
 
+pub(crate) use report::Report;
 pub(crate) use status::{cursor_to_come_back_with, is_passing, metadata};
 
-use crate::{args::Globals, exit::Exit};
+use crate::{exit::Exit, globals::Globals};
 
 /// Why a command ended before its natural end.
 #[derive(Debug)]
@@ -23,15 +25,6 @@ pub(crate) enum Fault {
     Told(Report),
 }
 
-/// A fault in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) exit: Exit,
-    pub(crate) what: String,
-    pub(crate) why: Vec<String>,
-    pub(crate) hint: Option<String>,
-}
-
 impl Fault {
     pub(crate) fn told(exit: Exit, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told(Report {
@@ -40,6 +33,15 @@ impl Fault {
             why: Vec::new(),
             hint: Some(hint.into()),
         })
+    }
+
+    /// The server left out what the contract promises: only a server of another release does.
+    pub(crate) fn left_out(what: &str) -> Self {
+        Self::told(
+            Exit::Failure,
+            format!("the server's answer has no {what}"),
+            "archctl and archd may be of different releases",
+        )
     }
 
     /// Puts the fault into words; a reader that has gone away is no fault at all.
@@ -56,19 +58,6 @@ impl Fault {
                 hint: None,
             }),
             Self::Told(report) => Some(report),
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        for why in &self.why {
-            write!(f, "\n  - {why}")?;
-        }
-        match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
-            None => Ok(()),
         }
     }
 }

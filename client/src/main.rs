@@ -6,13 +6,18 @@ mod config;
 mod connect;
 mod exit;
 mod fault;
+mod format;
+mod globals;
+mod interrupt;
 mod json;
 mod output;
 mod pages;
 mod progress;
 mod reconnect;
 mod render;
+mod shell;
 mod values;
+mod zone;
 
 use std::process::ExitCode;
 
@@ -40,7 +45,7 @@ async fn run(cli: Cli) -> Exit {
     let completed = config::complete(&mut globals);
     render::screen::set(output::screen(&globals));
     let ended = match completed {
-        Ok(()) => commands::run(command, &globals).await,
+        Ok(()) => command.run(&globals).await,
         Err(fault) => Err(fault),
     };
     match ended {

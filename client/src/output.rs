@@ -1,49 +1,27 @@
 //! Where words go: data to standard output, talk to standard error.
 
 use std::{
-    env, fmt,
+    env,
     io::{self, IsTerminal, Write},
 };
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
-use clap::{
-    ValueEnum,
-    builder::styling::{AnsiColor, Style},
-};
+use clap::builder::styling::{AnsiColor, Style};
 use order_archiver_api::v1::UnreadableDocument;
 use prost::{Message, Name};
 use serde_json::Value;
 use terminal_size::{Width, terminal_size};
 
 use crate::{
-    args::Globals,
     fault::{Fault, Report},
+    format::Format,
+    globals::Globals,
     json::to_json,
     render::{screen::Screen, text},
 };
 
 /// How wide a screen is that does not say so.
 const USUAL: usize = 80;
-
-/// What standard output carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Text for people, as wide as the terminal
-    Table,
-    /// The same with all columns, whatever their width
-    Wide,
-    /// One pretty JSON value; `tail` prints one compact object per line
-    Json,
-    /// One compact JSON object per line
-    Ndjson,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value();
-        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
 
 /// Standard output, in one format.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 use serde_json::Value;
 use tonic::transport::Uri;
 
-use crate::render::screen::Zone;
+use crate::zone::Zone;
 
 /// Where `archd` listens unless told otherwise.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";

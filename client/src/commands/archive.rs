@@ -16,7 +16,6 @@ use order_archiver_api::v1::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::left_out;
 use crate::{connect::Session, exit::Exit, fault::Fault, render};
 
 #[derive(clap::Args, Debug)]
@@ -55,7 +54,12 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
 async fn one(session: &Session, numero_commande: String) -> Result<Exit, Fault> {
     let request = session.unary(ArchiveOrderRequest { numero_commande });
     let answer: ArchiveOrderResponse = session.archive().archive_order(request).await?.into_inner();
-    let line = render::archive::result(answer.result.as_ref().ok_or_else(|| left_out("result"))?);
+    let line = render::archive::result(
+        answer
+            .result
+            .as_ref()
+            .ok_or_else(|| Fault::left_out("result"))?,
+    );
     session.output.one(&answer, |_| line)?;
     Ok(Exit::Done)
 }

@@ -1,14 +1,13 @@
 //! `archctl batch`: archiving everything that is delivered, and following it.
 
 mod cancel;
+mod ended;
 mod follow;
 mod list;
 mod show;
 mod start;
 mod tune;
 mod watch;
-
-use order_archiver_api::v1::{Batch, BatchState, BatchStopReason};
 
 use crate::{connect::Session, exit::Exit, fault::Fault};
 
@@ -38,23 +37,4 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fau
         Command::Watch(args) => watch::run(session, &args).await,
         Command::Cancel(args) => cancel::run(session, args).await,
     }
-}
-
-/// What a batch that was waited for means for the exit code.
-fn verdict(batch: &Batch) -> Exit {
-    match batch.state() {
-        BatchState::Succeeded => Exit::Done,
-        BatchState::Failed if batch.stop_reason() == BatchStopReason::Unbalanced => {
-            Exit::Unbalanced
-        }
-        BatchState::Failed => Exit::BatchFailed,
-        _ => Exit::Failure,
-    }
-}
-
-fn has_ended(batch: &Batch) -> bool {
-    matches!(
-        batch.state(),
-        BatchState::Succeeded | BatchState::Failed | BatchState::Cancelled
-    )
 }

@@ -1,9 +1,8 @@
 //! `archctl completions`: the completion script of a shell.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::{args::Cli, exit::Exit, fault::Fault, output::Output};
+use crate::{exit::Exit, fault::Fault, output::Output};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
@@ -19,10 +18,11 @@ Examples:
   archctl completions fish > ~/.config/fish/completions/archctl.fish
   archctl completions powershell >> $PROFILE";
 
-pub(crate) fn run(output: Output, args: &Args) -> Result<Exit, Fault> {
+/// Prints the script for this command line.
+pub(crate) fn run(output: Output, args: &Args, mut cli: clap::Command) -> Result<Exit, Fault> {
     let mut script = Vec::new();
     // clap_complete panics when its writer fails; a vector never does.
-    clap_complete::generate(args.shell, &mut Cli::command(), "archctl", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "archctl", &mut script);
     output.text(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::Globals,
-    config::{Origin, usual_place},
+    config::usual_place,
     exit::Exit,
     fault::Fault,
+    globals::{Globals, Origin},
     output::{Output, say},
     render::config::{Setting, table},
 };

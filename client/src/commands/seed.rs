@@ -3,9 +3,9 @@
 use order_archiver_api::v1::{SeedDataRequest, SeedDataResponse, SeedPhase};
 use prost_types::{Duration, Timestamp};
 
-use super::interrupted;
 use crate::{
-    connect::Session, exit::Exit, fault::Fault, output::say, progress::SeedProgress, render, values,
+    connect::Session, exit::Exit, fault::Fault, interrupt::interrupted, output::say,
+    progress::SeedProgress, render, values,
 };
 
 #[derive(clap::Args, Debug)]

@@ -10,8 +10,9 @@ use prost_types::Timestamp;
 use tonic::Code;
 
 use self::{follow::Tail, kind::Kind, place::Place};
-use super::interrupted;
-use crate::{connect::Session, exit::Exit, fault::Fault, output::say, values};
+use crate::{
+    connect::Session, exit::Exit, fault::Fault, interrupt::interrupted, output::say, values,
+};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]

@@ -1,13 +1,11 @@
 //! `archctl watch`: looking at the watcher, and steering it.
 
+mod answer;
 mod pause;
 mod resume;
 mod status;
 
-use order_archiver_api::v1::Watcher;
-
-use super::left_out;
-use crate::{connect::Session, exit::Exit, fault::Fault, render};
+use crate::{connect::Session, exit::Exit, fault::Fault};
 
 /// What to do with the watcher.
 #[derive(Debug, clap::Subcommand)]
@@ -26,11 +24,4 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fau
         Command::Pause(_) => pause::run(session).await,
         Command::Resume(_) => resume::run(session).await,
     }
-}
-
-/// Prints the watcher; whatever its state, the question was answered.
-fn show(session: &Session, watcher: Option<Watcher>) -> Result<Exit, Fault> {
-    let watcher = watcher.ok_or_else(|| left_out("watcher"))?;
-    session.output.one(&watcher, render::watcher::card)?;
-    Ok(Exit::Done)
 }

@@ -19,9 +19,9 @@ use toml::{
 use crate::{
     exit::Exit,
     fault::{Fault, Report},
-    output::Format,
-    render::screen::Zone,
+    format::Format,
     values::{self, Address},
+    zone::Zone,
 };
 
 const DEFAULT_PROFILE: &str = "default_profile";

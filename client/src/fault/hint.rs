@@ -6,6 +6,8 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::Code;
 use tonic_types::ErrorDetails;
 
+use crate::shell;
+
 /// The next step, when there is one that the server's own message can't know.
 pub(super) fn of(code: Code, details: &ErrorDetails) -> Option<String> {
     by_reason(details)
@@ -15,6 +17,9 @@ pub(super) fn of(code: Code, details: &ErrorDetails) -> Option<String> {
 
 fn by_reason(details: &ErrorDetails) -> Option<String> {
     let info = details.error_info()?;
+    if let Some(hint) = not_archived(details) {
+        return Some(hint);
+    }
     let hint = match ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))? {
         ErrorReason::NotDelivered if info.metadata.contains_key("near_miss") => {
             "waiting does not help; `archctl stats --near-misses` lists such statuses with the commands that mend them"
@@ -48,6 +53,17 @@ fn by_reason(details: &ErrorDetails) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// Whoever looks for an order in the archive wants to know why it is not there.
+fn not_archived(details: &ErrorDetails) -> Option<String> {
+    let resource = details.resource_info()?;
+    (resource.resource_type == "archived order").then(|| {
+        format!(
+            "`archctl archive {}` archives it if it is delivered, or else says why it can't",
+            shell::word(&resource.resource_name)
+        )
+    })
 }
 
 fn retry(details: &ErrorDetails) -> Option<String> {

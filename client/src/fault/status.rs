@@ -6,7 +6,7 @@ use order_archiver_api::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{Report, commands, hint};
+use super::{commands, hint, report::Report};
 use crate::{exit::Exit, values::Address};
 
 /// Whether asking again may help: the server is away for now, or the connection to it broke.

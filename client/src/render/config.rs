@@ -1,7 +1,7 @@
 //! Settings, each with its value and where that comes from.
 
 use super::grid;
-use crate::config::Origin;
+use crate::globals::Origin;
 
 /// A setting in force.
 pub(crate) struct Setting {

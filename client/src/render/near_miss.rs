@@ -28,7 +28,7 @@ pub(crate) fn near_misses(misses: &[NearMiss], more: Option<&MoreNearMisses>) ->
         .filter(|miss| !miss.mend.is_empty())
         .peekable();
     if mends.peek().is_some() {
-        text.push_str("\n\nEach is mended by a command for mongosh, and archived then; look at the orders first:");
+        text.push_str("\n\nEach is mended by a command for mongosh; look at the orders first. Then the watcher archives them,\nor the next batch, or `archctl archive`:");
     }
     for miss in mends {
         text.push_str(&format!("\n  {}", one_line(&miss.mend)));
@@ -75,7 +75,8 @@ mod tests {
 "Livrée"             3
 and 60,000 more of 59,000 other statuses
 
-Each is mended by a command for mongosh, and archived then; look at the orders first:
+Each is mended by a command for mongosh; look at the orders first. Then the watcher archives them,
+or the next batch, or `archctl archive`:
   db.a.updateMany()"#
         );
         assert!(near_misses(&[of_before], None).ends_with("\"Livrée\"        3"));

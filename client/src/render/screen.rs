@@ -1,9 +1,10 @@
 //! What text is made for: how wide it may be, whether it may have colours, and in which zone its times are.
 
-use std::{fmt, sync::OnceLock};
+use std::sync::OnceLock;
 
-use chrono::{DateTime, FixedOffset, Local, Utc};
 use chrono_tz::Tz;
+
+use crate::zone::Zone;
 
 /// The reader's screen. There is one for all that a process prints, as there is one standard output.
 #[derive(Clone, Copy, Debug)]
@@ -12,32 +13,6 @@ pub(crate) struct Screen {
     pub(crate) columns: Option<usize>,
     pub(crate) colours: bool,
     pub(crate) zone: Zone,
-}
-
-/// The zone of the times in text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Zone {
-    /// The one that this machine is set to.
-    Local,
-    Named(Tz),
-}
-
-impl Zone {
-    pub(crate) fn at(self, time: DateTime<Utc>) -> DateTime<FixedOffset> {
-        match self {
-            Self::Local => time.with_timezone(&Local).fixed_offset(),
-            Self::Named(zone) => time.with_timezone(&zone).fixed_offset(),
-        }
-    }
-}
-
-impl fmt::Display for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local => f.write_str("local"),
-            Self::Named(zone) => f.write_str(zone.name()),
-        }
-    }
 }
 
 static SCREEN: OnceLock<Screen> = OnceLock::new();

@@ -4,7 +4,8 @@ use chrono::DateTime;
 use order_archiver_api::statistics::length;
 use prost_types::{Duration, Timestamp};
 
-use super::screen::{Zone, screen};
+use super::screen::screen;
+use crate::zone::Zone;
 
 /// A length that somebody chose, in the unit they chose it in: `24h`, `15m`, `31d`, `1h 30m`.
 pub(crate) fn chosen_length(duration: &Duration) -> String {

@@ -28,10 +28,10 @@ pub(crate) fn card(watcher: &Watcher) -> String {
         ("Waiting", waiting(watcher)),
         ("Last event", last_event(watcher)),
         (
-            "Headroom",
+            "History",
             watcher.history_headroom.as_ref().map_or_else(
                 || "unknown; `archd check` names the privilege that shows it".to_owned(),
-                whole_length,
+                |reach| format!("reaches {} behind the position", whole_length(reach)),
             ),
         ),
         ("Saved", moment_or_dash(watcher.saved_time.as_ref())),
@@ -308,7 +308,7 @@ Position    2025-10-16 14:23:45Z
 Lag         -
 Waiting     60,000 delivered orders
 Last event  2025-10-16 14:23:40Z, 8.5s ago
-Headroom    2d 4h 0m
+History     reaches 2d 4h 0m behind the position
 Saved       2025-10-16 14:23:44Z
 Last error  2025-10-16 14:23:20Z: the database was away\\nfor long
 "
@@ -378,7 +378,7 @@ Position    2025-10-16 14:23:45Z
 Lag         3s
 Waiting     the oldest change, for 250ms
 Last event  2025-10-16 14:23:40Z, 8.5s ago
-Headroom    2d 4h 0m
+History     reaches 2d 4h 0m behind the position
 Saved       2025-10-16 14:23:44Z
 Last error  the database was away\\nfor long
 Open gaps   1
@@ -411,7 +411,7 @@ Position    -
 Lag         -
 Waiting     nothing
 Last event  none yet
-Headroom    unknown; `archd check` names the privilege that shows it
+History     unknown; `archd check` names the privilege that shows it
 Saved       -
 Last error  none
 Open gaps   none

@@ -83,8 +83,20 @@ pub(crate) fn of_error(error: &Error) -> Status {
     }
 }
 
+/// A caller who waits for less is told of the deadline: a sound database may take as long for an answer.
+const SHORT_DEADLINE: Duration = Duration::from_secs(1);
+
 /// The database did not answer within the caller's deadline, or the server's own limit for a call.
 pub(crate) fn too_slow(limit: Duration) -> Status {
+    if limit < SHORT_DEADLINE {
+        return detailed(
+            Code::DeadlineExceeded,
+            format!(
+                "there was no answer within {limit:.1?}, nine tenths of the deadline; asking again, with a longer one, is safe"
+            ),
+            info(ErrorReason::Deadline, []),
+        );
+    }
     retry(
         Code::Unavailable,
         ErrorReason::DatabaseUnavailable,
@@ -401,6 +413,23 @@ fn name(reason: ErrorReason) -> &'static str {
 mod tests {
     use super::*;
     use crate::domain::near_miss_kind::Kind;
+
+    #[test]
+    fn a_short_deadline_is_no_fault_of_the_database() {
+        for (millis, code) in [
+            (8, Code::DeadlineExceeded),
+            (999, Code::DeadlineExceeded),
+            (1_000, Code::Unavailable),
+            (9_000, Code::Unavailable),
+        ] {
+            let status = too_slow(Duration::from_millis(millis));
+            assert_eq!(status.code(), code, "{millis} ms");
+            assert_eq!(
+                status.get_details_retry_info().is_some(),
+                code == Code::Unavailable
+            );
+        }
+    }
 
     #[test]
     fn the_headers_of_a_status_stay_below_8_kib_however_much_there_is_to_say() {

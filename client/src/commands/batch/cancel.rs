@@ -2,7 +2,7 @@
 
 use order_archiver_api::v1::CancelBatchRequest;
 
-use crate::{commands::left_out, connect::Session, exit::Exit, fault::Fault, render};
+use crate::{connect::Session, exit::Exit, fault::Fault, render};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
@@ -19,7 +19,7 @@ Examples:
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let request = session.unary(CancelBatchRequest { id: args.id });
     let answer = session.batch().cancel_batch(request).await?.into_inner();
-    let batch = answer.batch.ok_or_else(|| left_out("batch"))?;
+    let batch = answer.batch.ok_or_else(|| Fault::left_out("batch"))?;
     session.output.one(&batch, render::batch::card)?;
     Ok(Exit::Done)
 }

@@ -3,9 +3,9 @@
 use order_archiver_api::v1::{Batch, WatchBatchRequest};
 use tonic::{Code, Status};
 
-use super::has_ended;
+use super::ended::has_ended;
 use crate::{
-    commands::interrupted, connect::Session, fault::Fault, output::say, progress::BatchProgress,
+    connect::Session, fault::Fault, interrupt::interrupted, output::say, progress::BatchProgress,
     reconnect::Reconnect, render,
 };
 

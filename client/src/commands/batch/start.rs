@@ -3,10 +3,8 @@
 use order_archiver_api::v1::{BatchOptions, StartBatchRequest};
 use prost_types::{Duration, Timestamp};
 
-use super::{follow, verdict};
-use crate::{
-    commands::left_out, connect::Session, exit::Exit, fault::Fault, output::say, render, values,
-};
+use super::{ended::exit_of, follow};
+use crate::{connect::Session, exit::Exit, fault::Fault, output::say, render, values};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -82,7 +80,10 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         .start_batch(session.unary(request))
         .await?
         .into_inner();
-    let batch = started.batch.as_ref().ok_or_else(|| left_out("batch"))?;
+    let batch = started
+        .batch
+        .as_ref()
+        .ok_or_else(|| Fault::left_out("batch"))?;
     let is_dry_run = batch.options.is_some_and(|options| options.validate_only);
     // A dry run archives nothing, and a batch is no prediction: a script must not take one for the other.
     let done = if started.already_running && is_dry_run != args.dry_run {
@@ -114,7 +115,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let Some(ended) = follow::to_the_end(session, &id, |_| Ok(())).await? else {
         return Ok(Exit::Interrupted);
     };
-    let exit = match verdict(&ended) {
+    let exit = match exit_of(&ended) {
         Exit::Done => done,
         other => other,
     };

@@ -3,7 +3,7 @@
 use order_archiver_api::v1::TuneBatchRequest;
 use prost_types::Duration;
 
-use crate::{commands::left_out, connect::Session, exit::Exit, fault::Fault, render, values};
+use crate::{connect::Session, exit::Exit, fault::Fault, render, values};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
@@ -48,7 +48,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         max_write_latency: args.limits.max_write_latency,
     });
     let answer = session.batch().tune_batch(request).await?.into_inner();
-    let batch = answer.batch.ok_or_else(|| left_out("batch"))?;
+    let batch = answer.batch.ok_or_else(|| Fault::left_out("batch"))?;
     session.output.one(&batch, render::batch::card)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,6 @@
 //! `archctl batch watch`: following one batch until it ends.
 
-use super::{follow, verdict};
+use super::{ended::exit_of, follow};
 use crate::{connect::Session, exit::Exit, fault::Fault, render};
 
 #[derive(clap::Args, Debug)]
@@ -34,5 +34,5 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Fault> {
     if !output.is_ndjson() {
         output.one(&batch, render::batch::statistics)?;
     }
-    Ok(verdict(&batch))
+    Ok(exit_of(&batch))
 }

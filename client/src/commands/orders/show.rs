@@ -2,7 +2,7 @@
 
 use order_archiver_api::v1::GetArchivedOrderRequest;
 
-use crate::{commands::left_out, connect::Session, exit::Exit, fault::Fault, render};
+use crate::{connect::Session, exit::Exit, fault::Fault, render};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
@@ -26,7 +26,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         .get_archived_order(request)
         .await?
         .into_inner();
-    let order = answer.order.ok_or_else(|| left_out("order"))?;
+    let order = answer.order.ok_or_else(|| Fault::left_out("order"))?;
     session.output.one(&order, render::order::card)?;
     Ok(Exit::Done)
 }

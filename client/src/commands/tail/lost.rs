@@ -3,12 +3,12 @@
 use order_archiver_api::v1::{ErrorReason, tail_events_request::Start};
 use tonic::Status;
 
-use super::place::{Place, quoted};
+use super::place::Place;
 use crate::{
     exit::Exit,
     fault::{Report, metadata},
     render::units::moment,
-    values,
+    shell, values,
 };
 
 /// Says what is lost when the history no longer reaches back to the place.
@@ -32,7 +32,7 @@ pub(super) fn report(status: &Status, place: &Place) -> Option<Report> {
     let hint = match oldest {
         Some(oldest) => format!(
             "`archctl tail --since {}` goes on with what is left, `archctl tail` from now",
-            quoted(oldest)
+            shell::word(oldest)
         ),
         None => "`archctl tail` goes on from now".to_owned(),
     };

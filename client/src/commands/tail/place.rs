@@ -3,6 +3,8 @@
 use order_archiver_api::v1::{TailEventsResponse, tail_events_request::Start};
 use prost_types::Timestamp;
 
+use crate::shell;
+
 /// The place of a reader.
 pub(super) struct Place {
     /// Where the next stream is to start; none is now.
@@ -49,20 +51,10 @@ impl Place {
     pub(super) fn command(&self) -> Option<String> {
         match &self.start {
             Some(Start::Cursor(cursor)) if self.confirmed => {
-                Some(format!("archctl tail --cursor {}", quoted(cursor)))
+                Some(format!("archctl tail --cursor {}", shell::word(cursor)))
             }
             _ => None,
         }
-    }
-}
-
-/// A word that a shell reads as itself: a cursor is opaque, and this one is going to be pasted.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.,:/+=@%".contains(c);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use order_archiver_api::v1::PauseWatcherRequest;
 
-use super::show;
+use super::answer::show;
 use crate::{connect::Session, exit::Exit, fault::Fault, output::say};
 
 #[derive(clap::Args, Debug)]

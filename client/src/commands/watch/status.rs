@@ -2,8 +2,8 @@
 
 use order_archiver_api::v1::GetWatcherRequest;
 
-use super::show;
-use crate::{connect::Session, exit::Exit, fault::Fault};
+use super::answer::show;
+use crate::{connect::Session, exit::Exit, fault::Fault, output::say};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -19,5 +19,13 @@ Examples:
 pub(super) async fn run(session: &Session) -> Result<Exit, Fault> {
     let request = session.unary(GetWatcherRequest {});
     let answer = session.watcher().get_watcher(request).await?.into_inner();
-    show(session, answer.watcher)
+    let paused = answer
+        .watcher
+        .as_ref()
+        .is_some_and(|watcher| watcher.paused);
+    let exit = show(session, answer.watcher)?;
+    if paused {
+        say("`archctl watch resume` lets it go on from its position.");
+    }
+    Ok(exit)
 }
