@@ -19,7 +19,7 @@ use crate::{
         batches::{Batch, State, StopReason},
         options::{Limits, Options},
     },
-    terminal::{BatchBar, one_line, tame_json},
+    terminal::{BatchBar, flush_log, one_line, tame_json},
 };
 
 /// How often the batch is looked at.
@@ -200,6 +200,7 @@ async fn follow(
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
     let now = batch.updated;
     let batch: pb::Batch = grpc::batch_message(batch, now);
+    flush_log();
     let mut stdout = std::io::stdout().lock();
     match output {
         Output::Json => writeln!(stdout, "{}", tame_json(&as_json(&batch).to_string())),

@@ -5,13 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use super::finding::{Finding, Report, Verdict};
 use crate::{
     config::Output,
-    terminal::{one_line, tame_json},
+    terminal::{flush_log, one_line, tame_json},
 };
 
 /// Prints to standard output, in colour only for a terminal that wants it.
 #[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
 pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    flush_log();
     let mut stdout = io::stdout().lock();
     let text = match output {
         Output::Text => as_text(report, stdout.is_terminal() && !no_color),
