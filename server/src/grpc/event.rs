@@ -97,10 +97,10 @@ impl pb::event_service_server::EventService for EventService {
             _place: place,
         };
         tokio::spawn(tail.run(reader));
-        let mut on_its_way = None;
+        let mut on_its_way: Option<OwnedSemaphorePermit> = None;
         let messages = stream::poll_fn(move |context| {
             // The next message is asked for once the last one has gone out.
-            on_its_way = None;
+            drop(on_its_way.take());
             let next = receiver.poll_recv(context);
             next.map(|next: Option<Message>| {
                 let (message, room) = next?;

@@ -94,7 +94,7 @@ pub(super) fn refused_by_index(key: &Document) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(
-            "the unique index on {key} of the archive holds another order with the same values; drop that index (`archd check` names it), then retry"
+            "the database refuses the archived document: DuplicateKey (11000) in the unique index on {key} of the archive, where another order has the same values; drop that index (`archd check` names it), then retry"
         ),
     }
 }

@@ -87,8 +87,8 @@ const CASES: &[Case] = &[
     case("further unique indexes", "other unique indexes", |db| {
         async move {
             let further = [
-                doc! { "key": { "id_client": 1 }, "name": "by client", "unique": true },
-                doc! { "key": { "date_commande": -1, "id_livreur": 1 }, "name": "odd", "unique": 1.0, "sparse": true },
+                doc! { "key": { "slot": 1 }, "name": "by slot", "unique": true, "sparse": true },
+                doc! { "key": { "day": -1, "tour": 1 }, "name": "odd", "unique": 1.0, "sparse": true },
                 doc! { "key": { "numero_commande": 1, "a": 1 }, "name": "collated", "unique": true, "collation": { "locale": "fr", "strength": 1 } },
             ];
             for further in further {
