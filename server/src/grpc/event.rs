@@ -15,7 +15,7 @@ use tracing::debug;
 use super::{
     call::{Calls, small_messages},
     convert, cursor,
-    limits::{SLOWEST, TINY_ANSWER},
+    limits::{LARGE_NEWS, SLOWEST},
     status::{self, Violations},
 };
 use crate::{
@@ -318,9 +318,9 @@ impl Tail {
     }
 }
 
-/// Whether a message is so large, by its cursor, that a reader has but one on its way.
+/// Whether a message is so large that a reader has but one on its way.
 fn is_large(told: &Told) -> bool {
-    told.place.as_bytes().len() > TINY_ANSWER
+    told.bytes > LARGE_NEWS
 }
 
 fn kind(event: &Event) -> EventKind {
