@@ -4,7 +4,7 @@
 
 mod quarantine_log;
 
-use std::{ops::AddAssign, time::SystemTime};
+use std::{mem::take, ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
 use tracing::{Instrument, debug, info_span, warn};
@@ -16,7 +16,7 @@ use crate::{
         enrich::{ArchiveDocument, Stamp, enrich},
         judge::{Field, Reason, Refusal, Verdict, judge},
         near_miss::{LONGEST_STATUS, NearMiss},
-        order::{Bundle, STATUS},
+        order::{Bundle, Order, STATUS},
         raw::{Value, ValueRef},
     },
     store::{
@@ -83,6 +83,8 @@ pub struct Passed {
     pub id: Value,
     /// Its number, if it is usable.
     pub numero: Option<String>,
+    /// Whether no more of it was read than its head, because it is large.
+    pub is_large: bool,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -98,6 +100,9 @@ pub struct Report {
     pub gone: Vec<Value>,
     /// What was left out because the orders are large; archive it next.
     pub rest: Option<Selection>,
+    /// The heads of large orders that were asked for by number, and about which nothing was done:
+    /// they have to be read whole.
+    pub unread: Vec<Order>,
 }
 
 impl AddAssign for Report {
@@ -106,6 +111,7 @@ impl AddAssign for Report {
         self.counts += other.counts;
         self.gone.extend(other.gone);
         self.rest = other.rest;
+        self.unread.extend(other.unread);
     }
 }
 
@@ -176,7 +182,8 @@ impl Corridor {
                 date_archivage: moment,
                 archived_by: self.archived_by.clone(),
             };
-            let prepared = prepare(bundles, self.store.delivered_status(), &stamp);
+            let mut prepared = prepare(bundles, self.store.delivered_status(), &stamp);
+            let unread = take(&mut prepared.unread);
             let passed = self.write(prepared, door).await?;
             tell_of_gone(&gone);
             let gone_orders = Counts {
@@ -192,6 +199,7 @@ impl Corridor {
                 passed,
                 gone,
                 rest,
+                unread,
             })
         }
         .instrument(span)
@@ -205,6 +213,7 @@ impl Corridor {
             documents,
             mut refused,
             mut settled,
+            unread: _,
         } = prepared;
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
@@ -260,6 +269,8 @@ pub(crate) struct Prepared {
     /// What goes to quarantine.
     pub(crate) refused: Vec<(Bundle, Refusal)>,
     settled: Vec<Passed>,
+    /// Large orders that have to be read whole.
+    unread: Vec<Order>,
 }
 
 impl Prepared {
@@ -278,6 +289,9 @@ pub(crate) fn prepare(
     let mut prepared = Prepared::default();
     for bundle in bundles {
         match judge(&bundle, delivered.text()) {
+            Verdict::Archive(_) | Verdict::Quarantine(_) if !bundle.order.is_whole() => {
+                prepared.unread.push(bundle.order);
+            }
             Verdict::Archive(fields) => {
                 let document = enrich(&bundle.order, &fields, stamp);
                 match too_large(&document) {
@@ -301,6 +315,7 @@ fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {
     Passed {
         id: bundle.order.id().to_owned(),
         numero: bundle.order.numero().map(str::to_owned),
+        is_large: !bundle.order.is_whole(),
         outcome,
     }
 }

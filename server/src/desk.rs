@@ -2,15 +2,18 @@
 //!
 //! What a chunk costs depends little on its size, so the desk serves one chunk after the other: who comes meanwhile waits in
 //! line and is in the next one. The busier the desk is the larger its chunks are, and an idle desk serves at once.
+//!
+//! Large orders are served one by one beside the chunks, a few at a time, so that nobody else waits for them.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    slice,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,7 +21,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     corridor::{Corridor, Door, Outcome, Passed},
     domain::raw::Value,
-    store::{Error, Store, gather::Selection},
+    store::{
+        Error, Store,
+        gather::{LARGE, Selection},
+    },
 };
 
 /// Callers in one chunk at most.
@@ -28,6 +34,11 @@ const LINE: usize = 4_096;
 /// How long the desk waits after a chunk for a crowd as large as it was then: those who were answered, and those in line. Who was
 /// answered comes back with the next order, one by one, and without a wait the first of them would leave the others behind.
 const LINGER: Duration = Duration::from_millis(4);
+/// Large orders that are served at once, each of which may be held in memory a few times over.
+const LARGE_AT_ONCE: usize = 2;
+/// Numbers of large orders that are kept in mind, so that only the first call for each is looked at
+/// in a chunk: even its head makes the database read all of it.
+const LARGE_KNOWN: usize = 4_096;
 
 /// What became of an order that a caller asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +69,15 @@ impl Desk {
         stop: CancellationToken,
     ) -> Desk {
         let (line, callers) = mpsc::channel(LINE);
-        let clerk = Arc::new(Clerk { store, corridor });
-        tasks.spawn(serve(clerk, callers, tasks.clone(), stop));
+        let clerk = Arc::new(Clerk {
+            store,
+            corridor,
+            tasks: tasks.clone(),
+            stop,
+            large: Mutex::default(),
+            turns: Semaphore::new(LARGE_AT_ONCE),
+        });
+        tasks.spawn(serve(clerk, callers));
         Desk { line }
     }
 
@@ -75,25 +93,26 @@ impl Desk {
     }
 }
 
-async fn serve(
-    clerk: Arc<Clerk>,
-    mut callers: mpsc::Receiver<Caller>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
+async fn serve(clerk: Arc<Clerk>, mut callers: mpsc::Receiver<Caller>) {
     let mut crowd = 0;
     loop {
         let chunk = tokio::select! {
-            () = stop.cancelled() => return,
+            () = clerk.stop.cancelled() => return,
             chunk = next_chunk(&mut callers, crowd) => chunk,
         };
         if chunk.is_empty() {
             return;
         }
+        let chunk = clerk.set_aside(chunk, |numero| clerk.large().contains(numero));
         let answered = chunk.len();
-        let clerk = clerk.clone();
-        // In a task of its own: a chunk that panics is not the end of the desk.
-        let _ = tasks.spawn(async move { clerk.answer(chunk).await }).await;
+        if answered > 0 {
+            let at_work = clerk.clone();
+            // In a task of its own: a chunk that panics is not the end of the desk.
+            let task = clerk
+                .tasks
+                .spawn(async move { at_work.answer(chunk).await });
+            let _ = task.await;
+        }
         crowd = answered + callers.len();
     }
 }
@@ -116,50 +135,146 @@ async fn next_chunk<C>(line: &mut mpsc::Receiver<C>, crowd: usize) -> Vec<C> {
 struct Clerk {
     store: Store,
     corridor: Corridor,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// Numbers of orders that were large when they were last met.
+    large: Mutex<HashSet<String>>,
+    turns: Semaphore,
+}
+
+/// What is known of numbers that were asked for.
+#[derive(Default)]
+struct Known {
+    answers: HashMap<String, Answer>,
+    /// Numbers of orders that are large, and not looked into any further.
+    unread: HashSet<String>,
 }
 
 impl Clerk {
-    async fn answer(&self, chunk: Vec<Caller>) {
+    /// Answers a chunk, but for those who ask for large orders: they are served beside it.
+    async fn answer(self: Arc<Self>, chunk: Vec<Caller>) {
         let numeros: Vec<String> = chunk.iter().map(|caller| caller.numero.clone()).collect();
-        let answers = self.archive(&numeros).await;
-        let mut served: HashSet<String> = HashSet::new();
-        for caller in chunk {
-            let answer = answers.as_ref().map_err(Clone::clone).map(|answers| {
-                let answer = answers
-                    .get(&caller.numero)
-                    .cloned()
-                    .unwrap_or(Answer::Unknown);
-                let again = !served.insert(caller.numero);
-                if again { as_second(answer) } else { answer }
-            });
-            // A caller that has hung up is not waiting for an answer.
-            let _ = caller.answer.send(answer);
+        match self.archive(&numeros, false).await {
+            Ok(Known { answers, unread }) => {
+                let chunk = self.set_aside(chunk, |numero| unread.contains(numero));
+                tell(chunk, Ok(answers));
+            }
+            Err(error) => tell(chunk, Err(error)),
         }
     }
 
-    async fn archive(&self, numeros: &[String]) -> Result<HashMap<String, Answer>, Error> {
+    /// Has those served beside the chunks whose orders are large, and comes back with the others.
+    fn set_aside(
+        self: &Arc<Self>,
+        chunk: Vec<Caller>,
+        is_large: impl Fn(&str) -> bool,
+    ) -> Vec<Caller> {
+        let (aside, chunk): (Vec<Caller>, Vec<Caller>) = chunk
+            .into_iter()
+            .partition(|caller| is_large(&caller.numero));
+        let mut groups: HashMap<String, Vec<Caller>> = HashMap::new();
+        for caller in aside {
+            groups
+                .entry(caller.numero.clone())
+                .or_default()
+                .push(caller);
+        }
+        for (numero, callers) in groups {
+            self.tasks.spawn(self.clone().answer_aside(numero, callers));
+        }
+        chunk
+    }
+
+    /// Answers those who ask for an order that may be large, when its turn comes.
+    async fn answer_aside(self: Arc<Self>, numero: String, callers: Vec<Caller>) {
+        let turn = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return,
+            turn = self.turns.acquire() => turn,
+        };
+        if callers.iter().all(|caller| caller.answer.is_closed()) {
+            return;
+        }
+        let known = self.archive(slice::from_ref(&numero), true).await;
+        drop(turn);
+        tell(callers, known.map(|known| known.answers));
+    }
+
+    /// Archives the orders with these numbers; the large ones only where they are to be read whole.
+    async fn archive(&self, numeros: &[String], reads_large: bool) -> Result<Known, Error> {
+        let mut known = Known::default();
         let selection = Selection::Numbers(values(numeros));
-        let mut answers: HashMap<String, Answer> = HashMap::new();
-        for Passed {
-            numero, outcome, ..
-        } in self.corridor.archive(selection, Door::Rpc).await?
-        {
-            let Some(numero) = numero else { continue };
-            let worse = |known: &Answer| matches!(known, Answer::Met(known) if weight(known) >= weight(&outcome));
-            if !answers.get(&numero).is_some_and(worse) {
-                answers.insert(numero, Answer::Met(outcome));
+        let report = self.corridor.archive_all(selection, Door::Rpc).await?;
+        self.note(&mut known, report.passed);
+        for head in report.unread {
+            if let Some(numero) = head.numero() {
+                self.note_large(numero);
+                known.unread.insert(numero.to_owned());
+            }
+            if reads_large {
+                let selection = Selection::Candidates(vec![head.id().to_owned()]);
+                let passed = self.corridor.archive(selection, Door::Rpc).await?;
+                self.note(&mut known, passed);
             }
         }
-        let unmet = numeros
-            .iter()
-            .filter(|numero| !answers.contains_key(*numero));
-        let unmet: Vec<&String> = unmet.collect();
+        let is_open = |numero: &&String| {
+            let met = known.answers.contains_key(*numero);
+            !met && (reads_large || !known.unread.contains(*numero))
+        };
+        let unmet: Vec<&String> = numeros.iter().filter(is_open).collect();
         if !unmet.is_empty() {
-            for (numero, missing) in self.store.archived_under(&values(unmet)).await? {
-                answers.insert(numero, Answer::Met(Outcome::Duplicate(missing)));
+            for archived in self.store.archived_under(&values(unmet)).await? {
+                if archived.bytes > LARGE {
+                    self.note_large(&archived.numero);
+                }
+                let answer = Answer::Met(Outcome::Duplicate(archived.missing));
+                known.answers.insert(archived.numero, answer);
             }
         }
-        Ok(answers)
+        Ok(known)
+    }
+
+    fn note(&self, known: &mut Known, passed: Vec<Passed>) {
+        for order in passed {
+            let Some(numero) = order.numero else { continue };
+            if order.is_large {
+                self.note_large(&numero);
+            }
+            let outcome = order.outcome;
+            let worse = |known: &Answer| matches!(known, Answer::Met(known) if weight(known) >= weight(&outcome));
+            if !known.answers.get(&numero).is_some_and(worse) {
+                known.answers.insert(numero, Answer::Met(outcome));
+            }
+        }
+    }
+
+    fn note_large(&self, numero: &str) {
+        let mut large = self.large();
+        if large.len() == LARGE_KNOWN {
+            large.clear();
+        }
+        large.insert(numero.to_owned());
+    }
+
+    fn large(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells callers what became of the orders that they asked for.
+fn tell(callers: Vec<Caller>, answers: Result<HashMap<String, Answer>, Error>) {
+    let mut served: HashSet<String> = HashSet::new();
+    for caller in callers {
+        let answer = answers.as_ref().map_err(Clone::clone).map(|answers| {
+            let answer = answers
+                .get(&caller.numero)
+                .cloned()
+                .unwrap_or(Answer::Unknown);
+            let again = !served.insert(caller.numero);
+            if again { as_second(answer) } else { answer }
+        });
+        // A caller that has hung up is not waiting for an answer.
+        let _ = caller.answer.send(answer);
     }
 }
 

@@ -5,7 +5,9 @@ use std::{io::Write, process::ExitCode};
 use archd::{
     check,
     config::{self, Command, Config, InForce},
-    once, run, shutdown, telemetry, watch,
+    once, run, shutdown, telemetry,
+    terminal::flush_log,
+    watch,
 };
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
@@ -29,7 +31,9 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "error: {error}");
         return ExitCode::from(FAILURE);
     }
-    work(command, config)
+    let code = work(command, config);
+    flush_log();
+    code
 }
 
 #[tokio::main]

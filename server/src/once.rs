@@ -20,7 +20,7 @@ use crate::{
         options::{Limits, Options},
     },
     terminal::{
-        BatchBar, columns, has_colours, one_line,
+        BatchBar, columns, flush_log, has_colours, one_line,
         paint::{ODD, in_style, labelled, of_word},
         tame_json,
     },
@@ -204,6 +204,7 @@ async fn follow(
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
     let now = batch.updated;
     let batch: pb::Batch = grpc::batch_message(batch, now);
+    flush_log();
     let text = match output {
         Output::Json => format!("{}\n", tame_json(&as_json(&batch).to_string())),
         Output::Text => as_text(&batch, columns(), has_colours()),

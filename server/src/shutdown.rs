@@ -5,6 +5,8 @@ use std::{io, process, thread};
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::terminal::flush_log;
+
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
 pub const INTERRUPTED: u8 = 130;
 
@@ -30,6 +32,7 @@ pub fn signal() -> io::Result<CancellationToken> {
                 first.cancel();
                 signals.next().await;
             });
+            flush_log();
             process::exit(INTERRUPTED.into());
         })?;
     Ok(token)

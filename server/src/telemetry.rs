@@ -12,6 +12,9 @@ pub enum Error {
     /// The filter is not one.
     #[error("read the filter of log lines")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The system gives no thread to write it.
+    #[error("start the thread that writes the log")]
+    Start(#[from] io::Error),
     /// This process has a log already.
     #[error("open the log")]
     Open(#[from] tracing_subscriber::util::TryInitError),
@@ -21,7 +24,7 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// When the filter is bad, or the log is open already.
+/// When the filter is bad, the log is open already, or there is no thread to write it.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
     let terminal = io::stderr().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -42,6 +45,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
     } else {
         registry.with(lines.json().flatten_event(true)).try_init()?;
     }
+    Log::start()?;
     Ok(())
 }
 
@@ -51,6 +55,7 @@ mod tests {
     use std::{env, process::Command};
 
     use super::*;
+    use crate::terminal::flush_log;
 
     const CHILD: &str = "ARCHD_TEST_TELEMETRY_CHILD";
 
@@ -67,6 +72,7 @@ mod tests {
         tracing::info!(orders = 3, "archived");
         tracing::info!(target: "noisy", "hidden");
         assert!(matches!(init("info", format), Err(Error::Open(_))));
+        flush_log();
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What goes to a terminal: text of other people made safe for it, colours where it takes them, and
 //! below the log the bar of a batch.
 
+mod log;
+
 use std::{
-    io::{self, Write},
+    io,
     sync::{Mutex, PoisonError},
 };
 
@@ -14,13 +16,11 @@ use order_archiver_api::{
 };
 use terminal_size::{Width, terminal_size_of};
 
+pub use self::log::{Log, flush_log};
 pub use order_archiver_api::{
     paint,
     text::{one_line, tame, tame_json},
 };
-
-/// The escape that begins the log's own colours.
-const ESCAPE: &str = "\u{1b}";
 
 /// The bar that is drawn, if one is.
 static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -70,6 +70,12 @@ impl Drop for BatchBar {
     }
 }
 
+/// The bar, if one is drawn that people see.
+fn shown_bar() -> Option<ProgressBar> {
+    // A copy: whoever waits for standard error must not hold up those who end the bar.
+    below().clone().filter(|bar| !bar.is_hidden())
+}
+
 fn below() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
     BAR_BELOW.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -84,50 +90,4 @@ pub fn has_colours() -> bool {
 pub fn columns() -> Option<usize> {
     let (Width(columns), _) = terminal_size_of(io::stdout())?;
     (columns > 0).then_some(columns.into())
-}
-
-/// Standard error for the log: each event is written at once and in one line, above the bar.
-#[derive(Debug)]
-pub struct Log {
-    /// Whether events are JSON.
-    pub json: bool,
-}
-
-impl Write for Log {
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        let line = match self.json {
-            true => tame_json(text.trim_end()),
-            false => one_line_of_log(text.trim_end()),
-        };
-        let write = || writeln!(io::stderr(), "{line}");
-        match below().as_ref() {
-            Some(bar) => bar.suspend(write)?,
-            None => write()?,
-        }
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-/// The log escapes what others wrote of this one character itself, so what is left of it are its own colours.
-fn one_line_of_log(event: &str) -> String {
-    let parts: Vec<String> = event.split(ESCAPE).map(one_line).collect();
-    parts.join(ESCAPE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_is_one_line_with_its_own_colours_alone() {
-        assert_eq!(
-            one_line_of_log("\u{1b}[32m INFO\u{1b}[0m archd: a\nb\u{202e}c"),
-            "\u{1b}[32m INFO\u{1b}[0m archd: a\\nb\\u{202e}c"
-        );
-    }
 }

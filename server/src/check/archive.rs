@@ -96,6 +96,31 @@ pub(super) fn unique_index(
     }
 }
 
+/// On what else may keep an order out of the archive; none where nothing does.
+pub(super) fn other_unique_indexes(config: &Config, archive: &Archive) -> Option<Finding> {
+    let (database, name) = (&config.database, &config.collections.archive);
+    let others = archive.other_unique_indexes();
+    if others.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = others
+        .iter()
+        .map(|(index, key)| format!("{index:?} on {key}"))
+        .collect();
+    let drops: Vec<String> = others
+        .iter()
+        .map(|(index, _)| unique_index::drop(database, name, index))
+        .collect();
+    Some(Finding::warning(
+        "other unique indexes",
+        format!(
+            "{name} has further unique indexes: {}; orders with values there that an archived order has go to quarantine",
+            named.join(", ")
+        ),
+        drops.join("\n"),
+    ))
+}
+
 fn unmade(archive: &str, more: &str) -> String {
     format!("{archive} has no unique index on {NUMERO} yet; archd makes it when it starts{more}")
 }

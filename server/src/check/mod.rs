@@ -184,9 +184,12 @@ async fn examine(
         _ => None,
     };
     report.note("archive", archive.clone(), |it| archive::shape(config, &it))?;
+    let other = archive.as_ref().ok();
+    let other = other.and_then(|it| archive::other_unique_indexes(config, it));
     report.note("unique index", archive, |it| {
         archive::unique_index(config, &it, repeated, progress)
     })?;
+    report.findings.extend(other);
     // Whoever may not see it has been told of that privilege.
     if let Ok(Some(collation)) = inspector.archive_collation().await {
         report

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use super::finding::{Finding, Report, Verdict};
 use crate::{
     config::Output,
-    terminal::{has_colours, one_line, tame_json},
+    terminal::{flush_log, has_colours, one_line, tame_json},
 };
 
 /// Prints to standard output, in colour only for a terminal that wants it.
 #[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
 pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
+    flush_log();
     let text = match output {
         Output::Text => as_text(report, has_colours()),
         Output::Json => format!("{}\n", tame_json(&as_json(report).to_string())),

@@ -15,7 +15,7 @@ use crate::{
     config::{Config, Output, StateArgs},
     shutdown::INTERRUPTED,
     store::{Error, Store, format::Fault, set_aside::SetAside},
-    terminal::{one_line, tame_json},
+    terminal::{flush_log, one_line, tame_json},
 };
 
 /// Every document at fault, as a word of `--set-aside`.
@@ -111,6 +111,7 @@ async fn settle(config: &Config, args: &StateArgs) -> Result<Vec<(Fault, Fate)>,
 }
 
 fn print(documents: &[(Fault, Fate)], output: Output) -> io::Result<()> {
+    flush_log();
     let mut stdout = io::stdout().lock();
     match output {
         Output::Json => {

@@ -66,6 +66,7 @@ impl Reference {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     document: Arc<RawDocumentBuf>,
+    is_whole: bool,
 }
 
 impl Order {
@@ -73,7 +74,22 @@ impl Order {
     pub fn new(document: RawDocumentBuf) -> Order {
         Order {
             document: Arc::new(document),
+            is_whole: true,
         }
+    }
+
+    /// Wraps the head of an order that is too large to be read without need: its `_id`, its number
+    /// and its status.
+    pub fn head(document: RawDocumentBuf) -> Order {
+        Order {
+            is_whole: false,
+            ..Order::new(document)
+        }
+    }
+
+    /// Whether this is all of the order, and not its head alone.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The order's bytes.

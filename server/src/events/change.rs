@@ -6,13 +6,13 @@ use bson::RawDocument;
 use super::{Detail, Event};
 use crate::{
     domain::{
-        enrich::{DATE_ARCHIVAGE, MISSING_FIELDS},
+        enrich::DATE_ARCHIVAGE,
         order::NUMERO,
         raw::{self, ValueRef},
     },
     store::{
         Store,
-        archive::missing_in,
+        archive::missing_fields,
         batches::Batch,
         gone::gone_in,
         quarantine::Entry,
@@ -37,11 +37,13 @@ pub(super) fn event(store: &Store, change: &RawDocument) -> Option<Event> {
 }
 
 fn archived(change: &RawDocument) -> Event {
-    let field = |name| within(change, &["fullDocument", name]);
+    let inserted = raw::find(change, "fullDocument").and_then(snapshot::document);
+    let inserted = inserted.unwrap_or_default();
+    let field = |name| raw::find(&inserted, name);
     let numero = field(NUMERO).and_then(ValueRef::as_str);
     Event::Archived {
         numero: numero.unwrap_or_default().to_owned(),
-        missing: missing_in(field(MISSING_FIELDS).unwrap_or(ValueRef::NULL)),
+        missing: missing_fields(&inserted),
         date_archivage: field(DATE_ARCHIVAGE).and_then(ValueRef::as_date),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -27,6 +27,10 @@ use crate::{
 
 /// Changes that are kept for a reader: several replies of the database, which come at once.
 const KEPT: usize = 8_192;
+/// How many bytes of them are kept, for all readers together.
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
+/// What a reader that reads for itself holds of a reply, in bytes: it reads the rest once more.
+const HELD_BYTES: usize = 1024 * 1024;
 /// The pause before a history that can't be read is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -41,15 +45,35 @@ pub struct Live {
 /// The stream, while somebody listens.
 #[derive(Debug)]
 struct Stream {
-    sender: broadcast::Sender<Arc<Told>>,
+    sender: broadcast::Sender<Weak<Told>>,
+    kept: Kept,
     /// The place that all of it has been told up to.
     place: RawDocumentBuf,
 }
 
 /// Everything after a place of the shared stream.
 struct Listener {
-    receiver: broadcast::Receiver<Arc<Told>>,
+    receiver: broadcast::Receiver<Weak<Told>>,
     place: RawDocumentBuf,
+}
+
+/// The latest of what was told, as much as may be kept of it. Who comes for what is gone has fallen
+/// behind.
+#[derive(Debug, Default)]
+struct Kept {
+    told: VecDeque<Arc<Told>>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn keep(&mut self, told: Arc<Told>) {
+        self.bytes += told.bytes;
+        self.told.push_back(told);
+        while self.told.len() > KEPT || self.bytes > KEPT_BYTES && self.told.len() > 1 {
+            let oldest = self.told.pop_front();
+            self.bytes -= oldest.map_or(0, |oldest| oldest.bytes);
+        }
+    }
 }
 
 impl Live {
@@ -67,6 +91,7 @@ impl Live {
         Ok(Reader {
             live: self.clone(),
             start: start.clone(),
+            last: None,
             source: self.own(start).await?,
             told: VecDeque::new(),
         })
@@ -89,6 +114,7 @@ impl Live {
             tokio::spawn(self.clone().run(from.clone()));
             Stream {
                 sender,
+                kept: Kept::default(),
                 place: from.clone(),
             }
         });
@@ -160,8 +186,10 @@ impl Live {
         }
         for told in told {
             open.place = told.place.clone();
+            let told = Arc::new(told);
             // Somebody listened a moment ago; who has left since misses nothing.
-            let _ = open.sender.send(Arc::new(told));
+            let _ = open.sender.send(Arc::downgrade(&told));
+            open.kept.keep(told);
         }
         true
     }
@@ -170,8 +198,10 @@ impl Live {
 /// One reader of the news.
 pub struct Reader {
     live: Live,
-    /// Where it is.
+    /// Where it began.
     start: Start,
+    /// What it was told last.
+    last: Option<Arc<Told>>,
     source: Source,
     /// What is to be told next.
     told: VecDeque<Arc<Told>>,
@@ -184,7 +214,7 @@ enum Source {
     /// The history itself; the shared stream is joined once it has been caught up with.
     Own(Box<News>, Option<Listener>),
     /// The shared stream.
-    Shared(broadcast::Receiver<Arc<Told>>),
+    Shared(broadcast::Receiver<Weak<Told>>),
 }
 
 impl Reader {
@@ -192,12 +222,12 @@ impl Reader {
     pub async fn next(&mut self) -> Result<Arc<Told>, Error> {
         loop {
             if let Some(told) = self.told.pop_front() {
-                self.start = Start::After(told.place.clone());
+                self.last = Some(told.clone());
                 return Ok(told);
             }
             // Whoever is cut short here begins anew too.
             self.source = match std::mem::replace(&mut self.source, Source::Nothing) {
-                Source::Nothing => self.live.own(&self.start).await?,
+                Source::Nothing => self.live.own(&self.start()).await?,
                 Source::Own(news, listener) => self.catch_up(news, listener).await?,
                 Source::Shared(receiver) => self.listen(receiver).await,
             };
@@ -205,8 +235,24 @@ impl Reader {
     }
 
     /// Where the reader is: after everything that it was told.
-    pub fn start(&self) -> &Start {
-        &self.start
+    pub fn start(&self) -> Start {
+        match &self.last {
+            Some(last) => Start::After(last.place.clone()),
+            None => self.start.clone(),
+        }
+    }
+
+    /// Takes back what it was told since `last`. It is read once more, so that nothing of it is held
+    /// until then; but for what comes first to a reader that began now, who would begin later.
+    pub fn put_back(&mut self, told: Arc<Told>, last: Option<Arc<Told>>) {
+        self.last = last;
+        match self.start() {
+            Start::Now => self.told.push_front(told),
+            _ => {
+                self.told.clear();
+                self.source = Source::Nothing;
+            }
+        }
     }
 
     /// Reads the history once more, and joins the others when that is as far as they are.
@@ -216,7 +262,15 @@ impl Reader {
         listener: Option<Listener>,
     ) -> Result<Source, Error> {
         let reply = news.next().await?;
-        self.told.extend(reply.told.into_iter().map(Arc::new));
+        let mut room = HELD_BYTES;
+        for told in reply.told {
+            // Silence is at the place of what comes before.
+            if told.bytes > room && !self.told.is_empty() && !told.is_silence() {
+                return Ok(Source::Nothing);
+            }
+            room = room.saturating_sub(told.bytes);
+            self.told.push_back(Arc::new(told));
+        }
         let Some(place) = self.told.back().map(|last| &last.place) else {
             return Ok(Source::Own(news, listener));
         };
@@ -230,29 +284,33 @@ impl Reader {
     }
 
     /// Hears what is new to it.
-    async fn listen(&mut self, mut receiver: broadcast::Receiver<Arc<Told>>) -> Source {
-        match receiver.recv().await {
-            Ok(told) => {
-                if self.is_new(&told) {
-                    self.told.push_back(told);
-                }
-                Source::Shared(receiver)
-            }
-            Err(RecvError::Lagged(missed)) => {
-                debug!(missed, "a reader has fallen behind and reads for itself");
-                Source::Nothing
-            }
-            Err(RecvError::Closed) => Source::Nothing,
+    async fn listen(&mut self, mut receiver: broadcast::Receiver<Weak<Told>>) -> Source {
+        let told = match receiver.recv().await {
+            Ok(told) => told.upgrade(),
+            Err(RecvError::Lagged(_)) => None,
+            Err(RecvError::Closed) => return Source::Nothing,
+        };
+        let Some(told) = told else {
+            debug!("a reader has fallen behind and reads for itself");
+            return Source::Nothing;
+        };
+        if self.is_new(&told) {
+            self.told.push_back(told);
         }
+        Source::Shared(receiver)
     }
 
     /// Whether this comes after what the reader was told. Silence does as long as it does not come
     /// from before.
     fn is_new(&self, told: &Told) -> bool {
-        match &self.start {
-            Start::After(place) if told.is_silence() => !is_after(place, &told.place),
-            Start::After(place) => is_after(&told.place, place),
-            Start::At(_) | Start::Now => true,
+        let place = match (&self.last, &self.start) {
+            (Some(last), _) => &last.place,
+            (None, Start::After(place)) => place,
+            (None, Start::At(_) | Start::Now) => return true,
+        };
+        match told.is_silence() {
+            true => !is_after(place, &told.place),
+            false => is_after(&told.place, place),
         }
     }
 }

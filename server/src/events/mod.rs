@@ -118,6 +118,8 @@ pub struct Told {
     pub time: Option<DateTime>,
     /// What happened; none when nothing did for a while.
     pub event: Option<Event>,
+    /// About how much of memory this takes, in bytes.
+    pub bytes: usize,
 }
 
 impl Told {
@@ -164,11 +166,13 @@ impl News {
                 place: RawDocumentBuf::from_bytes(token).ok()?,
                 time: raw::find(change, "wallTime").and_then(ValueRef::as_date),
                 event: Some(change::event(&self.store, change)?),
+                bytes: change.as_bytes().len(),
             })
         };
         let mut all: Vec<Told> = reply.changes.iter().filter_map(told).collect();
         let place_time = time_of(&reply.position);
         all.push(Told {
+            bytes: reply.position.as_bytes().len(),
             place: reply.position,
             time: None,
             event: None,

@@ -12,7 +12,7 @@ use crate::{
         raw::{self, ValueRef, kind},
     },
     store::{
-        archive::missing_fields_of_all,
+        archive::missing_fields,
         json::{self, Form},
     },
 };
@@ -32,7 +32,7 @@ pub(super) fn archived_order(document: &RawDocument, form: Option<Form>) -> pb::
     if numero_commande.len() < whole_numero.map_or(0, str::len) {
         fields.omit(NUMERO);
     }
-    let missing_fields = missing_fields_of_all(document);
+    let missing_fields = missing_fields(document);
     let has_list = fields
         .value(MISSING_FIELDS)
         .is_some_and(|list| list.kind == kind::ARRAY);

@@ -2,21 +2,20 @@
 
 use std::{collections::HashSet, ops::RangeInclusive, pin::Pin, sync::Arc, time::Duration};
 
-use futures::Stream;
+use futures::{Stream, stream};
 use order_archiver_api::v1 as pb;
 use pb::{EventKind, tail_events_response as response};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, sleep, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use tracing::debug;
 
 use super::{
     call::{Calls, small_messages},
     convert, cursor,
-    limits::SLOWEST,
+    limits::{LARGE_NEWS, SLOWEST},
     status::{self, Violations},
 };
 use crate::{
@@ -87,17 +86,29 @@ impl pb::event_service_server::EventService for EventService {
             Ok((identity, reader))
         };
         let (identity, reader) = self.calls.within(limit, open).await?;
-        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let (sender, mut receiver) = mpsc::channel(BACKLOG);
         let tail = Tail {
             calls: self.calls.clone(),
             sender,
             kinds,
             heartbeat,
             identity,
+            large: Arc::new(Semaphore::new(1)),
             _place: place,
         };
         tokio::spawn(tail.run(reader));
-        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
+        let mut on_its_way: Option<OwnedSemaphorePermit> = None;
+        let messages = stream::poll_fn(move |context| {
+            // The next message is asked for once the last one has gone out.
+            drop(on_its_way.take());
+            let next = receiver.poll_recv(context);
+            next.map(|next: Option<Message>| {
+                let (message, room) = next?;
+                on_its_way = room;
+                Some(message)
+            })
+        });
+        Ok(small_messages(Box::pin(messages)))
     }
 }
 
@@ -202,14 +213,22 @@ fn checked(request: &pb::TailEventsRequest) -> Result<(HashSet<EventKind>, Durat
     ))
 }
 
+/// A message, with its place if it is a large one.
+type Message = (
+    Result<pb::TailEventsResponse, Status>,
+    Option<OwnedSemaphorePermit>,
+);
+
 /// One reader of the news.
 struct Tail {
     calls: Calls,
-    sender: mpsc::Sender<Result<pb::TailEventsResponse, Status>>,
+    sender: mpsc::Sender<Message>,
     kinds: HashSet<EventKind>,
     heartbeat: Duration,
     /// Names the database in cursors.
     identity: String,
+    /// The place for the one large message that may be on its way.
+    large: Arc<Semaphore>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -221,14 +240,20 @@ impl Tail {
             end = self.tell(reader) => end,
         };
         // Whoever is this slow may miss the farewell too.
-        let _ = timeout(Duration::from_secs(1), self.sender.send(Err(end))).await;
+        let _ = timeout(Duration::from_secs(1), self.sender.send((Err(end), None))).await;
     }
 
     /// Tells the news until there is a reason not to.
     async fn tell(&self, mut reader: Reader) -> Status {
         let mut spoken: Option<Instant> = None;
-        // The place after the last message.
-        let mut place = reader.start().clone();
+        let start = reader.start();
+        // What was told last, whether there was a message or not.
+        let mut last: Option<Arc<Told>> = None;
+        let slow = |last: &Option<Arc<Told>>| {
+            let place = last.as_ref().map(|last| Start::After(last.place.clone()));
+            status::reader_too_slow(SLOWEST, &self.cursor(place.as_ref().unwrap_or(&start)))
+        };
+        let mut room = None;
         loop {
             let told = match reader.next().await {
                 Ok(told) => told,
@@ -240,14 +265,28 @@ impl Tail {
                 Err(error) => return status::of_error(&error),
             };
             let heartbeat_is_due = spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
-            if let Some(message) = self.message(&told, heartbeat_is_due) {
-                match timeout(SLOWEST, self.sender.send(Ok(message))).await {
+            if let Some(kind) = self.wanted(&told, heartbeat_is_due) {
+                if room.is_none() && is_large(&told) {
+                    room = self.large.clone().try_acquire_owned().ok();
+                    if room.is_none() {
+                        // The large message before has not gone out: nothing is held until it has.
+                        reader.put_back(told, last.clone());
+                        let sent = self.large.clone().acquire_owned();
+                        room = match timeout(SLOWEST, sent).await {
+                            Ok(room) => room.ok(),
+                            Err(_) => return slow(&last),
+                        };
+                        continue;
+                    }
+                }
+                let message = (Ok(self.message(&told, kind)), room.take());
+                match timeout(SLOWEST, self.sender.send(message)).await {
                     Ok(Ok(())) => spoken = Some(Instant::now()),
                     Ok(Err(_)) => return status::stopping(),
-                    Err(_) => return status::reader_too_slow(SLOWEST, &self.cursor(&place)),
+                    Err(_) => return slow(&last),
                 }
             }
-            place = Start::After(told.place.clone());
+            last = Some(told);
         }
     }
 
@@ -258,20 +297,30 @@ impl Tail {
         }
     }
 
-    fn message(&self, told: &Told, heartbeat_is_due: bool) -> Option<pb::TailEventsResponse> {
+    /// The kind of what was told, where the reader is to hear of it.
+    fn wanted(&self, told: &Told, heartbeat_is_due: bool) -> Option<EventKind> {
         let kind = told.event.as_ref().map_or(EventKind::Heartbeat, kind);
         let wanted = match kind {
             EventKind::Heartbeat => heartbeat_is_due,
             kind => self.kinds.is_empty() || self.kinds.contains(&kind),
         };
-        wanted.then(|| pb::TailEventsResponse {
+        wanted.then_some(kind)
+    }
+
+    fn message(&self, told: &Told, kind: EventKind) -> pb::TailEventsResponse {
+        pb::TailEventsResponse {
             cursor: cursor::cursor(&self.identity, &told.place),
             time: told.time.and_then(convert::timestamp),
             kind: kind.into(),
             detail_unknown: told.event.as_ref().is_some_and(Event::is_bare),
             event: told.event.clone().map(body),
-        })
+        }
     }
+}
+
+/// Whether a message is so large that a reader has but one on its way.
+fn is_large(told: &Told) -> bool {
+    told.bytes > LARGE_NEWS
 }
 
 fn kind(event: &Event) -> EventKind {

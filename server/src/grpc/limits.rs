@@ -19,6 +19,7 @@
 //! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
 //! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
 //! | answers over [`TINY_ANSWER`] that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED, for documents after [`ROOM_PATIENCE`] |
+//! | a message of news over [`LARGE_NEWS`] that has not been sent | one for each reader, of whom there are `ARCHD_MAX_TAIL_READERS` | it is not held meanwhile, but read once more |
 //! | an answer of which nothing is read | [`READING`] | its connection is closed |
 //! | header fields of a request | [`HEADERS`] | HTTP status 431 |
 
@@ -94,6 +95,8 @@ const SMALL_ANSWERS: usize = 64 * MIB;
 const TINY_ANSWER: usize = 4 * KIB;
 /// The largest small answer, in bytes.
 const SMALL_ANSWER: usize = 256 * KIB;
+/// The largest change of which a reader of the news may have several messages on their way, in bytes.
+pub(super) const LARGE_NEWS: usize = 32 * KIB;
 /// How long a call waits until there is room for its answer.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer may lie unread. One of several parts may take so long for each.

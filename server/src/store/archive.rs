@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
-use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 
 use super::{
     Error, Store,
     command::{document, joined},
+    gather::raw_document,
 };
 use crate::domain::{
     enrich::{DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
@@ -16,7 +17,18 @@ use crate::domain::{
 };
 
 /// The size of a document, as the database computes it.
-static SIZE: LazyLock<Document> = LazyLock::new(|| doc! { "$bsonSize": "$$ROOT" });
+pub(super) static SIZE: LazyLock<Document> = LazyLock::new(|| doc! { "$bsonSize": "$$ROOT" });
+
+/// What is told of an archived order whose number was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Its number.
+    pub numero: String,
+    /// The fields that it misses.
+    pub missing: Vec<String>,
+    /// Its size, in bytes.
+    pub bytes: usize,
+}
 
 /// Which archived orders to list.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +56,15 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it asks for what only the orders themselves tell, and does so by the filters of which
-    /// callers know that a page may come back short.
+    /// Whether it asks for what only the orders themselves tell.
     pub(super) fn looks_at_orders(&self) -> bool {
-        self.ordered_from.is_some() || self.ordered_to.is_some() || !self.ids.is_empty()
+        let moments = [
+            self.archived_from,
+            self.archived_to,
+            self.ordered_from,
+            self.ordered_to,
+        ];
+        moments.iter().any(Option::is_some) || self.incomplete.is_some() || !self.ids.is_empty()
     }
 }
 
@@ -95,28 +112,27 @@ impl Store {
         Ok(Some((size(&row), archived)))
     }
 
-    /// The archived orders among those with these numbers: each number, and which fields it misses.
-    pub async fn archived_under(
-        &self,
-        numeros: &[Value],
-    ) -> Result<Vec<(String, Vec<String>)>, Error> {
+    /// The archived orders among those with these numbers.
+    pub async fn archived_under(&self, numeros: &[Value]) -> Result<Vec<Brief>, Error> {
+        let mut shown = in_brief("$");
+        shown.insert("bytes", SIZE.clone());
+        let shown = raw_document(&shown);
         let rows = self
             .rows_for(NUMERO, numeros, |filter| {
                 let mut command = Writer::default();
                 command
                     .string("find", &self.names.archive)
                     .document("filter", filter)
-                    .document(
-                        "projection",
-                        &rawdoc! { "numero_commande": 1, "missing_fields": 1 },
-                    );
+                    .document("projection", &shown);
                 joined(&[&command.finish(), &self.by_number_options()])
             })
             .await?;
-        Ok(rows
-            .iter()
-            .map(|row| (numero(row).to_owned(), missing_fields(row)))
-            .collect())
+        let brief = |row: &RawDocumentBuf| Brief {
+            numero: numero(row).to_owned(),
+            missing: missing_fields(row),
+            bytes: size(row),
+        };
+        Ok(rows.iter().map(brief).collect())
     }
 
     /// Archived orders by their number, the highest first, at most `limit`.
@@ -215,9 +231,25 @@ pub fn numero(archived: &RawDocumentBuf) -> &str {
 /// The longest name of a field that can be missing, in bytes, and how many there are.
 const MISSABLE: (usize, usize) = (64, 8);
 
+/// What [`missing_fields`] and a duplicate's answer need of an archived order, as a projection of the
+/// document at a path: of the fields that may be missing no more than that they are there.
+pub(super) fn in_brief(path: &str) -> Document {
+    let whole = [NUMERO, MISSING_FIELDS].map(|name| (name, Bson::from(format!("{path}{name}"))));
+    let there = Field::ALL.map(|field| {
+        let value = format!("{path}{}", field.name());
+        let absent = doc! { "$in": [{ "$type": value }, ["missing", "null"]] };
+        (
+            field.name(),
+            doc! { "$cond": [absent, "$$REMOVE", true] }.into(),
+        )
+    });
+    let all = whole.into_iter().chain(there);
+    all.map(|(name, shown)| (name.to_owned(), shown)).collect()
+}
+
 /// The fields that an archived order misses, told by the document itself where it has no list of them: one that another program
 /// has archived.
-pub fn missing_fields_of_all(archived: &RawDocument) -> Vec<String> {
+pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
     let list = raw::find(archived, MISSING_FIELDS);
     match list.filter(|list| list.kind == kind::ARRAY) {
         Some(list) => missing_in(list),
@@ -235,13 +267,8 @@ pub fn missing_fields_of_all(archived: &RawDocument) -> Vec<String> {
     }
 }
 
-/// The fields that an archived order misses. Where somebody else wrote the order, the list may hold anything.
-pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
-    missing_in(raw::find(archived, MISSING_FIELDS).unwrap_or(ValueRef::NULL))
-}
-
-/// The same, from the list itself.
-pub fn missing_in(list: ValueRef<'_>) -> Vec<String> {
+/// The fields in a list. Where somebody else wrote the order, it may hold anything.
+fn missing_in(list: ValueRef<'_>) -> Vec<String> {
     list.elements()
         .filter_map(|element| element.value.as_str())
         .filter(|field| field.len() <= MISSABLE.0)

@@ -29,6 +29,17 @@ impl Archive {
         unique_index::guard_of(&self.indexes)
     }
 
+    /// Its unique indexes by which it may refuse orders with numbers of their own: the name of each,
+    /// and what it is on.
+    pub fn other_unique_indexes(&self) -> Vec<(String, String)> {
+        let others = self.indexes.iter().filter(|index| {
+            // One on the number alone is told of as what keeps the number unique.
+            index.refuses_despite(&[NUMERO, "_id"]) && !index.takes_texts_for_one(NUMERO)
+        });
+        let named = others.map(|index| (index.name().to_owned(), index.shown_key()));
+        named.collect()
+    }
+
     /// Whether the database may refuse orders for what is in them.
     pub fn validates(&self) -> bool {
         self.shape.validates()

@@ -20,6 +20,8 @@ use bson::{Document, RawDocumentBuf, Timestamp, doc};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Changes in one reply at most: a reply is a chunk.
 const MOST_CHANGES: u32 = 1_000;
+/// How many replies hold but one change each, where more may not fit, before more are tried again.
+const CAUTIOUS_REPLIES: u32 = 16;
 
 /// Whose history.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,18 @@ pub struct Reply {
 pub struct Changes {
     store: Store,
     cursor: Cursor,
+    opening: Opening,
+    /// How many replies to come hold but one change.
+    cautious: u32,
+}
+
+/// How a stream is opened.
+#[derive(Clone)]
+struct Opening {
+    collection: Option<String>,
+    stages: Vec<Document>,
+    patience: Duration,
+    most: u32,
 }
 
 impl Store {
@@ -80,6 +94,43 @@ impl Store {
         patience: Duration,
         most: u32,
     ) -> Result<Changes, Error> {
+        let collection = match scope {
+            Scope::Database => None,
+            Scope::Collection(name) => Some(name.to_owned()),
+        };
+        let opening = Opening {
+            collection,
+            stages,
+            patience,
+            most,
+        };
+        self.open_changes(opening, start).await
+    }
+
+    async fn open_changes(&self, opening: Opening, start: &Start) -> Result<Changes, Error> {
+        let mut cautious = 0;
+        let mut opened = self.changes_cursor(&opening, start, opening.most).await;
+        // The database fills a reply with 16 MiB of changes and then adds its place, which is as long
+        // as the `_id` of the last one. A reply that has become too large for a message is never
+        // sent: it ends the connection, each time anew.
+        if let Err(Error::Unavailable(_)) = opened {
+            cautious = CAUTIOUS_REPLIES;
+            opened = self.changes_cursor(&opening, start, 1).await;
+        }
+        Ok(Changes {
+            store: self.clone(),
+            cursor: opened?,
+            opening,
+            cautious,
+        })
+    }
+
+    async fn changes_cursor(
+        &self,
+        opening: &Opening,
+        start: &Start,
+        most: u32,
+    ) -> Result<Cursor, Error> {
         let mut options = Document::new();
         match start {
             Start::Now => {}
@@ -98,19 +149,11 @@ impl Store {
             }
         }
         let mut pipeline = vec![doc! { "$changeStream": options }];
-        pipeline.extend(stages);
-        let collection = match scope {
-            Scope::Database => None,
-            Scope::Collection(name) => Some(name),
-        };
-        let cursor = self
-            .open_stream(collection, pipeline, patience, most)
+        pipeline.extend(opening.stages.iter().cloned());
+        let collection = opening.collection.as_deref();
+        self.open_stream(collection, pipeline, opening.patience, most)
             .await
-            .map_err(|error| self.named_if_view(error))?;
-        Ok(Changes {
-            store: self.clone(),
-            cursor,
-        })
+            .map_err(|error| self.named_if_view(error))
     }
 }
 
@@ -144,6 +187,18 @@ impl Changes {
             self.store.has_read_up_to(time);
         }
         let time = reply.as_raw_document().get_timestamp(OPERATION_TIME).ok();
+        let was_cautious = self.cautious > 0;
+        self.cautious = match changes.is_empty() {
+            true => 0,
+            false => self.cautious.saturating_sub(1),
+        };
+        if was_cautious && self.cautious == 0 {
+            let place = Start::After(position.clone());
+            let opening = self.opening.clone();
+            if let Ok(reopened) = self.store.open_changes(opening, &place).await {
+                *self = reopened;
+            }
+        }
         Ok(Reply {
             changes,
             position,

@@ -9,25 +9,30 @@ use std::{
     sync::Arc,
 };
 
-use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    archive::missing_fields,
+    archive::{SIZE, in_brief, missing_fields},
     command::{document, document_value, field, is_any_of, joined},
     references::{Column, Memory, projection},
 };
 use crate::domain::{
     enrich::MISSING_FIELDS,
     join_key::JoinKey,
-    order::{AlreadyArchived, Bundle, NUMERO, Order, Reference},
-    raw::{self, Value, ValueRef, Writer},
+    order::{AlreadyArchived, Bundle, NUMERO, Order, Reference, STATUS},
+    raw::{self, Value, ValueRef, Writer, kind},
 };
 
 /// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the finds hardly does.
 const FEW: usize = 1;
 /// A chunk is cut once its orders hold this many bytes, so that memory stays bounded however large they are.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+/// The largest order that is read whole when it is asked for by number, in bytes: as many as the
+/// desk serves at once fit a chunk.
+pub const LARGE: usize = 32 * 1024;
+/// Marks rows that hold no more of an order than its head.
+const HEAD_ALONE: &str = "head_alone";
 /// The types that can be ids: see [`JoinKey`].
 const ID_TYPES: [&str; 6] = ["int", "long", "double", "decimal", "string", "objectId"];
 
@@ -38,7 +43,8 @@ pub enum Selection {
     Ids(Vec<Value>),
     /// The orders with these `_id`s, which may have been delivered or not.
     Candidates(Vec<Value>),
-    /// The orders with these numbers, which are strings; two orders can share one.
+    /// The orders with these numbers, which are strings; two orders can share one. Of those over
+    /// 32 KiB only the head is read, which is enough unless they are to be written.
     Numbers(Vec<Value>),
     /// These orders, read a moment ago, of which the archive holds none; what they refer to may be remembered.
     Read(Vec<Order>, Arc<Memory>),
@@ -110,7 +116,7 @@ impl Store {
         values: &[Value],
     ) -> Result<Option<Vec<Bundle>>, Error> {
         let mut pipeline = vec![field("$match", document_value(&is_any_of(name, values)))];
-        let stages = lookup_stages(self);
+        let stages = lookup_stages(self, name);
         pipeline.extend(stages.iter().map(raw_document));
         let mut command = Writer::default();
         command.string("aggregate", &self.names.orders);
@@ -124,10 +130,7 @@ impl Store {
         let is_asked_for = asked_for(name, values);
         let mut bundles = Vec::with_capacity(rows.len());
         for row in &rows {
-            let order = raw::find(row, "order").ok_or_else(|| {
-                Error::Unusable("the database answered without the order".to_owned())
-            })?;
-            let order = Order::new(document(order)?);
+            let order = order_of_row(row)?;
             if !is_asked_for(&order) {
                 continue;
             }
@@ -147,9 +150,21 @@ impl Store {
             .string("find", &self.names.orders)
             .document("filter", &is_any_of(name, values))
             .int32("batchSize", i32::MAX);
+        let by_number = name == NUMERO;
+        if by_number {
+            let mut shown = doc! { "_id": 0 };
+            shown.extend(order_or_head());
+            command.document("projection", &raw_document(&shown));
+        }
         let command = joined(&[&command.finish(), &self.read_options()]);
-        let (documents, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
-        let mut orders: Vec<Order> = documents.into_iter().map(Order::new).collect();
+        let (rows, cut) = self.rows_up_to(&command, CHUNK_BYTES).await?;
+        let mut orders: Vec<Order> = match by_number {
+            true => rows
+                .iter()
+                .map(|row| order_of_row(row))
+                .collect::<Result<_, _>>()?,
+            false => rows.into_iter().map(Order::new).collect(),
+        };
         orders.retain(asked_for(name, values));
         let rest = match cut {
             true => {
@@ -196,7 +211,7 @@ impl Store {
                 command
                     .string("find", &self.names.archive)
                     .document("filter", filter)
-                    .document("projection", &raw_document(&archived_projection()));
+                    .document("projection", &raw_document(&in_brief("$")));
                 joined(&[&command.finish(), &self.read_options()])
             })
             .await?;
@@ -242,8 +257,25 @@ fn asked_for<'v>(name: &str, values: &'v [Value]) -> impl Fn(&Order) -> bool + '
     }
 }
 
-fn archived_projection() -> Document {
-    doc! { NUMERO: 1, MISSING_FIELDS: 1 }
+/// The order itself, or the head of one that is large.
+fn order_or_head() -> Document {
+    let fits = doc! { "$lte": [SIZE.clone(), LARGE as i64] };
+    let field = |name: &str| (name.to_owned(), Bson::from(format!("${name}")));
+    let head: Document = ["_id", NUMERO, STATUS].into_iter().map(field).collect();
+    doc! {
+        "order": { "$cond": [&fits, "$$ROOT", head] },
+        HEAD_ALONE: { "$cond": [&fits, "$$REMOVE", true] },
+    }
+}
+
+fn order_of_row(row: &RawDocument) -> Result<Order, Error> {
+    let order = raw::find(row, "order")
+        .ok_or_else(|| Error::Unusable("the database answered without the order".to_owned()))?;
+    let order = document(order)?;
+    Ok(match raw::find(row, HEAD_ALONE) {
+        None => Order::new(order),
+        Some(_) => Order::head(order),
+    })
 }
 
 fn already_archived(archived: &RawDocument) -> AlreadyArchived {
@@ -258,10 +290,14 @@ fn already_archived(archived: &RawDocument) -> AlreadyArchived {
 /// The stages after the `$match`: they wrap each order, so that no field of it can be mistaken for one of the joins, and look
 /// up what hangs off it. An id that is none is replaced by one that nobody has: `$lookup` joins a missing id with every document
 /// whose id is missing too, and a list with each of its members.
-fn lookup_stages(store: &Store) -> Vec<Document> {
+fn lookup_stages(store: &Store, name: &str) -> Vec<Document> {
     let is_id = |path: &str| doc! { "$in": [{ "$type": path }, &ID_TYPES[..]] };
     let nobody = bson::Uuid::new();
-    let mut wrap = doc! { "_id": 0, "order": "$$ROOT" };
+    let mut wrap = doc! { "_id": 0 };
+    match name {
+        NUMERO => wrap.extend(order_or_head()),
+        _ => drop(wrap.insert("order", "$$ROOT")),
+    }
     for reference in Reference::ALL {
         let path = format!("${}", reference.id_field());
         wrap.insert(
@@ -271,7 +307,7 @@ fn lookup_stages(store: &Store) -> Vec<Document> {
     }
     let mut stages = vec![doc! { "$project": wrap }];
     // What is joined is cut down afterwards, once for all: a pipeline of its own in each `$lookup` costs several times as much.
-    let mut needed = doc! { "order": 1 };
+    let mut needed = doc! { "order": 1, HEAD_ALONE: 1 };
     let mut join = |from: &str, local: &str, foreign: &str, into: String, projection: Document| {
         stages.push(doc! { "$lookup": { "from": from, "localField": local, "foreignField": foreign, "as": &into } });
         needed.insert(into, projection);
@@ -288,7 +324,7 @@ fn lookup_stages(store: &Store) -> Vec<Document> {
         "order._id",
         "_id",
         "archived".to_owned(),
-        archived_projection(),
+        doc! { NUMERO: 1, MISSING_FIELDS: 1 },
     );
     stages.push(doc! { "$project": needed });
     stages
@@ -302,7 +338,8 @@ fn joined_name(reference: Reference) -> String {
     format!("joined{}", reference as usize)
 }
 
-/// None when several documents have the id of a reference.
+/// None when several documents have the id of a reference, or when another program has archived the
+/// order, so that there is no list of what is missing: the finds look for the fields themselves.
 fn bundle_of_row(order: Order, row: &RawDocument) -> Result<Option<Bundle>, Error> {
     let joined = |name: &str| raw::find(row, name).unwrap_or(ValueRef::NULL).elements();
     let mut references = [None, None, None, None];
@@ -328,6 +365,12 @@ fn bundle_of_row(order: Order, row: &RawDocument) -> Result<Option<Bundle>, Erro
     let archived = archived
         .map(|archived| document(archived.value))
         .transpose()?;
+    let has_list = |archived: &RawDocumentBuf| {
+        raw::find(archived, MISSING_FIELDS).is_some_and(|list| list.kind == kind::ARRAY)
+    };
+    if !archived.as_ref().is_none_or(has_list) {
+        return Ok(None);
+    }
     Ok(Some(Bundle {
         order,
         references,

@@ -67,6 +67,18 @@ impl IndexSpec {
             && self.collation().is_some()
     }
 
+    /// Whether it can refuse documents that differ in each of these fields, byte by byte: it is
+    /// unique, and by more or by less than one of them.
+    pub(super) fn refuses_despite(&self, fields: &[&str]) -> bool {
+        let tells_apart = |key: &Document| key.keys().any(|name| fields.contains(&name.as_str()));
+        self.is_set("unique") && !(self.compares_bytes() && self.key().is_some_and(tells_apart))
+    }
+
+    /// What it is on.
+    pub(super) fn shown_key(&self) -> String {
+        self.key().map_or_else(String::new, Document::to_string)
+    }
+
     /// Whether it holds every document, ordered by these fields, ascending and byte by byte, and queries may use it.
     pub(super) fn orders_all_by(&self, fields: &[&str]) -> bool {
         let ascends = |way| direction(way) == Some(Ordering::Greater);
@@ -245,6 +257,26 @@ mod tests {
         }
         let unfinished = building(number(), doc! { "unique": true });
         assert!(unfinished.makes_unique("n") && unfinished.is_being_built());
+    }
+
+    #[test]
+    fn an_index_that_tells_all_orders_apart_refuses_none_of_them() {
+        let refuses =
+            |key: Document, options: Document| index(key, options).refuses_despite(&["_id", "n"]);
+        let unique = || doc! { "unique": true };
+        let fr = doc! { "unique": true, "collation": { "locale": "fr" } };
+        assert!(refuses(doc! { "a": 1 }, unique()));
+        assert!(refuses(
+            doc! { "a": 1 },
+            doc! { "unique": 1, "sparse": true }
+        ));
+        assert!(refuses(doc! { "a": 1, "b": -1 }, unique()));
+        assert!(refuses(doc! { "n.a": 1 }, unique()));
+        assert!(refuses(doc! { "a": 1, "n": 1 }, fr));
+        assert!(!refuses(doc! { "a": 1 }, doc! {}));
+        assert!(!refuses(doc! { "a": 1, "n": 1 }, unique()));
+        assert!(!refuses(doc! { "_id": -1, "a": 1 }, unique()));
+        assert!(!refuses(doc! { "n": 1 }, unique()));
     }
 
     #[test]

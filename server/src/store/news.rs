@@ -4,16 +4,14 @@ use bson::{Bson, Document, doc};
 
 use super::{
     Names,
+    archive::in_brief,
     batches::BATCH,
     format::Field,
     quarantine::ENTRY,
     snapshot::{self, if_shown},
     watch::{self, WATCHER},
 };
-use crate::domain::{
-    enrich::{DATE_ARCHIVAGE, MISSING_FIELDS},
-    order::NUMERO,
-};
+use crate::domain::enrich::DATE_ARCHIVAGE;
 
 /// The fields of the watcher and of batches by which changes without a snapshot are known.
 const KNOWN_BY: [&str; 7] = [
@@ -67,11 +65,8 @@ fn whole_documents(names: &Names) -> Document {
         let names = fields.iter().map(Field::name).chain(snapshot::NAMES);
         names.map(|name| (name.to_owned(), field(name))).collect()
     };
-    let archived = [NUMERO, MISSING_FIELDS, DATE_ARCHIVAGE];
-    let archived: Document = archived
-        .map(|name| (name.to_owned(), field(name)))
-        .into_iter()
-        .collect();
+    let mut archived = in_brief("$fullDocument.");
+    archived.insert(DATE_ARCHIVAGE, field(DATE_ARCHIVAGE));
     let mut entry = fields(ENTRY);
     entry.insert(
         "order_id",

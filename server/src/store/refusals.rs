@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use bson::Document;
+
 use super::Error;
 use crate::domain::judge::{Reason, Refusal};
 
@@ -82,7 +84,17 @@ pub(super) fn refused_by_database(code: i32, name: &str) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(
-            "the database refuses the archived document: {name} ({code}); look for a validator or another unique index on the archive, or a nesting too deep"
+            "the database refuses the archived document: {name} ({code}); look for a validator of the archive, or a nesting too deep"
+        ),
+    }
+}
+
+/// The fault of a document that somebody else's unique index refuses: for what it has in these keys.
+pub(super) fn refused_by_index(key: &Document) -> Refusal {
+    Refusal {
+        reason: Reason::Refused,
+        detail: format!(
+            "the database refuses the archived document: DuplicateKey (11000) in the unique index on {key} of the archive, where another order has the same values; drop that index (`archd check` names it), then retry"
         ),
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Error, Store,
     code_names::name_in,
     command::{code_of, joined, labels_of, split_documents},
-    refusals::{Strange, is_of_the_document, refused_by_database},
+    refusals::{Strange, is_of_the_document, refused_by_database, refused_by_index},
 };
 use crate::domain::{
     enrich::{ArchiveDocument, DATE_ARCHIVAGE},
@@ -183,10 +183,14 @@ impl Store {
             }
             let refused = refusals(&reply);
             for (position, index) in indexes.iter().enumerate() {
-                match refused.get(&position) {
+                let error = refused.get(&position).copied();
+                match error.map(|error| (error, duplicate_key(error))) {
                     None => outcomes[*index] = Some(Written::Archived),
-                    Some(error) if is_collision(error) => collided.push(*index),
-                    Some(error) => {
+                    Some((_, Some(key))) if is_own(key) => collided.push(*index),
+                    Some((_, Some(key))) => {
+                        outcomes[*index] = Some(Written::Refused(refused_by_index(key)));
+                    }
+                    Some((error, None)) => {
                         let name = name_in(error);
                         let code = code_of(error);
                         match Error::from_reply("insert", code, &name, labels_of(&reply)) {
@@ -362,9 +366,13 @@ fn refusals(reply: &Document) -> HashMap<usize, &Document> {
         .collect()
 }
 
-/// Whether the archive holds the document's `_id` or number already. Somebody else's unique index refuses with the same code.
-fn is_collision(error: &Document) -> bool {
-    let key = error.get_document("keyPattern");
-    code_of(error) == DUPLICATE_KEY
-        && key.is_ok_and(|key| key.keys().eq(["_id"]) || key.keys().eq([NUMERO]))
+/// Whether a unique index is the one on `_id` or that on the number. Somebody else's refuses with the same code.
+fn is_own(key: &Document) -> bool {
+    key.keys().eq(["_id"]) || key.keys().eq([NUMERO])
+}
+
+/// What the unique index is on that refuses a document.
+fn duplicate_key(error: &Document) -> Option<&Document> {
+    let key = error.get_document("keyPattern").ok();
+    key.filter(|_| code_of(error) == DUPLICATE_KEY)
 }

@@ -3,7 +3,7 @@
 
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use devkit::ReplicaSet;
-use futures::TryStreamExt;
+use futures::{TryStreamExt, future::join_all};
 use order_archiver_api::v1 as pb;
 use pb::ListArchivedOrdersRequest as Request;
 use tonic::Code;
@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::{
     check::check,
     mongosh::mongosh,
-    support::{TestServer, faults},
+    support::{TestServer, faults, order, within},
 };
 
 const ORDERS: usize = 25_000;
@@ -138,6 +138,31 @@ async fn a_page_looks_at_ten_thousand_orders_and_the_pages_find_every_one() {
         ..ordered
     };
     assert_eq!(pages(&server, all).await, [[fourth]]);
+    let of_moments = [
+        Request {
+            archived_from: moment(1),
+            ..Request::default()
+        },
+        Request {
+            archived_to: moment(1),
+            ..Request::default()
+        },
+        Request {
+            incomplete: Some(true),
+            ..Request::default()
+        },
+    ];
+    for filter in of_moments {
+        assert_eq!(pages(&server, filter).await, [[""; 0]; 3]);
+    }
+    let complete = Request {
+        incomplete: Some(false),
+        page_size: 1_000,
+        ..Request::default()
+    };
+    let complete = pages(&server, complete).await;
+    assert_eq!(complete.concat().len(), ORDERS);
+    assert!(complete.iter().all(|page| page.len() <= 1_000));
     let (documents, keys) = most_looked_at(&server).await;
     assert!(documents <= 10_000, "{documents}");
     assert!(keys <= 10_001, "{keys}");
@@ -283,6 +308,66 @@ async fn an_order_that_another_program_archived_says_what_is_absent_and_shows_od
             .collect();
         assert_eq!(others, [("prix_menu", "\"12,50\""), ("archived_by", "2")]);
         assert!(order.omitted_fields.is_empty(), "{order:?}");
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn what_an_order_of_another_program_misses_is_told_alike_by_every_call_and_event() {
+    let server = TestServer::start().await.with_references().await;
+    let tail = pb::TailEventsRequest {
+        kinds: vec![
+            pb::EventKind::Incomplete.into(),
+            pb::EventKind::Archived.into(),
+        ],
+        ..Default::default()
+    };
+    let mut news = server
+        .events()
+        .tail_events(tail)
+        .await
+        .unwrap()
+        .into_inner();
+    within(news.message()).await.unwrap().unwrap();
+    let all = ["ALONE", "A", "B", "GONE"];
+    for numero in all {
+        let mut live = order(numero);
+        if numero != "GONE" {
+            server.insert("Commande", [live.clone()]).await;
+        }
+        live.extend(doc! { "nom_client": "Zoé Martin", "email_client": Bson::Null, "prix_menu": 0, "nom_menu": "" });
+        live.remove("date_commande");
+        server.insert("Historique", [live]).await;
+    }
+    let missing = [
+        "email_client",
+        "nom_livreur",
+        "nom_restaurant",
+        "date_commande",
+    ];
+    let numero_commande = all[0].to_owned();
+    let request = pb::GetArchivedOrderRequest { numero_commande };
+    let shown = server.archive().get_archived_order(request).await.unwrap();
+    assert_eq!(shown.into_inner().order.unwrap().missing_fields, missing);
+
+    let mut answers = vec![server.archive_order("ALONE").await.unwrap()];
+    // Enough at once for a chunk of several.
+    for answer in join_all(all.repeat(8).into_iter().map(|it| server.archive_order(it))).await {
+        answers.push(answer.unwrap());
+    }
+    for answer in answers {
+        assert_eq!(answer.outcome(), pb::ArchiveOutcome::Duplicate);
+        assert_eq!(answer.missing_fields, missing, "{answer:?}");
+        assert!(answer.incomplete);
+    }
+    for numero in all {
+        let told = within(news.message()).await.unwrap().unwrap();
+        assert_eq!(told.kind(), pb::EventKind::Incomplete);
+        let Some(pb::tail_events_response::Event::Order(order)) = told.event else {
+            panic!("{told:?}");
+        };
+        assert_eq!(order.numero_commande, numero);
+        assert_eq!(order.missing_fields, missing);
     }
     server.shut_down().await;
 }

@@ -84,6 +84,19 @@ const CASES: &[Case] = &[
         let hide = doc! { "collMod": "Historique", "index": { "name": "numero_commande_1", "hidden": true } };
         async move { run(&db, hide).await }.boxed()
     }),
+    case("further unique indexes", "other unique indexes", |db| {
+        async move {
+            let further = [
+                doc! { "key": { "slot": 1 }, "name": "by slot", "unique": true, "sparse": true },
+                doc! { "key": { "day": -1, "tour": 1 }, "name": "odd", "unique": 1.0, "sparse": true },
+                doc! { "key": { "numero_commande": 1, "a": 1 }, "name": "collated", "unique": true, "collation": { "locale": "fr", "strength": 1 } },
+            ];
+            for further in further {
+                index(db.clone(), "Historique", further).await;
+            }
+        }
+        .boxed()
+    }),
     case("a text twice", "unique index", |db| {
         numbers(db, ["A-1", "A-1", "A-1", "A-2", "A-2"].map(Bson::from)).boxed()
     }),
@@ -253,6 +266,10 @@ const SITES: &[(&str, &[How])] = &[
                 "the command of the missing index, where a call is too short to look for doubles",
             ),
         ],
+    ),
+    (
+        "archive.rs other_unique_indexes",
+        &[Run(&["further unique indexes"])],
     ),
     (
         "collation.rs of_archive",

@@ -42,3 +42,40 @@ async fn a_document_that_a_validator_refuses_is_quarantined_with_the_name_of_the
     assert!(refused.message().contains(name), "{refused:?}");
     server.shut_down().await;
 }
+
+#[tokio::test]
+async fn an_order_that_another_unique_index_refuses_is_quarantined_with_the_keys_of_that_index() {
+    let server = TestServer::start().await.with_references().await;
+    let index = |name: &str, key: bson::Document| doc! { "key": key, "name": name, "unique": true };
+    let indexes = [
+        index("by_client", doc! { "id_client": 1 }),
+        index("by_day_and_courier", doc! { "day": 1, "id_livreur": -1 }),
+    ];
+    let make = doc! { "createIndexes": "Historique", "indexes": &indexes[..] };
+    server.database.run_command(make).await.unwrap();
+    let mut same_courier = order("COURIER");
+    same_courier.insert("id_client", 2);
+    server.insert("Commande", [order("FIRST")]).await;
+    server.archive_order("FIRST").await.unwrap();
+    server
+        .insert("Commande", [order("CLIENT"), same_courier])
+        .await;
+    for (numero, keys) in [
+        ("CLIENT", r#"{ "id_client": 1 }"#),
+        ("COURIER", r#"{ "day": 1, "id_livreur": -1 }"#),
+    ] {
+        let refused = server.archive_order(numero).await.unwrap_err();
+        let info = refused.get_details_error_info().unwrap();
+        assert_eq!(info.metadata["quarantine_reason"], "refused");
+        let said = refused.message();
+        assert!(said.contains(keys), "{said}");
+        assert!(said.contains("unique index"), "{said}");
+        assert!(!said.contains("validator"), "{said}");
+    }
+    // The one that is archived is met again as what it is.
+    let again = server.archive_order("FIRST").await.unwrap();
+    assert_eq!(again.outcome(), pb::ArchiveOutcome::Duplicate);
+    let batch = server.run_batch().await;
+    assert_eq!(tally(batch.counts), [3, 0, 1, 2], "{batch:?}");
+    server.shut_down().await;
+}

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("terminal", &[]),
     ("telemetry", &["config", "terminal"]),
-    ("shutdown", &[]),
+    ("shutdown", &["terminal"]),
     ("seeder", &[]),
     ("log_limit", &[]),
     ("store", &["domain", "config", "log_limit"]),

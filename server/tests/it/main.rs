@@ -55,6 +55,7 @@ mod independent_clients;
 mod index_build;
 mod index_lost;
 mod instances;
+mod large_orders;
 mod life_of_one_order;
 mod log;
 mod memory;

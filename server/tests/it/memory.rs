@@ -12,8 +12,9 @@ use futures::future::join_all;
 use http_body::Frame;
 use mongodb::Database;
 use order_archiver_api::v1 as pb;
+use pb::tail_events_request::Start;
 use pb::{
-    archive_service_client::ArchiveServiceClient,
+    archive_service_client::ArchiveServiceClient, event_service_client::EventServiceClient,
     quarantine_service_client::QuarantineServiceClient,
 };
 use prost::Message;
@@ -352,4 +353,80 @@ async fn list_much_of_batches(database: &Database) {
         batch.insert("_id", format!("b-{number}"));
         batches.insert_one(&batch).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_of_orders_with_long_ids_that_nobody_reads_hold_little_too() {
+    const EVENTS: usize = 16;
+    let database = database().await;
+    let server = started(&database).await;
+    let mut client =
+        EventServiceClient::new(server.connect().await).max_decoding_message_size(16 << 20);
+    let news = client.tail_events(pb::TailEventsRequest::default()).await;
+    let mut news = news.unwrap().into_inner();
+    let start = within(news.message()).await.unwrap().unwrap().cursor;
+    let mut channels = Vec::new();
+    for _ in 0..10 {
+        let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(65_535);
+        channels.push(endpoint.connect().await.unwrap());
+    }
+    let tails = async |start: Option<Start>, count: usize| {
+        let message = pb::TailEventsRequest {
+            start,
+            ..Default::default()
+        };
+        let message = message.encode_to_vec();
+        let mut body = vec![0];
+        body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        body.extend(message);
+        let calls = (0..count).map(|number| {
+            let body = Unfinished {
+                parts: 0,
+                head: Bytes::from(body.clone()),
+            };
+            let path = "/orderarchiver.v1.EventService/TailEvents";
+            let body = Body::new(Finished(Some(body)));
+            call(&channels[number % 10], path, body)
+        });
+        within(join_all(calls)).await
+    };
+    // Those who listen, and those who come later and begin before all of it.
+    let listening = tails(None, 24).await;
+    let began = std::time::Instant::now();
+    let long = |number: usize| doc! { "_id": format!("{number:02}{}", "x".repeat(1_000_000)), "numero_commande": format!("LONG-{number}") };
+    let archive = database.collection::<bson::Document>("Historique");
+    let archived: Vec<bson::Document> = (0..EVENTS).map(long).collect();
+    archive.insert_many(archived).await.unwrap();
+    // Whoever comes while others read much for themselves may have to ask again.
+    let mut late = Vec::new();
+    while late.len() < 2 {
+        let from_start = Some(Start::Cursor(start.clone()));
+        let answers = tails(from_start, 1).await.into_iter();
+        late.extend(answers.filter(|answer| {
+            Status::from_header_map(answer.as_ref().unwrap().headers()).is_none()
+        }));
+    }
+    println!("who comes late was let in after {:?}", began.elapsed());
+    for answer in listening.iter().chain(&late) {
+        let status = Status::from_header_map(answer.as_ref().unwrap().headers());
+        assert!(status.is_none(), "{status:?}");
+    }
+    // Who reads is told all of it, once.
+    let mut told = Vec::new();
+    while told.len() < EVENTS {
+        let message = within(news.message()).await.unwrap().unwrap();
+        if let Some(pb::tail_events_response::Event::Order(order)) = message.event {
+            told.push(order.numero_commande);
+        }
+    }
+    let all: Vec<String> = (0..EVENTS).map(|number| format!("LONG-{number}")).collect();
+    assert_eq!(told, all);
+    println!("all was told after {:?}", began.elapsed());
+    sleep(Duration::from_secs(4)).await;
+    serves(&server).await;
+    let peak = server.peak_memory();
+    println!("{peak} MiB at most");
+    assert!(peak < 400, "{peak} MiB");
+    drop((listening, late));
 }

@@ -9,10 +9,14 @@ use archd::{
     store::quarantine::entry_id,
 };
 use bson::{Binary, Bson, Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
+use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use pb::{ArchiveOutcome, QuarantineReason, RetryOutcome, WatcherState};
 
-use crate::support::{TestServer, eventually, faults, order, orders, tally};
+use crate::{
+    faults::{deliver, fresh, settled, watching},
+    support::{TestServer, eventually, faults, order, orders, tally},
+};
 
 const EMPTY: Timestamp = Timestamp {
     time: 0,
@@ -305,4 +309,32 @@ async fn an_order_with_two_ids_or_with_one_that_no_insert_takes_goes_to_quaranti
             "{batch:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_long_ids_in_a_row_stop_no_watcher() {
+    const ORDERS: usize = 16;
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = fresh(set).await;
+    let server = watching(&set.uri(), database.clone(), |_| {}).await;
+    deliver(&database, "CMD-1").await;
+    settled(&database).await;
+    server.shut_down().await;
+    // All of them at once for the next one: more than the database can send in a reply.
+    let long = |number: usize| {
+        let mut order = order(format!("LONG-{number}"));
+        order.insert("_id", format!("{number:02}{}", "x".repeat(1_000_000)));
+        order
+    };
+    let orders: Vec<Document> = (0..ORDERS).map(long).collect();
+    let commande = database.collection::<Document>("Commande");
+    commande.insert_many(orders).await.unwrap();
+    let server = watching(&set.uri(), database.clone(), |_| {}).await;
+    eventually(async || {
+        let archive = database.collection::<Document>("Historique");
+        let archived = archive.count_documents(doc! {}).await.unwrap();
+        (archived == ORDERS as u64 + 1).then_some(())
+    })
+    .await;
+    server.shut_down().await;
 }

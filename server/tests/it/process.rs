@@ -1,14 +1,18 @@
 //! The program itself: what it prints, where, and the code that it leaves with.
 
-use std::process::{Output, Stdio};
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
-use pb::event_service_client::EventServiceClient;
+use pb::{archive_service_client::ArchiveServiceClient, event_service_client::EventServiceClient};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     net::TcpStream,
-    process::{Child, Command},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
 };
 
 use crate::support::{TestServer, assert_unavailable, orders, within};
@@ -175,4 +179,117 @@ async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
     // Well after its three seconds of grace, and well before the twenty that it has by default.
     let status = tokio::time::timeout(std::time::Duration::from_secs(15), server.wait()).await;
     assert_eq!(status.expect("it does not leave").unwrap().code(), Some(0));
+}
+
+/// An `archd` that says much, up to the moment from which nobody reads its log.
+async fn unread(database: &str) -> (Child, BufReader<ChildStderr>, String) {
+    let uri = ReplicaSet::shared().await.unwrap().uri();
+    let settings = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database),
+        ("ARCHD_LISTEN", "127.0.0.1:0"),
+        ("ARCHD_LOG", "trace,mongodb=warn"),
+        ("ARCHD_LOG_FORMAT", "json"),
+        ("ARCHD_WATCH", "false"),
+        ("ARCHD_SCHEDULE", "off"),
+    ];
+    let mut server = archd(&["serve"], &settings).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut address = None;
+    let ready = within(async {
+        loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).await.unwrap() > 0, "it ended");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let message = line["message"].as_str().unwrap_or_default();
+            if message.contains("listens") {
+                address = line["address"].as_str().map(str::to_owned);
+            } else if message.contains("the database is ready") {
+                return address.take().unwrap();
+            }
+        }
+    });
+    let address = format!("http://{}", ready.await);
+    (server, log, address)
+}
+
+/// Has so many orders archived over a connection, from this number on.
+async fn archive(address: &str, from: usize, count: usize) {
+    let mut client = ArchiveServiceClient::connect(address.to_owned())
+        .await
+        .unwrap();
+    for number in from..from + count {
+        let numero_commande = format!("CMD-2025-{number:06}");
+        let request = pb::ArchiveOrderRequest { numero_commande };
+        let answer = timeout(Duration::from_secs(20), client.archive_order(request)).await;
+        let answer = answer.expect("it waits for somebody to read its log");
+        let result = answer.unwrap().into_inner().result.unwrap();
+        assert_eq!(result.outcome(), pb::ArchiveOutcome::Archived);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_nothing_up_and_says_later_how_much_it_lacks() {
+    const ORDERS: usize = 400;
+    let database = ReplicaSet::shared().await.unwrap().fresh_database().await;
+    let database = database.unwrap();
+    let commande = database.collection::<bson::Document>("Commande");
+    commande.insert_many(orders(ORDERS + 1)).await.unwrap();
+    let (mut server, mut log, address) = unread(database.name()).await;
+    archive(&address, 1, ORDERS).await;
+
+    // Read again, it tells what was kept, then how much was not, then what comes.
+    let mut lines = Vec::new();
+    let lacking = within(async {
+        loop {
+            let mut line = String::new();
+            log.read_line(&mut line).await.unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(lines) = line["left_out"].as_u64() {
+                return lines;
+            }
+            lines.push(line);
+        }
+    });
+    let lacking = lacking.await;
+    println!("{} lines were kept, {lacking} left out", lines.len());
+    assert!(lacking > 0);
+    let reading = tokio::spawn(async move {
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).await.unwrap();
+        rest
+    });
+    archive(&address, ORDERS + 1, 1).await;
+    signal(&server, "TERM");
+    assert_eq!(within(server.wait()).await.unwrap().code(), Some(0));
+    let rest = within(reading).await.unwrap();
+    let rest: Vec<serde_json::Value> = rest
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = |words: &str| {
+        let mut lines = rest.iter();
+        lines.any(|line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|it| it.contains(words))
+        })
+    };
+    assert!(said("announced") && said("stopping"), "{rest:#?}");
+}
+
+#[tokio::test]
+async fn a_program_whose_log_nobody_reads_leaves_when_it_is_told_to() {
+    const ORDERS: usize = 400;
+    let database = ReplicaSet::shared().await.unwrap().fresh_database().await;
+    let database = database.unwrap();
+    let commande = database.collection::<bson::Document>("Commande");
+    commande.insert_many(orders(ORDERS)).await.unwrap();
+    let (mut server, log, address) = unread(database.name()).await;
+    archive(&address, 1, ORDERS).await;
+    signal(&server, "TERM");
+    let left = timeout(Duration::from_secs(20), server.wait()).await;
+    let status = left.expect("it waits for somebody to read its log");
+    assert_eq!(status.unwrap().code(), Some(0));
+    drop(log);
 }
