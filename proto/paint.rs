@@ -46,7 +46,6 @@ const WORDS: &[(Style, &[&str])] = &[
             "running",
             "starting",
             "catching up",
-            "standing by",
             "batch started",
             "batch progress",
             "watcher state",

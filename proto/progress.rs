@@ -83,7 +83,7 @@ pub fn state(batch: &Batch) -> String {
     words(batch.state().as_str_name(), "BATCH_STATE_")
 }
 
-/// How often other lives of a server took the batch up, when they did.
+/// How often another server took the batch up, when they did.
 pub fn resumed(batch: &Batch) -> Option<String> {
     match batch.resumes {
         ..1 => None,

@@ -12,7 +12,7 @@ use crate::Options;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::wait::until;
-use crate::watchdog::{Life, Watchdog};
+use crate::watchdog::{ProcessState, Watchdog};
 
 /// How long a mongod may take from its start until it listens, on a machine that is busy compiling.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -117,11 +117,11 @@ impl Launch {
     }
 
     /// Waits until mongod listens. Its own log says so; an answering port might be another process's.
-    pub(crate) async fn listening(&self, life: &Life, log: &Path) -> Result<(), Failure> {
+    pub(crate) async fn listening(&self, state: &ProcessState, log: &Path) -> Result<(), Failure> {
         let read = || fs::read_to_string(log).unwrap_or_default();
         let outcome = until(START_LIMIT, "mongod to listen", async || {
             // The order matters: of a mongod that has ended the whole log is there to be read.
-            let over = life.is_over();
+            let over = state.is_over();
             let text = read();
             Ok(match over {
                 true => Some(Err(text)),
@@ -132,7 +132,7 @@ impl Launch {
             Ok(Ok(())) => Ok(()),
             Ok(Err(text)) if text.contains("Address already in use") => Err(Failure::PortTaken),
             Ok(Err(text)) => {
-                let said = life.output() + &tail(&text);
+                let said = state.output() + &tail(&text);
                 Err(Failure::Other(anyhow!(
                     "mongod ended instead of listening; the end of what it said:\n{said}"
                 )))

@@ -45,7 +45,7 @@ impl Node {
         for _ in 0..PORTS {
             let port = free_port()?;
             let watchdog = launch.spawn(port, &log)?;
-            match launch.listening(&watchdog.life(), &log).await {
+            match launch.listening(&watchdog.state(), &log).await {
                 Ok(()) => {
                     let (starts, frozen) = (AtomicU32::new(1), AtomicBool::new(false));
                     return Ok(Self {
@@ -86,7 +86,7 @@ impl Node {
 
     /// Whether the process exists; a frozen one does.
     pub fn is_running(&self) -> bool {
-        !self.watchdog().life().is_over()
+        !self.watchdog().state().is_over()
     }
 
     /// The log of the latest start.
@@ -137,8 +137,8 @@ impl Node {
                 // The node owns the process before the first wait, so that giving up the wait loses nothing.
                 mem::replace(&mut *self.watchdog(), fresh).dismiss();
                 self.frozen.store(false, Ordering::SeqCst);
-                let life = self.watchdog().life();
-                match self.launch.listening(&life, &log).await {
+                let state = self.watchdog().state();
+                match self.launch.listening(&state, &log).await {
                     Ok(()) => Ok(Some(())),
                     Err(Failure::PortTaken) => Ok(None),
                     Err(Failure::Other(error)) => Err(error),
@@ -241,14 +241,14 @@ impl Node {
     }
 
     async fn end(&self, signals: &[&str]) -> Result<()> {
-        let mut life = {
+        let mut state = {
             let watchdog = self.watchdog();
             signals
                 .iter()
                 .try_for_each(|signal| watchdog.signal(signal))?;
-            watchdog.life()
+            watchdog.state()
         };
-        let over = timeout(END_LIMIT, life.over()).await;
+        let over = timeout(END_LIMIT, state.over()).await;
         over.with_context(|| format!("mongod (process {}) does not end", self.pid()))?;
         self.frozen.store(false, Ordering::SeqCst);
         Ok(())

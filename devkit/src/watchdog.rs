@@ -22,17 +22,17 @@ pub(crate) struct Watchdog {
     script: Child,
     leash: Option<ChildStdin>,
     pid: u32,
-    life: Life,
+    state: ProcessState,
 }
 
-/// What the owner can see of a mongod's life, for as long as it likes.
+/// What the owner can see of a mongod's state, for as long as it likes.
 #[derive(Debug, Clone)]
-pub(crate) struct Life {
+pub(crate) struct ProcessState {
     ended: watch::Receiver<bool>,
     output: Arc<Mutex<String>>,
 }
 
-impl Life {
+impl ProcessState {
     pub(crate) fn is_over(&self) -> bool {
         *self.ended.borrow()
     }
@@ -107,7 +107,7 @@ impl Watchdog {
             script,
             leash,
             pid,
-            life: Life { ended, output },
+            state: ProcessState { ended, output },
         })
     }
 
@@ -115,13 +115,13 @@ impl Watchdog {
         self.pid
     }
 
-    pub(crate) fn life(&self) -> Life {
-        self.life.clone()
+    pub(crate) fn state(&self) -> ProcessState {
+        self.state.clone()
     }
 
     /// Sends mongod, if it has not ended, a signal by its name: KILL, TERM, STOP or CONT.
     pub(crate) fn signal(&self, name: &str) -> Result<()> {
-        if self.life.is_over() {
+        if self.state.is_over() {
             return Ok(());
         }
         // The shell's own `kill`, because not every system has one as a program.
@@ -135,7 +135,7 @@ impl Watchdog {
             ])
             .status()
             .context("`sh` cannot be started")?;
-        if !status.success() && !self.life.is_over() {
+        if !status.success() && !self.state.is_over() {
             bail!("mongod (process {}) could not be sent {name}", self.pid);
         }
         Ok(())
@@ -148,7 +148,10 @@ impl Watchdog {
 
     /// Ends the watch over a mongod that has ended, and leaves its files to the one that is started next.
     pub(crate) fn dismiss(mut self) {
-        debug_assert!(self.life.is_over(), "a mongod that runs keeps its watchdog");
+        debug_assert!(
+            self.state.is_over(),
+            "a mongod that runs keeps its watchdog"
+        );
         if let Some(leash) = &mut self.leash {
             // A script that cannot be told has ended already.
             let _ = leash.write_all(b"leave\n");

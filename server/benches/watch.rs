@@ -23,7 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use archd::{config::Config, seeder::Plan};
+use archd::{config::Config, seed::Plan};
 use bson::{Bson, Document, doc, oid::ObjectId};
 use devkit::ReplicaSet;
 use futures::StreamExt;
@@ -249,7 +249,7 @@ impl Bench {
 
     /// A fresh database with people, restaurants and menus.
     async fn stage(&self) -> Result<Stage> {
-        let ground = support::ground::sown(&self.set, Plan::for_orders(20_000)).await?;
+        let ground = support::ground::seeded(&self.set, Plan::for_orders(20_000)).await?;
         ground.store.close().await;
         let mut config = ground.config;
         config.watch = true;

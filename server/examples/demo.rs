@@ -19,9 +19,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use archd::{
     config::{Config, LogFormat},
-    seeder::Plan,
+    seed::{
+        Plan,
+        writer::{self, Job, Progress},
+    },
     shutdown,
-    sower::{self, Field, Progress},
     store::Store,
     telemetry,
 };
@@ -100,7 +102,7 @@ async fn make_up_orders(config: &Config) -> Result<()> {
         "making up {ORDERS} orders and the people behind them"
     ));
     let store = Store::new(config).await?;
-    let field = Field {
+    let job = Job {
         plan: Plan::for_orders(ORDERS),
         append: false,
         live_per_minute: 0,
@@ -116,12 +118,12 @@ async fn make_up_orders(config: &Config) -> Result<()> {
             }
         }
     };
-    let sowing = async {
-        let outcome = sower::sow(&store, field, &listener).await;
+    let seeding = async {
+        let outcome = writer::write(&store, job, &listener).await;
         drop(listener);
         outcome
     };
-    let (outcome, ()) = tokio::join!(sowing, telling);
+    let (outcome, ()) = tokio::join!(seeding, telling);
     outcome?;
     store.close().await;
     Ok(())

@@ -2,50 +2,24 @@
 // That a future may move between threads is proved down to the last type of the TLS library inside the driver.
 #![recursion_limit = "256"]
 
-pub mod domain;
-
-pub mod store;
-
-pub mod corridor;
-
 pub mod archiver;
-
-pub mod desk;
-
-pub mod watcher;
-
-pub mod events;
-
-pub mod stats;
-
-pub mod seeder;
-
-pub mod sower;
-
-pub mod monitor;
-
-pub mod documents;
-
-mod presence;
-
-mod schedule;
-
-mod parts;
-
-pub(crate) mod grpc;
-
-pub mod once;
-
+pub mod bytes;
 pub mod check;
-
+pub mod coalescer;
 pub mod config;
-
-pub mod telemetry;
-
+pub mod domain;
+pub(crate) mod grpc;
 mod log_limit;
-pub mod terminal;
-
+pub mod observe;
+pub mod once;
+mod parts;
+pub mod pipeline;
+pub mod seed;
 pub mod shutdown;
+pub mod store;
+pub mod telemetry;
+pub mod terminal;
+pub mod watcher;
 
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -53,9 +27,9 @@ use tracing::{info, warn};
 
 use crate::{
     config::Config,
+    observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
-    presence::Presence,
-    store::options::Limits,
+    store::batches::options::Limits,
 };
 
 /// Why the server ended.
@@ -77,7 +51,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
-    let presence = parts.presence.clone();
+    let heartbeat = parts.heartbeat.clone();
     parts.archiver.care_for_orphans();
     if config.watch {
         parts
@@ -85,7 +59,7 @@ pub async fn run(
             .spawn(parts.watcher.clone().run(parts.monitor.clone()));
     }
     if let Some(due) = config.schedule.clone() {
-        let runner = schedule::Runner {
+        let runner = archiver::schedule::Runner {
             due,
             catch_up: config.schedule_catch_up,
             limits: Limits::of_settings(&config),
@@ -110,29 +84,29 @@ pub async fn run(
         }
         parts.drain().await;
     };
-    within_grace(&config, drain, &presence).await;
+    within_grace(&config, drain, &heartbeat).await;
     Ok(())
 }
 
 /// Watches until `stop` is cancelled, and serves nobody.
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
-    let presence = parts.presence.clone();
+    let heartbeat = parts.heartbeat.clone();
     parts.archiver.care_for_orphans();
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
     stop.cancelled().await;
-    within_grace(&config, parts.drain(), &presence).await;
+    within_grace(&config, parts.drain(), &heartbeat).await;
     Ok(())
 }
 
 /// Waits for work to be finished, but not longer than the settings allow.
-async fn within_grace(config: &Config, work: impl Future<Output = ()>, presence: &Presence) {
+async fn within_grace(config: &Config, work: impl Future<Output = ()>, heartbeat: &Heartbeat) {
     info!(grace = ?config.shutdown_grace, "stopping");
     if timeout(config.shutdown_grace, work).await.is_err() {
         warn!("the grace period is over; leaving what is not finished behind");
         // Whoever holds on to this process, it stops because it was told to.
-        presence.leave().await;
+        heartbeat.leave().await;
     }
 }

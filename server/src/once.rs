@@ -16,8 +16,10 @@ use crate::{
     shutdown::INTERRUPTED,
     store::{
         Error,
-        batches::{Batch, State, StopReason},
-        options::{Limits, Options},
+        batches::{
+            options::{Limits, Options},
+            record::{Batch, State, StopReason},
+        },
     },
     terminal::{
         BatchBar, columns, flush_log, has_colours, one_line,
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// How often the batch is looked at.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 const FAILURE: u8 = 1;
 const BATCH_FAILED: u8 = 3;
@@ -92,7 +94,7 @@ async fn archive(
         settled = timeout(args.wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check()),
     };
     if let Err(error) = settled {
-        parts.presence.leave().await;
+        parts.heartbeat.leave().await;
         return Err(error);
     }
     let options = Options {
@@ -169,7 +171,7 @@ async fn follow(
     while !batch.state.is_final() {
         bar.show(|| grpc::batch_message(batch.clone(), batch.updated));
         let look = async {
-            sleep(GLANCE).await;
+            sleep(POLL_INTERVAL).await;
             archiver.patiently(|| store.batch(&id)).await
         };
         tokio::select! {

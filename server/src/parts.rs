@@ -6,13 +6,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     archiver::Archiver,
+    coalescer::Coalescer,
     config::Config,
-    corridor::Corridor,
-    desk::Desk,
-    documents::Documents,
-    monitor::Monitor,
-    presence::Presence,
-    store::{Error, Store, instances::Description, options::Limits},
+    observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
+    pipeline::Pipeline,
+    store::{Error, Store, batches::options::Limits, instances::Description},
     watcher::Watcher,
 };
 
@@ -21,10 +19,10 @@ use crate::{
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) monitor: Monitor,
-    pub(crate) presence: Presence,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) documents: Documents,
-    pub(crate) corridor: Corridor,
-    pub(crate) desk: Desk,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) coalescer: Coalescer,
     pub(crate) archiver: Archiver,
     pub(crate) watcher: Watcher,
     /// Everything that is to be finished before the server leaves.
@@ -71,16 +69,16 @@ impl Parts {
         let store = Store::new(config).await?;
         let own = described(config, role);
         let id = own.id.clone();
-        let presence = Presence::start(store.clone(), own);
+        let heartbeat = Heartbeat::start(store.clone(), own);
         let tasks = TaskTracker::new();
         let monitor = Monitor::start(store.clone(), &tasks, stop.clone());
         let documents = Documents::start(store.clone(), monitor.clone(), &tasks, stop.clone());
-        let corridor = Corridor::new(store.clone(), config.archived_by.clone());
-        let desk = Desk::open(store.clone(), corridor.clone(), &tasks, stop.clone());
+        let pipeline = Pipeline::new(store.clone(), config.archived_by.clone());
+        let coalescer = Coalescer::open(store.clone(), pipeline.clone(), &tasks, stop.clone());
         let instance = config.instance.clone();
         let archiver = Archiver::new(
             store.clone(),
-            corridor.clone(),
+            pipeline.clone(),
             config.chunk_size,
             Limits::of_settings(config),
             instance.clone(),
@@ -89,7 +87,7 @@ impl Parts {
         );
         let watcher = Watcher::new(
             store.clone(),
-            corridor.clone(),
+            pipeline.clone(),
             archiver.clone(),
             id,
             instance,
@@ -99,10 +97,10 @@ impl Parts {
         Ok(Parts {
             store,
             monitor,
-            presence,
+            heartbeat,
             documents,
-            corridor,
-            desk,
+            pipeline,
+            coalescer,
             archiver,
             watcher,
             tasks,
@@ -113,7 +111,7 @@ impl Parts {
     pub(crate) async fn drain(self) {
         self.tasks.close();
         self.tasks.wait().await;
-        self.presence.leave().await;
+        self.heartbeat.leave().await;
         self.store.close().await;
     }
 }

@@ -1,4 +1,4 @@
-//! `archctl seed`: believable orders for demos, tests and rehearsals.
+//! `archctl seed`: believable orders for demos, tests and dry runs.
 
 use order_archiver_api::v1::{SeedDataRequest, SeedDataResponse, SeedPhase};
 use prost_types::{Duration, Timestamp};

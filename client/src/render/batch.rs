@@ -123,7 +123,7 @@ pub(crate) fn card(batch: &Batch) -> String {
         ("ID", Some(batch.id.clone())),
         ("State", Some(ending(batch))),
     ];
-    let life = [
+    let history = [
         ("Created", batch.create_time.as_ref().map(moment)),
         ("Started", batch.start_time.as_ref().map(moment)),
         ("Ended", batch.end_time.as_ref().map(moment)),
@@ -138,7 +138,7 @@ pub(crate) fn card(batch: &Batch) -> String {
     let fields = what
         .into_iter()
         .chain(asked(&options))
-        .chain(life)
+        .chain(history)
         .filter_map(|(name, value)| Some((name, value?)));
     format!("{}\n\n{}", grid::card(fields), statistics(batch))
 }

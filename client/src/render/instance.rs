@@ -61,7 +61,7 @@ fn holds(instance: &Instance) -> String {
             format!("gone since {since}; held {held}")
         }
         (false, false) => held,
-        (false, true) if instance.may_watch => "nothing; stands by to watch".to_owned(),
+        (false, true) if instance.may_watch => "nothing; on standby to watch".to_owned(),
         (false, true) => "nothing".to_owned(),
     }
 }
@@ -122,7 +122,7 @@ mod tests {
             "\
 INSTANCE  ADDRESS         VERSION  SINCE                 HOLDS
 archd-1   10.0.0.1:50051  0.1.0    2025-10-16 14:23:45Z  the watch (epoch 3), batch b-7
-archd-2   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  nothing; stands by to watch
+archd-2   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  nothing; on standby to watch
 archd-3   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  the build of the unique index
 nightly   -               0.1.0    2025-10-16 14:23:45Z  nothing
 old       10.0.0.2:50051  0.1.0    2025-10-16 14:23:45Z  gone since 2025-10-16 15:23:45Z; held the watch (epoch 2)

@@ -12,7 +12,7 @@ use super::{
     screen::screen,
     text::{left_out, one_line},
     units::{chosen_length, moment, whole_length},
-    watcher::{standing, waiting_orders},
+    watcher::{state_in_words, waiting_orders},
 };
 
 /// The brief's box over the whole life of the archive, then the last and the next batch, the window, and the sizes.
@@ -123,7 +123,7 @@ fn unwatched(watcher: &Watcher) -> Vec<String> {
     if works.contains(&watcher.state()) {
         return Vec::new();
     }
-    let words = one_line(&standing(watcher));
+    let words = one_line(&state_in_words(watcher));
     let labels = std::iter::once("Watcher:").chain(std::iter::repeat(""));
     let lines = labels.zip(words.split("; "));
     let mut lines: Vec<String> = lines.map(|(label, part)| line(label, part)).collect();

@@ -71,7 +71,7 @@ pub(super) fn state_story(watcher: &Watcher) -> String {
 }
 
 /// What the watcher does, in words: since when, and who was the last while nobody does anything.
-pub(crate) fn standing(watcher: &Watcher) -> String {
+pub(crate) fn state_in_words(watcher: &Watcher) -> String {
     let since = since(watcher);
     let state = watcher.state();
     if state != WatcherState::Stopped {
@@ -193,8 +193,8 @@ fn since(watcher: &Watcher) -> String {
 /// The contract's name of the state first, which the words of one that has stopped do without.
 fn state_since(watcher: &Watcher) -> String {
     match watcher.state() {
-        WatcherState::Stopped => format!("stopped: {}", standing(watcher)),
-        _ => standing(watcher),
+        WatcherState::Stopped => format!("stopped: {}", state_in_words(watcher)),
+        _ => state_in_words(watcher),
     }
 }
 
@@ -322,11 +322,11 @@ Last error  2025-10-16 14:23:20Z: the database was away\\nfor long
             ..stopped
         };
         assert_eq!(
-            standing(&able),
+            state_in_words(&able),
             "nobody watches since 2025-10-16 14:25:00Z; the last was archd-1"
         );
         assert_eq!(
-            standing(&Watcher {
+            state_in_words(&Watcher {
                 state: WatcherState::Stopped.into(),
                 ..Watcher::default()
             }),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use archd::seeder::Plan;
+use archd::seed::Plan;
 use bson::{Document, doc};
 use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
@@ -61,7 +61,7 @@ impl Stage {
     /// A database with everybody that orders refer to, and an archive whose first page is large.
     pub(crate) async fn new() -> Result<Stage> {
         let set = ReplicaSet::start().await?;
-        let ground = ground::sown(&set, Plan::for_orders(2_000)).await?;
+        let ground = ground::seeded(&set, Plan::for_orders(2_000)).await?;
         let archived = (0..MANY).map(|number| {
             doc! { "numero_commande": format!("Z-{number:03}"), "filler": "x".repeat(LARGE) }
         });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use archd::domain::raw::{Value, kind};
+use archd::bytes::raw::{Value, kind};
 use bson::{Document, doc};
 use futures::TryStreamExt;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};

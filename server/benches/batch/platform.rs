@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use archd::{
     config::Config,
-    seeder::{Generator, Plan},
+    seed::{Generator, Plan},
     store::Store,
 };
 use bson::{Document, RawDocumentBuf, doc};
@@ -55,7 +55,7 @@ impl Platform {
             seed,
             ..Plan::for_orders(u32::try_from(delivered + delivered / 4)?)
         };
-        let ground = ground::sown(set, plan.clone()).await?;
+        let ground = ground::seeded(set, plan.clone()).await?;
         let orders = ground.database.collection::<RawDocumentBuf>("Commande");
         let (give, handfuls) = mpsc::channel(HANDS);
         let making = spawn_blocking(move || make(plan, delivered, &give));

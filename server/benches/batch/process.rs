@@ -12,7 +12,7 @@ use tokio::{
 use crate::{platform::Platform, support::machine};
 
 /// How often memory is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Longest that a batch may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -24,7 +24,7 @@ pub(crate) struct Batch {
     pub(crate) duplicates: u64,
     /// What it says of itself.
     pub(crate) duration: Duration,
-    /// The memory that it held, in MiB, at each glance.
+    /// The memory that it held, in MiB, at each look.
     pub(crate) memory: Vec<f64>,
     /// The most that it ever held.
     pub(crate) peak: f64,
@@ -37,13 +37,13 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         .spawn()?;
     let process = child.id().context("archd has ended at once")?;
     let (mut memory, mut peak) = (Vec::new(), 0.0);
-    let mut glance = interval(GLANCE);
-    glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(POLL_INTERVAL);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watching = async {
         loop {
             tokio::select! {
                 ended = child.wait() => return ended,
-                _ = glance.tick() => if let Some(held) = machine::memory(process) {
+                _ = look.tick() => if let Some(held) = machine::memory(process) {
                     memory.push(held.resident);
                     peak = held.peak;
                 },

@@ -49,9 +49,9 @@ async fn watch(platform: &Platform, limit: u32, length: Duration) -> Result<Vec<
     );
     let mut batch = process::limited(platform, &[&rate, &runtime])?;
     let (mut seen, begun) = (Vec::new(), Instant::now());
-    let mut glance = interval(Duration::from_millis(20));
+    let mut look = interval(Duration::from_millis(20));
     while batch.try_wait()?.is_none() {
-        glance.tick().await;
+        look.tick().await;
         ensure!(
             begun.elapsed() < length + Duration::from_secs(60),
             "the batch does not end"

@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use archd::{
     config::Config,
-    seeder::Plan,
-    sower::{self, Field},
+    seed::{
+        Plan,
+        writer::{self, Job},
+    },
     store::Store,
 };
 use devkit::ReplicaSet;
@@ -24,12 +26,12 @@ pub(crate) struct Ground {
 }
 
 /// Makes a fresh database with everybody that the orders of a plan refer to.
-pub(crate) async fn sown(set: &ReplicaSet, plan: Plan) -> Result<Ground> {
+pub(crate) async fn seeded(set: &ReplicaSet, plan: Plan) -> Result<Ground> {
     let database = set.fresh_database().await?;
     let config = Config::simulation(&set.uri(), database.name())
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let store = Store::new(&config).await?;
-    let field = Field {
+    let job = Job {
         plan: Plan { orders: 0, ..plan },
         append: false,
         live_per_minute: 0,
@@ -37,12 +39,12 @@ pub(crate) async fn sown(set: &ReplicaSet, plan: Plan) -> Result<Ground> {
     };
     let (listener, mut progress) = mpsc::channel(16);
     let draining = async { while progress.recv().await.is_some() {} };
-    let sowing = async {
-        let outcome = sower::sow(&store, field, &listener).await;
+    let seeding = async {
+        let outcome = writer::write(&store, job, &listener).await;
         drop(listener);
         outcome
     };
-    let (outcome, ()) = tokio::join!(sowing, draining);
+    let (outcome, ()) = tokio::join!(seeding, draining);
     outcome?;
     store.prepare().await?;
     Ok(Ground {

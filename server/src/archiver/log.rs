@@ -5,9 +5,9 @@ use tracing::{error, info, warn};
 use super::End;
 use crate::{
     domain::counts::Counts,
-    store::{
-        batches::{Batch, State},
-        running::Ended,
+    store::batches::{
+        lease::Ended,
+        record::{Batch, State},
     },
 };
 

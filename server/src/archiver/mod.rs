@@ -1,4 +1,4 @@
-//! The archiver: the door through which a batch brings every delivered order, page by page.
+//! The archiver: the source through which a batch brings every delivered order, page by page.
 //!
 //! A batch outlives the instance that runs it: whoever finds it without a runner takes it up and goes on from its saved place.
 
@@ -12,24 +12,27 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info_span, warn};
 
 use crate::{
-    corridor::Corridor,
+    pipeline::Pipeline,
     store::{
         Error, Store,
-        batches::{Batch, State, StopReason},
+        batches::{
+            options::{Limits, Options},
+            record::{Batch, State, StopReason},
+        },
         instances::Hold,
-        options::{Limits, Options},
     },
 };
 
-mod hands;
-mod ledger;
-mod life;
+mod dry_run;
 mod log;
-mod pace;
 mod page;
+mod page_reader;
 mod rate;
-mod reading;
-mod rehearsal;
+mod run;
+mod runner;
+pub(crate) mod schedule;
+mod stamps;
+mod throttle;
 
 /// How long a batch waits for a database that has gone away, before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -43,7 +46,7 @@ pub struct Archiver {
     store: Store,
     /// Where batches are asked for.
     asking: Store,
-    corridor: Corridor,
+    pipeline: Pipeline,
     chunk_size: usize,
     limits: Limits,
     instance: String,
@@ -71,11 +74,11 @@ struct End {
     message: String,
 }
 
-/// How one life of a batch ended.
+/// How one run of a batch ended.
 enum Ending {
     /// The batch has ended.
     Batch(End),
-    /// The server is stopping; the batch goes on elsewhere, or in its next life.
+    /// The server is stopping; the batch goes on elsewhere, or in its next run.
     Released,
     /// Somebody else runs the batch, or has ended it.
     Lost,
@@ -86,7 +89,7 @@ impl Archiver {
     /// none of their own.
     pub fn new(
         store: Store,
-        corridor: Corridor,
+        pipeline: Pipeline,
         chunk_size: usize,
         limits: Limits,
         instance: String,
@@ -96,7 +99,7 @@ impl Archiver {
         Archiver {
             asking: store.clone(),
             store,
-            corridor,
+            pipeline,
             chunk_size,
             limits,
             instance,
@@ -111,7 +114,7 @@ impl Archiver {
     fn timed_apart(&self) -> Archiver {
         let store = self.store.timed_apart();
         Archiver {
-            corridor: self.corridor.with_store(store.clone()),
+            pipeline: self.pipeline.with_store(store.clone()),
             store,
             ..self.clone()
         }
@@ -176,14 +179,14 @@ impl Archiver {
                 let archiver = self.clone();
                 let dry_run = taken.batch.options.validate_only.then_some(true);
                 let span = info_span!("batch", id = taken.batch.id, dry_run);
-                let life = async move {
+                let run = async move {
                     let _held = archiver
                         .store
                         .note_hold(Hold::Batch(taken.batch.id.clone()));
                     archiver.run(taken).await;
                     drop(id);
                 };
-                self.tasks.spawn(life.instrument(span));
+                self.tasks.spawn(run.instrument(span));
             }
             // The monitor tells of a database that is away; the next look comes soon.
             Err(error) => tracing::debug!(%error, "no batch can be taken up"),

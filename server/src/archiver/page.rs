@@ -1,4 +1,4 @@
-//! One page of a batch: what the archive holds is passed by, the rest goes through the corridor.
+//! One page of a batch: what the archive holds is passed by, the rest goes through the pipeline.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -6,18 +6,20 @@ use bson::DateTime;
 
 use super::Archiver;
 use crate::{
-    corridor::{Door, Outcome, Passed, Report},
+    bytes::raw::ValueRef,
     domain::{
         counts::Counts,
         near_miss::{NearMiss, NearMisses},
         order::Order,
-        raw::ValueRef,
     },
+    pipeline::{Outcome, Passed, Report, Source},
     store::{
         Error,
-        gather::Selection,
-        pages::{Page, Standing, View},
-        references::Memory,
+        orders::{
+            gather::Selection,
+            pages::{ArchiveState, Page, View},
+            references::ReferenceCache,
+        },
     },
 };
 
@@ -55,26 +57,26 @@ pub(super) async fn archive_page(
     page: &Page,
     moment: DateTime,
     ours: &[DateTime],
-    memory: &Arc<Memory>,
+    cache: &Arc<ReferenceCache>,
 ) -> Result<Met, Error> {
-    let standings = match ours {
-        [] => archiver.store.standings(page).await?,
-        ours => archiver.store.signed_standings(page, ours).await?,
+    let states = match ours {
+        [] => archiver.store.states(page).await?,
+        ours => archiver.store.stamped_states(page, ours).await?,
     };
     let mut met = Met::default();
     let counts = &mut met.counts;
     let mut new: Vec<Order> = Vec::new();
-    for (order, standing) in page.orders.iter().zip(standings) {
-        match standing {
-            Standing::New => new.push(order.clone()),
-            Standing::Archived => {
+    for (order, state) in page.orders.iter().zip(states) {
+        match state {
+            ArchiveState::New => new.push(order.clone()),
+            ArchiveState::Archived => {
                 *counts += Counts {
                     found: 1,
                     duplicates: 1,
                     ..Counts::default()
                 }
             }
-            Standing::Signed { incomplete } => {
+            ArchiveState::Stamped { incomplete } => {
                 *counts += Counts {
                     found: 1,
                     archived: 1,
@@ -85,11 +87,11 @@ pub(super) async fn archive_page(
         }
     }
     for orders in new.chunks(archiver.chunk_size) {
-        let mut next = Some(selection(page.view, orders, memory));
+        let mut next = Some(selection(page.view, orders, cache));
         while let Some(selection) = next {
             let report = archiver
-                .corridor
-                .archive_chunk(&selection, Door::Batch, moment)
+                .pipeline
+                .archive_chunk(&selection, Source::Batch, moment)
                 .await?;
             met.counts += report.counts;
             met.note_near_misses(&report.passed);
@@ -129,8 +131,8 @@ async fn landed_late(
         view: page.view,
         next: None,
     };
-    for standing in archiver.store.signed_standings(&late, ours).await? {
-        if let Standing::Signed { incomplete } = standing {
+    for state in archiver.store.stamped_states(&late, ours).await? {
+        if let ArchiveState::Stamped { incomplete } = state {
             correction.duplicates -= 1;
             correction.archived += 1;
             correction.incomplete += i64::from(incomplete);
@@ -139,9 +141,9 @@ async fn landed_late(
     Ok(correction)
 }
 
-fn selection(view: View, orders: &[Order], memory: &Arc<Memory>) -> Selection {
+fn selection(view: View, orders: &[Order], cache: &Arc<ReferenceCache>) -> Selection {
     match view {
-        View::Whole => Selection::Read(orders.to_vec(), memory.clone()),
+        View::Whole => Selection::Read(orders.to_vec(), cache.clone()),
         View::Ids => Selection::Ids(orders.iter().map(|order| order.id().to_owned()).collect()),
     }
 }

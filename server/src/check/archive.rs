@@ -6,11 +6,13 @@ use crate::{
     domain::order::NUMERO,
     store::{
         Error,
-        archive_look::Archive,
-        archive_shape::{self, Unfit},
-        repeated::Repeated,
-        shell,
-        unique_index::{self, Guard},
+        archive::{
+            look::Archive,
+            repeated::Repeated,
+            shape::{self, Unfit},
+            unique_index::{self, Guard},
+        },
+        deployment::shell,
     },
 };
 
@@ -26,7 +28,7 @@ pub(super) fn shape(config: &Config, archive: &Archive) -> Finding {
         return Finding::warning(
             NAME,
             format!("{name} has a validator: orders that it refuses go to quarantine"),
-            archive_shape::drop_validator(database, name),
+            shape::drop_validator(database, name),
         );
     }
     Finding::ok(NAME, format!("{name} keeps what is written to it"))

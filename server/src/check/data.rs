@@ -4,10 +4,10 @@ use super::finding::Finding;
 use crate::{
     config::{Config, table},
     store::{
-        archive_stretch::STRETCH,
-        format::Fault,
-        holdings::{Holding, Sample},
-        indexes::AbsentIndex,
+        archive::scan_limit::STRETCH,
+        collections::{CollectionSummary, Sample},
+        deployment::indexes::AbsentIndex,
+        state::format::Fault,
     },
 };
 
@@ -15,17 +15,22 @@ use crate::{
 const MOST_NAMES: usize = 10;
 
 /// On the collections that archd reads and their archive, in the order of [`read`]; and the names of all others.
-pub(super) fn collections(config: &Config, holdings: &[Holding], others: &[String]) -> Finding {
+pub(super) fn collections(
+    config: &Config,
+    summaries: &[CollectionSummary],
+    others: &[String],
+) -> Finding {
     const NAME: &str = "collections";
-    let shown = |holding: &Holding| match holding.documents {
+    let shown = |holding: &CollectionSummary| match holding.documents {
         Some(documents) => format!("{} {documents}", holding.name),
         None => format!("no {}", holding.name),
     };
-    let shown: Vec<String> = holdings.iter().map(shown).collect();
+    let shown: Vec<String> = summaries.iter().map(shown).collect();
     let found = format!("{}: {}", config.database, shown.join(", "));
     let (live, archive) = read(config);
-    let misses = |holding: &Holding| holding.documents.is_none() && holding.name != archive;
-    let missing: Vec<&str> = holdings
+    let misses =
+        |holding: &CollectionSummary| holding.documents.is_none() && holding.name != archive;
+    let missing: Vec<&str> = summaries
         .iter()
         .filter(|holding| misses(holding))
         .map(|holding| holding.name.as_str())

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     store::{
         Error,
-        inspect::{History, Kind, Majority, Server},
+        deployment::inspector::{History, Kind, Majority, Server},
     },
 };
 

@@ -1,7 +1,10 @@
 //! Judging the ids that orders refer by. Pure.
 
 use super::finding::Finding;
-use crate::{domain::judge::Field, domain::order::Reference, store::id_types::UnjoinableIds};
+use crate::{
+    domain::{judge::Field, order::Reference},
+    store::deployment::id_types::UnjoinableIds,
+};
 
 /// On ids of types that join nothing, among so many documents.
 pub(super) fn ids(unjoinable: &[UnjoinableIds], looked_at: usize) -> Finding {

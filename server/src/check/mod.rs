@@ -12,12 +12,12 @@ use crate::{
     shutdown::INTERRUPTED,
     store::{
         Error, Inspector, Store,
-        access::Access,
-        archive_look::Archive,
-        indexes::AbsentIndex,
-        inspect::{Kind, Server},
-        repeated::Repeated,
-        unique_index::Guard,
+        archive::{look::Archive, repeated::Repeated, unique_index::Guard},
+        deployment::{
+            access::Access,
+            indexes::AbsentIndex,
+            inspector::{Kind, Server},
+        },
     },
 };
 
@@ -160,9 +160,9 @@ async fn examine(
         .map(|(name, _)| *name)
         .chain([archive])
         .collect();
-    let holdings = inspector.holdings(&names).await;
-    report.note("collections", holdings, |(holdings, others)| {
-        data::collections(config, &holdings, &others)
+    let summaries = inspector.summaries(&names).await;
+    report.note("collections", summaries, |(summaries, others)| {
+        data::collections(config, &summaries, &others)
     })?;
     let documents = inspector.own_documents().await;
     report.note("state", documents, |faults| data::state(&faults))?;

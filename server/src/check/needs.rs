@@ -2,7 +2,10 @@
 
 use crate::{
     config::{Config, Profile},
-    store::{Names, access::Resource, indexes::AbsentIndex, inspect::Kind},
+    store::{
+        Names,
+        deployment::{access::Resource, indexes::AbsentIndex, inspector::Kind},
+    },
 };
 
 /// What archd does to a resource.

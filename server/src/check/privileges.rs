@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    store::access::{Access, Resource, User},
+    store::deployment::access::{Access, Resource, User},
 };
 
 /// On what archd can't archive without.
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::{
         check::needs::tests::{needs_with, set},
-        store::access::Grant,
+        store::deployment::access::Grant,
     };
 
     fn grant_of(need: &Need) -> Grant {

@@ -164,7 +164,7 @@ pub fn cli() -> clap::Command {
                 .long_about(
                     "Watches the orders and archives each at the moment it is delivered, without serving gRPC: for a \
                      deployment that keeps the watcher apart from the services. Needs a replica set. While another \
-                     instance watches the same database, this one stands by.",
+                     instance watches the same database, this one is on standby.",
                 )
                 .after_long_help(WATCH),
         )

@@ -279,7 +279,7 @@ pub const WATCH: Setting = Setting {
     flag: Some("watch"),
     form: Form::Choice(&["true", "false"]),
     default: "true",
-    help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others stand by.",
+    help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others are on standby.",
     secret: false,
 };
 

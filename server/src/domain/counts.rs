@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-/// What became of the orders that a door brought in, in orders.
+/// What became of the orders that a source brought in, in orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Delivered orders that were met.

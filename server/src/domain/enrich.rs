@@ -5,8 +5,8 @@ use bson::{DateTime, RawDocument, RawDocumentBuf};
 use super::{
     judge::{Field, Fields},
     order::Order,
-    raw::{self, Element, Value, ValueRef, Writer, kind},
 };
+use crate::bytes::raw::{self, Element, Value, ValueRef, Writer, kind};
 
 /// The largest document that the database stores, in bytes (<https://www.mongodb.com/docs/manual/reference/limits/>).
 pub const LARGEST_DOCUMENT: usize = 16 * 1024 * 1024;
@@ -128,7 +128,7 @@ pub fn original(archived: &RawDocument) -> RawDocumentBuf {
 
 /// Whether the archive gives this name a meaning of its own.
 fn is_ours(key: &[u8]) -> bool {
-    // A glance at the length spares nearly every field the comparisons.
+    // A look at the length spares nearly every field the comparisons.
     matches!(key.len(), 8..=15)
         && (Field::ENRICHED
             .iter()

@@ -2,9 +2,9 @@
 
 use super::{
     order::{Bundle, LONGEST_ID, NUMERO, Reference, STATUS},
-    raw::{Value, ValueRef},
     text::cut,
 };
+use crate::bytes::raw::{Value, ValueRef};
 
 /// The most of a number that a sentence quotes, in bytes.
 const LONGEST_QUOTE: usize = 256;
@@ -284,7 +284,7 @@ mod tests {
                     .values
                     .iter()
                     .map(|value| {
-                        let mut writer = crate::domain::raw::Writer::default();
+                        let mut writer = crate::bytes::raw::Writer::default();
                         writer.value("v", value.value());
                         Document::try_from(writer.finish().as_ref())
                             .unwrap()

@@ -1,20 +1,14 @@
 //! The meaning: what an order is, what becomes of it and what its archive looks like. Pure: no I/O, no clock, no runtime.
 
-pub mod raw;
-
 pub mod text;
 
 pub mod order;
 
 pub mod same_id;
 
-pub mod join_key;
-
 pub mod judge;
 
 pub mod enrich;
-
-pub mod checkpoint;
 
 pub mod counts;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 
-use super::raw::{self, ValueRef};
+use crate::bytes::raw::{self, ValueRef};
 
 /// The most orders that are read, enriched and written together.
 pub const LARGEST_CHUNK: u32 = 1_000;

@@ -1,6 +1,6 @@
 //! Whether two `_id`s are one by themselves, or only to the collation of a collection.
 
-use super::raw::{ValueRef, kind};
+use crate::bytes::raw::{ValueRef, kind};
 
 /// Whether two `_id`s that a collection takes for equal would be equal in any other. To the
 /// database 1 is 1.0 and a symbol its text, everywhere; but only a collation takes `a` for `A`.
@@ -24,7 +24,7 @@ fn text(value: ValueRef<'_>) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::raw;
+    use crate::bytes::raw;
     use bson::{Bson, RawDocumentBuf, doc, oid::ObjectId};
 
     fn same(one: impl Into<Bson>, other: impl Into<Bson>) -> bool {

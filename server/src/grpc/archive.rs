@@ -13,9 +13,9 @@ use super::{
     status::{self, Violations},
 };
 use crate::{
-    corridor::Outcome,
-    desk::{Answer, Desk},
-    store::{Store, json::Form},
+    coalescer::{Answer, Coalescer},
+    pipeline::Outcome,
+    store::{Store, encoding::ext_json::Form},
 };
 
 /// Longest number that is looked for, in bytes.
@@ -25,7 +25,7 @@ const SMALL_DOCUMENT: usize = 16 * 1024;
 
 pub(crate) struct ArchiveService {
     pub(crate) calls: Calls,
-    pub(crate) desk: Desk,
+    pub(crate) coalescer: Coalescer,
     pub(crate) store: Store,
 }
 
@@ -37,7 +37,7 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
     ) -> Result<Response<pb::ArchiveOrderResponse>, Status> {
         self.calls
             .answer(request, async |request| {
-                let result = archive(&self.calls, &self.desk, request.numero_commande).await?;
+                let result = archive(&self.calls, &self.coalescer, request.numero_commande).await?;
                 Ok(pb::ArchiveOrderResponse {
                     result: Some(result),
                 })
@@ -54,8 +54,8 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
     ) -> Result<Response<Self::ArchiveOrdersStream>, Status> {
         self.calls.check()?;
         let connection = request.extensions().get().cloned();
-        let (calls, desk) = (self.calls.clone(), self.desk.clone());
-        let answers = order_stream::answers(calls, desk, request.into_inner(), connection);
+        let (calls, coalescer) = (self.calls.clone(), self.coalescer.clone());
+        let answers = order_stream::answers(calls, coalescer, request.into_inner(), connection);
         Ok(small_messages(Box::pin(answers)))
     }
 
@@ -141,12 +141,12 @@ pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
 /// Archives one order.
 pub(super) async fn archive(
     calls: &Calls,
-    desk: &Desk,
+    coalescer: &Coalescer,
     numero: String,
 ) -> Result<pb::ArchiveResult, Status> {
     check_numero(&numero)?;
     calls.check_archive()?;
-    let (outcome, missing) = match desk
+    let (outcome, missing) = match coalescer
         .archive(numero.clone())
         .await
         .map_err(|error| status::of_error(&error))?

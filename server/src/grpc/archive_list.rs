@@ -18,8 +18,8 @@ use super::{
 use crate::{
     domain::order::Reference,
     store::{
-        archive::{self, Below, Filter},
-        json::Form,
+        archive::read::{self, Below, Filter},
+        encoding::ext_json::Form,
     },
 };
 
@@ -73,7 +73,7 @@ impl ArchiveService {
         room.shrink(size);
         let shown = &documents[..orders.len()];
         let next_page_token = if orders.len() < documents.len() || sizes.len() > count {
-            let numeros: Vec<&str> = shown.iter().map(archive::numero).collect();
+            let numeros: Vec<&str> = shown.iter().map(read::numero).collect();
             page::token_after(&request, &numeros, filter.below.as_ref())
         } else if let Some(end) = &filter.down_to {
             page::token(&request, end)

@@ -6,14 +6,14 @@ use prost_types::Timestamp;
 
 use super::convert::{self, Document};
 use crate::{
+    bytes::raw::{self, ValueRef, kind},
     domain::{
         enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
         order::NUMERO,
-        raw::{self, ValueRef, kind},
     },
     store::{
-        archive::missing_fields,
-        json::{self, Form},
+        archive::read::missing_fields,
+        encoding::ext_json::{self, Form},
     },
 };
 
@@ -104,7 +104,7 @@ impl<'a> Fields<'a> {
         let Some(other) = there.filter(|_| value.is_none()) else {
             return value;
         };
-        let shown = (other.bytes.len() <= LONGEST_TEXT).then(|| json::shown(other, usize::MAX));
+        let shown = (other.bytes.len() <= LONGEST_TEXT).then(|| ext_json::shown(other, usize::MAX));
         let shown = shown.filter(|shown| shown.len() <= LONGEST_TEXT);
         if is_usual || shown.is_none() {
             self.omit(name);

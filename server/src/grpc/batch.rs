@@ -23,11 +23,13 @@ use super::{
 };
 use crate::{
     archiver::Archiver,
-    domain::raw::Value,
+    bytes::raw::Value,
     store::{
         Store,
-        batches::Batch,
-        ids::{Kind, SHORTEST},
+        batches::{
+            ids::{Kind, SHORTEST},
+            record::Batch,
+        },
     },
 };
 

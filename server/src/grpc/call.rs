@@ -10,7 +10,7 @@ use super::{
     limits::{Limits, Room},
     status,
 };
-use crate::{monitor::Monitor, store::steering::Caller};
+use crate::{observe::monitor::Monitor, store::watch::requests::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]

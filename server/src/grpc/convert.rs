@@ -13,13 +13,17 @@ use super::near_misses::near_misses;
 use crate::{
     domain::{counts::Counts, judge::Reason, text::cut},
     store::{
-        batches::{Batch, State, StopReason},
-        format::Fault,
-        json::{self, Form},
-        options::{Limits, Options},
-        quarantine::Entry,
-        release::{Cause, Release},
-        watch::{self, Gap},
+        batches::{
+            options::{Limits, Options},
+            record::{Batch, State, StopReason},
+        },
+        encoding::ext_json::{self, Form},
+        quarantine::{
+            entries::Entry,
+            release::{Cause, Release},
+        },
+        state::format::Fault,
+        watch::record::{self, Gap},
     },
 };
 
@@ -283,7 +287,7 @@ pub(crate) fn quarantine_entry(entry: Entry, document: Document<'_>) -> pb::Quar
     let document_json = document.json(&mut omitted_fields);
     pb::QuarantineEntry {
         id: entry.id,
-        order_id_json: json::shown(entry.order_id.as_ref(), 1024),
+        order_id_json: ext_json::shown(entry.order_id.as_ref(), 1024),
         numero_commande: entry.numero,
         reason: quarantine_reason(entry.refusal.reason).into(),
         detail: entry.refusal.detail,
@@ -335,15 +339,15 @@ pub(crate) fn gap(gap: &Gap) -> pb::Gap {
     }
 }
 
-pub(crate) fn watcher_state(state: watch::State) -> pb::WatcherState {
+pub(crate) fn watcher_state(state: record::State) -> pb::WatcherState {
     match state {
-        watch::State::Starting => pb::WatcherState::Starting,
-        watch::State::CatchingUp => pb::WatcherState::CatchingUp,
-        watch::State::Watching => pb::WatcherState::Watching,
-        watch::State::Paused => pb::WatcherState::Paused,
-        watch::State::Retrying => pb::WatcherState::Retrying,
-        watch::State::Unsupported => pb::WatcherState::Unsupported,
-        watch::State::Stopped => pb::WatcherState::Stopped,
+        record::State::Starting => pb::WatcherState::Starting,
+        record::State::CatchingUp => pb::WatcherState::CatchingUp,
+        record::State::Watching => pb::WatcherState::Watching,
+        record::State::Paused => pb::WatcherState::Paused,
+        record::State::Retrying => pb::WatcherState::Retrying,
+        record::State::Unsupported => pb::WatcherState::Unsupported,
+        record::State::Stopped => pb::WatcherState::Stopped,
     }
 }
 
@@ -365,7 +369,7 @@ impl Document<'_> {
             Document::NotAsked => return String::new(),
             // Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
             Document::Given(document, form) if document.as_bytes().len() <= MOST_JSON => {
-                Some(json::text(document, form))
+                Some(ext_json::text(document, form))
             }
             Document::Given(..) | Document::TooLarge => None,
         };

@@ -3,7 +3,7 @@
 use bson::{RawDocumentBuf, rawdoc};
 use sha2::{Digest, Sha256};
 
-use crate::domain::checkpoint::time_of;
+use crate::bytes::checkpoint::time_of;
 
 /// Begins the cursor of a long place, which is told by its digits alone: half as long as its bytes
 /// in hexadecimal, and with the longest `_id` still below what clients take.

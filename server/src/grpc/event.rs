@@ -19,14 +19,14 @@ use super::{
     status::{self, Violations},
 };
 use crate::{
-    domain::checkpoint::time_of,
-    events::{Detail, Event, Live, Reader, Told},
+    bytes::checkpoint::time_of,
+    observe::events::{Detail, Event, Live, Reader, Told},
     store::{
         Error, Store,
-        batches::Batch,
-        changes::Start,
-        quarantine::Entry,
-        watch::{State, Watcher},
+        batches::record::Batch,
+        quarantine::entries::Entry,
+        watch::record::{State, Watcher},
+        wire::changes::Start,
     },
 };
 

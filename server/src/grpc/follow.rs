@@ -18,11 +18,11 @@ use super::{
     call::Calls,
     convert, status,
 };
-use crate::store::{Store, batches::Batch};
+use crate::store::{Store, batches::record::Batch};
 
 /// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
 /// how far it is.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The latest state of a batch, or why it can't be followed; none before it was first looked at.
 type State = Option<Result<pb::WatchBatchResponse, Status>>;
@@ -75,13 +75,13 @@ impl Followed {
 
     /// Tells the states of a batch to all who follow it, until it ends or nobody does.
     async fn read(self, id: String, states: watch::Sender<State>) {
-        let mut glance = interval(GLANCE);
+        let mut look = interval(POLL_INTERVAL);
         let mut known = None;
         loop {
             let state = tokio::select! {
                 () = self.calls.stop.cancelled() => Err(status::stopping()),
                 state = async {
-                    glance.tick().await;
+                    look.tick().await;
                     self.look(&id, &mut known).await
                 } => state,
             };

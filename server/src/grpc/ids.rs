@@ -5,7 +5,7 @@ use tonic::Status;
 use super::status::{self, Violations};
 use crate::store::{
     Store,
-    ids::{Kind, Meant},
+    batches::ids::{Kind, Meant},
 };
 
 /// The longest id, in bytes.

@@ -48,11 +48,9 @@ use self::{
 };
 use crate::{
     config::{Config, Profile},
-    documents::Documents,
-    events::Live,
-    monitor::Monitor,
+    observe::{events::Live, monitor::Monitor, state_documents::Documents},
     parts::Parts,
-    store::format::Fault,
+    store::state::format::Fault,
 };
 
 /// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with it whoever says to understand it.
@@ -129,16 +127,16 @@ fn add_services(
 ) {
     let Parts {
         store,
-        corridor,
-        desk,
+        pipeline,
+        coalescer,
         archiver,
-        presence,
+        heartbeat,
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
     let live = Live::new(store.clone(), calls.stop.clone());
     // Any number of callers shares what is theirs of the connections to the database.
-    let (store, corridor) = (store.for_callers(), corridor.for_callers());
+    let (store, pipeline) = (store.for_callers(), pipeline.for_callers());
     let (short, long, cursor) = (
         limits::REQUEST,
         limits::LONG_REQUEST,
@@ -146,7 +144,7 @@ fn add_services(
     );
     let archive = archive::ArchiveService {
         calls: calls.clone(),
-        desk,
+        coalescer,
         store: store.clone(),
     };
     let batch = batch::BatchService {
@@ -158,13 +156,13 @@ fn add_services(
     let watcher = watcher::WatcherService {
         calls: calls.clone(),
         store: store.clone(),
-        may_watch: presence.own().may_watch,
+        may_watch: heartbeat.own().may_watch,
         instance: config.instance.clone(),
     };
     let instance = instance::InstanceService {
         calls: calls.clone(),
         store: store.clone(),
-        own: presence.own().clone(),
+        own: heartbeat.own().clone(),
     };
     let event =
         event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);
@@ -181,7 +179,7 @@ fn add_services(
     let quarantine = quarantine::QuarantineService {
         calls,
         store,
-        corridor,
+        pipeline,
         instance: config.instance.clone(),
     };
     routes

@@ -24,7 +24,7 @@ use super::{
     connection::{Connection, Reason},
     limits, status,
 };
-use crate::desk::Desk;
+use crate::coalescer::Coalescer;
 
 /// Orders of one stream that are under way at once.
 const UNDER_WAY: usize = 256;
@@ -38,7 +38,7 @@ type Requested = Result<pb::ArchiveOrdersRequest, Status>;
 /// Answers each request, in their order.
 pub(super) fn answers(
     calls: Calls,
-    desk: Desk,
+    coalescer: Coalescer,
     requests: Streaming<pb::ArchiveOrdersRequest>,
     connection: Option<Arc<Connection>>,
 ) -> impl Stream<Item = Result<pb::ArchiveOrdersResponse, Status>> {
@@ -52,10 +52,13 @@ pub(super) fn answers(
     let (requests, open) = queued(requests, patience, cut);
     let answers = requests
         .map(move |(request, place)| {
-            let (calls, desk) = (calls.clone(), desk.clone());
+            let (calls, coalescer) = (calls.clone(), coalescer.clone());
             async move {
                 let request = request?;
-                Ok((answer(&calls, &desk, request.numero_commande).await, place))
+                Ok((
+                    answer(&calls, &coalescer, request.numero_commande).await,
+                    place,
+                ))
             }
         })
         .buffered(UNDER_WAY)
@@ -153,9 +156,9 @@ async fn nothing_happens(read: &AtomicU64, room: &Semaphore, patience: (Duration
     }
 }
 
-async fn answer(calls: &Calls, desk: &Desk, numero: String) -> pb::ArchiveOrdersResponse {
+async fn answer(calls: &Calls, coalescer: &Coalescer, numero: String) -> pb::ArchiveOrdersResponse {
     use pb::archive_orders_response::Answer;
-    let archiving = archive::archive(calls, desk, numero.clone());
+    let archiving = archive::archive(calls, coalescer, numero.clone());
     let answer = match calls.within(calls.request_timeout, archiving).await {
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {

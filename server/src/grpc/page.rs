@@ -4,8 +4,8 @@ use prost::Name;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::raw::Value,
-    store::{archive::Below, place::Place},
+    bytes::raw::Value,
+    store::{archive::read::Below, state::place::Place},
 };
 
 /// The longest number that a token holds whole, and how much it holds of a longer one, in bytes.
@@ -136,7 +136,7 @@ fn seal<M: Name>(request: &M, position: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::raw::ValueRef;
+    use crate::bytes::raw::ValueRef;
     use order_archiver_api::v1::ListBatchesRequest;
 
     #[test]

@@ -17,16 +17,18 @@ use super::{
     status::{self, Violations},
 };
 use crate::{
-    corridor::{Corridor, Door, Outcome},
-    domain::raw::Value,
+    bytes::raw::Value,
+    pipeline::{Outcome, Pipeline, Source},
     store::{
         Error, Store,
-        gather::Selection,
-        ids::{Kind, SHORTEST},
-        json::Form,
-        quarantine::{Entry, Filter, id_of},
-        release::{Cause, Release},
-        steering::Caller,
+        batches::ids::{Kind, SHORTEST},
+        encoding::ext_json::Form,
+        orders::gather::Selection,
+        quarantine::{
+            entries::{Entry, Filter, id_of},
+            release::{Cause, Release},
+        },
+        watch::requests::Caller,
     },
 };
 
@@ -37,7 +39,7 @@ const LARGEST_PAGE: i32 = 1_000;
 pub(crate) struct QuarantineService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
-    pub(crate) corridor: Corridor,
+    pub(crate) pipeline: Pipeline,
     /// The name of this instance.
     pub(crate) instance: String,
 }
@@ -240,8 +242,8 @@ impl QuarantineService {
         let entries = self.find(ids).await?;
         let orders: Vec<Value> = entries.iter().map(|entry| entry.order_id.clone()).collect();
         let passed = self
-            .corridor
-            .archive(Selection::Ids(orders), Door::Rpc)
+            .pipeline
+            .archive(Selection::Ids(orders), Source::Rpc)
             .await
             .map_err(|error| status::of_error(&error))?;
         let outcomes: HashMap<&Value, &Outcome> = passed

@@ -16,8 +16,10 @@ use super::{
     status::{self, Violations},
 };
 use crate::{
-    seeder::Plan,
-    sower::{self, Fault, Field, Progress},
+    seed::{
+        Plan,
+        writer::{self, Fault, Job, Progress},
+    },
     store::Store,
 };
 
@@ -57,17 +59,17 @@ impl pb::seed_service_server::SeedService for SeedService {
             ));
         }
         let peer = peer(&request);
-        let field = field(&request.into_inner())?;
+        let job = job(&request.into_inner())?;
         self.calls.check()?;
         info!(peer, "made-up data was asked for");
         let (sender, receiver) = mpsc::channel(16);
-        tokio::spawn(sow(self.calls.clone(), self.store.clone(), field, sender));
+        tokio::spawn(seed(self.calls.clone(), self.store.clone(), job, sender));
         Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
-/// What to sow, if the request is in order.
-fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
+/// What to write, if the request is in order.
+fn job(request: &pb::SeedDataRequest) -> Result<Job, Status> {
     let orders = request.orders.unwrap_or(DEFAULT_ORDERS);
     let dangling_share = request.dangling_share.unwrap_or(0.02);
     let until = request.until_time.as_ref().map(convert::date);
@@ -86,7 +88,7 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
         .check(lifetime.is_some(), "live_order_lifetime", "must be from 1 s to 24 h");
     violations.into_result()?;
     let plan = Plan::for_orders(u32::try_from(orders).unwrap_or(u32::MAX));
-    Ok(Field {
+    Ok(Job {
         plan: Plan {
             seed: request.seed.unwrap_or(DEFAULT_SEED).cast_unsigned(),
             dangling_share,
@@ -103,20 +105,20 @@ fn field(request: &pb::SeedDataRequest) -> Result<Field, Status> {
     })
 }
 
-async fn sow(calls: Calls, store: Store, field: Field, answers: Answers) {
+async fn seed(calls: Calls, store: Store, job: Job, answers: Answers) {
     // A place for the reason of an early end: when it is needed there may be no other.
     let Ok(last_place) = answers.clone().reserve_owned().await else {
         return;
     };
     let (listener, progress) = mpsc::channel(16);
-    let sowing = async {
-        let outcome = sower::sow(&store, field, &listener).await;
+    let seeding = async {
+        let outcome = writer::write(&store, job, &listener).await;
         drop(listener);
         outcome
     };
     let telling = tell(progress, &answers, SLOWEST);
     let end = tokio::select! {
-        (outcome, told) = futures::future::join(sowing, telling) => {
+        (outcome, told) = futures::future::join(seeding, telling) => {
             told.err().or_else(|| outcome.err().and_then(|fault| status_of(&fault)))
         }
         () = answers.closed() => None,
@@ -127,7 +129,7 @@ async fn sow(calls: Calls, store: Store, field: Field, answers: Answers) {
     }
 }
 
-/// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to the sowing, which ends it.
+/// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to the seeding, which ends it.
 async fn tell(
     mut progress: mpsc::Receiver<Progress>,
     answers: &Answers,
@@ -204,8 +206,8 @@ mod tests {
         let (listener, progress) = mpsc::channel(4);
         let (answers, _unread) = mpsc::channel(1);
         let telling = tell(progress, &answers, Duration::from_millis(50));
-        let sowing = async { while listener.send(Progress::Live(Vec::new())).await.is_ok() {} };
-        let both = futures::future::join(sowing, telling);
+        let seeding = async { while listener.send(Progress::Live(Vec::new())).await.is_ok() {} };
+        let both = futures::future::join(seeding, telling);
         let ((), told) = timeout(Duration::from_secs(5), both).await.unwrap();
         assert_eq!(told.unwrap_err().code(), tonic::Code::ResourceExhausted);
     }

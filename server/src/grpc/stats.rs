@@ -14,7 +14,7 @@ use super::{
     status::{self, Violations},
     watcher,
 };
-use crate::{domain::schedule::Schedule, stats, store::Store};
+use crate::{domain::schedule::Schedule, observe::stats, store::Store};
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const WINDOWS: RangeInclusive<Duration> =

@@ -9,9 +9,9 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::near_misses::kind_name;
 use crate::{
-    corridor::Outcome,
     domain::{judge::Refusal, near_miss::NearMiss, text::cut},
     log_limit::LogLimit,
+    pipeline::Outcome,
     store::Error,
 };
 

@@ -14,13 +14,15 @@ use super::{
 };
 use crate::store::{
     Error, Store,
-    steering::{AskedBy, Caller},
-    waiting::{Unwatched, Waiting},
-    watch::{State, Watcher, apart},
+    watch::{
+        record::{State, Watcher, apart},
+        requests::{AskedBy, Caller},
+        waiting::{Unwatched, Waiting},
+    },
 };
 
 /// How often the watcher is looked at until it has paused or gone on.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) struct WatcherService {
     pub(crate) calls: Calls,
@@ -107,7 +109,7 @@ impl WatcherService {
             if taken_back || heard(&watcher) || watcher.state_now() == State::Stopped {
                 return self.message(watcher).await;
             }
-            sleep(GLANCE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

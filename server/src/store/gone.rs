@@ -1,18 +1,19 @@
 //! Gone: orders that were asked for by their `_id`s and are nowhere any more.
 
+use crate::{
+    bytes::raw::{self, Value, ValueRef, Writer},
+    store::encoding::document::{joined, whole},
+};
 use std::collections::HashSet;
 
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    command::joined,
-    gather::{Gathered, Selection},
-    quarantine::{Filter, entry_id, id_of},
-    setup::whole,
-    watch::mine,
+    orders::gather::{Gathered, Selection},
+    quarantine::entries::{Filter, entry_id, id_of},
+    watch::record::mine,
 };
-use crate::domain::raw::{self, Value, ValueRef, Writer};
 
 /// Orders that were gone before the watcher could read them.
 #[derive(Clone, Debug, PartialEq, Eq)]

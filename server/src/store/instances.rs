@@ -1,9 +1,13 @@
-//! Instances: the sign of life that each process of archd leaves in the database, with what it
+//! Instances: the heartbeat that each process of archd leaves in the database, with what it
 //! holds there.
 //!
 //! It is what people and `ResumeWatcher` are told of, and nothing else: who holds the watch or a
 //! batch is a matter of their own documents.
 
+use crate::{
+    bytes::raw::{self, ValueRef},
+    store::encoding::document::{joined, raw, whole},
+};
 use std::{sync::Arc, time::Duration};
 
 use bson::{Bson, DateTime, Document, RawDocument, doc};
@@ -11,14 +15,11 @@ use tokio::sync::watch;
 
 use super::{
     Error, Store,
-    batches::plain,
-    command::{checked, joined},
-    format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, must, not_newer},
-    setup::whole,
+    state::format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, must, not_newer},
+    wire::command::checked,
 };
-use crate::domain::raw::{self, ValueRef};
 
-/// The fields of a sign of life.
+/// The fields of a heartbeat.
 pub(super) const INSTANCE: &[Field] = &[
     must("_id", Is::Text),
     must("name", Is::Text),
@@ -80,7 +81,7 @@ pub struct Instance {
     pub address: Option<String>,
     /// Its version.
     pub version: String,
-    /// When it gave its first sign of life.
+    /// When it gave its first heartbeat.
     pub started: DateTime,
     /// When it gave its last one.
     pub alive_at: DateTime,
@@ -135,8 +136,8 @@ impl Store {
         self.held.0.subscribe()
     }
 
-    /// Gives a sign of life, once.
-    pub async fn sign_of_life(&self, own: &Description, held: &[Hold]) -> Result<(), Error> {
+    /// Gives a heartbeat, once.
+    pub async fn heartbeat(&self, own: &Description, held: &[Hold]) -> Result<(), Error> {
         let watch = held.iter().find_map(|hold| match hold {
             Hold::Watch(epoch) => Some(*epoch),
             Hold::Batch(_) | Hold::IndexBuild => None,
@@ -162,7 +163,7 @@ impl Store {
         self.change_instances("update", "updates", &statement).await
     }
 
-    /// Takes the sign of life of this process away: it stops in good order.
+    /// Takes the heartbeat of this process away: it stops in good order.
     pub async fn remove_instance(&self, own: &Description) -> Result<(), Error> {
         let statement = doc! { "q": { "_id": &own.id }, "limit": 1 };
         self.change_instances("delete", "deletes", &statement).await
@@ -190,7 +191,7 @@ impl Store {
     }
 
     /// The instances that have not been forgotten: those that live first, each group by name. In
-    /// the place of a sign of life that can't be read stands what is wrong with it. The flag says
+    /// the place of a heartbeat that can't be read stands what is wrong with it. The flag says
     /// whether there are more than are listed.
     pub async fn instances(&self) -> Result<(Vec<Result<Instance, Fault>>, bool), Error> {
         let pipeline = [
@@ -201,7 +202,7 @@ impl Store {
             "aggregate": &self.names.instances, "pipeline": &pipeline[..], "hint": { "_id": 1 },
             "cursor": {},
         };
-        let command = joined(&[&plain(&head), &self.read_options()]);
+        let command = joined(&[&raw(&head), &self.read_options()]);
         let (rows, more) = self.rows_up_to(&command, LIST_BYTES).await?;
         let mut instances: Vec<_> = rows.iter().map(|row| self.instance_of(row)).collect();
         instances.sort_by_cached_key(|instance| match instance {
@@ -236,15 +237,15 @@ impl Store {
         })
     }
 
-    /// Sends one statement, once: the next sign of life comes soon.
+    /// Sends one statement, once: the next heartbeat comes soon.
     async fn change_instances(
         &self,
         command: &str,
         list: &str,
         statement: &Document,
     ) -> Result<(), Error> {
-        let head = plain(&doc! { command: &self.names.instances });
-        let command = self.write_command(&head, list, &[plain(statement)]);
+        let head = raw(&doc! { command: &self.names.instances });
+        let command = self.write_command(&head, list, &[raw(statement)]);
         checked(self.run(command).await?).map(|_| ())
     }
 }

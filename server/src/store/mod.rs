@@ -8,129 +8,31 @@ use std::{
 use futures::FutureExt;
 use tokio::time::timeout;
 
-use self::{connection::Connection, permits::Behalf};
+use self::wire::{connection::Connection, permits::Behalf};
 use crate::{
     config::{BatchReads, Collections, Config},
     domain::order::Reference,
 };
 
-mod bulk;
-mod calls;
-mod code_names;
-mod command;
-mod connection;
-mod cursor;
-mod diagnosis;
-mod error;
-mod permits;
-mod refusal;
-
-pub mod format;
-
-pub mod json;
-mod transient;
-
-mod archive_looks;
-mod long_call;
-
-pub mod set_aside;
-
-pub mod setup;
-
-pub mod indexes;
-
-pub mod index_spec;
-
-pub mod unique_index;
-
-pub mod index_build;
-
-pub mod archive_shape;
-
-pub mod archive_look;
-
-pub mod repeated;
-
-pub mod shell;
-
-pub mod gather;
-
-pub mod references;
-
-pub mod gone;
-
-pub mod write;
-
-mod refusals;
-
-pub mod counters;
-
-mod counting;
-
-/// Places in lists.
-pub mod place;
-pub mod quarantine;
-
-pub mod release;
-
 pub mod archive;
-
-pub mod archive_stretch;
-
-pub mod orders;
-
-pub mod delivered_status;
-
-pub mod near_misses;
-
-pub mod options;
-
 pub mod batches;
-
-pub mod ids;
-
-pub mod running;
-
-pub mod pages;
-
-pub mod reader;
-
-pub mod inspect;
-
-pub mod access;
-
-pub mod holdings;
-
-pub mod id_types;
-
-pub mod burden;
-
-pub mod changes;
-
-pub mod snapshot;
-
-pub mod news;
-
-pub mod collation;
-
-mod views;
-
-pub mod watch;
-
-pub mod deliveries;
-
+pub mod collections;
+pub mod counters;
+pub mod deployment;
+pub mod encoding;
+pub mod events;
+pub mod gone;
 pub mod instances;
+pub mod orders;
+pub mod quarantine;
+pub mod seed;
+pub mod set_aside;
+pub mod state;
+pub mod watch;
+pub mod wire;
 
-pub mod steering;
-pub mod waiting;
-
-pub mod seeds;
-
-#[cfg(test)]
-mod uri;
-
-pub use error::Error;
-pub use inspect::Inspector;
+pub use deployment::inspector::Inspector;
+pub use wire::error::Error;
 
 /// How many readers of the news may have the database read for them at once while they catch up; the
 /// others wait their turn, reply by reply.
@@ -154,7 +56,7 @@ pub struct Names {
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
     pub state: String,
-    /// The signs of life of the instances.
+    /// The heartbeats of the instances.
     pub instances: String,
     /// Documents of the collections above that could not be read, each with the reason.
     pub set_aside: String,
@@ -219,19 +121,19 @@ pub struct Store {
     /// has begun at it. What it tells of must be there to be read, even on a new primary that has not heard yet how much a
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
-    latency: burden::Latency,
+    latency: deployment::replication_lag::Latency,
     /// What the archive has refused lately for reasons that nobody knows.
-    refusals: refusals::Refusals,
+    refusals: archive::refusals::Refusals,
     /// The collations of the orders and of the archive, as they were a moment ago.
-    collations: collation::Known,
-    looks: archive_looks::Looks,
-    counting: counting::Counting,
+    collations: deployment::collation::Known,
+    looks: archive::looks::Looks,
+    counting: counters::collector::Counting,
     /// What this process holds.
     held: instances::Held,
     /// How many orders waited when that was last counted.
-    counted: waiting::Counted,
+    counted: watch::waiting::Counted,
     /// Where a batch reads in bulk; none where that is always the primary.
-    secondaries: Option<bulk::Secondaries>,
+    secondaries: Option<wire::secondary::Secondaries>,
     /// What each call keeps until the database has answered.
     kept: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
@@ -256,16 +158,16 @@ impl Store {
                 lease: config.lease,
             },
             horizon: Arc::default(),
-            latency: burden::Latency::default(),
-            refusals: refusals::Refusals::default(),
-            collations: collation::Known::default(),
-            looks: archive_looks::Looks::default(),
-            counting: counting::Counting::default(),
+            latency: deployment::replication_lag::Latency::default(),
+            refusals: archive::refusals::Refusals::default(),
+            collations: deployment::collation::Known::default(),
+            looks: archive::looks::Looks::default(),
+            counting: counters::collector::Counting::default(),
             held: instances::Held::default(),
-            counted: waiting::Counted::default(),
+            counted: watch::waiting::Counted::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,
-                BatchReads::Secondary => Some(bulk::Secondaries::default()),
+                BatchReads::Secondary => Some(wire::secondary::Secondaries::default()),
             },
             kept: None,
         })
@@ -325,7 +227,7 @@ impl Store {
         self.policy.lease
     }
 
-    /// Between two signs of life: two of them may be lost before the lease ends.
+    /// Between two heartbeats: two of them may be lost before the lease ends.
     pub fn beat(&self) -> Duration {
         self.policy.lease / 3
     }

@@ -2,22 +2,23 @@
 //!
 //! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever deleted for good.
 
+use crate::{
+    bytes::raw::{self, ValueRef, Writer},
+    store::encoding::document::{document_value, field, joined, whole},
+};
 use bson::{Document, RawDocument, rawdoc};
 use sha2::{Digest, Sha256};
 
 use super::{
     Error, Inspector, Store,
-    batches::BATCH,
-    command::{document_value, field, joined},
-    counters::COUNTER,
-    format::{self, CURRENT, FORMAT, Fault, Field},
-    index_build::{self, BUILD},
+    archive::index_build::{self, BUILD},
+    batches::record::BATCH,
+    counters::record::COUNTER,
     instances::INSTANCE,
-    quarantine::{ENTRY, PART_OF_BYTES},
-    setup::whole,
-    watch::{ID, IDENTITY, IDENTITY_ID, WATCHER},
+    quarantine::entries::{ENTRY, PART_OF_BYTES},
+    state::format::{self, CURRENT, FORMAT, Fault, Field},
+    watch::record::{ID, IDENTITY, IDENTITY_ID, WATCHER},
 };
-use crate::domain::raw::{self, ValueRef, Writer};
 
 const DUPLICATE_KEY: i32 = 11000;
 

@@ -15,15 +15,17 @@ use super::{
 };
 use crate::store::{
     Error,
-    batches::{Batch, State},
-    options::Options,
-    watch::Gap,
+    batches::{
+        options::Options,
+        record::{Batch, State},
+    },
+    watch::record::Gap,
 };
 
 /// How often a batch is looked at.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A catch-up under way; dropping it leaves the gap open for the next life.
+/// A catch-up under way; dropping it leaves the gap open for the next run.
 pub(super) struct CatchingUp {
     closed: CancellationToken,
     trouble: Trouble,
@@ -83,7 +85,7 @@ impl Watcher {
     async fn catch_up(&self, epoch: i64, mut gap: Gap, trouble: &Trouble) {
         let mut away = Backoff::default();
         loop {
-            // Another life of the stream may have begun since the last failure: that is no reason
+            // Another run of the stream may have begun since the last failure: that is no reason
             // to hurry.
             if gap.batch_id.is_empty() {
                 let failed = self.failed_catch_ups.load(Ordering::Relaxed);
@@ -137,7 +139,7 @@ impl Watcher {
             gap.batch_id
         );
         gap.batch_id.clear();
-        // The next life of the stream is not to take this batch for one that may still close the gap.
+        // The next run of the stream is not to take this batch for one that may still close the gap.
         self.store.name_gap_batch(epoch, gap).await?;
         Ok(Some(why))
     }
@@ -147,7 +149,7 @@ impl Watcher {
     async fn end_of(&self, id: &str) -> Result<Option<Batch>, Error> {
         loop {
             match self.store.batch(id).await? {
-                Some(batch) if !batch.state.is_final() => sleep(GLANCE).await,
+                Some(batch) if !batch.state.is_final() => sleep(POLL_INTERVAL).await,
                 batch => return Ok(batch),
             }
         }

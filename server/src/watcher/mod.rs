@@ -1,6 +1,6 @@
-//! The watcher: the door through which an order comes at the moment it is delivered.
+//! The watcher: the source through which an order comes at the moment it is delivered.
 //!
-//! One reply of the change stream is one chunk through the corridor is one checkpoint. The place in the history is ours alone
+//! One reply of the change stream is one chunk through the pipeline is one checkpoint. The place in the history is ours alone
 //! to keep: after any fault the stream is opened anew from the last place whose orders are all archived, never from now.
 
 mod gap;
@@ -23,31 +23,31 @@ use self::{
 };
 use crate::{
     archiver::Archiver,
-    corridor::Corridor,
-    domain::checkpoint::{Belonging, Checkpoint, Recalled, recall, seal, time_of},
-    monitor::Monitor,
+    bytes::checkpoint::{Checkpoint, Identity, Validated, seal, time_of, validate},
+    observe::monitor::Monitor,
+    pipeline::Pipeline,
     store::{
         Error, Store,
-        changes::{Scope, Start},
-        deliveries::stages,
         instances::Hold,
-        watch::{Gap, Sign, State},
+        orders::deliveries::stages,
+        watch::record::{Gap, Sign, State},
+        wire::changes::{Scope, Start},
     },
 };
 
-/// How often a paused or standing-by instance looks whether it is its turn.
-const GLANCE: Duration = Duration::from_millis(500);
+/// How often a paused or standby instance looks whether it is its turn.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Watches the orders. At most one instance on a database does, the others stand by.
+/// Watches the orders. At most one instance on a database does, the others are on standby.
 #[derive(Clone, Debug)]
 pub struct Watcher {
     store: Store,
-    corridor: Corridor,
+    pipeline: Pipeline,
     archiver: Archiver,
     instance: String,
     /// Names this very process: two instances may share a name.
     owner: String,
-    belonging: Belonging,
+    identity: Identity,
     /// How many catch-up batches in a row have failed.
     failed_catch_ups: Arc<AtomicU32>,
     tasks: TaskTracker,
@@ -58,7 +58,7 @@ impl Watcher {
     /// A watcher whose catch-up batches run on this archiver. `owner` names this very process, `instance` is its name.
     pub fn new(
         store: Store,
-        corridor: Corridor,
+        pipeline: Pipeline,
         archiver: Archiver,
         owner: String,
         instance: String,
@@ -66,9 +66,9 @@ impl Watcher {
         stop: CancellationToken,
     ) -> Watcher {
         Watcher {
-            belonging: store.belonging(),
+            identity: store.checkpoint_identity(),
             store,
-            corridor,
+            pipeline,
             archiver,
             instance,
             owner,
@@ -88,7 +88,7 @@ impl Watcher {
             }
             let mut backoff = Backoff::default();
             while !self.stop.is_cancelled() {
-                match self.stand_by().await {
+                match self.standby().await {
                     Ok(None) => return,
                     Ok(Some(epoch)) => {
                         info!(epoch, "this instance watches now");
@@ -109,12 +109,12 @@ impl Watcher {
     }
 
     /// Waits until the watch is free, and takes it; none when the server stops before.
-    async fn stand_by(&self) -> Result<Option<i64>, Error> {
+    async fn standby(&self) -> Result<Option<i64>, Error> {
         while !self.stop.is_cancelled() {
             if let Some(watcher) = self.store.take_watch(&self.owner, &self.instance).await? {
                 return Ok(Some(watcher.epoch));
             }
-            self.pause(self.store.beat().min(GLANCE * 4)).await;
+            self.pause(self.store.beat().min(POLL_INTERVAL * 4)).await;
         }
         Ok(None)
     }
@@ -124,7 +124,7 @@ impl Watcher {
         let mut backoff = Backoff::default();
         let mut from_moment = None;
         loop {
-            let ending = self.life(epoch, from_moment.take(), &mut backoff).await;
+            let ending = self.run_once(epoch, from_moment.take(), &mut backoff).await;
             let fault = match ending {
                 Ok(Ending::Again) => continue,
                 Ok(Ending::Lost) => {
@@ -189,7 +189,7 @@ impl Watcher {
     }
 
     /// From a starting point to the next fault.
-    async fn life(
+    async fn run_once(
         &self,
         epoch: i64,
         moment: Option<Timestamp>,
@@ -213,7 +213,7 @@ impl Watcher {
             if !self.store.keep_watch(epoch, &sign).await? {
                 return Ok(Ending::Lost);
             }
-            self.pause(GLANCE).await;
+            self.pause(POLL_INTERVAL).await;
             return Ok(Ending::Again);
         }
         // Not what a majority holds: right after an election the new primary has everything that a place can stand for, and does
@@ -228,21 +228,21 @@ impl Watcher {
             .checkpoint
             .as_ref()
             .map(|checkpoint| checkpoint.as_ref());
-        let (start, known) = match recall(stored, &self.belonging, now) {
-            Recalled::Place(checkpoint) => match moment {
+        let (start, known) = match validate(stored, &self.identity, now) {
+            Validated::Place(checkpoint) => match moment {
                 Some(moment) => (Start::At(moment), Some(moment)),
                 None => (Start::After(checkpoint.position), Some(checkpoint.time)),
             },
-            Recalled::Moment(time) => {
+            Validated::Time(time) => {
                 info!("the stream's filter has changed; starting at the moment of the last place");
                 (Start::At(time), Some(time))
             }
-            Recalled::Nothing => {
+            Validated::Nothing => {
                 info!("there is no starting point yet; taking one, then catching up");
                 self.start_over(epoch, None, "first start").await?;
                 return Ok(Ending::Again);
             }
-            Recalled::Bad(why) => {
+            Validated::Bad(why) => {
                 error!("{why}; taking a new starting point, then catching up");
                 self.start_over(epoch, watcher.position, why).await?;
                 return Ok(Ending::Again);
@@ -280,7 +280,7 @@ impl Watcher {
             batch_id: String::new(),
             cause: cause.to_owned(),
         };
-        let sealed = seal(&Checkpoint { position, time }, &self.belonging);
+        let sealed = seal(&Checkpoint { position, time }, &self.identity);
         self.store.open_gap(epoch, &sealed, &gap).await?;
         warn!(cause, "gap opened");
         Ok(())
@@ -294,7 +294,7 @@ impl Watcher {
     }
 }
 
-/// Why a life of the stream ended, and the moment up to which everything is archived.
+/// Why a run of the stream ended, and the moment up to which everything is archived.
 struct Fault {
     error: Error,
     moment: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! One life of the stream: replies in, chunks through the corridor, checkpoints out.
+//! One run of the stream: replies in, chunks through the pipeline, checkpoints out.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -17,19 +17,21 @@ use tracing::{error, info, warn};
 
 use super::{Fault, Watcher, gap::CatchingUp, policy::Backoff};
 use crate::{
-    corridor::{Door, Outcome, Passed, Report, shown_ids},
-    domain::{
+    bytes::{
         checkpoint::{Checkpoint, seal, time_of},
         raw::{self, Value, ValueRef},
     },
+    pipeline::{Outcome, Passed, Report, Source, shown_ids},
     store::{
         Error,
-        changes::{Changes, Reply, Scope, Start},
-        deliveries::{delivers, order_of, stages},
-        gather::Selection,
+        encoding::ext_json,
         gone::Gone,
-        json,
-        watch::{Sign, State},
+        orders::{
+            deliveries::{delivers, order_of, stages},
+            gather::Selection,
+        },
+        watch::record::{Sign, State},
+        wire::changes::{Changes, Reply, Scope, Start},
     },
 };
 
@@ -38,9 +40,9 @@ const CHUNKS: usize = 8;
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How a life of the stream ended without a fault.
+/// How a run of the stream ended without a fault.
 pub(super) enum Ending {
-    /// Go on with another life: after a pause, or where the collection's own life ended.
+    /// Go on with another run: after a pause, or where the collection's own life ended.
     Again,
     /// Another instance has taken the watch.
     Lost,
@@ -48,14 +50,14 @@ pub(super) enum Ending {
     Stopping,
 }
 
-/// A reply on its way through the corridor.
+/// A reply on its way through the pipeline.
 struct Chunk {
     place: RawDocumentBuf,
     wall: Option<DateTime>,
     archiving: AbortOnDropHandle<Result<Report, Error>>,
 }
 
-/// How far a life of the stream is.
+/// How far a run of the stream is.
 struct Progress {
     /// Everything before it is archived.
     place: Option<RawDocumentBuf>,
@@ -88,7 +90,7 @@ impl Watcher {
         let ending = self
             .follow(epoch, start, catching_up, &mut progress, backoff)
             .await;
-        // What is archived is worth saving, whatever ended this life; but never a place after a halt that nobody was told of.
+        // What is archived is worth saving, whatever ended this run; but never a place after a halt that nobody was told of.
         if let (Ok(_), Some(why)) = (&ending, &progress.halt) {
             error!("{why}");
             self.store.pause_watch(true, why).await?;
@@ -181,7 +183,7 @@ impl Watcher {
         }
     }
 
-    /// Sends the orders of a reply through the corridor.
+    /// Sends the orders of a reply through the pipeline.
     fn chunk(&self, reply: Reply) -> Chunk {
         let [delivered, numbered] = orders_of(&reply);
         let wall = reply
@@ -189,11 +191,11 @@ impl Watcher {
             .first()
             .and_then(|change| raw::find(change, "wallTime"))
             .and_then(ValueRef::as_date);
-        let corridor = self.corridor.clone();
+        let pipeline = self.pipeline.clone();
         let archiving = tokio::spawn(async move {
             let mut report = Report::default();
             for selection in [Selection::Ids(delivered), Selection::Candidates(numbered)] {
-                report += corridor.archive_all(selection, Door::Watch).await?;
+                report += pipeline.archive_all(selection, Source::Watch).await?;
             }
             Ok(report)
         });
@@ -248,7 +250,7 @@ impl Watcher {
         Ok(ended)
     }
 
-    /// Saves the place if it has moved, or gives a sign of life when it is time.
+    /// Saves the place if it has moved, or gives a heartbeat when it is time.
     async fn sign(
         &self,
         epoch: i64,
@@ -270,7 +272,7 @@ impl Watcher {
                     position: position.clone(),
                     time,
                 },
-                &self.belonging,
+                &self.identity,
             )),
             _ => None,
         };
@@ -330,7 +332,7 @@ fn tell_moved_on(passed: &[Passed]) {
     for passed in passed {
         if let Outcome::NotDelivered { status, .. } = &passed.outcome {
             info!(
-                order = json::shown(passed.id.as_ref(), 64),
+                order = ext_json::shown(passed.id.as_ref(), 64),
                 status, "an order is no longer delivered by the time it was read"
             );
         }

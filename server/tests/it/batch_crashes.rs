@@ -21,10 +21,10 @@ const CHUNK: &str = "10";
 const EARLIER: usize = 200;
 /// One order in so many has no number, and goes to quarantine.
 const NUMBERLESS: usize = 50;
-/// As many lives without progress as a batch may have.
-const BARREN_LIVES: i64 = 5;
+/// As many runs without progress as a batch may have.
+const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;
 
-/// What every life of the program is told.
+/// What every run of the program is told.
 struct Lives {
     set: ReplicaSet,
     database: Database,
@@ -72,7 +72,7 @@ impl Lives {
             .await;
     }
 
-    /// No insert of the program comes to anything, however often it is sent; not in a later life either.
+    /// No insert of the program comes to anything, however often it is sent; not in a later run either.
     async fn refuse_inserts(&self) {
         const MAX_TIME_EXPIRED: i32 = 50;
         self.inserts(doc! { "errorCode": MAX_TIME_EXPIRED }).await;
@@ -202,7 +202,7 @@ async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_arc
         .await
         .unwrap();
     lives.refuse_inserts().await;
-    for life in 1..=BARREN_LIVES {
+    for life in 1..=MOST_RUNS_WITHOUT_PROGRESS {
         let mut process = lives.another();
         // It has begun, and saved that it is where it was.
         let begun = |batch: &Document| {
@@ -243,7 +243,7 @@ async fn what_lands_after_its_process_was_killed_is_counted_once() {
         .insert_many(orders)
         .await
         .unwrap();
-    // Longer than the lease: the next life looks into the archive before, and inserts after.
+    // Longer than the lease: the next run looks into the archive before, and inserts after.
     lives.delay_inserts(Duration::from_secs(4)).await;
     let mut process = lives.another();
     let entered =

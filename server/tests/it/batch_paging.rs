@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use archd::{
+    bytes::raw::Value,
     config::Config,
-    domain::{order::Order, raw::Value},
+    domain::order::Order,
     store::{
         Store,
-        pages::{PageRequest, View},
+        orders::pages::{PageRequest, View},
     },
 };
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};

@@ -28,10 +28,10 @@ impl Record {
     async fn of(database: &Database, id: &str, length: Duration) -> Record {
         let mut record = Record::default();
         let batches = database.collection::<Document>("archd_batches");
-        let mut glance = interval(Duration::from_millis(25));
+        let mut look = interval(Duration::from_millis(25));
         let reading = async {
             loop {
-                glance.tick().await;
+                look.tick().await;
                 let batch = batches.find_one(doc! { "_id": id }).await;
                 // A database that is frozen answers later.
                 let Ok(Some(batch)) = batch else { continue };

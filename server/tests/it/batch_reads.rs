@@ -6,8 +6,10 @@ use archd::{
     config::{BatchReads, Config},
     store::{
         Store,
-        gather::Selection,
-        pages::{PageRequest, View},
+        orders::{
+            gather::Selection,
+            pages::{PageRequest, View},
+        },
     },
 };
 use bson::{Document, doc};

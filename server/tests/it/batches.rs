@@ -169,10 +169,10 @@ async fn a_batch_whose_instance_died_is_taken_up_by_the_next_one() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(3)).await;
     let past = DateTime::from_millis(0);
-    let dead = |id: &str, barren_lives: i64| {
+    let dead = |id: &str, runs_without_progress: i64| {
         doc! {
             "_id": id, "state": "running", "active": true, "instance": "gone", "options": { "limit": 0_i64, "create_indexes": false },
-            "created": past, "started": past, "updated": past, "alive_until": past, "request_id": id, "barren_lives": barren_lives,
+            "created": past, "started": past, "updated": past, "alive_until": past, "request_id": id, "barren_lives": runs_without_progress,
         }
     };
     server.insert("archd_batches", [dead("0000", 1)]).await;

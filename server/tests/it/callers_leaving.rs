@@ -313,7 +313,7 @@ async fn callers_who_hang_leave_connections_to_the_watcher_to_batches_and_to_ord
     server.archived(4).await;
     let archived = timeout(ANSWERED, server.archive_order(delivered)).await;
     archived.expect("in time").unwrap();
-    // Long enough for signs of life of the database to be missed.
+    // Long enough for heartbeats of the database to be missed.
     tokio::time::sleep(Duration::from_secs(5)).await;
     server.ready().await;
     println!("the others were served within {:?}", since.elapsed());

@@ -173,7 +173,7 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     server.ready().await;
     server.watcher_is(pb::WatcherState::Watching).await;
 
-    // Its sign of life, which it takes away in the end.
+    // Its heartbeat, which it takes away in the end.
     let signs = server.collection("archd_instances");
     let given = async || signs.find_one(doc! {}).await.unwrap();
     eventually(given).await;

@@ -99,7 +99,7 @@ async fn crash_loop(seed: u64, crashes: usize) {
     let set = ReplicaSet::shared().await.unwrap();
     let database = set.fresh_database().await.unwrap();
     let load = Load::start(&database, seed).await;
-    // Otherwise the catch-up batch of a first start, begun again in every life, would make up for whatever the watcher loses.
+    // Otherwise the catch-up batch of a first start, begun again in every run, would make up for whatever the watcher loses.
     let mut archiver = watching(&set.uri(), &database);
     caught_up(&database).await;
     archiver.kill().await.unwrap();

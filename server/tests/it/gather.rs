@@ -3,11 +3,9 @@
 use std::env;
 
 use archd::{
+    bytes::raw::{self, Value},
     config::Config,
-    domain::{
-        order::Bundle,
-        raw::{self, Value},
-    },
+    domain::order::Bundle,
     store::Store,
 };
 use bson::{Binary, Bson, Document, doc, oid::ObjectId, spec::BinarySubtype};

@@ -6,7 +6,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use archd::seeder::Plan;
+use archd::seed::Plan;
 use bson::{DateTime, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 use order_archiver_api::v1::WatcherState;
 use tokio::{

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use archd::{
+    bytes::raw::{self, Value, ValueRef, Writer, kind},
     domain::{
         enrich::{LARGEST_DOCUMENT, original},
         judge::Reason,
-        raw::{self, Value, ValueRef, Writer, kind},
     },
-    store::quarantine::entry_id,
+    store::quarantine::entries::entry_id,
 };
 use bson::{Binary, Bson, Document, RawDocumentBuf, doc, oid::ObjectId, spec::BinarySubtype};
 use order_archiver_api::v1 as pb;
@@ -153,8 +153,10 @@ async fn check(server: &TestServer, cases: &[Case], archive: &[RawDocumentBuf]) 
                 );
                 assert!(entry.order_id_json.len() <= 1024, "{name}");
                 if order.as_bytes().len() < 1024 * 1024 {
-                    let shown =
-                        archd::store::json::text(order, archd::store::json::Form::Canonical);
+                    let shown = archd::store::encoding::ext_json::text(
+                        order,
+                        archd::store::encoding::ext_json::Form::Canonical,
+                    );
                     assert_eq!(entry.document_json, shown, "{name}");
                 }
                 assert_eq!(kept(server, &entry.id).await, order.as_bytes(), "{name}");

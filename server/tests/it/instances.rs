@@ -1,4 +1,4 @@
-//! Each process of archd leaves a sign of life in the database, with what it holds there, until it
+//! Each process of archd leaves a heartbeat in the database, with what it holds there, until it
 //! stops in good order.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{
     support::{TestServer, assert_unavailable, eventually, orders},
 };
 
-/// The signs of life in a database.
+/// The heartbeats in a database.
 async fn signs(server: &TestServer) -> Vec<Document> {
     server.all("archd_instances").await
 }
@@ -36,7 +36,7 @@ fn millis_ago(millis: i64) -> DateTime {
     DateTime::from_millis(DateTime::now().timestamp_millis() - millis)
 }
 
-/// A sign of life that was given so long ago.
+/// A heartbeat that was given so long ago.
 fn sign(name: &str, millis: i64) -> Document {
     doc! {
         "_id": format!("id of {name}"), "format": 1, "name": name, "host": "elsewhere",

@@ -1,4 +1,4 @@
-//! An order becomes the same archived document whichever door it comes through.
+//! An order becomes the same archived document whichever source it comes through.
 
 use bson::{Document, doc};
 use order_archiver_api::v1 as pb;

@@ -2,11 +2,9 @@
 //! goes to quarantine.
 
 use archd::{
-    domain::{
-        enrich::original,
-        raw::{self, Writer},
-    },
-    store::quarantine::entry_id,
+    bytes::raw::{self, Writer},
+    domain::enrich::original,
+    store::quarantine::entries::entry_id,
 };
 use bson::{Binary, Bson, Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
 use devkit::ReplicaSet;

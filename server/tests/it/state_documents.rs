@@ -54,10 +54,10 @@ async fn spoil(server: &TestServer, collection: &str, id: impl Into<Bson>, set: 
     assert_eq!(spoilt.await.unwrap().matched_count, 1);
 }
 
-/// Spoils the counter of every door for all time, also that of one which has counted nothing yet.
+/// Spoils the counter of every source for all time, also that of one which has counted nothing yet.
 async fn spoil_counters(server: &TestServer, set: Document) {
-    for door in ["rpc", "watch", "batch"] {
-        let id = doc! { "_id": { "door": door, "minute": "all" } };
+    for source in ["rpc", "watch", "batch"] {
+        let id = doc! { "_id": { "door": source, "minute": "all" } };
         let counters = server.collection("archd_counters");
         let spoilt = counters.update_one(id, doc! { "$set": &set }).upsert(true);
         spoilt.await.unwrap();

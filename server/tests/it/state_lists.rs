@@ -1,7 +1,7 @@
 //! Lists of archd's own documents go on past those that can't be read, whatever their `_id`s are and however long, and fields
 //! that archd does not know do no harm.
 
-use archd::domain::raw::{self, Value, ValueRef, Writer, kind};
+use archd::bytes::raw::{self, Value, ValueRef, Writer, kind};
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, rawdoc};
 use order_archiver_api::v1 as pb;
 use prost::Message;

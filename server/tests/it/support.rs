@@ -3,8 +3,8 @@
 use std::{future::Future, time::Duration};
 
 use archd::{
+    bytes::raw::{ValueRef, Writer, kind},
     config::Config,
-    domain::raw::{ValueRef, Writer, kind},
 };
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use devkit::ReplicaSet;

@@ -354,11 +354,11 @@ async fn the_statistics_look_at_no_more_than_the_minutes_of_their_window() {
     const MINUTES: i64 = 20_000;
     let server = TestServer::start().await;
     let now = DateTime::now().timestamp_millis() / 60_000 * 60_000;
-    let counters = ["rpc", "batch", "watch"].into_iter().flat_map(|door| {
-        let all = doc! { "_id": { "door": door, "minute": "all" }, "found": MINUTES, "archived": MINUTES, "since": DateTime::from_millis(now) };
+    let counters = ["rpc", "batch", "watch"].into_iter().flat_map(|source| {
+        let all = doc! { "_id": { "door": source, "minute": "all" }, "found": MINUTES, "archived": MINUTES, "since": DateTime::from_millis(now) };
         let minutes = (0..MINUTES).map(move |minute| {
             let minute = DateTime::from_millis(now - minute * 60_000);
-            doc! { "_id": { "door": door, "minute": minute }, "minute": minute, "found": 1_i64, "archived": 1_i64 }
+            doc! { "_id": { "door": source, "minute": minute }, "minute": minute, "found": 1_i64, "archived": 1_i64 }
         });
         minutes.chain([all])
     });

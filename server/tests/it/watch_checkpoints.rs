@@ -1,6 +1,6 @@
 //! A checkpoint is followed only after it has been looked at: a wrong one opens a gap that a catch-up batch closes.
 
-use archd::domain::checkpoint::{Belonging, Checkpoint, seal, time_of};
+use archd::bytes::checkpoint::{Checkpoint, Identity, seal, time_of};
 use bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use devkit::{ReplicaSet, Standalone};
 use order_archiver_api::v1 as pb;
@@ -51,11 +51,11 @@ fn checkpoint(watcher: &mut Document) -> &mut Document {
     watcher.get_document_mut("checkpoint").unwrap()
 }
 
-/// Seals the checkpoint anew, as an honest server with this belonging and place would have.
-fn resealed(watcher: &mut Document, change: impl FnOnce(&mut Checkpoint, &mut Belonging)) {
+/// Seals the checkpoint anew, as an honest server with this identity and place would have.
+fn resealed(watcher: &mut Document, change: impl FnOnce(&mut Checkpoint, &mut Identity)) {
     let stored = checkpoint(watcher);
     let text = |name: &str| stored.get_str(name).unwrap().to_owned();
-    let mut belonging = Belonging {
+    let mut identity = Identity {
         namespace: text("namespace"),
         pipeline: text("pipeline"),
     };
@@ -65,8 +65,8 @@ fn resealed(watcher: &mut Document, change: impl FnOnce(&mut Checkpoint, &mut Be
         time: time_of(&position).unwrap(),
         position,
     };
-    change(&mut place, &mut belonging);
-    *stored = Document::try_from(seal(&place, &belonging).as_ref()).unwrap();
+    change(&mut place, &mut identity);
+    *stored = Document::try_from(seal(&place, &identity).as_ref()).unwrap();
 }
 
 /// Changes the text of the token.
@@ -133,8 +133,8 @@ async fn a_time_that_is_not_the_tokens_is_noticed() {
 #[tokio::test]
 async fn a_place_in_another_collection_is_noticed() {
     let cause = found_after(|watcher| {
-        resealed(watcher, |_, belonging| {
-            "test.Autre".clone_into(&mut belonging.namespace)
+        resealed(watcher, |_, identity| {
+            "test.Autre".clone_into(&mut identity.namespace)
         });
     })
     .await;
@@ -168,8 +168,8 @@ async fn a_place_that_the_database_refuses_is_followed_by_its_moment() {
 #[tokio::test]
 async fn a_place_of_another_filter_is_followed_by_its_moment() {
     let cause = found_after(|watcher| {
-        resealed(watcher, |_, belonging| {
-            "another filter".clone_into(&mut belonging.pipeline)
+        resealed(watcher, |_, identity| {
+            "another filter".clone_into(&mut identity.pipeline)
         });
     })
     .await;

@@ -6,10 +6,12 @@ use archd::{
     config::Config,
     store::{
         Store,
-        batches::State as BatchState,
-        options::{Limits, Options},
-        running::{Ended, Progress},
-        watch::{Sign, State},
+        batches::{
+            lease::{Ended, Progress},
+            options::{Limits, Options},
+            record::State as BatchState,
+        },
+        watch::record::{Sign, State},
     },
 };
 use bson::{DateTime, doc};
@@ -155,7 +157,7 @@ async fn an_instance_frozen_while_it_takes_a_batch_up_never_takes_its_successors
         .await;
         let further = Progress {
             exhausted: true,
-            moments: vec![DateTime::now()],
+            stamps: vec![DateTime::now()],
             ..Progress::default()
         };
         let saved = successor.save_batch(&taken.lease, &further).await.unwrap();
@@ -210,7 +212,7 @@ async fn what_was_asked_of_a_batch_is_told_truly_when_the_answer_was_lost_and_th
         .await;
         let end = Ended {
             state: BatchState::Cancelled,
-            reason: archd::store::batches::StopReason::Cancelled,
+            reason: archd::store::batches::record::StopReason::Cancelled,
             message: String::new(),
             counts: Default::default(),
             near_misses_beyond: Default::default(),

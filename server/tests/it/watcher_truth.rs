@@ -300,7 +300,7 @@ async fn the_latest_fault_stays_with_its_time_after_it_has_passed() {
         time
     };
     let first = told("watching").await;
-    // The place moves, and is saved with a sign of life.
+    // The place moves, and is saved with a heartbeat.
     deliver(&server.database, "well").await;
     server.archived(2).await;
     let saved = server.watcher_now().await.saved_time;

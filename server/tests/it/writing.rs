@@ -142,7 +142,7 @@ async fn a_caller_hears_in_time_of_a_database_that_refuses_for_ever() {
     set.clear_fail_point("failCommand").await.unwrap();
     let batch = server.batch_end(&batch.id).await;
     assert_eq!(batch.state(), pb::BatchState::Cancelled, "{batch:?}");
-    // The desk or the batch may have archived it in the end, or neither.
+    // The coalescer or the batch may have archived it in the end, or neither.
     let archived = tally(batch.counts)[1];
     assert!(
         archived <= server.all("Historique").await.len() as i64,

@@ -1,0 +1,228 @@
+//! The runner: a batch on this instance, from when it is taken up until it ends, is let go or is lost.
+
+use std::sync::Arc;
+
+use tokio::time::interval;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, info, warn};
+
+use super::{Archiver, Ending, failed, log, run::Run};
+use crate::{
+    domain::{counts::Counts, near_miss::NearMisses},
+    store::{
+        Error,
+        batches::{
+            lease::{Ended, Lease, TakenUp},
+            options::Options,
+            record::{State, StopReason},
+        },
+    },
+};
+
+/// How many runs in a row a batch may have without getting any further, before it is given up: it may be what kills them.
+const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;
+
+/// What is looked for beside the archiving.
+type Survey = AbortOnDropHandle<Result<NearMisses, Error>>;
+
+/// What it has seen.
+#[derive(Default)]
+struct Seen {
+    near_misses: NearMisses,
+    /// Why that may not be all.
+    warning: Option<String>,
+}
+
+impl Archiver {
+    pub(super) async fn run(&self, taken: TakenUp) {
+        let lease = taken.lease.clone();
+        let options = taken.batch.options.clone();
+        if taken.batch.started.is_none() {
+            info!(limit = taken.batch.options.limit, "batch started");
+        } else {
+            info!(
+                runs_without_progress = taken.runs_without_progress,
+                "batch taken up where it was left"
+            );
+        }
+        let meets_all = taken.progress.position.is_none()
+            && (options.limit, options.before, options.max_runtime) == (0, None, None);
+        let survey = self
+            .clone()
+            .survey(lease.clone(), options.clone(), meets_all);
+        let survey = AbortOnDropHandle::new(tokio::spawn(survey.in_current_span()));
+        let work = async {
+            let (counts, near_misses, ending) = self.run_to_its_end(taken).await;
+            let seen = match &ending {
+                Ending::Batch(end) => {
+                    self.tidy(&options).await;
+                    let mut seen = self.seen(survey, end.state).await;
+                    seen.near_misses.unite(near_misses);
+                    seen
+                }
+                _ => Seen::default(),
+            };
+            (counts, ending, seen)
+        };
+        let (counts, ending, seen) = tokio::select! {
+            done = work => done,
+            () = self.keep_alive(&lease) => (Counts::default(), Ending::Lost, Seen::default()),
+        };
+        let end = match ending {
+            Ending::Batch(end) => end,
+            Ending::Lost => return warn!("another instance has taken this batch over"),
+            Ending::Released => {
+                info!("batch left where it is, for another instance or the next start");
+                if let Err(error) = self.store.release_batch(&lease).await {
+                    warn!(%error, "the batch could not be let go; it is taken up once its lease is over");
+                }
+                return;
+            }
+        };
+        log::end(&end, counts);
+        let mut ended = Ended {
+            state: end.state,
+            reason: end.reason,
+            message: end.message,
+            counts,
+            near_misses_beyond: seen.near_misses.beyond(),
+            near_misses: seen.near_misses.into_vec(),
+            warning: seen.warning,
+        };
+        log::near_misses(&ended);
+        let mut saved = self
+            .patiently(|| self.store.end_batch(&lease, &ended))
+            .await;
+        if let Err(error @ Error::Refused { .. }) = &saved {
+            // Better an end without them than none: a batch that does not end keeps every other one
+            // from starting.
+            ended.near_misses.clear();
+            let warning = format!("statuses that only look delivered could not be saved: {error}");
+            ended.warning = Some(warning);
+            saved = self
+                .patiently(|| self.store.end_batch(&lease, &ended))
+                .await;
+        }
+        if let Err(error) = saved {
+            warn!(%error, "the end of the batch could not be saved; whoever takes it up saves it");
+        }
+    }
+
+    /// One run of a batch: from where it was left as far as it gets.
+    async fn run_to_its_end(&self, taken: TakenUp) -> (Counts, NearMisses, Ending) {
+        let mut progress = taken.progress.clone();
+        if taken.runs_without_progress >= MOST_RUNS_WITHOUT_PROGRESS {
+            let message = format!(
+                "{MOST_RUNS_WITHOUT_PROGRESS} instances in a row died with it before it got any further; what was archived is safe; see their logs, then start a new batch"
+            );
+            return (
+                progress.counts,
+                NearMisses::default(),
+                Ending::Batch(failed(StopReason::Interrupted, message)),
+            );
+        }
+        let run = Arc::new(Run::new(self, taken));
+        let ending = run.clone().archive_all(&mut progress).await;
+        let ending = ending.unwrap_or_else(|error| {
+            // A batch that could not wait for the database, because its server stops, can wait in its next run.
+            if error.is_transient() && self.stop.is_cancelled() {
+                return Ending::Released;
+            }
+            let message =
+                format!("{error}; what was archived is safe; mend that (`archd check` helps), then start a batch, which takes up the rest");
+            Ending::Batch(failed(StopReason::Database, message))
+        });
+        let near_misses = std::mem::take(&mut *run.near_misses());
+        (progress.counts, near_misses, ending)
+    }
+
+    /// Tells the others that this batch is alive, and returns once it is not this instance's any more.
+    async fn keep_alive(&self, lease: &Lease) {
+        let mut beat = interval(self.store.beat());
+        loop {
+            beat.tick().await;
+            // While the database is away nobody else can end the batch either.
+            if let Ok(false) = self.store.keep_batch(lease).await {
+                return;
+            }
+        }
+    }
+
+    /// What is done once the last order is met. The batch is none the worse when it can't be.
+    async fn tidy(&self, options: &Options) {
+        if !options.validate_only
+            && let Err(error) = self.store.release_archived().await
+        {
+            warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
+        }
+    }
+
+    /// What is looked for beside the archiving: how many orders are delivered, for a progress bar, and statuses that only look
+    /// so. The batch is none the worse when it can't be.
+    async fn survey(
+        self,
+        lease: Lease,
+        options: Options,
+        meets_all: bool,
+    ) -> Result<NearMisses, Error> {
+        let expect = async {
+            let delivered = self.store.delivered_orders(options.before).await?;
+            let most = if options.limit == 0 {
+                i64::MAX
+            } else {
+                options.limit
+            };
+            self.store
+                .expect_in_batch(&lease, delivered.min(most))
+                .await
+        };
+        if let Err(error) = expect.await {
+            warn!(%error, "the delivered orders could not be counted; progress has no total");
+        }
+        self.near_misses(meets_all).await
+    }
+
+    /// Looks for statuses that only look delivered. What an index does not tell from the delivered status is left to a batch that
+    /// meets all delivered orders; any other batch has to look at every order.
+    async fn near_misses(&self, meets_all: bool) -> Result<NearMisses, Error> {
+        if meets_all && let Some(index) = self.store.paging_index().await? {
+            match self.store.near_misses_along(&index).await {
+                Ok(Some(misses)) => return Ok(misses),
+                // There is a status that the index can't be entered at.
+                Ok(None) | Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.store.near_misses().await
+    }
+
+    /// What the survey has seen. Only a batch that succeeded waits for it, and not while its server stops.
+    async fn seen(&self, survey: Survey, state: State) -> Seen {
+        let enough = async {
+            if state == State::Succeeded {
+                self.stop.cancelled().await;
+            }
+        };
+        let (reason, mend) = tokio::select! {
+            biased;
+            done = survey => match done {
+                Ok(Ok(near_misses)) => return Seen { near_misses, warning: None },
+                Ok(Err(error)) if error.is_slow() => (error.to_string(), "mend: give the look more time with ARCHD_OPERATION_TIMEOUT"),
+                Ok(Err(error)) => (error.to_string(), "the next batch looks again"),
+                Err(_) => ("a fault of the server, please report it".to_owned(), "the next batch looks again"),
+            },
+            () = enough => ("the batch ended before".to_owned(), "the next batch looks again"),
+        };
+        let warning = format!(
+            "statuses that only look delivered were not looked for to the end ({reason}); {mend}"
+        );
+        // Of a batch that failed or was cancelled there is something else to say.
+        if state == State::Succeeded {
+            warn!("{warning}");
+        }
+        Seen {
+            near_misses: NearMisses::default(),
+            warning: Some(warning),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The figures of the whole database, read out of it, so that every instance gives the same ones.
+
+use std::time::Duration;
+
+use bson::DateTime;
+
+use crate::{
+    domain::near_miss::NearMisses,
+    store::{
+        Error, Store,
+        batches::record::Batch,
+        counters::record::Sums,
+        state::{format::Fault, place::Place},
+        watch::{record::Watcher, waiting::Unwatched},
+    },
+};
+
+/// The figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    /// The counters: of this instance up to now, of the others up to a moment ago.
+    pub sums: Sums,
+    /// Orders in the archive.
+    pub archive_size: i64,
+    /// Orders in quarantine.
+    pub quarantine_size: i64,
+    /// The latest batch.
+    pub last_batch: Option<Batch>,
+    /// How far the watcher is behind, see [`Watcher::lag`](crate::store::watch::record::Watcher::lag); none while no instance watches.
+    pub watcher_lag: Option<Duration>,
+    /// The watcher, or what is wrong with its document; none when nobody has ever watched.
+    pub watcher: Result<Option<Watcher>, Box<Fault>>,
+    /// What to know of it while no instance watches.
+    pub unwatched: Option<Unwatched>,
+    /// Statuses that only look delivered, if they were asked for.
+    pub near_misses: NearMisses,
+    /// What can't be read of the documents behind the figures.
+    pub faults: Vec<Fault>,
+    /// When the figures were read, by the database's clock.
+    pub read: DateTime,
+}
+
+/// Reads the figures, with those of a window that ends now.
+pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
+    store.freshen_counts().await;
+    let deployment = store.deployment().await?;
+    let read = deployment.now;
+    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let names = store.names();
+    let near_misses = async {
+        if with_near_misses {
+            store.near_misses().await
+        } else {
+            Ok(NearMisses::default())
+        }
+    };
+    let (mut faults, latest) = (Vec::new(), Place::default());
+    let (mut sums, archive_size, quarantine_size, batches, watcher, near_misses) = futures::try_join!(
+        store.sums(DateTime::from_millis(
+            read.timestamp_millis().saturating_sub(window)
+        )),
+        store.size_of(&names.archive),
+        store.size_of(&names.quarantine),
+        store.batches(&[], &latest, 1),
+        async { readable(store.watcher().await) },
+        near_misses,
+    )?;
+    faults.append(&mut sums.faults);
+    let last_batch = match batches.and_then(|mut batches| batches.pop()) {
+        Some(Err(fault)) => {
+            faults.push(fault);
+            None
+        }
+        Some(Ok(batch)) => Some(batch),
+        None => None,
+    };
+    faults.extend(watcher.as_ref().err().map(|fault| (**fault).clone()));
+    let known = watcher.as_ref().ok().and_then(Option::as_ref);
+    let unwatched = match known {
+        Some(watcher) => store.unwatched(watcher).await?,
+        None => None,
+    };
+    Ok(Stats {
+        sums,
+        archive_size,
+        quarantine_size,
+        last_batch,
+        faults,
+        watcher_lag: known.and_then(|known| known.lag(deployment.majority)),
+        watcher,
+        unwatched,
+        near_misses,
+        read,
+    })
+}
+
+/// A document, or what is wrong with it.
+fn readable<T>(outcome: Result<T, Error>) -> Result<Result<T, Box<Fault>>, Error> {
+    match outcome {
+        Ok(document) => Ok(Ok(document)),
+        Err(Error::State(fault)) => Ok(Err(fault)),
+        Err(error) => Err(error),
+    }
+}
+
+impl Stats {
+    /// Orders archived an hour, over the window or since counting began, whichever is shorter.
+    pub fn archived_per_hour(&self, window: Duration) -> f64 {
+        let counting = self.sums.since.map_or(0, |since| {
+            self.read.timestamp_millis() - since.timestamp_millis()
+        });
+        let hours = (window.as_secs_f64() / 3_600.0).min(counting as f64 / 3_600_000.0);
+        if hours > 0.0 {
+            self.sums.window.archived as f64 / hours
+        } else {
+            0.0
+        }
+    }
+}

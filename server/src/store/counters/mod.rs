@@ -1,0 +1,4 @@
+//! The figures behind the statistics: collected in memory, kept in the database.
+
+pub(super) mod collector;
+pub mod record;

@@ -1,0 +1,12 @@
+//! What the database is and has: its members, collections, indexes, privileges, and how busy it is.
+
+pub mod access;
+pub mod collation;
+pub mod id_types;
+pub mod index_spec;
+pub mod indexes;
+pub mod inspector;
+pub mod replication_lag;
+pub mod setup;
+pub mod shell;
+pub(super) mod views;

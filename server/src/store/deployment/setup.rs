@@ -1,0 +1,92 @@
+//! What the database says of itself, and making sure that it has what archd keeps its own state by.
+
+use bson::{Document, doc, rawdoc};
+use mongodb::options::ReadPreference;
+
+use crate::store::{Error, Store};
+
+/// What the database says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Name of the replica set; none on a standalone mongod.
+    pub replica_set: Option<String>,
+    /// The database's clock.
+    pub now: bson::DateTime,
+    /// The latest write that a majority holds; none on a standalone mongod.
+    pub majority: Option<bson::Timestamp>,
+    /// The latest write that the primary holds; none on a standalone mongod.
+    pub latest: Option<bson::Timestamp>,
+}
+
+impl Store {
+    /// Asks the primary for a heartbeat.
+    pub async fn hello(&self) -> Result<Deployment, Error> {
+        let reply = self.run(rawdoc! { "hello": 1 }).await?;
+        let by_mongos = reply
+            .get_str("msg")
+            .is_ok_and(|message| message == "isdbgrid");
+        self.looks.note_sharded(by_mongos);
+        if !reply.get_bool("isWritablePrimary").unwrap_or(false) {
+            return Err(Error::Unavailable(
+                "it has no primary at the moment".to_owned(),
+            ));
+        }
+        Ok(Deployment {
+            replica_set: reply.get_str("setName").ok().map(str::to_owned),
+            now: *reply
+                .get_datetime("localTime")
+                .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?,
+            majority: last_write(&reply, "majorityOpTime"),
+            latest: last_write(&reply, "opTime"),
+        })
+    }
+
+    /// What the database says of itself, asked again while it is away for a moment.
+    pub async fn deployment(&self) -> Result<Deployment, Error> {
+        self.retry(|| self.hello()).await
+    }
+
+    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
+    ///
+    /// Fails as [`Store::prepare_archive`] does.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        self.prepare_archive().await?;
+        self.create_indexes(
+            &self.names.batches,
+            crate::store::batches::record::indexes(),
+        )
+        .await?;
+        self.create_indexes(
+            &self.names.quarantine,
+            crate::store::quarantine::entries::indexes(),
+        )
+        .await?;
+        let month = 32 * 24 * 60 * 60;
+        self.create_indexes(
+            &self.names.counters,
+            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
+        )
+        .await
+    }
+
+    /// The oldest moment that the database's history still reaches; none without the privilege to see it.
+    pub async fn oldest_history(&self) -> Option<bson::Timestamp> {
+        let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
+        let reply = self.run_on("local", command, ReadPreference::Primary);
+        let reply = reply.await.ok()?;
+        let first = reply
+            .get_document("cursor")
+            .ok()?
+            .get_array("firstBatch")
+            .ok()?
+            .first()?
+            .as_document()?
+            .clone();
+        first.get_timestamp("ts").ok()
+    }
+}
+
+fn last_write(hello: &Document, of: &str) -> Option<bson::Timestamp> {
+    let last = hello.get_document("lastWrite").ok()?;
+    last.get_document(of).ok()?.get_timestamp("ts").ok()
+}

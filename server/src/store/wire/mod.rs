@@ -1,0 +1,17 @@
+//! How MongoDB is spoken to: commands, cursors, streams of changes, and what may go wrong on the way.
+
+pub(super) mod calls;
+pub mod changes;
+pub(super) mod code_names;
+pub(super) mod command;
+pub(super) mod connection;
+pub(super) mod cursor;
+pub(super) mod diagnosis;
+pub(super) mod error;
+pub(super) mod long_call;
+pub(super) mod permits;
+pub(super) mod refusal;
+pub(super) mod secondary;
+pub(super) mod transient;
+#[cfg(test)]
+mod uri_tests;
