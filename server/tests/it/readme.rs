@@ -43,7 +43,9 @@ fn read(document: &str) -> String {
 /// All documents whose commands can be run in a world in which nothing is amiss, one after the
 /// other: those of docs/troubleshooting.md ask for one in which something is.
 fn documents() -> String {
-    let runnable = DOCUMENTS.into_iter().filter(|name| !name.ends_with("troubleshooting.md"));
+    let runnable = DOCUMENTS
+        .into_iter()
+        .filter(|name| !name.ends_with("troubleshooting.md"));
     runnable.map(read).collect()
 }
 
