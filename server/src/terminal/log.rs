@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use order_archiver_api::text::{one_line, tame_json};
 use tracing::warn;
 
-use super::{one_line, shown_bar, tame_json};
+use super::bar::shown_bar;
 
 /// The escape that begins the log's own colours.
 const ESCAPE: &str = "\u{1b}";

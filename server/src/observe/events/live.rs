@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{News, Told};
+use super::news::{News, Told};
 use crate::{
     bytes::checkpoint::is_after,
     store::{Error, Store, wire::changes::Start},
