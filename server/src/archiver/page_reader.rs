@@ -1,11 +1,12 @@
 //! PageReader: the pages of a batch, ahead of their archiving.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
 use bson::DateTime;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -74,7 +75,7 @@ impl PageSource {
     }
 
     pub(super) fn stamps(&self) -> MutexGuard<'_, Stamps> {
-        self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stamps.lock()
     }
 
     /// How much of each order the next page holds.

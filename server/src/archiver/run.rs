@@ -2,12 +2,13 @@
 //! behind them are saved together, in the order of the pages.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bson::DateTime;
 use futures::{Stream, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, warn};
@@ -375,13 +376,11 @@ impl Run {
 
     /// Statuses that only look delivered, among the orders that this run has met.
     pub(super) fn near_misses(&self) -> MutexGuard<'_, NearMisses> {
-        self.near_misses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.near_misses.lock()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

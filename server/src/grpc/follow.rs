@@ -1,13 +1,10 @@
 //! Following batches: however many follow one, it is read once for all of them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bson::DateTime;
 use order_archiver_api::v1 as pb;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{mpsc, watch},
     time::{interval, timeout},
@@ -70,7 +67,7 @@ impl Followed {
     }
 
     fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<State>>> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock()
     }
 
     /// Tells the states of a batch to all who follow it, until it ends or nobody does.

@@ -1,13 +1,12 @@
 //! The bar of a batch, drawn on standard error below the log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use indicatif::{ProgressBar, ProgressStyle};
 use order_archiver_api::{
     progress::{BAR, BLOCKS, HELD_BACK, without_throttle},
     text::one_line,
     v1 as pb,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 /// The bar that is drawn, if one is.
 static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -64,5 +63,5 @@ pub(super) fn shown_bar() -> Option<ProgressBar> {
 }
 
 fn below() -> MutexGuard<'static, Option<ProgressBar>> {
-    BAR_BELOW.lock().unwrap_or_else(PoisonError::into_inner)
+    BAR_BELOW.lock()
 }

@@ -4,12 +4,13 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     io::{self, Write},
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::LazyLock,
     thread,
     time::Duration,
 };
 
 use order_archiver_api::text::{one_line, tame_json};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::warn;
 
 use super::bar::shown_bar;
@@ -129,8 +130,9 @@ impl Queue {
 
     fn flush(&self) {
         let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
-        let waiting = self.waiting();
-        drop(self.changed.wait_timeout_while(waiting, PATIENCE, is_busy));
+        let mut waiting = self.waiting();
+        self.changed
+            .wait_while_for(&mut waiting, is_busy, PATIENCE);
     }
 
     /// Writes what comes, for as long as the process lives.
@@ -141,8 +143,7 @@ impl Queue {
             let line = waiting.pop();
             let Some(line) = line else {
                 self.changed.notify_all();
-                let woken = self.changed.wait(waiting);
-                waiting = woken.unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut waiting);
                 continue;
             };
             drop(waiting);
@@ -160,7 +161,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

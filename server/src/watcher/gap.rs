@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::sleep;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -44,7 +45,7 @@ struct Trouble(Arc<Mutex<String>>);
 
 impl Trouble {
     fn set(&self, why: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *self.0.lock() = why;
     }
 }
 
@@ -56,8 +57,7 @@ impl CatchingUp {
 
     /// Why the gap is still open, for people, each time once; empty when there is nothing new to say.
     pub(super) fn take_trouble(&self) -> String {
-        let why = self.trouble.0.lock();
-        std::mem::take(&mut *why.unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.trouble.0.lock())
     }
 }
 
