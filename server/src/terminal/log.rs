@@ -131,8 +131,7 @@ impl Queue {
     fn flush(&self) {
         let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
         let mut waiting = self.waiting();
-        self.changed
-            .wait_while_for(&mut waiting, is_busy, PATIENCE);
+        self.changed.wait_while_for(&mut waiting, is_busy, PATIENCE);
     }
 
     /// Writes what comes, for as long as the process lives.
