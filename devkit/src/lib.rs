@@ -29,6 +29,7 @@ mod options;
 pub mod relay;
 mod replica_set;
 mod standalone;
+mod version;
 mod wait;
 mod watchdog;
 

@@ -2,15 +2,14 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
-use crate::install;
-
-/// The oldest major version whose change streams and aggregations the product is written for.
-const OLDEST_MAJOR: u32 = 6;
+use crate::{
+    install,
+    version::{OLDEST_MAJOR, check},
+};
 
 /// Where a mongod is looked for, in the order of the fields.
 #[derive(Debug, Clone, Default)]
@@ -87,34 +86,4 @@ impl Sources {
 /// The path of a mongod that runs, from the [sources of the environment](Sources::from_env).
 pub fn locate() -> Result<PathBuf> {
     Sources::from_env().locate()
-}
-
-/// Runs the program to see that it is a mongod, that this machine can execute it, and that it is recent enough.
-pub(crate) fn check(program: &Path) -> Result<()> {
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .context("it does not run")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "`--version` ended with {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let Some(version) = said
-        .lines()
-        .find_map(|line| line.strip_prefix("db version v"))
-    else {
-        bail!("it is not a mongod: `--version` does not name a database version");
-    };
-    let major = version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    ensure!(
-        major >= Some(OLDEST_MAJOR),
-        "it is mongod {version}, and {OLDEST_MAJOR}.0 is the oldest that will do"
-    );
-    Ok(())
 }

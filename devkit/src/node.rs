@@ -3,13 +3,13 @@
 use std::mem;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bson::{DateTime, Document, doc};
 use mongodb::Client;
 use mongodb::options::ClientOptions;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use crate::disk::Disk;
@@ -259,7 +259,7 @@ impl Node {
     }
 
     fn watchdog(&self) -> MutexGuard<'_, Watchdog> {
-        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watchdog.lock()
     }
 }
 

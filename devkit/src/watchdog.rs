@@ -8,10 +8,11 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 const SCRIPT: &str = include_str!("watchdog.sh");
@@ -45,10 +46,7 @@ impl ProcessState {
 
     /// What mongod has said instead of logging it; complete once it has ended.
     pub(crate) fn output(&self) -> String {
-        self.output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.output.lock().clone()
     }
 }
 
@@ -98,9 +96,7 @@ impl Watchdog {
             let mut rest = Vec::new();
             // An unreadable pipe tells as much as a closed one: that nothing more is to be learnt from it.
             let _ = lines.read_to_end(&mut rest);
-            kept.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&String::from_utf8_lossy(&rest));
+            kept.lock().push_str(&String::from_utf8_lossy(&rest));
             end.send_replace(true);
         });
         Ok(Self {

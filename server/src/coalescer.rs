@@ -8,10 +8,11 @@
 use std::{
     collections::{HashMap, HashSet},
     slice,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -257,7 +258,7 @@ impl Worker {
     }
 
     fn large(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+        self.large.lock()
     }
 }
 

@@ -7,6 +7,7 @@ pub mod bytes;
 pub mod check;
 pub mod coalescer;
 pub mod config;
+mod convert;
 pub mod domain;
 pub(crate) mod grpc;
 mod log_limit;

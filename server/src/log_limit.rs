@@ -1,11 +1,8 @@
 //! How often the log tells of the same thing: so many times in a span of time, and what it leaves out is counted.
 
-use std::{
-    mem::take,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{mem::take, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A limit on lines that tell of one thing.
@@ -36,7 +33,7 @@ impl LogLimit {
 
     /// Whether a line may be written now, with how many were left out before it. None leaves it out.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.since.is_none_or(|since| now - since >= self.span) {
             told.since = Some(now);
             told.lines = 0;
@@ -51,7 +48,7 @@ impl LogLimit {
 
     /// How many lines were left out since this was last asked, or since the last line.
     pub(crate) fn left_out(&self) -> u64 {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         take(&mut told.left_out)
     }
 }

@@ -5,7 +5,9 @@ use std::{io::Write, process::ExitCode};
 use archd::{
     check,
     config::{self, Command, Config, InForce},
-    once, run, shutdown, telemetry,
+    once, run,
+    shutdown::{self, BAD_SETTINGS, FAILURE},
+    telemetry,
     terminal::flush_log,
     watch,
 };
@@ -15,11 +17,6 @@ use tracing::{error, info, warn};
 /// Archiving allocates several times for each order, on every core: the system's allocator takes a quarter of its CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A failure that no other code describes.
-const FAILURE: u8 = 1;
-/// Settings that can't be used.
-const BAD_SETTINGS: u8 = 2;
 
 fn main() -> ExitCode {
     let (command, config) = match config::from_process() {

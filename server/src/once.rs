@@ -11,9 +11,9 @@ use tracing::{error, info, warn};
 use crate::{
     archiver::Started,
     config::{BatchArgs, Config, Output},
-    grpc,
+    convert,
     parts::{Parts, Role},
-    shutdown::INTERRUPTED,
+    shutdown::{BATCH_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED, UNBALANCED},
     store::{
         Error,
         batches::{
@@ -30,11 +30,6 @@ use crate::{
 
 /// How often the batch is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-const FAILURE: u8 = 1;
-const BATCH_FAILED: u8 = 3;
-const DATABASE_UNAVAILABLE: u8 = 4;
-const UNBALANCED: u8 = 8;
 
 /// What a process has to tell of in the end.
 struct Outcome {
@@ -169,7 +164,7 @@ async fn follow(
     let mut asked_to_stop = false;
     let bar = BatchBar::new();
     while !batch.state.is_final() {
-        bar.show(|| grpc::batch_message(batch.clone(), batch.updated));
+        bar.show(|| convert::batch(batch.clone(), batch.updated));
         let look = async {
             sleep(POLL_INTERVAL).await;
             archiver.patiently(|| store.batch(&id)).await
@@ -205,7 +200,7 @@ async fn follow(
 )]
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
     let now = batch.updated;
-    let batch: pb::Batch = grpc::batch_message(batch, now);
+    let batch: pb::Batch = convert::batch(batch, now);
     flush_log();
     let text = match output {
         Output::Json => format!("{}\n", tame_json(&as_json(&batch).to_string())),

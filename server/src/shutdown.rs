@@ -1,4 +1,4 @@
-//! Listens for the signal to stop.
+//! How the process ends: the signal to stop, and the codes that it returns.
 
 use std::{io, process, thread};
 
@@ -7,6 +7,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::terminal::flush_log;
 
+/// What a process returns that could not do what it was asked for.
+pub const FAILURE: u8 = 1;
+/// What a process returns that was started with bad settings or usage.
+pub const BAD_SETTINGS: u8 = 2;
+/// What a process returns whose batch ended FAILED.
+pub const BATCH_FAILED: u8 = 3;
+/// What a process returns that could not reach the database.
+pub const DATABASE_UNAVAILABLE: u8 = 4;
+/// What a process returns that found something that keeps archd from its work.
+pub const CHECK_FAILED: u8 = 5;
+/// What a process returns the books of whose batch did not balance.
+pub const UNBALANCED: u8 = 8;
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
 pub const INTERRUPTED: u8 = 130;
 

@@ -1,84 +1,22 @@
 //! What goes to a terminal: text of other people made safe for it, colours where it takes them, and
 //! below the log the bar of a batch.
 
+mod bar;
 mod log;
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::io;
 
 use anstream::{AutoStream, ColorChoice};
-use indicatif::{ProgressBar, ProgressStyle};
-use order_archiver_api::{
-    progress::{BAR, BLOCKS, HELD_BACK, without_throttle},
-    v1 as pb,
-};
 use terminal_size::{Width, terminal_size_of};
 
-pub use self::log::{Log, flush_log};
+pub use self::{
+    bar::BatchBar,
+    log::{Log, flush_log},
+};
 pub use order_archiver_api::{
     paint,
     text::{one_line, tame, tame_json},
 };
-
-/// The bar that is drawn, if one is.
-static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-/// The progress of a batch on standard error, where that is a terminal; it goes when this is dropped.
-#[derive(Debug)]
-pub struct BatchBar(ProgressBar);
-
-impl BatchBar {
-    /// Begins with nothing to show.
-    pub fn new() -> BatchBar {
-        let bar = ProgressBar::new(0);
-        *below() = Some(bar.clone());
-        BatchBar(bar)
-    }
-
-    /// Shows how far the batch is.
-    pub fn show(&self, batch: impl FnOnce() -> pb::Batch) {
-        if self.0.is_hidden() {
-            return;
-        }
-        let batch = batch();
-        let count = |orders: i64| u64::try_from(orders).unwrap_or(0);
-        let found = batch.counts.unwrap_or_default().found;
-        let held_back = one_line(&batch.throttle);
-        let template = if held_back.is_empty() { BAR } else { HELD_BACK };
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.0.set_style(style.progress_chars(BLOCKS));
-        self.0.set_prefix(held_back);
-        self.0.set_length(count(batch.estimated_total.max(found)));
-        self.0.set_position(count(found));
-        self.0.set_message(without_throttle(&batch));
-    }
-}
-
-impl Default for BatchBar {
-    fn default() -> Self {
-        BatchBar::new()
-    }
-}
-
-impl Drop for BatchBar {
-    fn drop(&mut self) {
-        *below() = None;
-        self.0.finish_and_clear();
-    }
-}
-
-/// The bar, if one is drawn that people see.
-fn shown_bar() -> Option<ProgressBar> {
-    // A copy: whoever waits for standard error must not hold up those who end the bar.
-    below().clone().filter(|bar| !bar.is_hidden())
-}
-
-fn below() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
-    BAR_BELOW.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Whether standard output is a terminal that takes colours, and nobody has refused them by
 /// NO_COLOR.

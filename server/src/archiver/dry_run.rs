@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use bson::DateTime;
+use parking_lot::Mutex;
 
 use super::page::Met;
 use crate::{
@@ -113,7 +114,7 @@ impl DryRun {
             .filter_map(|(_, archived)| numero(&archived.document))
             .collect();
         let archived = self.reader.archived_numbers(&numbers).await?;
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock();
         for ((bundle, document), numero) in prepared.documents.iter().zip(numbers) {
             counts.found += 1;
             if archived.contains(&numero) || !taken.take(&numero, bundle.order.id()) {

@@ -3,10 +3,11 @@
 //! A batch outlives the instance that runs it: whoever finds it without a runner takes it up and goes on from its saved place.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info_span, warn};
@@ -199,7 +200,7 @@ impl Archiver {
     }
 
     fn own(&self) -> MutexGuard<'_, Weak<String>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.lock()
     }
 
     /// Does something that is safe to repeat, waiting for a database that has gone away.

@@ -1,13 +1,18 @@
 //! PageReader: the pages of a batch, ahead of their archiving.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
+use bson::DateTime;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
-use super::run::Run;
+use super::{Archiver, stamps::Stamps, throttle::Throttle};
 use crate::{
     bytes::raw::Value,
     store::{
@@ -26,9 +31,65 @@ const BAD_VALUE: i32 = 2;
 /// Pages as they are read, and whether an earlier run may have archived orders of them that are not counted.
 pub(super) type Pages = ReceiverStream<Result<(Page, bool), Error>>;
 
+/// Where a batch's pages come from, and what is known of how to read them.
+pub(super) struct PageSource {
+    archiver: Archiver,
+    pub(super) throttle: Throttle,
+    stamps: Mutex<Stamps>,
+    /// Only orders from before this moment.
+    before: Option<DateTime>,
+    /// Whether most orders of the latest page were archived already.
+    mostly_archived: AtomicBool,
+    /// The index on status and `_id`, if there is one.
+    index: OnceLock<String>,
+}
+
+impl PageSource {
+    pub(super) fn new(
+        archiver: Archiver,
+        throttle: Throttle,
+        stamps: Stamps,
+        before: Option<DateTime>,
+    ) -> PageSource {
+        PageSource {
+            archiver,
+            throttle,
+            stamps: Mutex::new(stamps),
+            before,
+            mostly_archived: AtomicBool::new(false),
+            index: OnceLock::new(),
+        }
+    }
+
+    /// Pages are read along this index.
+    pub(super) fn use_index(&self, name: String) {
+        self.index.get_or_init(|| name);
+    }
+
+    /// Of so many orders of the latest page so many were archived already.
+    pub(super) fn note_archived(&self, orders: i64, archived: i64) {
+        if orders > 0 {
+            self.mostly_archived
+                .store(2 * archived > orders, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn stamps(&self) -> MutexGuard<'_, Stamps> {
+        self.stamps.lock()
+    }
+
+    /// How much of each order the next page holds.
+    fn view(&self) -> View {
+        match self.mostly_archived.load(Ordering::Relaxed) {
+            true => View::Ids,
+            false => View::Whole,
+        }
+    }
+}
+
 /// A place among the orders, and how to go on from there.
 pub(super) struct PageReader {
-    run: Arc<Run>,
+    source: Arc<PageSource>,
     from: Option<Value>,
     /// At most so many orders.
     budget: usize,
@@ -38,10 +99,10 @@ pub(super) struct PageReader {
 
 impl PageReader {
     /// Reads from a place on.
-    pub(super) fn new(run: &Arc<Run>, from: Option<Value>, budget: usize) -> PageReader {
+    pub(super) fn new(source: &Arc<PageSource>, from: Option<Value>, budget: usize) -> PageReader {
         PageReader {
-            index: run.index.get().cloned(),
-            run: run.clone(),
+            index: source.index.get().cloned(),
+            source: source.clone(),
             from,
             budget,
             stride: None,
@@ -70,26 +131,29 @@ impl PageReader {
     }
 
     async fn next(&mut self) -> Result<(Page, bool), Error> {
-        let run = self.run.clone();
+        let source = self.source.clone();
         let limit = |view| match view {
-            View::Whole => run.archiver.chunk_size,
-            View::Ids => run.archiver.chunk_size * IDS_FOR_ONE,
+            View::Whole => source.archiver.chunk_size,
+            View::Ids => source.archiver.chunk_size * IDS_FOR_ONE,
         };
-        run.throttle.admit(limit(run.view()).min(self.budget)).await;
-        let doubtful = run.stamps().in_doubt();
-        let view = run.view();
+        source
+            .throttle
+            .admit(limit(source.view()).min(self.budget))
+            .await;
+        let doubtful = source.stamps().in_doubt();
+        let view = source.view();
         let mut request = PageRequest {
             from: self.from.take(),
-            limit: limit(view).min(self.budget).min(run.throttle.portion()),
-            before: run.options.before,
+            limit: limit(view).min(self.budget).min(source.throttle.portion()),
+            before: source.before,
             view,
             index: self.index.clone(),
             stride: self.stride,
         };
-        let store = &run.archiver.store;
+        let store = &source.archiver.store;
         let page = loop {
             let in_one_go = request.stride.is_none();
-            let page = run.archiver.patiently(|| async {
+            let page = source.archiver.patiently(|| async {
                 match store.page(&request).await {
                     Err(error) if error.is_slow() && in_one_go => Ok(None),
                     page => page.map(Some),
@@ -111,7 +175,7 @@ impl PageReader {
                 Err(error) => return Err(error),
             }
         };
-        run.throttle.took(page.orders.len());
+        source.throttle.took(page.orders.len());
         Ok((page, doubtful))
     }
 }

@@ -2,15 +2,13 @@
 //! behind them are saved together, in the order of the pages.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bson::DateTime;
 use futures::{Stream, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, warn};
@@ -20,7 +18,7 @@ use super::{
     dry_run::DryRun,
     log,
     page::{Met, archive_page},
-    page_reader::{IDS_FOR_ONE, PageReader, Pages},
+    page_reader::{IDS_FOR_ONE, PageReader, PageSource, Pages},
     stamps::{Entry, Stamps},
     throttle::Throttle,
 };
@@ -38,10 +36,7 @@ use crate::{
             options::Options,
             record::{Batch, State, StopReason},
         },
-        orders::{
-            pages::{Page, View},
-            references::ReferenceCache,
-        },
+        orders::{pages::Page, references::ReferenceCache},
     },
 };
 
@@ -52,22 +47,17 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A run of a batch.
 pub(super) struct Run {
-    pub(super) archiver: Archiver,
+    archiver: Archiver,
     taken: TakenUp,
-    pub(super) options: Options,
-    pub(super) throttle: Throttle,
+    options: Options,
+    source: Arc<PageSource>,
     /// Where nothing is to be written.
     dry_run: Option<DryRun>,
     /// What the orders of the latest pages refer to.
     cache: Arc<ReferenceCache>,
-    stamps: Mutex<Stamps>,
     /// Statuses that only look delivered, among the orders of the pages.
     near_misses: Mutex<NearMisses>,
     kept: Mutex<Kept>,
-    /// Whether most orders of the latest page were archived already.
-    mostly_archived: AtomicBool,
-    /// The index on status and `_id`, if there is one.
-    pub(super) index: OnceLock<String>,
     /// Cancelled once no more pages are begun.
     ends: CancellationToken,
     /// How often the log tells how far the batch is.
@@ -107,18 +97,20 @@ impl Run {
         telling.admit(Instant::now());
         Run {
             options: taken.batch.options.clone(),
-            throttle: Throttle::new(store.clone(), archiver.limits, taken.batch.limits),
+            source: Arc::new(PageSource::new(
+                archiver.clone(),
+                Throttle::new(store.clone(), archiver.limits, taken.batch.limits),
+                stamps,
+                taken.batch.options.before,
+            )),
             dry_run: dry.then(|| DryRun::new(store.reader())),
             archiver,
             cache: Arc::default(),
-            stamps: Mutex::new(stamps),
             near_misses: Mutex::default(),
             kept: Mutex::new(Kept {
                 progress: taken.progress.clone(),
                 pages_after: 0,
             }),
-            mostly_archived: AtomicBool::new(false),
-            index: OnceLock::new(),
             ends: CancellationToken::new(),
             telling,
             taken,
@@ -167,7 +159,7 @@ impl Run {
             warn!("{warning}");
         }
         if let Some(index) = archiver.patiently(|| store.paging_index()).await? {
-            self.index.get_or_init(|| index);
+            self.source.use_index(index);
         }
         let lease = &self.taken.lease;
         let begun = archiver
@@ -194,7 +186,8 @@ impl Run {
         deadline: Option<Instant>,
         progress: &mut Progress,
     ) -> Result<Option<Ending>, Error> {
-        let (pages, reader) = PageReader::new(self, progress.position.clone(), budget).start();
+        let (pages, reader) =
+            PageReader::new(&self.source, progress.position.clone(), budget).start();
         let mut done = self.archive(pages);
         let mut tick = interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -261,7 +254,7 @@ impl Run {
         let archiving = |page: Result<(Page, bool), Error>| {
             let run = self.clone();
             let page = page.map(|(page, doubtful)| {
-                let entry = self.stamps().begin_page(page.orders.len(), doubtful);
+                let entry = self.source.stamps().begin_page(page.orders.len(), doubtful);
                 (page, entry)
             });
             let task = async move {
@@ -281,7 +274,7 @@ impl Run {
             moment,
             mut doubtful,
         } = entry;
-        let known = self.stamps().stamps();
+        let known = self.source.stamps().stamps();
         let met = self
             .archiver
             .patiently(|| {
@@ -309,10 +302,7 @@ impl Run {
             })
             .await??;
         let counts = met.counts;
-        if counts.found > 0 {
-            self.mostly_archived
-                .store(2 * counts.duplicates > counts.found, Ordering::Relaxed);
-        }
+        self.source.note_archived(counts.found, counts.duplicates);
         Ok(Done {
             met,
             orders: page.orders.len(),
@@ -337,7 +327,7 @@ impl Run {
     }
 
     fn account(&self, page: Done, progress: &mut Progress) {
-        self.throttle.done(page.orders);
+        self.source.throttle.done(page.orders);
         progress.counts += page.met.counts;
         self.near_misses().absorb(page.met.near_misses);
         progress.moved = true;
@@ -354,17 +344,17 @@ impl Run {
             progress.position = kept.progress.position.take();
         }
         for _ in 0..std::mem::take(&mut kept.pages_after) {
-            self.stamps().end_page();
+            self.source.stamps().end_page();
         }
         kept.progress = progress.clone();
     }
 
     /// Saves how far the batch is, with a new moment for the pages to come. None when it is not this instance's any more.
     async fn save(&self) -> Result<Option<Batch>, Error> {
-        let (next, stamps) = self.stamps().next(now());
+        let (next, stamps) = self.source.stamps().next(now());
         let progress = Progress {
             stamps,
-            throttle: self.throttle.reason(),
+            throttle: self.source.throttle.reason(),
             ..self.kept().progress.clone()
         };
         let (store, lease) = (&self.archiver.store, &self.taken.lease);
@@ -373,9 +363,9 @@ impl Run {
             .archiver
             .patiently(|| store.save_batch(lease, progress))
             .await?;
-        self.stamps().saved(next);
+        self.source.stamps().saved(next);
         if let Some(batch) = &saved {
-            self.throttle.tune(batch.limits);
+            self.source.throttle.tune(batch.limits);
         }
         Ok(saved)
     }
@@ -384,27 +374,13 @@ impl Run {
         (batch.state == State::Cancelling).then(|| ended(State::Cancelled, StopReason::Cancelled))
     }
 
-    /// How much of each order the next page holds.
-    pub(super) fn view(&self) -> View {
-        match self.mostly_archived.load(Ordering::Relaxed) {
-            true => View::Ids,
-            false => View::Whole,
-        }
-    }
-
     /// Statuses that only look delivered, among the orders that this run has met.
     pub(super) fn near_misses(&self) -> MutexGuard<'_, NearMisses> {
-        self.near_misses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.near_misses.lock()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stamps(&self) -> MutexGuard<'_, Stamps> {
-        self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

@@ -1,17 +1,16 @@
 //! `archd check`: says in one go whether archd can do its work on a database, and what mends what keeps it from it. Writes nothing there.
 
-use std::{convert::Infallible, future::pending, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::error;
 
 use crate::{
     config::{CheckArgs, Config},
     domain::order::NUMERO,
-    shutdown::INTERRUPTED,
+    shutdown::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED},
     store::{
-        Error, Inspector, Store,
+        Inspector, Store,
         archive::{look::Archive, repeated::Repeated, unique_index::Guard},
         deployment::{
             access::Access,
@@ -30,20 +29,15 @@ mod ids;
 mod needs;
 mod print;
 mod privileges;
+mod reach;
 mod state;
 
 pub use self::state::state;
 
-use self::finding::{Finding, Report, Verdict};
-
-/// How long a database may take to answer before people are told that it is waited for.
-const AT_ONCE: Duration = Duration::from_millis(500);
-/// The pause before a database that is away is asked again.
-const PAUSE: Duration = Duration::from_millis(250);
-
-const FAILURE: u8 = 1;
-const DATABASE_UNAVAILABLE: u8 = 4;
-const CHECK_FAILED: u8 = 5;
+use self::{
+    finding::{Finding, Report, Verdict},
+    reach::reach,
+};
 
 /// Checks the database of the settings, and prints a verdict a line.
 pub async fn check(config: Config, args: CheckArgs, stop: CancellationToken) -> ExitCode {
@@ -84,36 +78,6 @@ async fn report(config: &Config, wait: Duration) -> Report {
     }
     store.close().await;
     report
-}
-
-/// Waits for a server that takes writes, and in the end is content with any.
-async fn reach(inspector: &Inspector, wait: Duration) -> Result<Server, Error> {
-    let mut latest = Err(Error::Timeout(wait));
-    let settled = timeout(wait, async {
-        loop {
-            match inspector.server().await {
-                Ok(server) if server.writable => return Ok(server),
-                Err(error) => match inspector.explain(error).await {
-                    error if error.is_transient() => latest = Err(error),
-                    error => return Err(error),
-                },
-                answer => latest = answer,
-            }
-            sleep(PAUSE).await;
-        }
-    });
-    let settled = tokio::select! {
-        settled = settled => settled,
-        never = say_what_is_waited_for(wait) => match never {},
-    };
-    settled.unwrap_or(latest)
-}
-
-/// Tells people what takes so long, unless that is over at once.
-async fn say_what_is_waited_for(wait: Duration) -> Infallible {
-    sleep(AT_ONCE).await;
-    info!(?wait, "waiting for a database that takes writes");
-    pending().await
 }
 
 /// Looks at one thing after the other; none when it broke off.

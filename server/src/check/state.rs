@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE};
+use super::reach::reach;
 use crate::{
     config::{Config, Output, StateArgs},
-    shutdown::INTERRUPTED,
+    shutdown::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED},
     store::{Error, Store, set_aside::SetAside, state::format::Fault},
     terminal::{flush_log, one_line, tame_json},
 };
@@ -91,7 +91,7 @@ async fn set_aside(store: &Store, fault: &Fault) -> Result<Fate, Error> {
 
 async fn settle(config: &Config, args: &StateArgs) -> Result<Vec<(Fault, Fate)>, Error> {
     let store = Store::new(config).await?;
-    timeout(args.wait, super::reach(&store.inspector(), args.wait))
+    timeout(args.wait, reach(&store.inspector(), args.wait))
         .await
         .unwrap_or(Err(Error::Timeout(args.wait)))?;
     let mut documents = Vec::new();

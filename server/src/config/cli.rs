@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, ValueEnum};
 
-use super::{SETTINGS, Values};
+use super::{sources::Values, table::SETTINGS};
 
 /// What `archd` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Writes the documents about the settings from their table, so that neither can be wrong.
 
-use super::{SETTINGS, Setting};
+use super::{setting::Setting, table::SETTINGS};
 
 /// The table of settings for `docs/settings.md`.
 pub fn markdown_table() -> String {

@@ -17,6 +17,15 @@ pub struct Problem {
     pub mend: String,
 }
 
+/// One thing that is wrong with a value, said without repeating it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue {
+    /// What is wrong, after the name of the setting.
+    pub wrong: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
 impl Problem {
     /// The part of a value that may be shown. A URI may have strayed into any setting, and its password with it; a long text only hides the rest.
     pub(super) fn shown(value: &str) -> Option<String> {

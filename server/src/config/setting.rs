@@ -8,7 +8,7 @@ use std::{
 
 use tracing_subscriber::EnvFilter;
 
-use super::uri;
+use super::{problem::BadValue, uri};
 use crate::domain::schedule::{Fault, Schedule};
 
 /// A row of the table from which flags, lookup, help and documents derive.
@@ -111,11 +111,11 @@ impl Form {
     }
 
     /// Everything that is wrong with a value, each with its mend. The answer never repeats the value, which may be a secret.
-    pub(super) fn faults(&self, value: &str) -> Vec<uri::Fault> {
+    pub(super) fn faults(&self, value: &str) -> Vec<BadValue> {
         match self {
             Form::Uri => uri::faults(value),
             _ => {
-                let fault = |wrong: &str| uri::Fault {
+                let fault = |wrong: &str| BadValue {
                     wrong: wrong.to_owned(),
                     mend: format!("give {self}"),
                 };

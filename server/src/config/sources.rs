@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    InForce, Problem, SETTINGS, Setting,
-    setting::OFF,
-    table::{INSTANCE, MONGODB_DATABASE},
-    uri::Fault,
+    problem::{BadValue, Problem},
+    setting::{OFF, Setting},
+    table::{INSTANCE, MONGODB_DATABASE, SETTINGS},
 };
 use crate::domain::schedule::Schedule;
 
@@ -19,6 +18,15 @@ pub(super) struct Sources<'a> {
     pub(super) flags: &'a Values,
     pub(super) environment: &'a Values,
     pub(super) dotenv: &'a Values,
+}
+
+/// Every setting, as in a `.env` file on one line; of a secret the name alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Those that were given.
+    pub given: String,
+    /// Those that have their default.
+    pub defaults: String,
 }
 
 /// A value, and where it was given.
@@ -99,7 +107,7 @@ impl<'a> Sources<'a> {
         if faults.is_empty() {
             return Ok(Some((value, origin)));
         }
-        let of = |fault: Fault| Problem {
+        let of = |fault: BadValue| Problem {
             mend: fault.mend,
             ..problem(&origin, &value, &fault.wrong)
         };

@@ -9,7 +9,13 @@ use std::{
     process::ExitCode,
 };
 
-use super::{Command, Config, Problem, Values, cli, uri::SCHEMES};
+use super::{
+    cli::{self, Command},
+    load::Config,
+    problem::Problem,
+    sources::Values,
+    uri::SCHEMES,
+};
 
 /// Why `archd` does not start, or that it has only been asked for help.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! Finds variables that look like settings and are none: whoever set them expects something of them.
 
-use super::{SETTINGS, sources::Sources};
+use strsim::levenshtein;
+
+use super::{sources::Sources, table::SETTINGS};
 
 /// A sentence about the variables of the environment and of `.env` that are named like a setting and are none.
 ///
@@ -18,7 +20,7 @@ pub(super) fn warning(sources: &Sources<'_>) -> Option<String> {
     ] {
         for name in values.keys().filter(|name| !known.contains(name)) {
             let upper = name.to_ascii_uppercase();
-            match known.iter().find(|known| distance(&upper, known) <= 2) {
+            match known.iter().find(|known| levenshtein(&upper, known) <= 2) {
                 Some(meant) => unknown.push(format!("{name} ({origin}; is {meant} meant?)")),
                 None if upper.starts_with("ARCHD_") => unknown.push(format!("{name} ({origin})")),
                 None => {}
@@ -31,38 +33,4 @@ pub(super) fn warning(sources: &Sources<'_>) -> Option<String> {
             unknown.join(", ")
         )
     })
-}
-
-/// How many bytes have to be added, dropped or changed to make one name the other (Levenshtein).
-pub(super) fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distance_counts_single_edits() {
-        for (from, to, edits) in [
-            ("ARCHD_LOG", "ARCHD_LOG", 0),
-            ("ARCHD_LISTN", "ARCHD_LISTEN", 1),
-            ("ARCHD_LISTNE", "ARCHD_LISTEN", 2),
-            ("", "LOG", 3),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(from, to), edits, "{from} {to}");
-            assert_eq!(distance(to, from), edits, "{to} {from}");
-        }
-    }
 }

@@ -5,27 +5,23 @@
 
 use std::{fmt, str::FromStr};
 
+mod found;
 pub(crate) mod options;
 
-use self::options::Given;
+use self::{
+    found::{Found, percent_decoded},
+    options::Given,
+};
+use super::problem::BadValue;
 
 /// A MongoDB URI, whose password no log can show: it has no `Display`, and its `Debug` is blank.
 #[derive(Clone)]
 pub struct MongodbUri(String);
 
-/// One thing that is wrong with a URI.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong, after the name of the setting.
-    pub wrong: String,
-    /// What to do about it.
-    pub mend: String,
-}
-
 /// Everything that is wrong with a URI, said without repeating it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the URI of MongoDB {}", .0.iter().map(|fault| fault.wrong.as_str()).collect::<Vec<_>>().join(", "))]
-pub struct BadUri(pub Vec<Fault>);
+pub struct BadUri(pub Vec<BadValue>);
 
 impl MongodbUri {
     /// The URI itself, for the driver alone.
@@ -60,7 +56,7 @@ const RESERVED: [char; 7] = [':', '/', '?', '#', '[', ']', '@'];
 const NOT_IN_DATABASE: [char; 5] = ['/', '\\', ' ', '"', '$'];
 
 /// Everything that is wrong with a URI.
-pub(super) fn faults(uri: &str) -> Vec<Fault> {
+pub(super) fn faults(uri: &str) -> Vec<BadValue> {
     let mut found = Found::default();
     let trimmed = uri.trim();
     if trimmed != uri {
@@ -124,22 +120,6 @@ pub(super) fn faults(uri: &str) -> Vec<Fault> {
 pub(super) fn warnings(uri: &str) -> Vec<String> {
     let options = uri.split_once('?').map_or("", |(_, options)| options);
     options::without_effect(&Given::all(options, &mut Found::default()))
-}
-
-/// The faults as they are found, each once.
-#[derive(Default)]
-struct Found(Vec<Fault>);
-
-impl Found {
-    fn add(&mut self, wrong: impl Into<String>, mend: impl Into<String>) {
-        let fault = Fault {
-            wrong: wrong.into(),
-            mend: mend.into(),
-        };
-        if !self.0.contains(&fault) {
-            self.0.push(fault);
-        }
-    }
 }
 
 fn credentials(given: Option<&str>, mechanism: Option<&str>, found: &mut Found) {
@@ -259,27 +239,6 @@ fn host_in(nth: usize, host: &str, found: &mut Found) -> bool {
         );
     }
     port.is_some()
-}
-
-/// A text without its escapes; none where what they stand for is not UTF-8. A `%` that escapes nothing stands for itself.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, behind)) = rest.split_first() {
-        let digits = behind.get(..2).filter(|_| *byte == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(escaped) => {
-                decoded.push(escaped);
-                rest = &behind[2..];
-            }
-            None => {
-                decoded.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]

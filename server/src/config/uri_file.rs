@@ -3,7 +3,7 @@
 
 use std::{fs, io, path::Path, str::FromStr};
 
-use super::MongodbUri;
+use super::uri::MongodbUri;
 
 /// Why the file gives no URI, said without repeating what it holds.
 #[derive(Debug, thiserror::Error)]

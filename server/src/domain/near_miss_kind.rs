@@ -1,6 +1,7 @@
 //! In which way a status differs from the delivered one that it looks like.
 
 use bson::Bson;
+use strum::{EnumString, IntoStaticStr};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// How many code points are named of each difference.
@@ -9,8 +10,10 @@ const NAMED: usize = 3;
 /// A longer text, in bytes, is not compared step by step: nobody is to wait for that.
 const LONGEST: usize = 4 * 1024;
 
-/// What sets a near miss apart from the delivered status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What sets a near miss apart from the delivered status. The names of the database follow from
+/// those of the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// The same letters, some of them in another case.
     Case,
@@ -40,33 +43,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NAMES: [(Kind, &str); 12] = [
-        (Kind::Case, "case"),
-        (Kind::Blanks, "blanks"),
-        (Kind::AccentForm, "accent_form"),
-        (Kind::Accents, "accents"),
-        (Kind::Invisible, "invisible"),
-        (Kind::Punctuation, "punctuation"),
-        (Kind::LetterForms, "letter_forms"),
-        (Kind::Several, "several"),
-        (Kind::List, "list"),
-        (Kind::Document, "document"),
-        (Kind::Symbol, "symbol"),
-        (Kind::Code, "code"),
-    ];
-
     /// The kind's name in the database.
     pub fn name(self) -> &'static str {
-        let mut names = Kind::NAMES.iter();
-        names
-            .find(|(kind, _)| *kind == self)
-            .map_or("", |(_, name)| name)
+        self.into()
     }
 
     /// The kind of this name.
     pub fn of_name(name: &str) -> Option<Kind> {
-        let mut names = Kind::NAMES.iter();
-        names.find(|(_, own)| *own == name).map(|(kind, _)| *kind)
+        name.parse().ok()
     }
 }
 

@@ -4,13 +4,14 @@ use std::{
     convert::Infallible,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use order_archiver_api::FILE_DESCRIPTOR_SET;
+use parking_lot::Mutex;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
@@ -274,7 +275,7 @@ struct Held {
 
 impl Arriving {
     fn take(&self, bytes: usize) -> Result<(), Status> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         // However much is packed in it, no more is unpacked than the largest request may have.
         held.bytes = held.bytes.saturating_add(bytes).min(limits::CURSOR_REQUEST);
         let has = held

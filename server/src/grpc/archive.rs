@@ -6,20 +6,17 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    archive_order::{archive, check_numero},
     archived_order::archived_order,
     call::{Calls, small_messages},
     limits::Room,
-    order_stream,
-    status::{self, Violations},
+    order_stream, status,
 };
 use crate::{
-    coalescer::{Answer, Coalescer},
-    pipeline::Outcome,
+    coalescer::Coalescer,
     store::{Store, encoding::ext_json::Form},
 };
 
-/// Longest number that is looked for, in bytes.
-pub(super) const LONGEST_NUMERO: usize = 256;
 /// The largest document that is read without a look at its size before, in bytes.
 const SMALL_DOCUMENT: usize = 16 * 1024;
 
@@ -126,67 +123,4 @@ impl ArchiveService {
 /// Room for making an answer from so many bytes of documents: them, their text, and the message.
 pub(super) fn room_for(bytes: usize) -> usize {
     bytes.saturating_mul(3)
-}
-
-/// The size of a page: what was asked, within bounds.
-pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
-    usize::try_from(if asked == 0 {
-        default
-    } else {
-        asked.min(largest)
-    })
-    .unwrap_or(1)
-}
-
-/// Archives one order.
-pub(super) async fn archive(
-    calls: &Calls,
-    coalescer: &Coalescer,
-    numero: String,
-) -> Result<pb::ArchiveResult, Status> {
-    check_numero(&numero)?;
-    calls.check_archive()?;
-    let (outcome, missing) = match coalescer
-        .archive(numero.clone())
-        .await
-        .map_err(|error| status::of_error(&error))?
-    {
-        Answer::Unknown => {
-            return Err(status::not_found(
-                "order",
-                &numero,
-                format!("neither the orders nor the archive know {numero}"),
-            ));
-        }
-        Answer::Met(Outcome::Archived(missing)) => (pb::ArchiveOutcome::Archived, missing),
-        Answer::Met(Outcome::Duplicate(missing)) => (pb::ArchiveOutcome::Duplicate, missing),
-        Answer::Met(outcome) => {
-            return Err(status::of_outcome(&numero, &outcome).unwrap_or_else(status::stopping));
-        }
-    };
-    Ok(pb::ArchiveResult {
-        numero_commande: numero,
-        outcome: outcome.into(),
-        incomplete: !missing.is_empty(),
-        missing_fields: missing,
-    })
-}
-
-fn check_numero(numero: &str) -> Result<(), Status> {
-    let mut violations = Violations::default();
-    violations
-        .check(
-            !numero.is_empty(),
-            "numero_commande",
-            "must not be empty; give a number like CMD-2025-000001",
-        )
-        .check(
-            numero.len() <= LONGEST_NUMERO,
-            "numero_commande",
-            format!(
-                "must be at most {LONGEST_NUMERO} bytes, not {}",
-                numero.len()
-            ),
-        );
-    violations.into_result()
 }

@@ -8,14 +8,15 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
-    archive::{ArchiveService, LONGEST_NUMERO, page_size, room_for},
+    archive::{ArchiveService, room_for},
+    archive_order::LONGEST_NUMERO,
     archived_order::archived_order,
-    convert::{self, MOST_JSON},
     limits::Room,
-    page,
+    page::{self, page_size},
     status::{self, Violations},
 };
 use crate::{
+    convert::{self, MOST_JSON},
     domain::order::Reference,
     store::{
         archive::read::{self, Below, Filter},

@@ -4,9 +4,9 @@ use bson::RawDocument;
 use order_archiver_api::v1 as pb;
 use prost_types::Timestamp;
 
-use super::convert::{self, Document};
 use crate::{
     bytes::raw::{self, ValueRef, kind},
+    convert::{self, Document},
     domain::{
         enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
         order::NUMERO,

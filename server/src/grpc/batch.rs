@@ -12,24 +12,20 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{
-    archive::page_size,
     call::{Calls, peer, small_messages},
-    convert::{self, MOST_JSON},
-    follow::{self, Followed},
+    follow::{self, Followed, now},
     ids,
     limits::SLOWEST,
-    page,
+    page::{self, page_size},
     status::{self, Violations},
 };
 use crate::{
     archiver::Archiver,
     bytes::raw::Value,
+    convert::{self, MOST_JSON},
     store::{
         Store,
-        batches::{
-            ids::{Kind, SHORTEST},
-            record::Batch,
-        },
+        batches::{ids::Kind, record::Batch},
     },
 };
 
@@ -321,7 +317,7 @@ impl BatchService {
             Some(id) => self.batch(&id).await?,
             None => None,
         };
-        batch.ok_or_else(|| unknown(id))
+        batch.ok_or_else(|| status::no_batch(id))
     }
 
     async fn batch(&self, id: &str) -> Result<Option<Batch>, Status> {
@@ -359,22 +355,4 @@ fn check_limits(
             "must be a length of time of at least a millisecond; leave it out to have it as it is",
         );
     }
-}
-
-pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
-    let deployment = store.deployment().await;
-    deployment
-        .map(|deployment| deployment.now)
-        .map_err(|error| status::of_error(&error))
-}
-
-pub(super) fn unknown(id: &str) -> Status {
-    status::not_found(
-        "batch",
-        id,
-        format!(
-            "there is no batch {id}; ListBatches shows those that there are, and the first {SHORTEST} \
-             characters or more of an id will do"
-        ),
-    )
 }

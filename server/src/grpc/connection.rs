@@ -1,15 +1,11 @@
 //! One connection: served until it ends, and told to leave when it is of no use or its answers are not read.
 
-use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -204,7 +200,7 @@ impl Connection {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Usage) -> T) -> T {
-        change(&mut self.usage.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.usage.lock())
     }
 }
 
@@ -238,7 +234,7 @@ pub(super) struct UnreadAnswer {
 impl UnreadAnswer {
     /// Notes that a part of it has been sent.
     pub(super) fn progress(&self, now: Instant) {
-        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = self.span.lock();
         let new = self.connection.span(now);
         self.connection.update(|used| {
             used.unread[*span] -= 1;
@@ -250,7 +246,7 @@ impl UnreadAnswer {
 
 impl Drop for UnreadAnswer {
     fn drop(&mut self) {
-        let span = *self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let span = *self.span.get_mut();
         self.connection.update(|used| used.unread[span] -= 1);
     }
 }

@@ -14,12 +14,13 @@ use tracing::debug;
 
 use super::{
     call::{Calls, small_messages},
-    convert, cursor,
+    cursor,
     limits::{LARGE_NEWS, SLOWEST},
     status::{self, Violations},
 };
 use crate::{
     bytes::checkpoint::time_of,
+    convert,
     observe::events::{Detail, Event, Live, Reader, Told},
     store::{
         Error, Store,

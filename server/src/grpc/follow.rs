@@ -1,24 +1,21 @@
 //! Following batches: however many follow one, it is read once for all of them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use bson::DateTime;
 use order_archiver_api::v1 as pb;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{mpsc, watch},
     time::{interval, timeout},
 };
 use tonic::Status;
 
-use super::{
-    batch::{now, unknown},
-    call::Calls,
-    convert, status,
+use super::{call::Calls, status};
+use crate::{
+    convert,
+    store::{Store, batches::record::Batch},
 };
-use crate::store::{Store, batches::record::Batch};
 
 /// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
 /// how far it is.
@@ -70,7 +67,7 @@ impl Followed {
     }
 
     fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<State>>> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock()
     }
 
     /// Tells the states of a batch to all who follow it, until it ends or nobody does.
@@ -111,7 +108,7 @@ impl Followed {
         let found = self.store.batch(id).await;
         let batch = found
             .map_err(|error| status::of_error(&error))?
-            .ok_or_else(|| unknown(id))?;
+            .ok_or_else(|| status::no_batch(id))?;
         if known.as_ref() == Some(&batch) {
             return Ok(None);
         }
@@ -121,6 +118,14 @@ impl Followed {
             batch: Some(message),
         }))
     }
+}
+
+/// What time it is by the database's clock.
+pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
+    let deployment = store.deployment().await;
+    deployment
+        .map(|deployment| deployment.now)
+        .map_err(|error| status::of_error(&error))
 }
 
 /// Tells a caller each state of a batch until the last one, or until it leaves them unread for so long.

@@ -4,8 +4,9 @@
 use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status};
 
-use super::{call::Calls, convert, status};
+use super::{call::Calls, status};
 use crate::{
+    convert,
     domain::text::cut,
     store::{
         Store,

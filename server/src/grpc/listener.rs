@@ -3,11 +3,12 @@
 use std::{
     convert::Infallible,
     io,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use http::{Request, Response};
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -160,7 +161,7 @@ impl Listener {
     fn part_with_one(&self) -> bool {
         let now = Instant::now();
         let mut first = None;
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.open.lock();
         // They stand in the order in which they came: of those that go first, the first has been there longest.
         for connection in open.iter().filter_map(Weak::upgrade) {
             let Some(order) = connection.dispensable(now) else {
@@ -181,7 +182,7 @@ impl Listener {
     }
 
     fn note(&self, connection: &Arc<Connection>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if open.len() >= 2 * self.most {
             open.retain(|connection| connection.strong_count() > 0);
         }
@@ -201,7 +202,7 @@ async fn close_unread(open: &Mutex<Vec<Weak<Connection>>>) {
 }
 
 fn connections(open: &Mutex<Vec<Weak<Connection>>>) -> Vec<Arc<Connection>> {
-    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = open.lock();
     open.iter().filter_map(Weak::upgrade).collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod archive;
 mod archive_list;
+mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
@@ -18,11 +19,9 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
-mod near_misses;
 mod stopping;
 
 mod call;
-mod convert;
 mod cursor;
 mod ids;
 mod page;
@@ -42,7 +41,6 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub(crate) use self::convert::batch as batch_message;
 use self::{
     admission::Admission, call::Calls, follow::Followed, limits::Limits, listener::Listener,
 };

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::{
-    archive,
+    archive_order::archive,
     call::Calls,
     connection::{Connection, Reason},
     limits, status,
@@ -158,7 +158,7 @@ async fn nothing_happens(read: &AtomicU64, room: &Semaphore, patience: (Duration
 
 async fn answer(calls: &Calls, coalescer: &Coalescer, numero: String) -> pb::ArchiveOrdersResponse {
     use pb::archive_orders_response::Answer;
-    let archiving = archive::archive(calls, coalescer, numero.clone());
+    let archiving = archive(calls, coalescer, numero.clone());
     let answer = match calls.within(calls.request_timeout, archiving).await {
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {

@@ -15,6 +15,16 @@ const LONGEST_NUMERO: usize = 512;
 /// Between the count and the prefix. The count has ten digits, so that the two are longer than any whole number.
 const SEPARATOR: char = ' ';
 
+/// The size of a page: what was asked, within bounds.
+pub(super) fn page_size(asked: i32, default: i32, largest: i32) -> usize {
+    usize::try_from(if asked == 0 {
+        default
+    } else {
+        asked.min(largest)
+    })
+    .unwrap_or(1)
+}
+
 /// Makes the token that goes on after `position` in the list that `request` began.
 ///
 /// What may change from page to page, as the token itself, the caller has taken out of the request.

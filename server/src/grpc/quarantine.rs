@@ -8,16 +8,16 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{
-    archive::{page_size, room_for},
+    archive::room_for,
     call::{Calls, caller},
-    convert::{self, Document, MOST_JSON},
     ids,
     limits::Room,
-    page,
+    page::{self, page_size},
     status::{self, Violations},
 };
 use crate::{
     bytes::raw::Value,
+    convert::{self, Document, MOST_JSON},
     pipeline::{Outcome, Pipeline, Source},
     store::{
         Error, Store,

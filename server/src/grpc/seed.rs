@@ -11,11 +11,11 @@ use tracing::info;
 
 use super::{
     call::{Calls, peer, small_messages},
-    convert,
     limits::SLOWEST,
     status::{self, Violations},
 };
 use crate::{
+    convert,
     seed::{
         Plan,
         writer::{self, Fault, Job, Progress},

@@ -9,12 +9,13 @@ use tonic::{Request, Response, Status};
 
 use super::{
     call::Calls,
-    convert,
-    near_misses::near_misses,
     status::{self, Violations},
     watcher,
 };
-use crate::{domain::schedule::Schedule, observe::stats, store::Store};
+use crate::{
+    convert::{self, near_misses::near_misses},
+    {domain::schedule::Schedule, observe::stats, store::Store},
+};
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const WINDOWS: RangeInclusive<Duration> =

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::near_misses::kind_name;
 use crate::{
+    convert::near_misses::kind_name,
     domain::{judge::Refusal, near_miss::NearMiss, text::cut},
     log_limit::LogLimit,
     pipeline::Outcome,
-    store::Error,
+    store::{Error, batches::ids::SHORTEST},
 };
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
@@ -237,6 +237,18 @@ pub(crate) fn request_id_reused(request_id: &str) -> Status {
         Code::AlreadyExists,
         message,
         info(ErrorReason::RequestIdReused, [("request_id", request_id)]),
+    )
+}
+
+/// There is no batch of this id, or none that begins so.
+pub(crate) fn no_batch(id: &str) -> Status {
+    not_found(
+        "batch",
+        id,
+        format!(
+            "there is no batch {id}; ListBatches shows those that there are, and the first {SHORTEST} \
+             characters or more of an id will do"
+        ),
     )
 }
 

@@ -10,14 +10,17 @@ use tracing::info;
 
 use super::{
     call::{Calls, caller},
-    convert, status,
+    status,
 };
-use crate::store::{
-    Error, Store,
-    watch::{
-        record::{State, Watcher, apart},
-        requests::{AskedBy, Caller},
-        waiting::{Unwatched, Waiting},
+use crate::{
+    convert,
+    store::{
+        Error, Store,
+        watch::{
+            record::{State, Watcher, apart},
+            requests::{AskedBy, Caller},
+            waiting::{Unwatched, Waiting},
+        },
     },
 };
 

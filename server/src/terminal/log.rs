@@ -4,14 +4,16 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     io::{self, Write},
-    sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::LazyLock,
     thread,
     time::Duration,
 };
 
+use order_archiver_api::text::{one_line, tame_json};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::warn;
 
-use super::{one_line, shown_bar, tame_json};
+use super::bar::shown_bar;
 
 /// The escape that begins the log's own colours.
 const ESCAPE: &str = "\u{1b}";
@@ -128,8 +130,8 @@ impl Queue {
 
     fn flush(&self) {
         let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
-        let waiting = self.waiting();
-        drop(self.changed.wait_timeout_while(waiting, PATIENCE, is_busy));
+        let mut waiting = self.waiting();
+        self.changed.wait_while_for(&mut waiting, is_busy, PATIENCE);
     }
 
     /// Writes what comes, for as long as the process lives.
@@ -140,8 +142,7 @@ impl Queue {
             let line = waiting.pop();
             let Some(line) = line else {
                 self.changed.notify_all();
-                let woken = self.changed.wait(waiting);
-                waiting = woken.unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut waiting);
                 continue;
             };
             drop(waiting);
@@ -159,7 +160,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

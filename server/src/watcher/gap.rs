@@ -1,25 +1,32 @@
 //! Closing a gap: one batch that begins after the new starting point was taken.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::sleep;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tracing::{info, warn};
 
-use super::{
-    Watcher,
-    policy::{Backoff, before_another_catch_up},
-};
-use crate::store::{
-    Error,
-    batches::{
-        options::Options,
-        record::{Batch, State},
+use super::policy::{Backoff, before_another_catch_up};
+use crate::{
+    archiver::Archiver,
+    store::{
+        Error, Store,
+        batches::{
+            options::Options,
+            record::{Batch, State},
+        },
+        watch::record::Gap,
     },
-    watch::record::Gap,
 };
 
 /// How often a batch is looked at.
@@ -38,7 +45,7 @@ struct Trouble(Arc<Mutex<String>>);
 
 impl Trouble {
     fn set(&self, why: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *self.0.lock() = why;
     }
 }
 
@@ -50,27 +57,52 @@ impl CatchingUp {
 
     /// Why the gap is still open, for people, each time once; empty when there is nothing new to say.
     pub(super) fn take_trouble(&self) -> String {
-        let why = self.trouble.0.lock();
-        std::mem::take(&mut *why.unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.trouble.0.lock())
     }
 }
 
-impl Watcher {
+/// Closes gaps. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(super) struct GapCloser {
+    store: Store,
+    archiver: Archiver,
+    /// How many catch-up batches in a row have failed.
+    failed: Arc<AtomicU32>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl GapCloser {
+    /// One whose catch-up batches run on this archiver.
+    pub(super) fn new(
+        store: Store,
+        archiver: Archiver,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> GapCloser {
+        GapCloser {
+            store,
+            archiver,
+            failed: Arc::default(),
+            tasks,
+            stop,
+        }
+    }
+
     /// Begins to close a gap, if there is one.
-    pub(super) fn spawn_catch_up(&self, epoch: i64, gap: Option<Gap>) -> CatchingUp {
+    pub(super) fn spawn(&self, epoch: i64, gap: Option<Gap>) -> CatchingUp {
         let (closed, abandoned) = (CancellationToken::new(), CancellationToken::new());
         let trouble = Trouble::default();
         match gap {
             None => closed.cancel(),
             Some(gap) => {
-                let (watcher, closed, abandoned) =
-                    (self.clone(), closed.clone(), abandoned.clone());
+                let (closer, closed, abandoned) = (self.clone(), closed.clone(), abandoned.clone());
                 let trouble = trouble.clone();
                 self.tasks.spawn(async move {
                     tokio::select! {
                         () = abandoned.cancelled() => {}
-                        () = watcher.stop.cancelled() => {}
-                        () = watcher.catch_up(epoch, gap, &trouble) => closed.cancel(),
+                        () = closer.stop.cancelled() => {}
+                        () = closer.catch_up(epoch, gap, &trouble) => closed.cancel(),
                     }
                 });
             }
@@ -88,17 +120,17 @@ impl Watcher {
             // Another run of the stream may have begun since the last failure: that is no reason
             // to hurry.
             if gap.batch_id.is_empty() {
-                let failed = self.failed_catch_ups.load(Ordering::Relaxed);
+                let failed = self.failed.load(Ordering::Relaxed);
                 sleep(before_another_catch_up(failed)).await;
             }
             match self.try_to_catch_up(epoch, &mut gap).await {
                 Ok(None) => {
-                    self.failed_catch_ups.store(0, Ordering::Relaxed);
+                    self.failed.store(0, Ordering::Relaxed);
                     info!(batch = gap.batch_id, cause = gap.cause, "gap closed");
                     return;
                 }
                 Ok(Some(why)) => {
-                    self.failed_catch_ups.fetch_add(1, Ordering::Relaxed);
+                    self.failed.fetch_add(1, Ordering::Relaxed);
                     warn!("{why}; another one follows");
                     trouble.set(why);
                 }

@@ -7,10 +7,7 @@ mod gap;
 mod policy;
 mod stream;
 
-use std::{
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bson::Timestamp;
 use tokio::time::sleep;
@@ -18,8 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, info_span, warn};
 
 use self::{
+    gap::GapCloser,
     policy::{Backoff, Next, after},
-    stream::Ending,
+    stream::{Ending, Failure, Stream},
 };
 use crate::{
     archiver::Archiver,
@@ -43,14 +41,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Watcher {
     store: Store,
     pipeline: Pipeline,
-    archiver: Archiver,
+    gap_closer: GapCloser,
     instance: String,
     /// Names this very process: two instances may share a name.
     owner: String,
     identity: Identity,
-    /// How many catch-up batches in a row have failed.
-    failed_catch_ups: Arc<AtomicU32>,
-    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -67,13 +62,11 @@ impl Watcher {
     ) -> Watcher {
         Watcher {
             identity: store.checkpoint_identity(),
+            gap_closer: GapCloser::new(store.clone(), archiver, tasks, stop.clone()),
             store,
             pipeline,
-            archiver,
             instance,
             owner,
-            failed_catch_ups: Arc::default(),
-            tasks,
             stop,
         }
     }
@@ -194,7 +187,7 @@ impl Watcher {
         epoch: i64,
         moment: Option<Timestamp>,
         backoff: &mut Backoff,
-    ) -> Result<Ending, Fault> {
+    ) -> Result<Ending, Failure> {
         let watcher = match self.store.watcher().await? {
             Some(watcher) if watcher.epoch == epoch => watcher,
             _ => return Ok(Ending::Lost),
@@ -248,9 +241,14 @@ impl Watcher {
                 return Ok(Ending::Again);
             }
         };
-        let catching_up = self.spawn_catch_up(epoch, watcher.gap.clone());
-        let stream = self.stream(epoch, start, known, &catching_up, backoff);
-        stream.await
+        let catching_up = self.gap_closer.spawn(epoch, watcher.gap.clone());
+        let stream = Stream {
+            store: &self.store,
+            pipeline: &self.pipeline,
+            identity: &self.identity,
+            stop: &self.stop,
+        };
+        stream.run(epoch, start, known, &catching_up, backoff).await
     }
 
     /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after both are saved. A gap that is still
@@ -290,21 +288,6 @@ impl Watcher {
         tokio::select! {
             () = sleep(length) => {}
             () = self.stop.cancelled() => {}
-        }
-    }
-}
-
-/// Why a run of the stream ended, and the moment up to which everything is archived.
-struct Fault {
-    error: Error,
-    moment: Option<Timestamp>,
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        Fault {
-            error,
-            moment: None,
         }
     }
 }

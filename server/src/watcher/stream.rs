@@ -12,18 +12,18 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, interval},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{error, info, warn};
 
-use super::{Fault, Watcher, gap::CatchingUp, policy::Backoff};
+use super::{gap::CatchingUp, policy::Backoff};
 use crate::{
     bytes::{
-        checkpoint::{Checkpoint, seal, time_of},
+        checkpoint::{Checkpoint, Identity, seal, time_of},
         raw::{self, Value, ValueRef},
     },
-    pipeline::{Outcome, Passed, Report, Source, shown_ids},
+    pipeline::{Outcome, Passed, Pipeline, Report, Source, shown_ids},
     store::{
-        Error,
+        Error, Store,
         encoding::ext_json,
         gone::Gone,
         orders::{
@@ -50,6 +50,21 @@ pub(super) enum Ending {
     Stopping,
 }
 
+/// Why a run of the stream ended, and the moment up to which everything is archived.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) moment: Option<Timestamp>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure {
+            error,
+            moment: None,
+        }
+    }
+}
+
 /// A reply on its way through the pipeline.
 struct Chunk {
     place: RawDocumentBuf,
@@ -69,16 +84,24 @@ struct Progress {
     halt: Option<String>,
 }
 
-impl Watcher {
+/// What a run of the stream works with.
+pub(super) struct Stream<'w> {
+    pub(super) store: &'w Store,
+    pub(super) pipeline: &'w Pipeline,
+    pub(super) identity: &'w Identity,
+    pub(super) stop: &'w CancellationToken,
+}
+
+impl Stream<'_> {
     /// Reads replies and archives their orders until there is a fault or a reason to end.
-    pub(super) async fn stream(
+    pub(super) async fn run(
         &self,
         epoch: i64,
         start: Start,
         known: Option<Timestamp>,
         catching_up: &CatchingUp,
         backoff: &mut Backoff,
-    ) -> Result<Ending, Fault> {
+    ) -> Result<Ending, Failure> {
         let mut progress = Progress {
             place: None,
             time: known,
@@ -101,7 +124,7 @@ impl Watcher {
         match ending {
             Ok(Ending::Stopping) => saved.map(|()| Ending::Stopping).or(Ok(Ending::Stopping)),
             Ok(ending) => Ok(ending),
-            Err(error) => Err(Fault {
+            Err(error) => Err(Failure {
                 error,
                 moment: progress.time,
             }),
@@ -272,7 +295,7 @@ impl Watcher {
                     position: position.clone(),
                     time,
                 },
-                &self.identity,
+                self.identity,
             )),
             _ => None,
         };

@@ -1,7 +1,8 @@
 //! The options of a MongoDB URI: one table of all that the driver has, with what each takes and whether it has an effect here.
 
-use super::{Found, percent_decoded};
-use crate::config::unknown::distance;
+use strsim::levenshtein;
+
+use super::found::{Found, percent_decoded};
 
 /// An option as it was given.
 pub(super) struct Given {
@@ -246,7 +247,12 @@ fn unknown(name: &str, options: &str, found: &mut Found) {
     let lower = name.to_ascii_lowercase();
     let near = OPTIONS
         .iter()
-        .map(|row| (distance(&lower, &row.name.to_ascii_lowercase()), row.name))
+        .map(|row| {
+            (
+                levenshtein(&lower, &row.name.to_ascii_lowercase()),
+                row.name,
+            )
+        })
         .min();
     let mend = match near {
         Some((edits, near)) if edits <= 3 => format!("write `{near}`, or leave it out"),

@@ -3,7 +3,7 @@
 
 use bson::RawDocument;
 
-use super::{Detail, Event};
+use super::event::{Detail, Event};
 use crate::{
     bytes::raw::{self, ValueRef},
     domain::{enrich::DATE_ARCHIVAGE, order::NUMERO},

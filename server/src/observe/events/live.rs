@@ -7,11 +7,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use bson::RawDocumentBuf;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::sleep,
@@ -19,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{News, Told};
+use super::news::{News, Told};
 use crate::{
     bytes::checkpoint::is_after,
     store::{Error, Store, wire::changes::Start},
@@ -103,7 +104,7 @@ impl Live {
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock()
     }
 
     /// Listens to the stream; where there is none, it begins at this place.

@@ -1,9 +1,9 @@
-//! Near misses as messages of the contract.
+//! Near misses.
 
 use order_archiver_api::v1 as pb;
 use prost::Message;
 
-use super::convert::first;
+use super::remarks::first;
 use crate::domain::{
     near_miss::{Beyond, NearMiss},
     near_miss_kind::Kind,
@@ -59,7 +59,7 @@ fn kind(kind: Kind) -> pb::NearMissKind {
 }
 
 /// The name of a kind in the contract, without its prefix.
-pub(super) fn kind_name(of: Kind) -> &'static str {
+pub(crate) fn kind_name(of: Kind) -> &'static str {
     kind(of).as_str_name().trim_start_matches("NEAR_MISS_KIND_")
 }
 

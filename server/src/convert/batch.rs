@@ -1,0 +1,173 @@
+//! Batches, their options and their counts.
+
+use std::time::Duration;
+
+use bson::DateTime;
+use order_archiver_api::v1 as pb;
+
+use super::{
+    near_misses::near_misses,
+    remarks::first,
+    time::{date, duration, length, timestamp},
+};
+use crate::{
+    domain::counts::Counts,
+    store::batches::{
+        options::{Limits, Options},
+        record::{Batch, State, StopReason},
+    },
+};
+
+/// The most that a batch's warnings may take in a message, in bytes.
+const MOST_WARNINGS: usize = 256 * 1024;
+
+pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
+    let Counts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+        gone,
+    } = counts;
+    pb::OrderCounts {
+        found,
+        archived,
+        duplicates,
+        incomplete,
+        errors,
+        gone,
+    }
+}
+
+/// The options of a request, once its violations have been checked.
+pub(crate) fn options(options: &pb::BatchOptions) -> Options {
+    Options {
+        limit: options.limit,
+        before: options.before.as_ref().and_then(date),
+        create_indexes: options.create_indexes,
+        max_runtime: whole_millis(options.max_runtime.as_ref()).filter(|most| !most.is_zero()),
+        validate_only: options.validate_only,
+        limits: Limits {
+            max_orders_per_second: options.max_orders_per_second.and_then(at_most),
+            max_replication_lag: whole_millis(options.max_replication_lag.as_ref()),
+            max_write_latency: whole_millis(options.max_write_latency.as_ref()),
+        },
+    }
+}
+
+/// The limits of a request, once its violations have been checked.
+pub(crate) fn limits(tuning: &pb::TuneBatchRequest) -> Limits {
+    Limits {
+        max_orders_per_second: tuning.max_orders_per_second.and_then(at_most),
+        max_replication_lag: whole_millis(tuning.max_replication_lag.as_ref()),
+        max_write_latency: whole_millis(tuning.max_write_latency.as_ref()),
+    }
+}
+
+fn at_most(orders: i32) -> Option<u32> {
+    u32::try_from(orders).ok()
+}
+
+/// A length of time as exact as the database keeps it, so that a repeated request is found equal to what was kept of it.
+fn whole_millis(length_of_time: Option<&prost_types::Duration>) -> Option<Duration> {
+    let millis = length(length_of_time?)?.as_millis();
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
+
+fn batch_options(options: &Options, limits: Limits) -> pb::BatchOptions {
+    pb::BatchOptions {
+        limit: options.limit,
+        before: options.before.and_then(timestamp),
+        max_runtime: options.max_runtime.map(duration),
+        validate_only: options.validate_only,
+        create_indexes: options.create_indexes,
+        max_orders_per_second: limits
+            .max_orders_per_second
+            .map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+        max_replication_lag: limits.max_replication_lag.map(duration),
+        max_write_latency: limits.max_write_latency.map(duration),
+    }
+}
+
+pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
+    let until = batch.ended.unwrap_or(now);
+    let millis = batch.started.map_or(0, |started| {
+        until.timestamp_millis() - started.timestamp_millis()
+    });
+    let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+    let orders_per_second = if took.is_zero() {
+        0.0
+    } else {
+        batch.counts.found as f64 / took.as_secs_f64()
+    };
+    let (near_misses, more_near_misses) = near_misses(batch.near_misses, batch.near_misses_beyond);
+    let (mut warnings, unsaid) = first(batch.warnings, MOST_WARNINGS, String::len);
+    if unsaid > 0 {
+        warnings.push(format!(
+            "this message leaves out {unsaid} more warnings, for which it has no room"
+        ));
+    }
+    pb::Batch {
+        id: batch.id,
+        state: batch_state(batch.state).into(),
+        stop_reason: batch
+            .stop_reason
+            .map_or(pb::BatchStopReason::Unspecified, stop_reason)
+            .into(),
+        message: batch.message,
+        options: Some(batch_options(&batch.options, batch.limits)),
+        counts: Some(counts(batch.counts)),
+        estimated_total: batch.estimated_total,
+        create_time: timestamp(batch.created),
+        start_time: batch.started.and_then(timestamp),
+        end_time: batch.ended.and_then(timestamp),
+        update_time: timestamp(batch.updated),
+        instance: batch.instance,
+        request_id: batch.request_id.unwrap_or_default(),
+        warnings,
+        near_misses,
+        more_near_misses,
+        duration: Some(duration(took)),
+        orders_per_second,
+        throttle: batch.throttle,
+        resumes: batch.resumes,
+    }
+}
+
+fn batch_state(state: State) -> pb::BatchState {
+    match state {
+        State::Pending => pb::BatchState::Pending,
+        State::Running => pb::BatchState::Running,
+        State::Cancelling => pb::BatchState::Cancelling,
+        State::Succeeded => pb::BatchState::Succeeded,
+        State::Failed => pb::BatchState::Failed,
+        State::Cancelled => pb::BatchState::Cancelled,
+    }
+}
+
+/// The state of the contract as our own; none for the one that is not used.
+pub(crate) fn state(state: pb::BatchState) -> Option<State> {
+    [
+        State::Pending,
+        State::Running,
+        State::Cancelling,
+        State::Succeeded,
+        State::Failed,
+        State::Cancelled,
+    ]
+    .into_iter()
+    .find(|own| batch_state(*own) == state)
+}
+
+fn stop_reason(reason: StopReason) -> pb::BatchStopReason {
+    match reason {
+        StopReason::Exhausted => pb::BatchStopReason::Exhausted,
+        StopReason::Limit => pb::BatchStopReason::Limit,
+        StopReason::MaxRuntime => pb::BatchStopReason::MaxRuntime,
+        StopReason::Cancelled => pb::BatchStopReason::Cancelled,
+        StopReason::Database => pb::BatchStopReason::Database,
+        StopReason::Unbalanced => pb::BatchStopReason::Unbalanced,
+        StopReason::Interrupted => pb::BatchStopReason::Interrupted,
+    }
+}

@@ -1,0 +1,17 @@
+//! Between the server's own values and the messages of the contract, whoever carries these.
+
+mod batch;
+mod document;
+pub(crate) mod near_misses;
+mod quarantine;
+mod remarks;
+mod time;
+mod watcher;
+
+pub(crate) use self::{
+    batch::{batch, counts, limits, options, state},
+    document::{Document, MOST_JSON, numero, unreadable},
+    quarantine::{quarantine_entry, reason},
+    time::{cluster_time, date, duration, length, timestamp},
+    watcher::{gap, watcher_state},
+};
