@@ -153,10 +153,16 @@ impl TestServer {
         SeedServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn instance_service(&self) -> InstanceServiceClient<Channel> {
+        InstanceServiceClient::new(self.channel.clone())
+    }
+
     /// The instances on the database, as this one tells of them.
     pub(crate) async fn instances(&self) -> Vec<pb::Instance> {
-        let mut client = InstanceServiceClient::new(self.channel.clone());
-        let answer = client.list_instances(pb::ListInstancesRequest {}).await;
+        let answer = self
+            .instance_service()
+            .list_instances(pb::ListInstancesRequest {})
+            .await;
         answer.unwrap().into_inner().instances
     }
 

@@ -241,6 +241,14 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
     server.watcher_is(pb::WatcherState::Watching).await;
     assert_eq!(server.instances().await.len(), 1);
     works("ListInstances", Ok(()));
+    works(
+        "GetInstance",
+        server
+            .instance_service()
+            .get_instance(pb::GetInstanceRequest {})
+            .await
+            .map(drop),
+    );
     // A second instance finds its way too.
     server.second(|_| {}).await.shut_down().await;
     assert_eq!(scanned(&server).await, BTreeSet::new());
