@@ -21,7 +21,7 @@ use archd::{
     config::{Config, LogFormat},
     seed::{
         Plan,
-        writer::{self, Job, Progress},
+        writer::{self, Job, SeedProgress},
     },
     shutdown,
     store::Store,
@@ -111,7 +111,7 @@ async fn make_up_orders(config: &Config) -> Result<()> {
     let (listener, mut progress) = mpsc::channel(16);
     let telling = async {
         while let Some(progress) = progress.recv().await {
-            if let Progress::Written { by_status, .. } = progress {
+            if let SeedProgress::Written { by_status, .. } = progress {
                 for (status, orders) in by_status {
                     println!("  {status:<15} {:>7}", statistics::thousands(orders));
                 }

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often the batch is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const BATCH_POLL: Duration = Duration::from_millis(100);
 
 /// What a process has to tell of in the end.
 struct Outcome {
@@ -166,7 +166,7 @@ async fn follow(
     while !batch.state.is_final() {
         bar.show(|| convert::batch(batch.clone(), batch.updated));
         let look = async {
-            sleep(POLL_INTERVAL).await;
+            sleep(BATCH_POLL).await;
             archiver.patiently(|| store.batch(&id)).await
         };
         tokio::select! {

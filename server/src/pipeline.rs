@@ -93,7 +93,7 @@ pub struct Passed {
 
 /// What became of a chunk of orders.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct PipelineReport {
     /// Every order that was there, delivered or not.
     pub passed: Vec<Passed>,
     /// The delivered ones, counted.
@@ -107,8 +107,8 @@ pub struct Report {
     pub unread: Vec<Order>,
 }
 
-impl AddAssign for Report {
-    fn add_assign(&mut self, other: Report) {
+impl AddAssign for PipelineReport {
+    fn add_assign(&mut self, other: PipelineReport) {
         self.passed.extend(other.passed);
         self.counts += other.counts;
         self.gone.extend(other.gone);
@@ -158,8 +158,12 @@ impl Pipeline {
     }
 
     /// Like [`Pipeline::archive`], with all that there is to say of it.
-    pub async fn archive_all(&self, selection: Selection, source: Source) -> Result<Report, Error> {
-        let mut report = Report::default();
+    pub async fn archive_all(
+        &self,
+        selection: Selection,
+        source: Source,
+    ) -> Result<PipelineReport, Error> {
+        let mut report = PipelineReport::default();
         let mut next = Some(selection).filter(|selection| !selection.is_empty());
         while let Some(selection) = next {
             let moment = DateTime::from_system_time(SystemTime::now());
@@ -176,7 +180,7 @@ impl Pipeline {
         selection: &Selection,
         source: Source,
         moment: DateTime,
-    ) -> Result<Report, Error> {
+    ) -> Result<PipelineReport, Error> {
         let span = info_span!("chunk", source = source.name());
         async {
             // The write waits for a look at the archive, which has come by then if it begins now.
@@ -200,7 +204,7 @@ impl Pipeline {
             let mut counts = sum(&passed);
             counts += gone_orders;
             debug!(?counts, "announced");
-            Ok(Report {
+            Ok(PipelineReport {
                 counts,
                 passed,
                 gone,

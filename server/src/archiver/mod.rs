@@ -52,7 +52,7 @@ pub struct Archiver {
     limits: Limits,
     instance: String,
     /// The id of the batch that this instance runs, for as long as it does.
-    own: Arc<Mutex<Weak<String>>>,
+    running: Arc<Mutex<Weak<String>>>,
     /// Held while this instance looks for a batch that nobody runs.
     looking: Arc<tokio::sync::Mutex<()>>,
     tasks: TaskTracker,
@@ -104,7 +104,7 @@ impl Archiver {
             chunk_size,
             limits,
             instance,
-            own: Arc::default(),
+            running: Arc::default(),
             looking: Arc::default(),
             tasks,
             stop,
@@ -170,13 +170,13 @@ impl Archiver {
         // An instance that was slow to say that it lives goes on with its batch: taken up again, it would run twice here. So
         // every look must know what the one before it has taken up.
         let _one_at_a_time = self.looking.lock().await;
-        let own = self.own().upgrade();
+        let own = self.running().upgrade();
         let own = own.as_deref().map(String::as_str);
         match self.store.take_up_batch(&self.instance, own).await {
             Ok(None) => {}
             Ok(Some(taken)) => {
                 let id = Arc::new(taken.batch.id.clone());
-                *self.own() = Arc::downgrade(&id);
+                *self.running() = Arc::downgrade(&id);
                 let archiver = self.clone();
                 let dry_run = taken.batch.options.validate_only.then_some(true);
                 let span = info_span!("batch", id = taken.batch.id, dry_run);
@@ -196,11 +196,11 @@ impl Archiver {
 
     /// Whether this instance runs a batch.
     pub(crate) fn runs(&self, id: &str) -> bool {
-        self.own().upgrade().is_some_and(|own| *own == id)
+        self.running().upgrade().is_some_and(|own| *own == id)
     }
 
-    fn own(&self) -> MutexGuard<'_, Weak<String>> {
-        self.own.lock()
+    fn running(&self) -> MutexGuard<'_, Weak<String>> {
+        self.running.lock()
     }
 
     /// Does something that is safe to repeat, waiting for a database that has gone away.

@@ -12,7 +12,7 @@ use crate::{
         near_miss::{NearMiss, NearMisses},
         order::Order,
     },
-    pipeline::{Outcome, Passed, Report, Source},
+    pipeline::{Outcome, Passed, PipelineReport, Source},
     store::{
         Error,
         orders::{
@@ -109,7 +109,7 @@ pub(super) async fn archive_page(
 async fn landed_late(
     archiver: &Archiver,
     page: &Page,
-    report: &Report,
+    report: &PipelineReport,
     ours: &[DateTime],
 ) -> Result<Counts, Error> {
     let duplicates: HashSet<ValueRef<'_>> = report

@@ -23,12 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Throttle {
     store: Store,
     defaults: Limits,
-    state: Mutex<State>,
+    state: Mutex<ThrottleState>,
     /// Told of new limits and of orders that are done: whoever waits for its turn must hear of them.
     news: Notify,
 }
 
-struct State {
+struct ThrottleState {
     limits: Limits,
     /// Why the batch waits; empty while it does not.
     reason: String,
@@ -43,7 +43,7 @@ impl Throttle {
     pub(super) fn new(store: Store, defaults: Limits, limits: Limits) -> Throttle {
         let limits = limits.or(defaults);
         let now = Instant::now();
-        let state = State {
+        let state = ThrottleState {
             limits,
             reason: String::new(),
             rate: Rate::new(most_a_second(limits), now),
@@ -174,7 +174,7 @@ impl Throttle {
         lag
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ThrottleState> {
         self.state.lock()
     }
 }

@@ -88,14 +88,14 @@ impl Finding {
 
 /// Everything that was found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     /// In the order in which it was looked at.
     pub(super) findings: Vec<Finding>,
     /// Whether the database could not be reached in time, or went away meanwhile.
     pub(super) away: bool,
 }
 
-impl Report {
+impl CheckReport {
     /// The worst verdict.
     pub(super) fn verdict(&self) -> Verdict {
         let verdicts = self.findings.iter().map(|finding| finding.verdict);

@@ -35,7 +35,7 @@ mod state;
 pub use self::state::state;
 
 use self::{
-    finding::{Finding, Report, Verdict},
+    finding::{CheckReport, Finding, Verdict},
     reach::reach,
 };
 
@@ -56,8 +56,8 @@ pub async fn check(config: Config, args: CheckArgs, stop: CancellationToken) -> 
     }
 }
 
-async fn report(config: &Config, wait: Duration) -> Report {
-    let mut report = Report::default();
+async fn report(config: &Config, wait: Duration) -> CheckReport {
+    let mut report = CheckReport::default();
     let store = match Store::new(config).await {
         Ok(store) => store,
         Err(error) => {
@@ -85,7 +85,7 @@ async fn examine(
     config: &Config,
     inspector: &Inspector,
     server: &Server,
-    report: &mut Report,
+    report: &mut CheckReport,
 ) -> Option<()> {
     report.findings.push(deployment::connection(server));
     report

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::finding::{Finding, Report, Verdict};
+use super::finding::{CheckReport, Finding, Verdict};
 use crate::{
     config::Output,
     terminal::{flush_log, has_colours, one_line, tame_json},
@@ -10,7 +10,7 @@ use crate::{
 
 /// Prints to standard output, in colour only for a terminal that wants it.
 #[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
-pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
+pub(super) fn print(report: &CheckReport, output: Output) -> io::Result<()> {
     flush_log();
     let text = match output {
         Output::Text => as_text(report, has_colours()),
@@ -21,7 +21,7 @@ pub(super) fn print(report: &Report, output: Output) -> io::Result<()> {
     stdout.flush()
 }
 
-fn as_text(report: &Report, color: bool) -> String {
+fn as_text(report: &CheckReport, color: bool) -> String {
     let mut text = String::new();
     let width = |finding: &Finding| finding.name.len();
     let width = report.findings.iter().map(width).max().unwrap_or(0);
@@ -56,7 +56,7 @@ fn as_text(report: &Report, color: bool) -> String {
     text
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
+fn as_json(report: &CheckReport) -> serde_json::Value {
     let checks: Vec<serde_json::Value> = report
         .findings
         .iter()
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_finding_is_a_line_with_what_mends_it_below() {
-        let report = Report {
+        let report = CheckReport {
             findings: vec![
                 Finding::ok("clocks", "agree"),
                 Finding::warning("history", "is short", "a\nb"),

@@ -9,7 +9,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 use super::{problem::BadValue, uri};
-use crate::domain::schedule::{Fault, Schedule};
+use crate::domain::schedule::{BadSchedule, Schedule};
 
 /// A row of the table from which flags, lookup, help and documents derive.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +251,9 @@ fn wrong_text(value: &str, most: usize) -> Option<&'static str> {
 }
 
 fn wrong_schedule(expression: &str, zone: &str) -> Option<&'static str> {
-    Schedule::new(expression, zone).err().map(Fault::words)
+    Schedule::new(expression, zone)
+        .err()
+        .map(BadSchedule::words)
 }
 
 fn out_of_range<T: PartialOrd>(value: T, least: T, most: T) -> Option<&'static str> {

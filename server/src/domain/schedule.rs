@@ -26,7 +26,7 @@ pub struct Schedule {
 
 /// Why there is no schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum BadSchedule {
     /// The expression can't be read.
     Expression,
     /// The expression can be read, but no day has it.
@@ -35,13 +35,13 @@ pub enum Fault {
     Zone,
 }
 
-impl Fault {
+impl BadSchedule {
     /// What is wrong, in words that follow the value's name.
     pub fn words(self) -> &'static str {
         match self {
-            Fault::Expression => "is not a cron expression",
-            Fault::Never => "is a time that never comes",
-            Fault::Zone => "is not the name of a time zone",
+            BadSchedule::Expression => "is not a cron expression",
+            BadSchedule::Never => "is a time that never comes",
+            BadSchedule::Zone => "is not the name of a time zone",
         }
     }
 }
@@ -53,17 +53,17 @@ impl Schedule {
     /// # Errors
     ///
     /// When either can't be read, or when the expression never comes true.
-    pub fn new(expression: &str, zone: &str) -> Result<Schedule, Fault> {
-        let zone = zone.parse().map_err(|_| Fault::Zone)?;
+    pub fn new(expression: &str, zone: &str) -> Result<Schedule, BadSchedule> {
+        let zone = zone.parse().map_err(|_| BadSchedule::Zone)?;
         let cron = CronParser::builder()
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .build()
             .parse(expression)
-            .map_err(|_| Fault::Expression)?;
+            .map_err(|_| BadSchedule::Expression)?;
         // The calendar repeats itself, so what does not come after this moment never comes.
         cron.find_next_occurrence(&DateTime::UNIX_EPOCH, true)
-            .map_err(|_| Fault::Never)?;
+            .map_err(|_| BadSchedule::Never)?;
         let recurs = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
         Ok(Schedule {
             cron,
@@ -487,15 +487,15 @@ mod tests {
     #[test]
     fn what_can_not_be_a_schedule_is_refused() {
         for (expression, zone, fault) in [
-            ("0 0 30 2 *", "UTC", Fault::Never),
-            ("0 0 31 4,6,9,11 *", "UTC", Fault::Never),
-            ("", "UTC", Fault::Expression),
-            ("2 o'clock", "UTC", Fault::Expression),
-            ("60 * * * *", "UTC", Fault::Expression),
-            ("0 2 * *", "UTC", Fault::Expression),
-            ("0 0 2 * * * 2027", "UTC", Fault::Expression),
-            ("0 2 * * *", "Europe/Lutetia", Fault::Zone),
-            ("0 2 * * *", "", Fault::Zone),
+            ("0 0 30 2 *", "UTC", BadSchedule::Never),
+            ("0 0 31 4,6,9,11 *", "UTC", BadSchedule::Never),
+            ("", "UTC", BadSchedule::Expression),
+            ("2 o'clock", "UTC", BadSchedule::Expression),
+            ("60 * * * *", "UTC", BadSchedule::Expression),
+            ("0 2 * *", "UTC", BadSchedule::Expression),
+            ("0 0 2 * * * 2027", "UTC", BadSchedule::Expression),
+            ("0 2 * * *", "Europe/Lutetia", BadSchedule::Zone),
+            ("0 2 * * *", "", BadSchedule::Zone),
         ] {
             let found = Schedule::new(expression, zone).err();
             assert_eq!(found, Some(fault), "{expression} in {zone}");

@@ -150,12 +150,7 @@ fn filter(
             "document_json_format",
             "is none of the contract's; leave it out for the canonical form",
         )
-        .check_for(
-            pb::ErrorReason::InvalidPageToken,
-            below != Some(None),
-            "page_token",
-            "is not the next_page_token of a list with these filters; begin without it",
-        );
+        .check_page_token(below != Some(None));
     violations.into_result()?;
     let ids = ids.into_iter();
     Ok(Filter {

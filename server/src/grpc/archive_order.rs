@@ -58,13 +58,6 @@ pub(super) fn check_numero(numero: &str) -> Result<(), Status> {
             "numero_commande",
             "must not be empty; give a number like CMD-2025-000001",
         )
-        .check(
-            numero.len() <= LONGEST_NUMERO,
-            "numero_commande",
-            format!(
-                "must be at most {LONGEST_NUMERO} bytes, not {}",
-                numero.len()
-            ),
-        );
+        .check_length("numero_commande", numero, LONGEST_NUMERO);
     violations.into_result()
 }

@@ -161,15 +161,7 @@ impl BatchService {
             asked.max_replication_lag.as_ref(),
             asked.max_write_latency.as_ref(),
         );
-        violations.check(
-            request.request_id.len() <= ids::LONGEST,
-            "request_id",
-            format!(
-                "must be at most {} bytes, not {}",
-                ids::LONGEST,
-                request.request_id.len()
-            ),
-        );
+        violations.check_length("request_id", &request.request_id, ids::LONGEST);
         violations.into_result()?;
         let options = convert::options(&asked);
         let request_id = (!request.request_id.is_empty()).then_some(request.request_id.as_str());
@@ -250,12 +242,7 @@ impl BatchService {
                 "states",
                 "holds a value that is no BatchState",
             )
-            .check_for(
-                pb::ErrorReason::InvalidPageToken,
-                below != Some(None),
-                "page_token",
-                "is not the next_page_token of a list with these filters; begin without it",
-            );
+            .check_page_token(below != Some(None));
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let states: Vec<_> = states.into_iter().flatten().collect();

@@ -19,17 +19,17 @@ use crate::{
 
 /// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
 /// how far it is.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const FOLLOWED_BATCH_POLL: Duration = Duration::from_millis(200);
 
 /// The latest state of a batch, or why it can't be followed; none before it was first looked at.
-type State = Option<Result<pb::WatchBatchResponse, Status>>;
+type Latest = Option<Result<pb::WatchBatchResponse, Status>>;
 
 /// The batches that somebody follows. Clones are the same ones.
 #[derive(Clone)]
 pub(crate) struct Followed {
     calls: Calls,
     store: Store,
-    batches: Arc<Mutex<HashMap<String, watch::Sender<State>>>>,
+    batches: Arc<Mutex<HashMap<String, watch::Sender<Latest>>>>,
 }
 
 impl Followed {
@@ -42,7 +42,7 @@ impl Followed {
     }
 
     /// The states of a batch from now on, once the first of them is there.
-    pub(crate) async fn states(&self, id: &str) -> Result<watch::Receiver<State>, Status> {
+    pub(crate) async fn states(&self, id: &str) -> Result<watch::Receiver<Latest>, Status> {
         let mut states = self.subscribe(id);
         let first = states.wait_for(Option::is_some).await;
         match first.as_deref() {
@@ -55,7 +55,7 @@ impl Followed {
         Ok(states)
     }
 
-    fn subscribe(&self, id: &str) -> watch::Receiver<State> {
+    fn subscribe(&self, id: &str) -> watch::Receiver<Latest> {
         let mut batches = self.batches();
         if let Some(states) = batches.get(id) {
             return states.subscribe();
@@ -66,13 +66,13 @@ impl Followed {
         receiver
     }
 
-    fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<State>>> {
+    fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Latest>>> {
         self.batches.lock()
     }
 
     /// Tells the states of a batch to all who follow it, until it ends or nobody does.
-    async fn read(self, id: String, states: watch::Sender<State>) {
-        let mut look = interval(POLL_INTERVAL);
+    async fn read(self, id: String, states: watch::Sender<Latest>) {
+        let mut look = interval(FOLLOWED_BATCH_POLL);
         let mut known = None;
         loop {
             let state = tokio::select! {
@@ -130,7 +130,7 @@ pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
 
 /// Tells a caller each state of a batch until the last one, or until it leaves them unread for so long.
 pub(crate) async fn tell(
-    mut states: watch::Receiver<State>,
+    mut states: watch::Receiver<Latest>,
     caller: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
     patience: Duration,
 ) {

@@ -39,9 +39,5 @@ pub(super) fn check(violations: &mut Violations, id: &str) {
             "id",
             "must not be empty; ListBatches shows the ids",
         )
-        .check(
-            id.len() <= LONGEST,
-            "id",
-            format!("must be at most {LONGEST} bytes, not {}", id.len()),
-        );
+        .check_length("id", id, LONGEST);
 }

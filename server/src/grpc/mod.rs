@@ -154,13 +154,13 @@ fn add_services(
     let watcher = watcher::WatcherService {
         calls: calls.clone(),
         store: store.clone(),
-        may_watch: heartbeat.own().may_watch,
+        may_watch: heartbeat.description().may_watch,
         instance: config.instance.clone(),
     };
     let instance = instance::InstanceService {
         calls: calls.clone(),
         store: store.clone(),
-        own: heartbeat.own().clone(),
+        own: heartbeat.description().clone(),
     };
     let event =
         event::EventService::new(calls.clone(), store.clone(), live, config.max_tail_readers);

@@ -131,21 +131,8 @@ impl QuarantineService {
                 "reasons",
                 "holds a value that is no QuarantineReason",
             )
-            .check(
-                request.id.len() <= ids::LONGEST,
-                "id",
-                format!(
-                    "must be at most {} bytes, not {}",
-                    ids::LONGEST,
-                    request.id.len()
-                ),
-            )
-            .check_for(
-                pb::ErrorReason::InvalidPageToken,
-                after != Some(None),
-                "page_token",
-                "is not the next_page_token of a list with these filters; begin without it",
-            );
+            .check_length("id", &request.id, ids::LONGEST)
+            .check_page_token(after != Some(None));
         violations.into_result()?;
         let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
         let ids = match request.id.as_str() {

@@ -18,7 +18,7 @@ use crate::{
     convert,
     seed::{
         Plan,
-        writer::{self, Fault, Job, Progress},
+        writer::{self, Job, SeedFault, SeedProgress},
     },
     store::Store,
 };
@@ -131,7 +131,7 @@ async fn seed(calls: Calls, store: Store, job: Job, answers: Answers) {
 
 /// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to the seeding, which ends it.
 async fn tell(
-    mut progress: mpsc::Receiver<Progress>,
+    mut progress: mpsc::Receiver<SeedProgress>,
     answers: &Answers,
     patience: Duration,
 ) -> Result<(), Status> {
@@ -145,9 +145,9 @@ async fn tell(
     Ok(())
 }
 
-fn status_of(fault: &Fault) -> Option<Status> {
+fn status_of(fault: &SeedFault) -> Option<Status> {
     match fault {
-        Fault::NotEmpty { collection, .. } | Fault::NoRoom { collection, .. } => {
+        SeedFault::NotEmpty { collection, .. } | SeedFault::NoRoom { collection, .. } => {
             Some(status::precondition(
                 pb::ErrorReason::CollectionNotEmpty,
                 collection,
@@ -155,12 +155,12 @@ fn status_of(fault: &Fault) -> Option<Status> {
                 [("collection", collection)],
             ))
         }
-        Fault::Store(error) => Some(status::of_error(error)),
-        Fault::Abandoned => None,
+        SeedFault::Store(error) => Some(status::of_error(error)),
+        SeedFault::Abandoned => None,
     }
 }
 
-fn message(progress: Progress) -> pb::SeedDataResponse {
+fn message(progress: SeedProgress) -> pb::SeedDataResponse {
     let count = |orders: Vec<(String, i64)>| {
         orders
             .into_iter()
@@ -169,7 +169,7 @@ fn message(progress: Progress) -> pb::SeedDataResponse {
     };
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     match progress {
-        Progress::Writing {
+        SeedProgress::Writing {
             collection,
             written,
             total,
@@ -180,14 +180,14 @@ fn message(progress: Progress) -> pb::SeedDataResponse {
             total: whole(total),
             orders_by_status: Vec::new(),
         },
-        Progress::Written { total, by_status } => pb::SeedDataResponse {
+        SeedProgress::Written { total, by_status } => pb::SeedDataResponse {
             phase: pb::SeedPhase::Written.into(),
             collection: String::new(),
             written: whole(total),
             total: whole(total),
             orders_by_status: count(by_status),
         },
-        Progress::Live(by_status) => pb::SeedDataResponse {
+        SeedProgress::Live(by_status) => pb::SeedDataResponse {
             phase: pb::SeedPhase::Live.into(),
             collection: String::new(),
             written: 0,
@@ -206,7 +206,8 @@ mod tests {
         let (listener, progress) = mpsc::channel(4);
         let (answers, _unread) = mpsc::channel(1);
         let telling = tell(progress, &answers, Duration::from_millis(50));
-        let seeding = async { while listener.send(Progress::Live(Vec::new())).await.is_ok() {} };
+        let seeding =
+            async { while listener.send(SeedProgress::Live(Vec::new())).await.is_ok() {} };
         let both = futures::future::join(seeding, telling);
         let ((), told) = timeout(Duration::from_secs(5), both).await.unwrap();
         assert_eq!(told.unwrap_err().code(), tonic::Code::ResourceExhausted);

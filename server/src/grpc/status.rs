@@ -357,6 +357,26 @@ impl Violations {
         self.check(all_right, field, mend)
     }
 
+    /// Notes a text of more than so many bytes.
+    pub(crate) fn check_length(&mut self, field: &str, text: &str, most: usize) -> &mut Self {
+        let length = text.len();
+        self.check(
+            length <= most,
+            field,
+            format!("must be at most {most} bytes, not {length}"),
+        )
+    }
+
+    /// Notes a page token that was altered, or belongs to a list with other filters.
+    pub(crate) fn check_page_token(&mut self, all_right: bool) -> &mut Self {
+        self.check_for(
+            ErrorReason::InvalidPageToken,
+            all_right,
+            "page_token",
+            "is not the next_page_token of a list with these filters; begin without it",
+        )
+    }
+
     /// An error that names every field with a fault.
     pub(crate) fn into_result(self) -> Result<(), Status> {
         if self.found.is_empty() {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How often the watcher is looked at until it has paused or gone on.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const WATCHER_STATE_POLL: Duration = Duration::from_millis(100);
 
 pub(crate) struct WatcherService {
     pub(crate) calls: Calls,
@@ -112,7 +112,7 @@ impl WatcherService {
             if taken_back || heard(&watcher) || watcher.state_now() == State::Stopped {
                 return self.message(watcher).await;
             }
-            sleep(POLL_INTERVAL).await;
+            sleep(WATCHER_STATE_POLL).await;
         }
     }
 

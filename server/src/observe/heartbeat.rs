@@ -49,7 +49,7 @@ impl Heartbeat {
     }
 
     /// What this process is.
-    pub(crate) fn own(&self) -> &Description {
+    pub(crate) fn description(&self) -> &Description {
         &self.own
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often they are looked at.
-const POLL_INTERVAL: Duration = Duration::from_secs(5);
+const DOCUMENTS_POLL: Duration = Duration::from_secs(5);
 /// How often what is still wrong is told again.
 const REMINDER: Duration = Duration::from_secs(10 * 60);
 
@@ -117,7 +117,7 @@ async fn look_after(store: &Store, mut monitor: Monitor, sender: &watch::Sender<
             // The monitor tells of a database that is away.
             Err(error) => debug!(%error, "the server's own documents can't be looked at"),
         }
-        sleep(POLL_INTERVAL).await;
+        sleep(DOCUMENTS_POLL).await;
     }
 }
 

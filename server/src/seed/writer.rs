@@ -40,7 +40,7 @@ pub struct Job {
 
 /// How far the seeding is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum SeedProgress {
     /// So many documents of a collection are written.
     Writing {
         /// Which collection.
@@ -63,7 +63,7 @@ pub enum Progress {
 
 /// Why nothing was written, or not all.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Fault {
+pub enum SeedFault {
     /// A collection holds data.
     #[error(
         "{collection} holds {documents} documents; seed an empty database, or append to this one with `append` (archctl seed --append)"
@@ -95,10 +95,10 @@ pub enum Fault {
 }
 
 /// Where progress is told.
-pub type Listener = mpsc::Sender<Progress>;
+pub type Listener = mpsc::Sender<SeedProgress>;
 
 /// Writes what a request asks for, telling how far it is. With live orders it goes on until nobody listens any more.
-pub async fn write(store: &Store, job: Job, listener: &Listener) -> Result<(), Fault> {
+pub async fn write(store: &Store, job: Job, listener: &Listener) -> Result<(), SeedFault> {
     let collections = Collections::of(store);
     let mut plan = job.plan;
     if job.append {
@@ -122,7 +122,7 @@ pub async fn write(store: &Store, job: Job, listener: &Listener) -> Result<(), F
     total += scatter(store, &collections.orders, generator.orders(), listener).await?;
     tell(
         listener,
-        Progress::Written {
+        SeedProgress::Written {
             total,
             by_status: store.orders_by_status().await?,
         },
@@ -157,7 +157,7 @@ impl Collections {
         }
     }
 
-    async fn must_be_empty(&self, store: &Store) -> Result<(), Fault> {
+    async fn must_be_empty(&self, store: &Store) -> Result<(), SeedFault> {
         for collection in [
             &self.clients,
             &self.livreurs,
@@ -167,7 +167,7 @@ impl Collections {
         ] {
             let documents = store.size_of(collection).await?;
             if documents > 0 {
-                return Err(Fault::NotEmpty {
+                return Err(SeedFault::NotEmpty {
                     collection: collection.clone(),
                     documents,
                 });
@@ -178,7 +178,7 @@ impl Collections {
 }
 
 /// The first free numbers beside the data that is there.
-async fn offset(store: &Store, plan: &Plan) -> Result<Offset, Fault> {
+async fn offset(store: &Store, plan: &Plan) -> Result<Offset, SeedFault> {
     let after = async |reference: Reference, wanted: u32| {
         let collection = store.names().of(reference);
         let highest = store.highest(collection, reference.id_field()).await?;
@@ -196,13 +196,13 @@ async fn offset(store: &Store, plan: &Plan) -> Result<Offset, Fault> {
 }
 
 /// The number after the highest one, if there is room after it for as many as are wanted.
-fn first_free(collection: &str, highest: i64, wanted: u32) -> Result<u32, Fault> {
+fn first_free(collection: &str, highest: i64, wanted: u32) -> Result<u32, SeedFault> {
     let first = highest.max(0).checked_add(1);
     let fits = |first: &i64| first.saturating_add(i64::from(wanted)) <= i64::from(NOBODY);
     let first = first
         .filter(fits)
         .and_then(|first| u32::try_from(first).ok());
-    first.ok_or_else(|| Fault::NoRoom {
+    first.ok_or_else(|| SeedFault::NoRoom {
         collection: collection.to_owned(),
         highest,
         wanted,
@@ -215,7 +215,7 @@ async fn scatter(
     collection: &str,
     documents: impl Iterator<Item = RawDocumentBuf> + Send,
     listener: &Listener,
-) -> Result<u64, Fault> {
+) -> Result<u64, SeedFault> {
     let (_, most) = documents.size_hint();
     let mut documents = documents.peekable();
     let mut written = 0;
@@ -226,7 +226,7 @@ async fn scatter(
         let total = most.map_or(written, |most| most as u64).max(written);
         tell(
             listener,
-            Progress::Writing {
+            SeedProgress::Writing {
                 collection: collection.to_owned(),
                 written,
                 total,
@@ -237,8 +237,11 @@ async fn scatter(
     Ok(written)
 }
 
-async fn tell(listener: &Listener, progress: Progress) -> Result<(), Fault> {
-    listener.send(progress).await.map_err(|_| Fault::Abandoned)
+async fn tell(listener: &Listener, progress: SeedProgress) -> Result<(), SeedFault> {
+    listener
+        .send(progress)
+        .await
+        .map_err(|_| SeedFault::Abandoned)
 }
 
 /// Live orders on their way through the statuses.
@@ -269,7 +272,7 @@ impl<'s> Live<'s> {
         generator: &Generator,
         per_minute: u32,
         listener: &Listener,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), SeedFault> {
         let mut source = generator.live();
         let mut births = interval(Duration::from_secs(60) / per_minute);
         let mut news = interval(NEWS);
@@ -282,7 +285,7 @@ impl<'s> Live<'s> {
                     () = listener.closed() => return Ok(()),
                     _ = births.tick() => break source.next(now()),
                     () = until(due) => self.step().await?,
-                    _ = news.tick() => tell(listener, Progress::Live(self.counted())).await?,
+                    _ = news.tick() => tell(listener, SeedProgress::Live(self.counted())).await?,
                 }
             };
             self.begin(serial, next).await?;
@@ -290,7 +293,7 @@ impl<'s> Live<'s> {
         Ok(())
     }
 
-    async fn begin(&mut self, serial: u64, order: LiveOrder) -> Result<(), Fault> {
+    async fn begin(&mut self, serial: u64, order: LiveOrder) -> Result<(), SeedFault> {
         self.store
             .insert(self.orders, std::slice::from_ref(&order.document))
             .await?;
@@ -307,7 +310,7 @@ impl<'s> Live<'s> {
     }
 
     /// Takes the step that is due.
-    async fn step(&mut self) -> Result<(), Fault> {
+    async fn step(&mut self) -> Result<(), SeedFault> {
         let Some(Reverse((_, serial, index))) = self.due.pop() else {
             return Ok(());
         };

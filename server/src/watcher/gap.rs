@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How often a batch is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const CATCH_UP_POLL: Duration = Duration::from_millis(200);
 
 /// A catch-up under way; dropping it leaves the gap open for the next run.
 pub(super) struct CatchingUp {
@@ -181,7 +181,7 @@ impl GapCloser {
     async fn end_of(&self, id: &str) -> Result<Option<Batch>, Error> {
         loop {
             match self.store.batch(id).await? {
-                Some(batch) if !batch.state.is_final() => sleep(POLL_INTERVAL).await,
+                Some(batch) if !batch.state.is_final() => sleep(CATCH_UP_POLL).await,
                 batch => return Ok(batch),
             }
         }

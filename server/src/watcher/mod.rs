@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How often a paused or standby instance looks whether it is its turn.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const TURN_POLL: Duration = Duration::from_millis(500);
 
 /// Watches the orders. At most one instance on a database does, the others are on standby.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Watcher {
             if let Some(watcher) = self.store.take_watch(&self.owner, &self.instance).await? {
                 return Ok(Some(watcher.epoch));
             }
-            self.pause(self.store.beat().min(POLL_INTERVAL * 4)).await;
+            self.pause(self.store.beat().min(TURN_POLL * 4)).await;
         }
         Ok(None)
     }
@@ -206,7 +206,7 @@ impl Watcher {
             if !self.store.keep_watch(epoch, &sign).await? {
                 return Ok(Ending::Lost);
             }
-            self.pause(POLL_INTERVAL).await;
+            self.pause(TURN_POLL).await;
             return Ok(Ending::Again);
         }
         // Not what a majority holds: right after an election the new primary has everything that a place can stand for, and does

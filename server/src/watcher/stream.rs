@@ -21,7 +21,7 @@ use crate::{
         checkpoint::{Checkpoint, Identity, seal, time_of},
         raw::{self, Value, ValueRef},
     },
-    pipeline::{Outcome, Passed, Pipeline, Report, Source, shown_ids},
+    pipeline::{Outcome, Passed, Pipeline, PipelineReport, Source, shown_ids},
     store::{
         Error, Store,
         encoding::ext_json,
@@ -69,11 +69,11 @@ impl From<Error> for Failure {
 struct Chunk {
     place: RawDocumentBuf,
     wall: Option<DateTime>,
-    archiving: AbortOnDropHandle<Result<Report, Error>>,
+    archiving: AbortOnDropHandle<Result<PipelineReport, Error>>,
 }
 
 /// How far a run of the stream is.
-struct Progress {
+struct StreamProgress {
     /// Everything before it is archived.
     place: Option<RawDocumentBuf>,
     time: Option<Timestamp>,
@@ -102,7 +102,7 @@ impl Stream<'_> {
         catching_up: &CatchingUp,
         backoff: &mut Backoff,
     ) -> Result<Ending, Failure> {
-        let mut progress = Progress {
+        let mut progress = StreamProgress {
             place: None,
             time: known,
             saved: None,
@@ -136,7 +136,7 @@ impl Stream<'_> {
         epoch: i64,
         start: Start,
         catching_up: &CatchingUp,
-        progress: &mut Progress,
+        progress: &mut StreamProgress,
         backoff: &mut Backoff,
     ) -> Result<Ending, Error> {
         let changes = self
@@ -156,7 +156,7 @@ impl Stream<'_> {
             tokio::select! {
                 biased;
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
-                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, Report) = archived?;
+                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, PipelineReport) = archived?;
                     tell_moved_on(&report.passed);
                     self.note_gone(epoch, &report.gone).await;
                     waiting.pop_front();
@@ -216,7 +216,7 @@ impl Stream<'_> {
             .and_then(ValueRef::as_date);
         let pipeline = self.pipeline.clone();
         let archiving = tokio::spawn(async move {
-            let mut report = Report::default();
+            let mut report = PipelineReport::default();
             for selection in [Selection::Ids(delivered), Selection::Candidates(numbered)] {
                 report += pipeline.archive_all(selection, Source::Watch).await?;
             }
@@ -246,7 +246,7 @@ impl Stream<'_> {
 
     /// Notices when the collection's life ends; a renamed one is not followed blindly. An error when another collection is given
     /// its name: orders were delivered there that this history does not tell of.
-    fn look_for_an_end(&self, reply: &Reply, progress: &mut Progress) -> Result<bool, Error> {
+    fn look_for_an_end(&self, reply: &Reply, progress: &mut StreamProgress) -> Result<bool, Error> {
         let orders = self.store.names().orders.as_str();
         let mut ended = false;
         for change in &reply.changes {
@@ -277,7 +277,7 @@ impl Stream<'_> {
     async fn sign(
         &self,
         epoch: i64,
-        progress: &mut Progress,
+        progress: &mut StreamProgress,
         waiting_since: Option<DateTime>,
         catching_up: &CatchingUp,
         last: bool,

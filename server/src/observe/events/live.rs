@@ -93,14 +93,14 @@ impl Live {
             live: self.clone(),
             start: start.clone(),
             last: None,
-            source: self.own(start).await?,
+            source: self.read_alone(start).await?,
             told: VecDeque::new(),
         })
     }
 
-    async fn own(&self, start: &Start) -> Result<Source, Error> {
+    async fn read_alone(&self, start: &Start) -> Result<NewsSource, Error> {
         let news = News::open(&self.store.for_catching_up(), start).await?;
-        Ok(Source::Own(Box::new(news), None))
+        Ok(NewsSource::Own(Box::new(news), None))
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
@@ -203,13 +203,13 @@ pub struct Reader {
     start: Start,
     /// What it was told last.
     last: Option<Arc<Told>>,
-    source: Source,
+    source: NewsSource,
     /// What is to be told next.
     told: VecDeque<Arc<Told>>,
 }
 
 /// Whom a reader hears the news from.
-enum Source {
+enum NewsSource {
     /// Nobody: it has to open the history from where it is.
     Nothing,
     /// The history itself; the shared stream is joined once it has been caught up with.
@@ -227,10 +227,10 @@ impl Reader {
                 return Ok(told);
             }
             // Whoever is cut short here begins anew too.
-            self.source = match std::mem::replace(&mut self.source, Source::Nothing) {
-                Source::Nothing => self.live.own(&self.start()).await?,
-                Source::Own(news, listener) => self.catch_up(news, listener).await?,
-                Source::Shared(receiver) => self.listen(receiver).await,
+            self.source = match std::mem::replace(&mut self.source, NewsSource::Nothing) {
+                NewsSource::Nothing => self.live.read_alone(&self.start()).await?,
+                NewsSource::Own(news, listener) => self.catch_up(news, listener).await?,
+                NewsSource::Shared(receiver) => self.listen(receiver).await,
             };
         }
     }
@@ -251,7 +251,7 @@ impl Reader {
             Start::Now => self.told.push_front(told),
             _ => {
                 self.told.clear();
-                self.source = Source::Nothing;
+                self.source = NewsSource::Nothing;
             }
         }
     }
@@ -261,44 +261,44 @@ impl Reader {
         &mut self,
         mut news: Box<News>,
         listener: Option<Listener>,
-    ) -> Result<Source, Error> {
+    ) -> Result<NewsSource, Error> {
         let reply = news.next().await?;
         let mut room = HELD_BYTES;
         for told in reply.told {
             // Silence is at the place of what comes before.
             if told.bytes > room && !self.told.is_empty() && !told.is_silence() {
-                return Ok(Source::Nothing);
+                return Ok(NewsSource::Nothing);
             }
             room = room.saturating_sub(told.bytes);
             self.told.push_back(Arc::new(told));
         }
         let Some(place) = self.told.back().map(|last| &last.place) else {
-            return Ok(Source::Own(news, listener));
+            return Ok(NewsSource::Own(news, listener));
         };
         let listener = listener.or_else(|| reply.is_recent.then(|| self.live.listen(place)));
         Ok(match listener {
             Some(listener) if !is_after(&listener.place, place) => {
-                Source::Shared(listener.receiver)
+                NewsSource::Shared(listener.receiver)
             }
-            listener => Source::Own(news, listener),
+            listener => NewsSource::Own(news, listener),
         })
     }
 
     /// Hears what is new to it.
-    async fn listen(&mut self, mut receiver: broadcast::Receiver<Weak<Told>>) -> Source {
+    async fn listen(&mut self, mut receiver: broadcast::Receiver<Weak<Told>>) -> NewsSource {
         let told = match receiver.recv().await {
             Ok(told) => told.upgrade(),
             Err(RecvError::Lagged(_)) => None,
-            Err(RecvError::Closed) => return Source::Nothing,
+            Err(RecvError::Closed) => return NewsSource::Nothing,
         };
         let Some(told) = told else {
             debug!("a reader has fallen behind and reads for itself");
-            return Source::Nothing;
+            return NewsSource::Nothing;
         };
         if self.is_new(&told) {
             self.told.push_back(told);
         }
-        Source::Shared(receiver)
+        NewsSource::Shared(receiver)
     }
 
     /// Whether this comes after what the reader was told. Silence does as long as it does not come
