@@ -27,7 +27,7 @@ use crate::{
             delivered_status::DeliveredStatus,
             gather::{Gathered, Selection},
         },
-        quarantine::entries::entry_id,
+        quarantine::record::entry_id,
     },
 };
 

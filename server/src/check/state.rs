@@ -14,7 +14,7 @@ use super::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE};
 use crate::{
     config::{Config, Output, StateArgs},
     shutdown::INTERRUPTED,
-    store::{Error, Store, set_aside::SetAside, state::format::Fault},
+    store::{Error, Store, set_aside::SetAside, state::fault::Fault},
     terminal::{flush_log, one_line, tame_json},
 };
 

@@ -19,11 +19,11 @@ use crate::{
         },
         encoding::ext_json::{self, Form},
         quarantine::{
-            entries::Entry,
+            record::Entry,
             release::{Cause, Release},
         },
-        state::format::Fault,
-        watch::record::{self, Gap},
+        state::fault::Fault,
+        watch::{gap::Gap, record},
     },
 };
 

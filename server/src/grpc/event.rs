@@ -24,7 +24,7 @@ use crate::{
     store::{
         Error, Store,
         batches::record::Batch,
-        quarantine::entries::Entry,
+        quarantine::record::Entry,
         watch::record::{State, Watcher},
         wire::changes::Start,
     },

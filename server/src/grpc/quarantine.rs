@@ -25,10 +25,11 @@ use crate::{
         encoding::ext_json::Form,
         orders::gather::Selection,
         quarantine::{
-            entries::{Entry, Filter, id_of},
+            list::Filter,
+            record::{Entry, id_of},
             release::{Cause, Release},
         },
-        watch::requests::Caller,
+        state::caller::Caller,
     },
 };
 

@@ -14,10 +14,12 @@ use super::{
 };
 use crate::store::{
     Error, Store,
+    state::caller::Caller,
+    unwatched::Unwatched,
     watch::{
+        asked_by::AskedBy,
         record::{State, Watcher, apart},
-        requests::{AskedBy, Caller},
-        waiting::{Unwatched, Waiting},
+        waiting::Waiting,
     },
 };
 

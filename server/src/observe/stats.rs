@@ -10,8 +10,9 @@ use crate::{
         Error, Store,
         batches::record::Batch,
         counters::record::Sums,
-        state::{format::Fault, place::Place},
-        watch::{record::Watcher, waiting::Unwatched},
+        state::{fault::Fault, place::Place},
+        unwatched::Unwatched,
+        watch::record::Watcher,
     },
 };
 

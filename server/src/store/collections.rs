@@ -5,6 +5,7 @@ use crate::{
     domain::order::{NUMERO, STATUS},
     store::encoding::document::joined,
 };
+
 use std::collections::HashMap;
 
 use bson::{RawDocumentBuf, rawdoc};

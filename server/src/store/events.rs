@@ -6,13 +6,14 @@ use super::{
     Names,
     archive::read::in_brief,
     batches::record::BATCH,
-    quarantine::entries::ENTRY,
+    quarantine::record::ENTRY,
     state::{
         format::Field,
         snapshot::{self, if_shown},
     },
     watch::record::{self, WATCHER},
 };
+
 use crate::domain::enrich::DATE_ARCHIVAGE;
 
 /// The fields of the watcher and of batches by which changes without a snapshot are known.

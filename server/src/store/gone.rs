@@ -4,6 +4,7 @@ use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     store::encoding::document::{joined, whole},
 };
+
 use std::collections::HashSet;
 
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
@@ -11,8 +12,11 @@ use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 use super::{
     Error, Store,
     orders::gather::{Gathered, Selection},
-    quarantine::entries::{Filter, entry_id, id_of},
-    watch::record::mine,
+    quarantine::{
+        list::Filter,
+        record::{entry_id, id_of},
+    },
+    watch::change::mine,
 };
 
 /// Orders that were gone before the watcher could read them.

@@ -4,11 +4,12 @@ use crate::{
     bytes::raw,
     store::encoding::document::{joined, raw, whole},
 };
+
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    wire::{code_names::name_in, command::split_documents},
+    wire::{command::split_documents, reply::name_in},
 };
 
 /// The highest whole number that is not above a number of any type; the nearest one that there is

@@ -19,7 +19,7 @@ use crate::store::{
         options::Options,
         record::{Batch, State},
     },
-    watch::record::Gap,
+    watch::gap::Gap,
 };
 
 /// How often a batch is looked at.

@@ -8,7 +8,7 @@ use archd::{
         enrich::{LARGEST_DOCUMENT, original},
         judge::Reason,
     },
-    store::quarantine::entries::entry_id,
+    store::quarantine::record::entry_id,
 };
 use bson::{Binary, Bson, Document, RawDocumentBuf, doc, oid::ObjectId, spec::BinarySubtype};
 use order_archiver_api::v1 as pb;

@@ -1,6 +1,6 @@
 //! An order in quarantine can be found, looked at, tried again and let go.
 
-use archd::{bytes::raw, store::quarantine::entries::entry_id};
+use archd::{bytes::raw, store::quarantine::record::entry_id};
 use bson::{Document, RawDocumentBuf, doc};
 use order_archiver_api::v1 as pb;
 use pb::{QuarantineReason as Reason, RetryOutcome};

@@ -11,7 +11,7 @@ use archd::{
             options::{Limits, Options},
             record::State as BatchState,
         },
-        watch::record::{Sign, State},
+        watch::{lease::Sign, record::State},
     },
 };
 use bson::{DateTime, doc};

@@ -12,9 +12,12 @@ use crate::{
         archive::read::missing_fields,
         batches::record::Batch,
         gone::gone_in,
-        quarantine::entries::Entry,
+        quarantine::record::Entry,
         state::snapshot::{self, News, within},
-        watch::record::{State, Watcher, gap_in},
+        watch::{
+            gap::gap_in,
+            record::{State, Watcher},
+        },
     },
 };
 

@@ -21,8 +21,11 @@ use crate::{
         batches::record::Batch,
         events,
         gone::Gone,
-        quarantine::entries::Entry,
-        watch::record::{Gap, State, Watcher},
+        quarantine::record::Entry,
+        watch::{
+            gap::Gap,
+            record::{State, Watcher},
+        },
         wire::changes::{Changes, Scope, Start},
     },
 };

@@ -12,11 +12,12 @@ use crate::{
         Error, Store,
         encoding::document::joined,
         wire::{
-            code_names::name_in,
-            command::{code_of, labels_of, split_documents},
+            command::split_documents,
+            reply::{code_of, labels_of, name_in},
         },
     },
 };
+
 use std::{
     collections::{HashMap, VecDeque},
     time::Instant,
@@ -30,6 +31,7 @@ use super::refusals::{Strange, is_of_the_document, refused_by_database, refused_
 const DUPLICATE_KEY: i32 = 11000;
 /// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
 const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
+
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {

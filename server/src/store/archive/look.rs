@@ -1,15 +1,16 @@
 //! A look at the archive: what it is, which indexes it has, and whether orders may be written to it.
 
-use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Document, RawDocumentBuf, rawdoc};
 use mongodb::options::ReadPreference;
 
 use super::{
     shape::{Shape, Unfit},
     unique_index::{self, Guard},
 };
+
 use crate::{
     domain::order::NUMERO,
-    store::{Error, Store, deployment::index_spec::IndexSpec},
+    store::{Error, Store, deployment::index_spec::IndexSpec, encoding::document::plain},
 };
 
 /// The archive as a look found it.
@@ -111,32 +112,6 @@ impl Store {
         })
     }
 
-    /// The indexes of a collection, asked for once; none of one that does not exist.
-    pub(in crate::store) async fn list_indexes(
-        &self,
-        collection: &str,
-    ) -> Result<Vec<IndexSpec>, Error> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        let list = rawdoc! {
-            "listIndexes": collection, "includeIndexBuildInfo": true, "cursor": {}, "maxTimeMS": self.max_time(),
-        };
-        match self.rows_once(&list).await {
-            Ok(rows) => Ok(rows.iter().filter_map(plain).map(IndexSpec::of).collect()),
-            Err(Error::Refused {
-                code: NAMESPACE_NOT_FOUND,
-                ..
-            }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn rows_once(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
-        let answer = self
-            .ask(command, usize::MAX, ReadPreference::Primary)
-            .await?;
-        Ok(answer.rows)
-    }
-
     async fn first_in_config(&self, find: RawDocumentBuf) -> Result<Option<Document>, Error> {
         let reply = self.run_on("config", find, ReadPreference::Primary).await?;
         let rows = reply
@@ -145,8 +120,4 @@ impl Store {
         let first = rows.ok().and_then(|rows| rows.first()?.as_document());
         Ok(first.cloned())
     }
-}
-
-fn plain(row: &RawDocumentBuf) -> Option<Document> {
-    Document::try_from(row.as_ref()).ok()
 }

@@ -7,7 +7,6 @@
 //! holds twice are named.
 
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,11 +16,15 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
-use tracing::error;
 
-use super::{look::Archive, repeated::Repeated};
+use super::{
+    look::Archive,
+    repeated::Repeated,
+    unsettled::{Mind, Sent},
+};
+
 use crate::{
     bytes::raw::Value,
     store::{Error, Store},
@@ -33,12 +36,6 @@ const FRESH: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_millis(50);
 /// The same while looks fail.
 const SLOW_PACE: Duration = Duration::from_millis(250);
-/// How long it may take to find out which numbers are double: without its index the archive is read as a whole.
-const SEARCH_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// How many doubled numbers are remembered for people to ask; the log names all.
-const REMEMBERED: usize = 1_000;
-/// How many numbers are named in one line of the log.
-pub(in crate::store) const IN_A_LINE: usize = 100;
 
 /// What an instance knows of the archive. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -71,56 +68,6 @@ impl Default for Look {
             outcome: Ok(()),
             found_unfit: false,
         }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Mind {
-    /// Whether a task is looking.
-    looking: bool,
-    /// When somebody last waited for a look.
-    asked: Option<Instant>,
-    /// What was sent and is not known to be single yet.
-    sent: Vec<Sent>,
-    next: u64,
-    /// How many searches for doubles are under way.
-    searches: usize,
-    /// Numbers that were found double since the index was last there.
-    doubled: BTreeSet<String>,
-}
-
-#[derive(Debug)]
-struct Sent {
-    id: u64,
-    numbers: Vec<Value>,
-    /// When the database's answer came, or nobody waited for it any more.
-    answered: Option<Instant>,
-}
-
-impl Mind {
-    /// Forgets what had been answered when a look began that found the index there.
-    fn settle(&mut self, began: Instant) {
-        self.sent
-            .retain(|sent| sent.answered.is_none_or(|answered| answered >= began));
-        self.doubled.clear();
-    }
-
-    /// Takes out what has been answered: what is under way may still become double.
-    fn take_answered(&mut self) -> Vec<Value> {
-        let (answered, open) = self
-            .sent
-            .drain(..)
-            .partition(|sent: &Sent| sent.answered.is_some());
-        self.sent = open;
-        answered
-            .into_iter()
-            .flat_map(|sent: Sent| sent.numbers)
-            .collect()
-    }
-
-    /// Whether nobody waits for another look than the last one, which began then.
-    fn is_idle(&self, last: Instant) -> bool {
-        self.sent.is_empty() && self.asked.is_none_or(|asked| asked < last)
     }
 }
 
@@ -204,7 +151,7 @@ impl Looks {
             .await;
     }
 
-    fn mind(&self) -> MutexGuard<'_, Mind> {
+    pub(super) fn mind(&self) -> MutexGuard<'_, Mind> {
         self.0.mind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -322,40 +269,6 @@ impl Store {
             is_later
         });
         archive
-    }
-
-    /// Says which of these numbers the archive holds twice. They were written while the unique index may have been gone.
-    async fn search(self, numbers: Vec<Value>) {
-        let doubled = self.name_doubles(&numbers).await;
-        let mut mind = self.looks.mind();
-        mind.searches -= 1;
-        mind.doubled.extend(doubled);
-        while mind.doubled.len() > REMEMBERED {
-            mind.doubled.pop_last();
-        }
-    }
-
-    async fn name_doubles(&self, numbers: &[Value]) -> Vec<String> {
-        let since = Instant::now();
-        let doubled = loop {
-            match self.doubled(numbers, SEARCH_LIMIT).await {
-                Ok(doubled) => break doubled,
-                Err(error) if error.is_transient() && since.elapsed() < SEARCH_LIMIT => {
-                    sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => {
-                    error!(%error, orders = numbers.len(), "orders were archived while the unique index was gone, and whether their numbers are in the archive twice could not be found out; the server says so when it makes the index anew");
-                    return Vec::new();
-                }
-            }
-        };
-        for named in doubled.chunks(IN_A_LINE) {
-            error!(
-                numbers = named.join(", "),
-                "these numbers were archived twice while the unique index was gone"
-            );
-        }
-        doubled
     }
 
     /// Waits until the latest look, whoever looked, has found that nothing may be written to the archive.

@@ -10,9 +10,10 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{joined, raw},
-        wire::command::document,
+        wire::reply::document,
     },
 };
+
 use std::sync::LazyLock;
 
 use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};

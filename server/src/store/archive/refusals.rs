@@ -32,6 +32,7 @@ pub(in crate::store) const OF_THE_DOCUMENT: [i32; 17] = [
     11000, // DuplicateKey, in an index of somebody else
     17280, // KeyTooLong
 ];
+
 /// How many documents in a row may be taken for bad because of a code that nobody knows, while the
 /// archive takes no other.
 const MOST_IN_A_ROW: usize = 10;

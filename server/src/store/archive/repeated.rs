@@ -13,6 +13,7 @@ use crate::{
         wire::command::{SIMPLE, commands_for},
     },
 };
+
 use std::{collections::HashMap, time::Duration};
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};

@@ -7,6 +7,7 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
+
 use bson::{Document, doc};
 
 use super::record::BY_TIME;

@@ -7,6 +7,7 @@ use crate::{
         state::format::{Field, Is, may},
     },
 };
+
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};

@@ -9,13 +9,14 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{raw, whole},
-        state::format::{CURRENT, FORMAT, not_newer},
+        state::version::{CURRENT, FORMAT, not_newer},
         wire::{
             code_names::code_name,
-            command::{checked, code_of},
+            reply::{checked, code_of},
         },
     },
 };
+
 use std::{
     collections::BTreeMap,
     mem::take,
@@ -28,6 +29,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
+
 use tracing::error;
 
 use super::record::{counter_fields, minute_of};

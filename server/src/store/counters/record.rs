@@ -7,9 +7,14 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{joined, raw, whole},
-        state::format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must},
+        state::{
+            fault::Fault,
+            format::{self, Field, Is, may, must},
+            version::{CURRENT, FORMAT},
+        },
     },
 };
+
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
 
 const FIELDS: [&str; 6] = [

@@ -11,6 +11,7 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
+
 use std::collections::BTreeMap;
 
 use bson::{Document, RawDocumentBuf, doc};

@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 
 use bson::{Bson, Document};
 
-use super::indexes::Instead;
 use crate::store::wire::command::SIMPLE;
 
 /// An index of a collection.
@@ -188,6 +187,15 @@ pub(in crate::store) fn free_name(indexes: &[IndexSpec], key: &Document) -> Stri
         .chain(numbered);
     let free = names.find(|name| indexes.iter().all(|index| index.name() != name));
     free.expect("there are endlessly many names")
+}
+
+/// An index that would serve if it were otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// It is still being built.
+    Building,
+    /// The index of this name is hidden from queries.
+    Hidden(String),
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::store::{
     encoding::document::whole,
     wire::changes::{Scope, Start},
 };
+
 use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};

@@ -51,3 +51,7 @@ pub(in crate::store) fn whole(number: Option<&Bson>) -> i64 {
         _ => 0,
     }
 }
+
+pub(in crate::store) fn plain(row: &RawDocumentBuf) -> Option<Document> {
+    Document::try_from(row.as_ref()).ok()
+}

@@ -8,6 +8,7 @@ use crate::{
         encoding::document::{joined, whole},
     },
 };
+
 use bson::{RawDocumentBuf, rawdoc};
 
 impl Store {

@@ -18,11 +18,12 @@ use crate::{
         wire::command::{SIMPLE, commands_for},
     },
 };
+
 use std::collections::HashMap;
 
 use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::gather::CHUNK_BYTES;
+use crate::store::wire::command::CHUNK_BYTES;
 
 /// How much of each order a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

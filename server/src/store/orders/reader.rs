@@ -5,6 +5,7 @@ use crate::{
     domain::order::NUMERO,
     store::{Error, Store, encoding::document::joined},
 };
+
 use std::collections::HashSet;
 
 use bson::rawdoc;

@@ -11,6 +11,7 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,8 +23,10 @@ use futures::future::try_join_all;
 
 /// Documents that orders refer to, by their ids.
 type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
+
 /// For each of some orders the document of one kind that it refers to; none where its id points at nobody.
 pub(in crate::store) type Column = Vec<Option<Arc<RawDocumentBuf>>>;
+
 /// Ids, each by its key.
 type Wanted<'o> = HashMap<&'o JoinKey, ValueRef<'o>>;
 

@@ -25,17 +25,15 @@ use mongodb::{
     error::Error as DriverError,
     options::{ReadPreference, SelectionCriteria},
 };
+
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout, timeout_at},
 };
+
 use tracing::warn;
 
-use super::{
-    command::name_of,
-    connection::{Connection, Link},
-    permits::Permit,
-};
+use super::{command::name_of, connection::Connection, link::Link, permits::Permit};
 use crate::store::{Error, Store};
 
 /// Calls that took more than twice their time since the process began.

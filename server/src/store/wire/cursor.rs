@@ -10,10 +10,11 @@ use mongodb::{
     options::{ReadPreference, SelectionCriteria},
     raw_batch_cursor::{RawBatch, RawBatchCursor},
 };
+
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{command::name_of, connection::Link};
+use super::{command::name_of, link::Link};
 use crate::{
     bytes::raw,
     store::{Error, Store},

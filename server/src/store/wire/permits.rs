@@ -10,6 +10,7 @@ use mongodb::{
     event::sdam::SdamEvent,
     options::{ReadPreference, ServerAddress},
 };
+
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections of a pool where the URI does not say how many.

@@ -1,6 +1,6 @@
-//! What the database says of itself, and making sure that it has what archd keeps its own state by.
+//! Hello: what the database says of itself, its clock and its history.
 
-use bson::{Document, doc, rawdoc};
+use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 
 use crate::store::{Error, Store};
@@ -44,29 +44,6 @@ impl Store {
     /// What the database says of itself, asked again while it is away for a moment.
     pub async fn deployment(&self) -> Result<Deployment, Error> {
         self.retry(|| self.hello()).await
-    }
-
-    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
-    ///
-    /// Fails as [`Store::prepare_archive`] does.
-    pub async fn prepare(&self) -> Result<(), Error> {
-        self.prepare_archive().await?;
-        self.create_indexes(
-            &self.names.batches,
-            crate::store::batches::record::indexes(),
-        )
-        .await?;
-        self.create_indexes(
-            &self.names.quarantine,
-            crate::store::quarantine::entries::indexes(),
-        )
-        .await?;
-        let month = 32 * 24 * 60 * 60;
-        self.create_indexes(
-            &self.names.counters,
-            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
-        )
-        .await
     }
 
     /// The oldest moment that the database's history still reaches; none without the privilege to see it.
