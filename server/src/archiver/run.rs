@@ -108,7 +108,7 @@ impl Run {
         Run {
             options: taken.batch.options.clone(),
             throttle: Throttle::new(store.clone(), archiver.limits, taken.batch.limits),
-            dry_run: dry.then(|| DryRun::new(store.reader())),
+            dry_run: dry.then(|| DryRun::new(store.order_reader())),
             archiver,
             cache: Arc::default(),
             stamps: Mutex::new(stamps),

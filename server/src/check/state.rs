@@ -82,7 +82,7 @@ pub async fn state(config: Config, args: StateArgs, stop: CancellationToken) -> 
 async fn set_aside(store: &Store, fault: &Fault) -> Result<Fate, Error> {
     const TRIES: usize = 10;
     for _ in 0..TRIES {
-        if store.set_aside(fault).await? == SetAside::Moved {
+        if store.set_document_aside(fault).await? == SetAside::Moved {
             return Ok(Fate::Moved);
         }
     }

@@ -31,7 +31,7 @@ pub struct Gone {
 impl Store {
     /// The `_id`s that were selected and not gathered, and that neither the archive nor the
     /// quarantine knows: an order that somebody deleted after it was archived is not lost.
-    pub async fn gone(
+    pub async fn gone_orders(
         &self,
         selection: &Selection,
         gathered: &Gathered,
@@ -62,7 +62,7 @@ impl Store {
             ..Filter::default()
         };
         if !missing.is_empty() {
-            let entries = self.quarantined(&entries, missing.len()).await?;
+            let entries = self.quarantine_entries(&entries, missing.len()).await?;
             let known: HashSet<Value> = entries.iter().map(id_of).collect();
             missing.retain(|id| !known.contains(&Value::string(&entry_id(id.as_ref()))));
         }

@@ -8,7 +8,7 @@ impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
     ///
     /// Fails as [`Store::prepare_archive`] does.
-    pub async fn prepare(&self) -> Result<(), Error> {
+    pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
         self.create_indexes(
             &self.names.batches,

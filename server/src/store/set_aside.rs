@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// Moves a document that can't be read out of the way, if it is still there and can still not be read.
-    pub async fn set_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
+    pub async fn set_document_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
         let by_id = field("_id", document_value(&field("$eq", fault.id.as_ref())));
         let mut find = Writer::default();
         find.string("find", &fault.collection)

@@ -235,7 +235,7 @@ async fn an_order_that_has_become_shorter_is_kept_as_it_is_now() {
             server.database.name(),
         );
         let store = archd::store::Store::new(&config.unwrap()).await.unwrap();
-        let kept = store.quarantined_bytes(&name(1)).await.unwrap();
+        let kept = store.quarantined_order(&name(1)).await.unwrap();
         assert_eq!(
             kept.unwrap(),
             server.all_raw("Commande").await[0],

@@ -60,7 +60,10 @@ impl Store {
     /// passing one is tried again. Refused once more, it is at fault if the archive has taken
     /// others of this call; if it takes none, a few may be at fault, but not all: then the archive
     /// is [`Error::Unavailable`].
-    pub async fn write(&self, documents: &[ArchiveDocument]) -> Result<Vec<Written>, Error> {
+    pub async fn insert_archived(
+        &self,
+        documents: &[ArchiveDocument],
+    ) -> Result<Vec<Written>, Error> {
         let mut outcomes: Vec<Option<Written>> = vec![None; documents.len()];
         let mut pauses = backon::BackoffBuilder::build(self.backoff());
         let (mut uncertain, mut strange_before) = (false, false);

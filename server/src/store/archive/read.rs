@@ -50,9 +50,9 @@ pub struct Filter {
     pub ordered_to: Option<DateTime>,
     /// Which ids they have, each with its field.
     pub ids: Vec<(&'static str, Bson)>,
-    /// Down to this number at most, it included; see [`Store::bounded`].
+    /// Down to this number at most, it included; see [`Store::bounded_list`].
     pub down_to: Option<String>,
-    /// Along the index of this name; see [`Store::bounded`].
+    /// Along the index of this name; see [`Store::bounded_list`].
     pub along: Option<String>,
     /// Where the page before ended; none for the first page.
     pub below: Option<Below>,

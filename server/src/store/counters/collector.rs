@@ -113,7 +113,7 @@ impl Collected {
 impl Store {
     /// Counts what has changed for orders that a source brought in: newly archived, newly in
     /// quarantine, gone. It is written within a moment, and nobody waits for that or fails by it.
-    pub fn count(&self, source: &'static str, counts: Counts) {
+    pub fn count_orders(&self, source: &'static str, counts: Counts) {
         if counts == Counts::default() {
             return;
         }

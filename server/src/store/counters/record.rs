@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// The sums for all time and since a moment.
-    pub async fn sums(&self, window_from: DateTime) -> Result<Sums, Error> {
+    pub async fn counter_sums(&self, window_from: DateTime) -> Result<Sums, Error> {
         // The counters for all time are those of no minute; either way the index on the minutes leads to what is asked for.
         let window = doc! { "minute": { "$gte": minute_of(window_from) } };
         let ((lifetime, since, mut faults), (window, _, more)) = futures::try_join!(
@@ -156,7 +156,7 @@ impl Store {
     /// The sums of one source for all time.
     ///
     /// Fails with [`Error::State`] when its counter can't be read.
-    pub async fn sums_of(&self, source: &str) -> Result<Counts, Error> {
+    pub async fn counter_sums_of(&self, source: &str) -> Result<Counts, Error> {
         let filter = rawdoc! { "_id": { "door": source, "minute": "all" } };
         let command = joined(&[
             &rawdoc! { "find": self.names.counters.as_str(), "filter": filter },
@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// How many documents a collection holds, by its own count.
-    pub async fn size_of(&self, collection: &str) -> Result<i64, Error> {
+    pub async fn collection_size(&self, collection: &str) -> Result<i64, Error> {
         let command = joined(&[
             &rawdoc! { "count": collection },
             &rawdoc! { "maxTimeMS": self.max_time() },

@@ -76,7 +76,7 @@ impl Selection {
 
 impl Store {
     /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
-    pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
+    pub async fn gather_orders(&self, selection: &Selection) -> Result<Gathered, Error> {
         let (name, values) = match selection {
             Selection::Ids(ids) | Selection::Candidates(ids) => ("_id", ids),
             Selection::Numbers(numbers) => (NUMERO, numbers),

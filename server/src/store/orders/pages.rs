@@ -89,7 +89,7 @@ impl Store {
     ///
     /// An order that is delivered before the first page is read, and stays so, is on exactly one page: its `_id` is its place.
     /// A page that takes too long fails at once with [`Error::Slow`] or [`Error::Timeout`]: the same again would too.
-    pub async fn page(&self, request: &PageRequest) -> Result<Page, Error> {
+    pub async fn order_page(&self, request: &PageRequest) -> Result<Page, Error> {
         let from = request
             .from
             .as_ref()
@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// Whether the archive holds the orders of a page, each in its turn. Only the archive's index is read, not its documents.
-    pub async fn states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
+    pub async fn archive_states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
         let ids = rawdoc! { "_id": 1 };
         let within = match (page.orders.first(), &page.next) {
             (Some(first), Some(next)) if self.ids_are_bytes().await? => {
@@ -214,9 +214,9 @@ impl Store {
         Ok(states(page, &rows, &[]))
     }
 
-    /// Like [`Store::states`], and tells which of them bear one of these stamps as their `date_archivage`. That is counted
+    /// Like [`Store::archive_states`], and tells which of them bear one of these stamps as their `date_archivage`. That is counted
     /// on, so the primary is asked, which knows the latest inserts.
-    pub async fn stamped_states(
+    pub async fn stamped_archive_states(
         &self,
         page: &Page,
         stamps: &[DateTime],

@@ -29,7 +29,7 @@ use crate::{
 impl Store {
     /// Puts orders into quarantine, or notes one more attempt for those that are there. Says which
     /// entries are new.
-    pub async fn quarantine(
+    pub async fn quarantine_orders(
         &self,
         refused: &[(&Order, &Refusal)],
     ) -> Result<HashSet<String>, Error> {

@@ -23,7 +23,7 @@ pub(in crate::store) const PART_OF_BYTES: &[Field] = &[must("_id", Is::Text)];
 
 impl Store {
     /// The bytes of a quarantined order.
-    pub async fn quarantined_bytes(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
+    pub async fn quarantined_order(&self, id: &str) -> Result<Option<RawDocumentBuf>, Error> {
         let command = rawdoc! { "find": self.names.quarantine_bytes.as_str(), "filter": parts_of(id), "sort": { "_id": 1 } };
         let rows = self
             .rows(&joined(&[&command, &self.read_options()]))

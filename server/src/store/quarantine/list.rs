@@ -26,17 +26,20 @@ pub struct Filter {
 
 impl Store {
     /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is wrong with it.
-    pub async fn quarantined(
+    pub async fn quarantine_entries(
         &self,
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<Result<Entry, Fault>>, Error> {
-        Ok(self.quarantined_up_to(filter, limit, usize::MAX).await?.0)
+        Ok(self
+            .quarantine_entries_up_to(filter, limit, usize::MAX)
+            .await?
+            .0)
     }
 
     /// The same, until about so many bytes of entries have come: an entry holds the `_id` of its order, however long that is. The
     /// flag says whether more are left.
-    pub async fn quarantined_up_to(
+    pub async fn quarantine_entries_up_to(
         &self,
         filter: &Filter,
         limit: usize,
@@ -73,6 +76,6 @@ impl Store {
         };
         let command = joined(&[&find.finish(), &raw(&limits), &self.read_options()]);
         let (rows, cut) = self.rows_up_to(&command, bytes).await?;
-        Ok((rows.iter().map(|row| self.entry(row)).collect(), cut))
+        Ok((rows.iter().map(|row| self.entry_of(row)).collect(), cut))
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn id_of(found: &Result<Entry, Fault>) -> Value {
 
 impl Store {
     /// Reads an entry from its document.
-    pub fn entry(&self, row: &RawDocument) -> Result<Entry, Fault> {
+    pub fn entry_of(&self, row: &RawDocument) -> Result<Entry, Fault> {
         // The order's `_id` may be text that is not UTF-8.
         let order_id = raw::find(row, "order_id")
             .unwrap_or(ValueRef::NULL)

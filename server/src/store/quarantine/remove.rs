@@ -27,7 +27,7 @@ use crate::{
 
 impl Store {
     /// Lets entries go, and the bytes kept with them. Says how many there were.
-    pub async fn release(&self, ids: &[String], why: &Release) -> Result<usize, Error> {
+    pub async fn release_entries(&self, ids: &[String], why: &Release) -> Result<usize, Error> {
         if ids.is_empty() {
             return Ok(0);
         }
@@ -35,7 +35,7 @@ impl Store {
             ids: ids.to_vec(),
             ..Filter::default()
         };
-        let there = self.quarantined(&filter, ids.len()).await?.len();
+        let there = self.quarantine_entries(&filter, ids.len()).await?.len();
         self.tell_of_release(ids, why).await?;
         let statements: Vec<RawDocumentBuf> = ids
             .iter()
@@ -86,11 +86,13 @@ impl Store {
     }
 
     /// Lets go every entry whose order is in the archive under the number that it has now. Says how many there were.
-    pub async fn release_archived(&self) -> Result<usize, Error> {
+    pub async fn release_archived_entries(&self) -> Result<usize, Error> {
         let mut released = 0;
         let mut filter = Filter::default();
         loop {
-            let (found, _) = self.quarantined_up_to(&filter, 500, CHUNK_BYTES).await?;
+            let (found, _) = self
+                .quarantine_entries_up_to(&filter, 500, CHUNK_BYTES)
+                .await?;
             if found.is_empty() {
                 return Ok(released);
             }
@@ -114,7 +116,7 @@ impl Store {
                 cause: Cause::Archived,
                 caller: None,
             };
-            released += self.release(&gone, &found).await?;
+            released += self.release_entries(&gone, &found).await?;
         }
     }
 

@@ -50,7 +50,7 @@ impl Store {
     }
 
     /// What this process holds, and when that changes.
-    pub fn held(&self) -> watch::Receiver<Vec<Hold>> {
+    pub fn holds(&self) -> watch::Receiver<Vec<Hold>> {
         self.held.0.subscribe()
     }
 }

@@ -21,7 +21,7 @@ pub(in crate::store) const IDENTITY: &[Field] = &[must("uuid", Is::Text)];
 
 impl Store {
     /// Names this database, so that a cursor of another one can be told: a random text, made once.
-    pub async fn identity(&self) -> Result<String, Error> {
+    pub async fn database_identity(&self) -> Result<String, Error> {
         let query = doc! { "_id": IDENTITY_ID };
         let born =
             doc! { "$setOnInsert": { FORMAT: CURRENT, "uuid": uuid::Uuid::new_v4().to_string() } };
