@@ -8,12 +8,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -107,13 +108,13 @@ impl Looks {
 
     /// Notes what hinders the unique index; whether the log has not told of it.
     pub(in crate::store) fn is_news_that_it_repeats(&self, repeated: &Repeated) -> bool {
-        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.told.lock();
         told.replace(repeated.clone()).as_ref() != Some(repeated)
     }
 
     /// Notes that nothing hinders the unique index any more.
     pub(in crate::store) fn note_kept(&self) {
-        *self.0.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.told.lock() = None;
     }
 
     /// Keeps numbers in mind that are about to be sent.
@@ -152,7 +153,7 @@ impl Looks {
     }
 
     pub(super) fn mind(&self) -> MutexGuard<'_, Mind> {
-        self.0.mind.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.mind.lock()
     }
 }
 

@@ -20,11 +20,12 @@ use crate::{
 use std::{
     collections::BTreeMap,
     mem::take,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -94,10 +95,7 @@ impl Default for Counting {
 
 impl Counting {
     fn collected(&self) -> MutexGuard<'_, Collected> {
-        self.0
-            .collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.collected.lock()
     }
 }
 

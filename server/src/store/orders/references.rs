@@ -14,12 +14,13 @@ use crate::{
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
 use futures::future::try_join_all;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Documents that orders refer to, by their ids.
 type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
@@ -86,7 +87,7 @@ impl ReferenceCache {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

@@ -5,13 +5,10 @@
 //! ones: they are logged out for good when their user is dropped, also if the same one is made
 //! again, and a client knows only the password that it was built with.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use mongodb::{error::Error as DriverError, options::HostInfo};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::{
     sync::OwnedMutexGuard,
     time::{Instant, sleep},
@@ -121,8 +118,7 @@ impl Connection {
     }
 
     fn current(&self) -> Option<Arc<Link>> {
-        let link = self.0.link.read().unwrap_or_else(PoisonError::into_inner);
-        link.clone()
+        self.0.link.read().clone()
     }
 
     fn is_current(&self, link: &Arc<Link>) -> bool {
@@ -130,8 +126,7 @@ impl Connection {
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Error>> {
-        let failure = self.0.failure.lock();
-        failure.unwrap_or_else(PoisonError::into_inner)
+        self.0.failure.lock()
     }
 
     async fn build(self, turn: OwnedMutexGuard<()>) {
@@ -155,8 +150,7 @@ impl Connection {
 
     /// Makes this the client, and returns the one before it.
     fn put(&self, link: Arc<Link>) -> Option<Arc<Link>> {
-        let mut current = self.0.link.write().unwrap_or_else(PoisonError::into_inner);
-        current.replace(link)
+        self.0.link.write().replace(link)
     }
 
     /// Takes note that a call failed. Where new connections may fare better, that is found out, and
@@ -187,7 +181,7 @@ impl Connection {
     }
 
     fn looked(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.looked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.looked.lock()
     }
 
     /// Opens new connections, and puts them in the place of the old ones if they have rights that

@@ -3,12 +3,7 @@
 //! To the driver a server of another set, one that speaks no TLS and one that is down are all the same: none that it can select.
 //! Somebody has to mend the first two, and the third comes back by itself.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bson::doc;
 use mongodb::{
@@ -16,6 +11,7 @@ use mongodb::{
     event::{EventHandler, sdam::SdamEvent},
     options::{ClientOptions, Tls, TlsOptions},
 };
+use parking_lot::Mutex;
 
 use tokio::time::{Instant, timeout};
 
@@ -71,7 +67,7 @@ impl Diagnosis {
             }
             _ => return,
         };
-        lock(&self.state).heard.insert(address.to_string(), heard);
+        self.state.lock().heard.insert(address.to_string(), heard);
     }
 
     /// A better account of why the database can't be worked with, where there is one.
@@ -79,7 +75,7 @@ impl Diagnosis {
         if !matches!(error, Error::Unavailable(_) | Error::Timeout(_)) {
             return error;
         }
-        let heard: Vec<Heard> = lock(&self.state).heard.values().cloned().collect();
+        let heard: Vec<Heard> = self.state.lock().heard.values().cloned().collect();
         let with_tls = matches!(self.options.tls, Some(Tls::Enabled(_)));
         let ended = Heard::Failure(Failure::Ended);
         if heard.contains(&ended)
@@ -98,7 +94,7 @@ impl Diagnosis {
 
     /// Whether a server is heard with TLS where none was asked for, or without it where it was.
     async fn is_heard_otherwise(&self) -> bool {
-        if let Some((at, heard)) = lock(&self.state).probed
+        if let Some((at, heard)) = self.state.lock().probed
             && at.elapsed() < PROBED
         {
             return heard;
@@ -125,7 +121,7 @@ impl Diagnosis {
                 let admin = client.database("admin");
                 let greeting = admin.run_command(doc! { "hello": 1 });
                 let answered = timeout(PROBE, greeting.into_future()).await;
-                let heard = lock(&other.state).heard.values().any(|heard| {
+                let heard = other.state.lock().heard.values().any(|heard| {
                     matches!(
                         heard,
                         Heard::Reply { .. } | Heard::Failure(Failure::OurCertificate)
@@ -135,11 +131,7 @@ impl Diagnosis {
                 heard || matches!(answered, Ok(Ok(_)))
             }
         };
-        lock(&self.state).probed = Some((Instant::now(), heard));
+        self.state.lock().probed = Some((Instant::now(), heard));
         heard
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

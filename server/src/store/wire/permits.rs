@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use mongodb::{
@@ -10,6 +10,7 @@ use mongodb::{
     event::sdam::SdamEvent,
     options::{ReadPreference, ServerAddress},
 };
+use parking_lot::Mutex;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -116,7 +117,7 @@ impl Permits {
     }
 
     fn share(&self, server: Server) -> Share {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self.servers.lock();
         let share = servers.entry(server).or_insert_with(|| Share {
             all: Arc::new(Semaphore::new(self.size)),
             callers: Arc::new(Semaphore::new((self.size / CALLERS_SHARE).max(1))),
