@@ -5,7 +5,6 @@ use crate::{
     domain::order::{NUMERO, STATUS},
     store::encoding::document::joined,
 };
-
 use std::collections::HashMap;
 
 use bson::{RawDocumentBuf, rawdoc};

@@ -13,7 +13,6 @@ use super::{
     },
     watch::record::{self, WATCHER},
 };
-
 use crate::domain::enrich::DATE_ARCHIVAGE;
 
 /// The fields of the watcher and of batches by which changes without a snapshot are known.

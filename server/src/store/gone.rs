@@ -1,16 +1,12 @@
 //! Gone: orders that were asked for by their `_id`s and are nowhere any more.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer},
-    store::encoding::document::{joined, whole},
-};
-
 use std::collections::HashSet;
 
-use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
     Error, Store,
+    encoding::document::whole,
     orders::gather::{Gathered, Selection},
     quarantine::{
         list::Filter,
@@ -18,6 +14,7 @@ use super::{
     },
     watch::change::mine,
 };
+use crate::bytes::raw::{Value, ValueRef};
 
 /// Orders that were gone before the watcher could read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,21 +64,6 @@ impl Store {
             missing.retain(|id| !known.contains(&Value::string(&entry_id(id.as_ref()))));
         }
         Ok(missing)
-    }
-
-    async fn ids_in_archive(&self, ids: &[Value]) -> Result<HashSet<Value>, Error> {
-        let rows = self
-            .rows_for("_id", ids, |filter| {
-                let mut command = Writer::default();
-                command
-                    .string("find", &self.names.archive)
-                    .document("filter", filter)
-                    .document("projection", &rawdoc! { "_id": 1 });
-                joined(&[&command.finish(), &self.read_options()])
-            })
-            .await?;
-        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(|id| id.to_owned());
-        Ok(rows.iter().filter_map(id).collect())
     }
 
     /// Notes orders that were gone before they were read, so that everyone can be told: how many,

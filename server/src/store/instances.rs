@@ -20,7 +20,6 @@ use super::{
     },
     wire::reply::checked,
 };
-
 use crate::{
     bytes::raw::{self, ValueRef},
     store::state::version::FORMAT,

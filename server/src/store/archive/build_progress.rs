@@ -6,6 +6,7 @@ use mongodb::options::ReadPreference;
 use crate::store::{
     Store,
     encoding::document::{raw, whole},
+    wire::reply::first_row,
 };
 
 impl Store {
@@ -19,12 +20,7 @@ impl Store {
         });
         let primary = ReadPreference::Primary;
         let reply = self.run_on("admin", command, primary).await.ok()?;
-        let rows = reply
-            .get_document("cursor")
-            .ok()?
-            .get_array("firstBatch")
-            .ok()?;
-        progress_in(rows.first()?.as_document()?)
+        progress_in(first_row(&reply)?)
     }
 }
 

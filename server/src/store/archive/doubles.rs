@@ -12,7 +12,7 @@ const SEARCH_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How many doubled numbers are remembered for people to ask; the log names all.
 const REMEMBERED: usize = 1_000;
 /// How many numbers are named in one line of the log.
-pub(in crate::store) const IN_A_LINE: usize = 100;
+pub(super) const IN_A_LINE: usize = 100;
 
 impl Store {
     /// Says which of these numbers the archive holds twice. They were written while the unique index may have been gone.

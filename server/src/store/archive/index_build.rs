@@ -17,7 +17,6 @@ use super::{
     repeated::Repeated,
     unique_index::{self, Guard},
 };
-
 use crate::store::{
     Error, Store, encoding::document::raw, state::holds::Hold, wire::long_call::Failure,
 };

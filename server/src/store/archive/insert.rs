@@ -17,7 +17,6 @@ use crate::{
         },
     },
 };
-
 use std::{
     collections::{HashMap, VecDeque},
     time::Instant,

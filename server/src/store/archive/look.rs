@@ -7,10 +7,12 @@ use super::{
     shape::{Shape, Unfit},
     unique_index::{self, Guard},
 };
-
 use crate::{
     domain::order::NUMERO,
-    store::{Error, Store, deployment::index_spec::IndexSpec, encoding::document::plain},
+    store::{
+        Error, Store, deployment::index_spec::IndexSpec, encoding::document::plain,
+        wire::reply::first_row,
+    },
 };
 
 /// The archive as a look found it.
@@ -53,7 +55,7 @@ impl Archive {
     }
 
     /// Whether orders may be written to it at this moment; else why not.
-    pub(in crate::store) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
+    pub(super) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
         let passing = |reason| {
             Err(Error::NotReady {
                 reason,
@@ -76,7 +78,7 @@ impl Archive {
 }
 
 /// That the unique index is being built.
-pub(in crate::store) fn being_built(archive: &str) -> String {
+pub(super) fn being_built(archive: &str) -> String {
     format!(
         "the unique index on {NUMERO} of {archive} is being built, and nothing is archived before it is finished"
     )
@@ -114,10 +116,6 @@ impl Store {
 
     async fn first_in_config(&self, find: RawDocumentBuf) -> Result<Option<Document>, Error> {
         let reply = self.run_on("config", find, ReadPreference::Primary).await?;
-        let rows = reply
-            .get_document("cursor")
-            .and_then(|cursor| cursor.get_array("firstBatch"));
-        let first = rows.ok().and_then(|rows| rows.first()?.as_document());
-        Ok(first.cloned())
+        Ok(first_row(&reply).cloned())
     }
 }

@@ -25,7 +25,6 @@ use super::{
     repeated::Repeated,
     unsettled::{Mind, Sent},
 };
-
 use crate::{
     bytes::raw::Value,
     store::{Error, Store},
@@ -96,29 +95,29 @@ impl Looks {
     }
 
     /// Whether a mongos answers.
-    pub(in crate::store) fn is_sharded(&self) -> bool {
+    fn is_sharded(&self) -> bool {
         self.0.sharded.load(Ordering::Relaxed)
     }
 
     /// Notes whether the archive has a validator; whether it has, and had none.
-    pub(in crate::store) fn is_news_that_it_validates(&self, validates: bool) -> bool {
+    pub(super) fn is_news_that_it_validates(&self, validates: bool) -> bool {
         let before = self.0.validates.swap(validates, Ordering::Relaxed);
         validates && !before
     }
 
     /// Notes what hinders the unique index; whether the log has not told of it.
-    pub(in crate::store) fn is_news_that_it_repeats(&self, repeated: &Repeated) -> bool {
+    pub(super) fn is_news_that_it_repeats(&self, repeated: &Repeated) -> bool {
         let mut told = self.0.told.lock();
         told.replace(repeated.clone()).as_ref() != Some(repeated)
     }
 
     /// Notes that nothing hinders the unique index any more.
-    pub(in crate::store) fn note_kept(&self) {
+    pub(super) fn note_kept(&self) {
         *self.0.told.lock() = None;
     }
 
     /// Keeps numbers in mind that are about to be sent.
-    pub(in crate::store) fn sending(&self, numbers: Vec<Value>) -> Sending {
+    pub(super) fn sending(&self, numbers: Vec<Value>) -> Sending {
         let mut mind = self.mind();
         let id = mind.next;
         mind.next += 1;
@@ -134,7 +133,7 @@ impl Looks {
     }
 
     /// Numbers that were found double since the index was last there.
-    pub(in crate::store) fn doubled(&self) -> Vec<String> {
+    pub(super) fn doubled(&self) -> Vec<String> {
         self.mind().doubled.iter().cloned().collect()
     }
 
@@ -176,16 +175,12 @@ impl Store {
     /// Fails with [`Error::NotReady`] or [`Error::ArchiveUnfit`] when the archive is not as it must be, and like every read while
     /// the database is away.
     pub async fn assure_archive(&self) -> Result<(), Error> {
-        use backon::Retryable;
         let away = |error: &Error| error.is_transient() && !matches!(error, Error::NotReady { .. });
-        (|| self.fresh_look())
-            .retry(self.backoff())
-            .when(away)
-            .await
+        self.retry_when(|| self.fresh_look(), away).await
     }
 
     /// The same, asked once.
-    pub(in crate::store) async fn fresh_look(&self) -> Result<(), Error> {
+    pub(super) async fn fresh_look(&self) -> Result<(), Error> {
         let asked = Instant::now();
         let mut latest = self.looks.0.latest.subscribe();
         loop {

@@ -15,7 +15,7 @@ use crate::{
 
 impl Store {
     /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
-    pub(in crate::store) async fn change_batch(
+    pub(super) async fn change_batch(
         &self,
         query: &Document,
         stages: &[RawDocumentBuf],
@@ -25,7 +25,7 @@ impl Store {
     }
 
     /// Like [`Store::change_batch`], with all that the database says.
-    pub(in crate::store) async fn change_batch_reply(
+    pub(super) async fn change_batch_reply(
         &self,
         query: &Document,
         stages: &[RawDocumentBuf],

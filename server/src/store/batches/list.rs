@@ -3,7 +3,6 @@
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::record::{BATCH, BY_TIME, Batch, State};
-
 use crate::{
     bytes::raw::{self, ValueRef, Writer},
     store::{

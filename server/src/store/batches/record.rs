@@ -68,7 +68,7 @@ const NEAR_MISS: &[Field] = &[
 ];
 
 /// The name of the index on when batches were asked for.
-pub(in crate::store) const BY_TIME: &str = "by_time";
+pub(super) const BY_TIME: &str = "by_time";
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,10 +262,7 @@ impl Store {
     }
 
     /// Reads a batch from an answer to its change.
-    pub(in crate::store) fn batch_in(
-        &self,
-        document: Option<&Document>,
-    ) -> Result<Option<Batch>, Error> {
+    pub(super) fn batch_in(&self, document: Option<&Document>) -> Result<Option<Batch>, Error> {
         document
             .map(|document| self.batch_of(&raw(document)))
             .transpose()

@@ -7,7 +7,6 @@ use super::{
     options::{Limits, Options},
     record::{Batch, State},
 };
-
 use crate::{
     domain::counts::Counts,
     store::{

@@ -16,7 +16,6 @@ use crate::{
         },
     },
 };
-
 use std::{
     collections::BTreeMap,
     mem::take,
@@ -30,7 +29,6 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-
 use tracing::error;
 
 use super::record::{counter_fields, minute_of};

@@ -73,10 +73,7 @@ pub struct Sums {
 
 impl Store {
     /// What is wrong with some counters.
-    pub(in crate::store) async fn counter_faults(
-        &self,
-        ids: Vec<Document>,
-    ) -> Result<Vec<Fault>, Error> {
+    pub(super) async fn counter_faults(&self, ids: Vec<Document>) -> Result<Vec<Fault>, Error> {
         let rows = self.counters(doc! { "_id": { "$in": ids } }).await?;
         Ok(rows
             .iter()
@@ -213,7 +210,7 @@ pub(in crate::store) fn from_document(document: &Document) -> Counts {
 }
 
 /// Counts as the fields of a counter.
-pub(in crate::store) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
+pub(super) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
     let [archived, incomplete, quarantined, gone] = COUNTED;
     [
         (archived, counts.archived),
@@ -237,7 +234,7 @@ fn from_counter(counter: &Document) -> Counts {
 }
 
 /// The minute that a moment lies in.
-pub(in crate::store) fn minute_of(moment: DateTime) -> DateTime {
+pub(super) fn minute_of(moment: DateTime) -> DateTime {
     const MINUTE: i64 = 60_000;
     DateTime::from_millis(moment.timestamp_millis().div_euclid(MINUTE) * MINUTE)
 }

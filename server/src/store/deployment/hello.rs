@@ -3,7 +3,7 @@
 use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, wire::reply::first_row};
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +51,7 @@ impl Store {
         let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
         let reply = self.run_on("local", command, ReadPreference::Primary);
         let reply = reply.await.ok()?;
-        let first = reply
-            .get_document("cursor")
-            .ok()?
-            .get_array("firstBatch")
-            .ok()?
-            .first()?
-            .as_document()?
-            .clone();
-        first.get_timestamp("ts").ok()
+        first_row(&reply)?.get_timestamp("ts").ok()
     }
 }
 

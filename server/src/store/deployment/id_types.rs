@@ -11,7 +11,6 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
-
 use std::collections::BTreeMap;
 
 use bson::{Document, RawDocumentBuf, doc};

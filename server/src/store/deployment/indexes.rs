@@ -7,7 +7,6 @@ use super::{
     index_spec::{IndexSpec, Instead, free_name},
     shell,
 };
-
 use crate::{
     domain::order::{NUMERO, Reference, STATUS},
     store::{Error, Store, encoding::document::plain, wire::command::SIMPLE},
@@ -202,7 +201,7 @@ impl Store {
 
 /// The collation of the collection with these indexes; none where it compares byte by byte. The index on `_id` compares as its
 /// collection does.
-pub(in crate::store) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
+pub(super) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
     let of_ids = indexes.iter().find(|index| index.name() == "_id_");
     of_ids.and_then(IndexSpec::collation)
 }

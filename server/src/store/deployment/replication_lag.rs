@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use bson::{Bson, Document, rawdoc};
+use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 
 use crate::{
     bytes::raw::Writer,
-    store::{Error, Store, encoding::document::whole},
+    store::{
+        Error, Store,
+        encoding::document::{documents, whole},
+    },
 };
 
 /// What a standalone mongod answers when it is asked about its set.
@@ -72,12 +75,6 @@ fn lag_of_members(status: &Document, config: &Document) -> Option<i64> {
     Some(in_state(PRIMARY).max()? - in_state(SECONDARY).min()?)
 }
 
-/// The documents in a list; none where there is no such list.
-fn documents<'d>(document: &'d Document, list: &str) -> impl Iterator<Item = &'d Document> {
-    let list = document.get_array(list).ok();
-    list.into_iter().flatten().filter_map(Bson::as_document)
-}
-
 /// In milliseconds; none on a standalone mongod.
 fn lag_of_majority(hello: &Document) -> Option<i64> {
     let last = hello.get_document("lastWrite").ok()?;
@@ -92,7 +89,7 @@ fn lag_of_majority(hello: &Document) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bson::{DateTime, doc};
+    use bson::{Bson, DateTime, doc};
 
     const PRIMARY: i32 = 1;
     const SECONDARY: i32 = 2;

@@ -18,7 +18,6 @@ use crate::{
         wire::command::{SIMPLE, commands_for},
     },
 };
-
 use std::collections::HashMap;
 
 use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};

@@ -5,7 +5,6 @@ use crate::{
     domain::order::NUMERO,
     store::{Error, Store, encoding::document::joined},
 };
-
 use std::collections::HashSet;
 
 use bson::rawdoc;

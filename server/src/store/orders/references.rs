@@ -11,7 +11,6 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
-
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

@@ -8,7 +8,6 @@ use super::{
     bytes::bytes_statements,
     record::{entry_id, replaced_unless_newer},
 };
-
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{

@@ -46,7 +46,7 @@ impl Store {
 }
 
 /// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows `/`.
-pub(in crate::store) fn parts_of(id: &str) -> RawDocumentBuf {
+pub(super) fn parts_of(id: &str) -> RawDocumentBuf {
     rawdoc! { "_id": { "$gte": format!("{id}/"), "$lt": format!("{id}0") } }
 }
 

@@ -8,7 +8,7 @@ use crate::store::state::{
 };
 
 /// The fields of a release, in an entry.
-pub(in crate::store) const RELEASE: &[Field] = &[
+pub(super) const RELEASE: &[Field] = &[
     must("cause", Is::Word(|name| Cause::named(name).is_some())),
     may("instance", Is::Text),
     may("peer", Is::Text),
@@ -47,7 +47,7 @@ pub struct Release {
 }
 
 /// Reads a release from its document.
-pub(in crate::store) fn release_in(document: &Document) -> Option<Release> {
+pub(super) fn release_in(document: &Document) -> Option<Release> {
     let text = |field| document.get_str(field).ok().map(str::to_owned);
     Some(Release {
         cause: Cause::named(&text("cause")?)?,

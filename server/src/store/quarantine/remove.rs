@@ -10,7 +10,6 @@ use super::{
     record::{ENTRY, Entry, id_of},
     release::{Cause, Release},
 };
-
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::order::NUMERO,
@@ -145,7 +144,7 @@ impl Store {
 }
 
 /// The last stage of an update by which an order leaves the quarantine.
-pub(in crate::store) fn stage_of_release() -> RawDocumentBuf {
+fn stage_of_release() -> RawDocumentBuf {
     let mut copy = copy(ENTRY);
     copy.insert("order_id", if_shown("$$ROOT", "$order_id"));
     raw(&stage_if(true, copy, News::Released.name()))

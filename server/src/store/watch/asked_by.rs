@@ -8,7 +8,7 @@ use crate::store::state::{
 };
 
 /// The fields of a call, in the watcher's document.
-pub(in crate::store) const ASKED_BY: &[Field] = &[
+pub(super) const ASKED_BY: &[Field] = &[
     must("pause", Is::Flag),
     must("instance", Is::Text),
     must("peer", Is::Text),
@@ -28,7 +28,7 @@ pub struct AskedBy {
 }
 
 /// Reads a call from its document.
-pub(in crate::store) fn asked_by_in(document: &Document) -> AskedBy {
+pub(super) fn asked_by_in(document: &Document) -> AskedBy {
     let text = |field| document.get_str(field).unwrap_or_default().to_owned();
     let at = document.get_datetime("at").ok().copied();
     AskedBy {

@@ -36,7 +36,7 @@ pub(super) fn gap_document(gap: &Gap) -> Document {
 }
 
 /// Reads a gap from its document.
-pub(in crate::store) fn gap_of(gap: &Document) -> Gap {
+pub(super) fn gap_of(gap: &Document) -> Gap {
     Gap {
         from: gap.get_timestamp("from").ok(),
         to: gap.get_timestamp("to").unwrap_or(Timestamp {

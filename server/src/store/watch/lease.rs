@@ -6,7 +6,6 @@ use super::{
     change::{mine, update_of_watcher},
     record::{ID, State, Watcher},
 };
-
 use crate::{
     bytes::raw::{ValueRef, Writer},
     store::{

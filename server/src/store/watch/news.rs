@@ -24,13 +24,13 @@ fn stage_of_state() -> RawDocumentBuf {
 }
 
 /// The last stage of an update by which somebody asks something of the watcher.
-pub(in crate::store) fn stage_of_asking() -> RawDocumentBuf {
+pub(super) fn stage_of_asking() -> RawDocumentBuf {
     raw(&stage_if(true, watcher(), News::WatcherAsked.name()))
 }
 
 /// An update of the watcher's document as the stages that do the same, and leave a snapshot; none
 /// of one that does not set the state, which is no news or tells all of it by itself.
-pub(in crate::store) fn stages_of_watcher(update: &RawDocument) -> Option<[RawDocumentBuf; 2]> {
+pub(super) fn stages_of_watcher(update: &RawDocument) -> Option<[RawDocumentBuf; 2]> {
     inside(raw::find(update, "$set")?, "state")?;
     let mut set = Writer::default();
     for operator in elements(update.as_bytes()) {

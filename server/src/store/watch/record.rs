@@ -11,7 +11,6 @@ use super::{
     asked_by::{ASKED_BY, AskedBy, asked_by_in},
     gap::{GAP, Gap, gap_of},
 };
-
 use crate::{
     bytes::raw::{self, Value, ValueRef},
     store::{

@@ -11,23 +11,21 @@ use std::{
     time::Duration,
 };
 
-use bson::{RawDocument, Timestamp, rawdoc};
+use bson::{RawDocument, Timestamp};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
 };
-
 use tracing::debug;
 
 use super::record::Watcher;
 use crate::{
     bytes::{
         checkpoint::{Validated, time_of, validate},
-        raw::{self, Value, ValueRef, Writer},
+        raw::{self, Value, ValueRef},
     },
     store::{
         Error, Store,
-        encoding::document::joined,
         orders::deliveries::{delivers, order_of, stages},
         wire::changes::{Changes, Reply, Scope, Start},
     },
@@ -150,21 +148,8 @@ impl Store {
 
     /// How many of these orders the archive does not hold, by their `_id`s.
     async fn not_archived(&self, ids: &[Value]) -> Result<i64, Error> {
-        let rows = self
-            .rows_for("_id", ids, |filter| {
-                let mut command = Writer::default();
-                command
-                    .string("find", &self.names.archive)
-                    .document("filter", filter)
-                    .document("projection", &rawdoc! { "_id": 1 });
-                joined(&[&command.finish(), &self.read_options()])
-            })
-            .await?;
-        let archived: HashSet<ValueRef<'_>> = rows
-            .iter()
-            .filter_map(|row| raw::find(row, "_id"))
-            .collect();
-        let missing = ids.iter().filter(|id| !archived.contains(&id.as_ref()));
+        let archived = self.ids_in_archive(ids).await?;
+        let missing = ids.iter().filter(|id| !archived.contains(*id));
         Ok(i64::try_from(missing.count()).unwrap_or(i64::MAX))
     }
 }

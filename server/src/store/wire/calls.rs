@@ -25,12 +25,10 @@ use mongodb::{
     error::Error as DriverError,
     options::{ReadPreference, SelectionCriteria},
 };
-
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout, timeout_at},
 };
-
 use tracing::warn;
 
 use super::{command::name_of, connection::Connection, link::Link, permits::Permit};
@@ -75,7 +73,7 @@ impl Store {
     }
 
     /// Like [`Store::call`], under a limit of its own.
-    pub(in crate::store) async fn call_within<T, F>(
+    pub(super) async fn call_within<T, F>(
         &self,
         limit: Duration,
         name: &str,
@@ -97,7 +95,7 @@ impl Store {
 
     /// Runs a call of the driver, which keeps its permit and ends within twice the limit, whoever
     /// waits for it.
-    pub(in crate::store) async fn begin<T: Send + 'static>(
+    pub(super) async fn begin<T: Send + 'static>(
         &self,
         limit: Duration,
         name: &str,

@@ -95,9 +95,8 @@ impl Store {
         command: &RawDocument,
         bytes: usize,
     ) -> Result<Answer, Error> {
-        (|| self.ask(command, bytes, ReadPreference::Primary))
-            .retry(self.backoff())
-            .when(|error| error.is_transient() && !error.is_slow())
+        let call = || self.ask(command, bytes, ReadPreference::Primary);
+        self.retry_when(call, |error| error.is_transient() && !error.is_slow())
             .await
     }
 
@@ -213,7 +212,16 @@ impl Store {
         &self,
         call: impl FnMut() -> F,
     ) -> Result<T, Error> {
-        call.retry(self.backoff()).when(Error::is_transient).await
+        self.retry_when(call, Error::is_transient).await
+    }
+
+    /// Tries a call again as long as it fails in such a way, and no more often than the settings allow.
+    pub(in crate::store) async fn retry_when<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        call: impl FnMut() -> F,
+        again: impl FnMut(&Error) -> bool,
+    ) -> Result<T, Error> {
+        call.retry(self.backoff()).when(again).await
     }
 
     /// The limit that the database itself puts on a command, so that no abandoned one goes on working.
@@ -307,7 +315,7 @@ fn split<T>(members: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 }
 
 /// The name of a command.
-pub(in crate::store) fn name_of(command: &RawDocument) -> String {
+pub(super) fn name_of(command: &RawDocument) -> String {
     elements(command.as_bytes())
         .next()
         .map(|element| String::from_utf8_lossy(element.key).into_owned())

@@ -13,7 +13,6 @@ use tokio::{
     sync::OwnedMutexGuard,
     time::{Instant, sleep},
 };
-
 use tracing::{debug, info};
 
 use super::{
@@ -22,7 +21,6 @@ use super::{
     permits::POOL,
     refusal::{Refusal, refusal},
 };
-
 use crate::{config::Config, store::Error};
 
 /// The longest that any call takes: the build of an index.
@@ -96,7 +94,7 @@ impl Connection {
 
     /// The client as it is now. Where it could not be built so far, that is tried again, and
     /// meanwhile the latest failure is told.
-    pub(in crate::store) async fn link(&self) -> Result<Arc<Link>, Error> {
+    pub(super) async fn link(&self) -> Result<Arc<Link>, Error> {
         if let Some(link) = self.current() {
             return Ok(link);
         }
@@ -155,7 +153,7 @@ impl Connection {
 
     /// Takes note that a call failed. Where new connections may fare better, that is found out, and
     /// if so they replace the old ones.
-    pub(in crate::store) fn note_failure(&self, link: &Arc<Link>, error: &DriverError) {
+    pub(super) fn note_failure(&self, link: &Arc<Link>, error: &DriverError) {
         let Some(refusal) = refusal(error) else {
             return;
         };

@@ -12,7 +12,6 @@ use mongodb::{
     options::{ClientOptions, Tls, TlsOptions},
 };
 use parking_lot::Mutex;
-
 use tokio::time::{Instant, timeout};
 
 use super::heard::{Failure, Heard, account, of_failure, of_reply};
@@ -56,7 +55,7 @@ impl Diagnosis {
     }
 
     /// Takes note of what a heartbeat of the client heard.
-    pub(in crate::store) fn hear(&self, event: &SdamEvent) {
+    pub(super) fn hear(&self, event: &SdamEvent) {
         let (address, heard) = match event {
             SdamEvent::ServerHeartbeatSucceeded(event) => {
                 (&event.server_address, of_reply(&event.reply))

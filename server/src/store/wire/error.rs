@@ -123,7 +123,7 @@ impl Error {
     }
 
     /// The error behind a driver's error; `command` is the name of what was asked.
-    pub(in crate::store) fn from_driver(command: &str, error: &DriverError) -> Error {
+    pub(super) fn from_driver(command: &str, error: &DriverError) -> Error {
         match error.kind.as_ref() {
             ErrorKind::Command(failure) => {
                 let labels = error.labels().iter().map(String::as_str);

@@ -11,7 +11,6 @@ use mongodb::{
         WriteConcern,
     },
 };
-
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
@@ -20,7 +19,6 @@ use super::{
     permits::{FULL_POOL, LEAST_POOL, Members, POOL, Permits},
     refusal::{Refusal, refusal},
 };
-
 use crate::{config::MongodbUri, store::Error};
 
 /// Where the settings of a client come from.

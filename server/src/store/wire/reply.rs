@@ -26,6 +26,12 @@ pub(in crate::store) fn checked(reply: Document) -> Result<Document, Error> {
     }
 }
 
+/// The first row of a reply that brings rows; none where it brings none.
+pub(in crate::store) fn first_row(reply: &Document) -> Option<&Document> {
+    let rows = reply.get_document("cursor").ok()?.get_array("firstBatch");
+    rows.ok()?.first()?.as_document()
+}
+
 /// The labels of the errors in a reply.
 pub(in crate::store) fn labels_of(reply: &Document) -> impl Iterator<Item = &str> {
     let labels = reply.get_array("errorLabels").into_iter().flatten();
