@@ -27,7 +27,7 @@ use crate::{
             delivered_status::DeliveredStatus,
             gather::{Gathered, Selection},
         },
-        quarantine::entries::entry_id,
+        quarantine::record::entry_id,
     },
 };
 
@@ -184,9 +184,11 @@ impl Pipeline {
         let span = info_span!("chunk", source = source.name());
         async {
             // The write waits for a look at the archive, which has come by then if it begins now.
-            let (gathered, ()) =
-                futures::try_join!(self.store.gather(selection), self.store.assure_archive())?;
-            let gone = self.store.gone(selection, &gathered).await?;
+            let (gathered, ()) = futures::try_join!(
+                self.store.gather_orders(selection),
+                self.store.assure_archive()
+            )?;
+            let gone = self.store.gone_orders(selection, &gathered).await?;
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: moment,
@@ -200,7 +202,7 @@ impl Pipeline {
                 gone: gone.len() as i64,
                 ..Counts::default()
             };
-            self.store.count(source.name(), gone_orders);
+            self.store.count_orders(source.name(), gone_orders);
             let mut counts = sum(&passed);
             counts += gone_orders;
             debug!(?counts, "announced");
@@ -227,7 +229,7 @@ impl Pipeline {
         } = prepared;
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
-        let written = self.store.write(&documents).await?;
+        let written = self.store.insert_archived(&documents).await?;
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
             let missing = || {
                 document
@@ -245,12 +247,12 @@ impl Pipeline {
             }
         }
         // At once: what comes next may fail, and whoever tries again finds these archived.
-        self.store.count(source.name(), changes(&settled));
+        self.store.count_orders(source.name(), changes(&settled));
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))
             .collect();
-        let new = self.store.quarantine(&orders).await?;
+        let new = self.store.quarantine_orders(&orders).await?;
         let quarantined = refused.into_iter().map(|(bundle, refusal)| {
             let entry = entry_id(bundle.order.id());
             let is_new = new.contains(&entry);
@@ -265,7 +267,8 @@ impl Pipeline {
             pass(&bundle, outcome)
         });
         let quarantined: Vec<Passed> = quarantined.collect();
-        self.store.count(source.name(), changes(&quarantined));
+        self.store
+            .count_orders(source.name(), changes(&quarantined));
         settled.extend(quarantined);
         Ok(settled)
     }

@@ -25,7 +25,7 @@ pub(crate) async fn keep(platform: &Platform, size: &Size) -> Result<()> {
             .collection::<Document>("archd_batches")
             .drop()
             .await?;
-        platform.store.prepare().await?;
+        platform.store.prepare_collections().await?;
         let seen = watch(platform, limit, size.limited).await?;
         let (least, most) = extremes(&seen, f64::from(limit));
         println!(

@@ -46,7 +46,7 @@ pub(crate) async fn seeded(set: &ReplicaSet, plan: Plan) -> Result<Ground> {
     };
     let (outcome, ()) = tokio::join!(seeding, draining);
     outcome?;
-    store.prepare().await?;
+    store.prepare_collections().await?;
     Ok(Ground {
         database,
         config,

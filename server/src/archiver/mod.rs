@@ -20,7 +20,7 @@ use crate::{
             options::{Limits, Options},
             record::{Batch, State, StopReason},
         },
-        instances::Hold,
+        state::holds::Hold,
     },
 };
 

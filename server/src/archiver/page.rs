@@ -60,8 +60,8 @@ pub(super) async fn archive_page(
     cache: &Arc<ReferenceCache>,
 ) -> Result<Met, Error> {
     let states = match ours {
-        [] => archiver.store.states(page).await?,
-        ours => archiver.store.stamped_states(page, ours).await?,
+        [] => archiver.store.archive_states(page).await?,
+        ours => archiver.store.stamped_archive_states(page, ours).await?,
     };
     let mut met = Met::default();
     let counts = &mut met.counts;
@@ -131,7 +131,7 @@ async fn landed_late(
         view: page.view,
         next: None,
     };
-    for state in archiver.store.stamped_states(&late, ours).await? {
+    for state in archiver.store.stamped_archive_states(&late, ours).await? {
         if let ArchiveState::Stamped { incomplete } = state {
             correction.duplicates -= 1;
             correction.archived += 1;

@@ -154,7 +154,7 @@ impl PageReader {
         let page = loop {
             let in_one_go = request.stride.is_none();
             let page = source.archiver.patiently(|| async {
-                match store.page(&request).await {
+                match store.order_page(&request).await {
                     Err(error) if error.is_slow() && in_one_go => Ok(None),
                     page => page.map(Some),
                 }

@@ -103,7 +103,7 @@ impl Run {
                 stamps,
                 taken.batch.options.before,
             )),
-            dry_run: dry.then(|| DryRun::new(store.reader())),
+            dry_run: dry.then(|| DryRun::new(store.order_reader())),
             archiver,
             cache: Arc::default(),
             near_misses: Mutex::default(),

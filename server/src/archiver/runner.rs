@@ -151,7 +151,7 @@ impl Archiver {
     /// What is done once the last order is met. The batch is none the worse when it can't be.
     async fn tidy(&self, options: &Options) {
         if !options.validate_only
-            && let Err(error) = self.store.release_archived().await
+            && let Err(error) = self.store.release_archived_entries().await
         {
             warn!(%error, "quarantine may hold orders that are archived by now; the next batch looks again");
         }

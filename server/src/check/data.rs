@@ -7,7 +7,7 @@ use crate::{
         archive::scan_limit::STRETCH,
         collections::{CollectionSummary, Sample},
         deployment::indexes::AbsentIndex,
-        state::format::Fault,
+        state::fault::Fault,
     },
 };
 

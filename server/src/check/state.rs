@@ -14,7 +14,7 @@ use super::reach::reach;
 use crate::{
     config::{Config, Output, StateArgs},
     shutdown::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED},
-    store::{Error, Store, set_aside::SetAside, state::format::Fault},
+    store::{Error, Store, set_aside::SetAside, state::fault::Fault},
     terminal::{flush_log, one_line, tame_json},
 };
 
@@ -82,7 +82,7 @@ pub async fn state(config: Config, args: StateArgs, stop: CancellationToken) -> 
 async fn set_aside(store: &Store, fault: &Fault) -> Result<Fate, Error> {
     const TRIES: usize = 10;
     for _ in 0..TRIES {
-        if store.set_aside(fault).await? == SetAside::Moved {
+        if store.set_document_aside(fault).await? == SetAside::Moved {
             return Ok(Fate::Moved);
         }
     }

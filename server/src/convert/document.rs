@@ -7,7 +7,7 @@ use crate::{
     domain::text::cut,
     store::{
         encoding::ext_json::{self, Form},
-        state::format::Fault,
+        state::fault::Fault,
     },
 };
 

@@ -8,7 +8,7 @@ use crate::{
     store::{
         encoding::ext_json,
         quarantine::{
-            entries::Entry,
+            record::Entry,
             release::{Cause, Release},
         },
     },

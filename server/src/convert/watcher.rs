@@ -3,7 +3,7 @@
 use order_archiver_api::v1 as pb;
 
 use super::time::cluster_time;
-use crate::store::watch::record::{Gap, State};
+use crate::store::watch::{gap::Gap, record::State};
 
 pub(crate) fn gap(gap: &Gap) -> pb::Gap {
     pb::Gap {

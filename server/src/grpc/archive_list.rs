@@ -48,7 +48,7 @@ impl ArchiveService {
             _ => Form::Canonical,
         });
         let limit = page_size(size, DEFAULT_PAGE, LARGEST_PAGE);
-        let filter = self.store.bounded(filter).await.map_err(failed)?;
+        let filter = self.store.bounded_list(filter).await.map_err(failed)?;
         // Sizes first, so that no more is read than the page will carry.
         let sizes = self.store.archived_sizes(&filter, limit + 1).await;
         let sizes = sizes.map_err(failed)?;

@@ -10,7 +10,7 @@ use super::{
     limits::{Limits, Room},
     status,
 };
-use crate::{observe::monitor::Monitor, store::watch::requests::Caller};
+use crate::{observe::monitor::Monitor, store::state::caller::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]

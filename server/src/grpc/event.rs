@@ -25,7 +25,7 @@ use crate::{
     store::{
         Error, Store,
         batches::record::Batch,
-        quarantine::entries::Entry,
+        quarantine::record::Entry,
         watch::record::{State, Watcher},
         wire::changes::Start,
     },
@@ -79,7 +79,7 @@ impl pb::event_service_server::EventService for EventService {
         let open = async {
             let identity = self
                 .store
-                .identity()
+                .database_identity()
                 .await
                 .map_err(|error| status::of_error(&error))?;
             let start = self.start(&identity, request.start.as_ref()).await?;

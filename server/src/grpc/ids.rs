@@ -18,7 +18,7 @@ pub(super) async fn whole(
     field: &str,
     id: &str,
 ) -> Result<Option<String>, Status> {
-    let meant = store.meant(kind, id).await;
+    let meant = store.id_meant(kind, id).await;
     match meant.map_err(|error| status::of_error(&error))? {
         Meant::None => Ok(None),
         Meant::One(id) => Ok(Some(id)),

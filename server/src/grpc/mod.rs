@@ -48,7 +48,7 @@ use crate::{
     config::{Config, Profile},
     observe::{events::Live, monitor::Monitor, state_documents::Documents},
     parts::Parts,
-    store::state::format::Fault,
+    store::state::fault::Fault,
 };
 
 /// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with it whoever says to understand it.

@@ -25,10 +25,11 @@ use crate::{
         encoding::ext_json::Form,
         orders::gather::Selection,
         quarantine::{
-            entries::{Entry, Filter, id_of},
+            list::Filter,
+            record::{Entry, id_of},
             release::{Cause, Release},
         },
-        watch::requests::Caller,
+        state::caller::Caller,
     },
 };
 
@@ -87,7 +88,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
                 let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
                 let dropped = self
                     .store
-                    .release(&ids, &dropped)
+                    .release_entries(&ids, &dropped)
                     .await
                     .map_err(|error| status::of_error(&error))?;
                 info!(peer, orders = dropped, "orders in quarantine were let go");
@@ -157,7 +158,7 @@ impl QuarantineService {
         let found = self
             .store
             .keeping(room.clone())
-            .quarantined_up_to(&filter, limit + 1, MOST_JSON)
+            .quarantine_entries_up_to(&filter, limit + 1, MOST_JSON)
             .await;
         let (mut found, cut) = found.map_err(failed)?;
         let mut more = cut || found.len() > limit;
@@ -191,7 +192,7 @@ impl QuarantineService {
             let document = if wanted {
                 read += bytes;
                 self.store
-                    .quarantined_bytes(&entry.id)
+                    .quarantined_order(&entry.id)
                     .await
                     .map_err(failed)?
             } else {
@@ -253,7 +254,7 @@ impl QuarantineService {
             caller: Some(caller),
         };
         self.store
-            .release(&left, &archived)
+            .release_entries(&left, &archived)
             .await
             .map_err(|error| status::of_error(&error))?;
         Ok(pb::RetryQuarantinedResponse { results })
@@ -306,7 +307,7 @@ impl QuarantineService {
         };
         let entries = self
             .store
-            .quarantined(&filter, limit)
+            .quarantine_entries(&filter, limit)
             .await
             .and_then(|found| {
                 let found = found.into_iter();

@@ -16,10 +16,12 @@ use crate::{
     convert,
     store::{
         Error, Store,
+        state::caller::Caller,
+        unwatched::Unwatched,
         watch::{
+            asked_by::AskedBy,
             record::{State, Watcher, apart},
-            requests::{AskedBy, Caller},
-            waiting::{Unwatched, Waiting},
+            waiting::Waiting,
         },
     },
 };
@@ -150,7 +152,7 @@ impl WatcherService {
     async fn message(&self, watcher: Watcher) -> Result<pb::Watcher, Status> {
         let error = |error| status::of_error(&error);
         self.store.freshen_counts().await;
-        let counts = self.store.sums_of("watch").await.map(Some);
+        let counts = self.store.counter_sums_of("watch").await.map(Some);
         let counts = Error::passing_by(counts).map_err(error)?;
         let majority = self.store.deployment().await.map_err(error)?.majority;
         let oldest = self.store.oldest_history().await;

@@ -70,7 +70,7 @@ impl Heartbeat {
     }
 
     async fn beat(self) {
-        let mut held = self.store.held();
+        let mut held = self.store.holds();
         let mut beat = interval(self.store.beat());
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut tidied, mut told): (Option<Instant>, Option<Instant>) = (None, None);

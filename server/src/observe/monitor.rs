@@ -113,7 +113,7 @@ async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
             Err(error) => Err(error),
             Ok(()) if prepared.is_some_and(|at| at.elapsed() < UPKEEP) => Ok(()),
             Ok(()) => {
-                let outcome = store.prepare().await;
+                let outcome = store.prepare_collections().await;
                 prepared = outcome.is_ok().then(Instant::now);
                 outcome
             }

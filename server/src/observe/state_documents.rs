@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     observe::monitor::Monitor,
-    store::{Error, Store, state::format::Fault, watch::record::Watcher},
+    store::{Error, Store, state::fault::Fault, watch::record::Watcher},
 };
 
 /// How often they are looked at.

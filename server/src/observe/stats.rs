@@ -10,8 +10,9 @@ use crate::{
         Error, Store,
         batches::record::Batch,
         counters::record::Sums,
-        state::{format::Fault, place::Place},
-        watch::{record::Watcher, waiting::Unwatched},
+        state::{fault::Fault, place::Place},
+        unwatched::Unwatched,
+        watch::record::Watcher,
     },
 };
 
@@ -56,11 +57,11 @@ pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Re
     };
     let (mut faults, latest) = (Vec::new(), Place::default());
     let (mut sums, archive_size, quarantine_size, batches, watcher, near_misses) = futures::try_join!(
-        store.sums(DateTime::from_millis(
+        store.counter_sums(DateTime::from_millis(
             read.timestamp_millis().saturating_sub(window)
         )),
-        store.size_of(&names.archive),
-        store.size_of(&names.quarantine),
+        store.collection_size(&names.archive),
+        store.collection_size(&names.quarantine),
         store.batches(&[], &latest, 1),
         async { readable(store.watcher().await) },
         near_misses,

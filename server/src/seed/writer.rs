@@ -165,7 +165,7 @@ impl Collections {
             &self.menus,
             &self.orders,
         ] {
-            let documents = store.size_of(collection).await?;
+            let documents = store.collection_size(collection).await?;
             if documents > 0 {
                 return Err(SeedFault::NotEmpty {
                     collection: collection.clone(),
@@ -181,7 +181,9 @@ impl Collections {
 async fn offset(store: &Store, plan: &Plan) -> Result<Offset, SeedFault> {
     let after = async |reference: Reference, wanted: u32| {
         let collection = store.names().of(reference);
-        let highest = store.highest(collection, reference.id_field()).await?;
+        let highest = store
+            .highest_value(collection, reference.id_field())
+            .await?;
         first_free(collection, highest, wanted)
     };
     let menus = plan.restaurants.saturating_mul(MOST_MENUS);
@@ -221,7 +223,7 @@ async fn scatter(
     let mut written = 0;
     while documents.peek().is_some() {
         let handful: Vec<RawDocumentBuf> = documents.by_ref().take(HANDFUL).collect();
-        store.insert(collection, &handful).await?;
+        store.insert_documents(collection, &handful).await?;
         written += handful.len() as u64;
         let total = most.map_or(written, |most| most as u64).max(written);
         tell(
@@ -295,7 +297,7 @@ impl<'s> Live<'s> {
 
     async fn begin(&mut self, serial: u64, order: LiveOrder) -> Result<(), SeedFault> {
         self.store
-            .insert(self.orders, std::slice::from_ref(&order.document))
+            .insert_documents(self.orders, std::slice::from_ref(&order.document))
             .await?;
         *self.by_status.entry("en_attente").or_default() += 1;
         for (index, Step { share, .. }) in order.steps.iter().enumerate() {

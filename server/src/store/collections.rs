@@ -55,7 +55,7 @@ impl Inspector {
             let documents = match there {
                 Some(index) => {
                     others.remove(index);
-                    Some(self.store.size_of(name).await?)
+                    Some(self.store.collection_size(name).await?)
                 }
                 None => None,
             };

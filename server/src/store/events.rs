@@ -6,7 +6,7 @@ use super::{
     Names,
     archive::read::in_brief,
     batches::record::BATCH,
-    quarantine::entries::ENTRY,
+    quarantine::record::ENTRY,
     state::{
         format::Field,
         snapshot::{self, if_shown},

@@ -1,19 +1,20 @@
 //! Gone: orders that were asked for by their `_id`s and are nowhere any more.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer},
-    store::encoding::document::{joined, whole},
-};
 use std::collections::HashSet;
 
-use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use super::{
     Error, Store,
+    encoding::document::whole,
     orders::gather::{Gathered, Selection},
-    quarantine::entries::{Filter, entry_id, id_of},
-    watch::record::mine,
+    quarantine::{
+        list::Filter,
+        record::{entry_id, id_of},
+    },
+    watch::change::mine,
 };
+use crate::bytes::raw::{Value, ValueRef};
 
 /// Orders that were gone before the watcher could read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Gone {
 impl Store {
     /// The `_id`s that were selected and not gathered, and that neither the archive nor the
     /// quarantine knows: an order that somebody deleted after it was archived is not lost.
-    pub async fn gone(
+    pub async fn gone_orders(
         &self,
         selection: &Selection,
         gathered: &Gathered,
@@ -58,26 +59,11 @@ impl Store {
             ..Filter::default()
         };
         if !missing.is_empty() {
-            let entries = self.quarantined(&entries, missing.len()).await?;
+            let entries = self.quarantine_entries(&entries, missing.len()).await?;
             let known: HashSet<Value> = entries.iter().map(id_of).collect();
             missing.retain(|id| !known.contains(&Value::string(&entry_id(id.as_ref()))));
         }
         Ok(missing)
-    }
-
-    async fn ids_in_archive(&self, ids: &[Value]) -> Result<HashSet<Value>, Error> {
-        let rows = self
-            .rows_for("_id", ids, |filter| {
-                let mut command = Writer::default();
-                command
-                    .string("find", &self.names.archive)
-                    .document("filter", filter)
-                    .document("projection", &rawdoc! { "_id": 1 });
-                joined(&[&command.finish(), &self.read_options()])
-            })
-            .await?;
-        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(|id| id.to_owned());
-        Ok(rows.iter().filter_map(id).collect())
     }
 
     /// Notes orders that were gone before they were read, so that everyone can be told: how many,

@@ -4,19 +4,25 @@
 //! It is what people and `ResumeWatcher` are told of, and nothing else: who holds the watch or a
 //! batch is a matter of their own documents.
 
-use crate::{
-    bytes::raw::{self, ValueRef},
-    store::encoding::document::{joined, raw, whole},
-};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, RawDocument, doc};
-use tokio::sync::watch;
 
 use super::{
     Error, Store,
-    state::format::{self, CURRENT, FORMAT, Fault, Field, Is, date_or, may, must, not_newer},
-    wire::command::checked,
+    encoding::document::{joined, raw, whole},
+    state::{
+        expressions::date_or,
+        fault::Fault,
+        format::{self, Field, Is, may, must},
+        holds::Hold,
+        version::{CURRENT, not_newer},
+    },
+    wire::reply::checked,
+};
+use crate::{
+    bytes::raw::{self, ValueRef},
+    store::state::version::FORMAT,
 };
 
 /// The fields of a heartbeat.
@@ -57,17 +63,6 @@ pub struct Description {
     pub may_watch: bool,
 }
 
-/// What one instance at a time does on a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// The watch, under this epoch.
-    Watch(i64),
-    /// The batch of this id.
-    Batch(String),
-    /// Building the archive's unique index.
-    IndexBuild,
-}
-
 /// An instance, as it last told of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
@@ -99,43 +94,7 @@ pub struct Instance {
     pub index_build: bool,
 }
 
-/// What this process holds. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Held(Arc<watch::Sender<Vec<Hold>>>);
-
-/// Notes that this process holds something, for as long as the note is kept.
-#[derive(Debug)]
-#[must_use]
-pub struct HoldNote {
-    held: Held,
-    hold: Hold,
-}
-
-impl Drop for HoldNote {
-    fn drop(&mut self) {
-        self.held.0.send_modify(|held| {
-            if let Some(at) = held.iter().position(|hold| *hold == self.hold) {
-                held.remove(at);
-            }
-        });
-    }
-}
-
 impl Store {
-    /// Notes that this process holds something.
-    pub fn note_hold(&self, hold: Hold) -> HoldNote {
-        self.held.0.send_modify(|held| held.push(hold.clone()));
-        HoldNote {
-            held: self.held.clone(),
-            hold,
-        }
-    }
-
-    /// What this process holds, and when that changes.
-    pub fn held(&self) -> watch::Receiver<Vec<Hold>> {
-        self.held.0.subscribe()
-    }
-
     /// Gives a heartbeat, once.
     pub async fn heartbeat(&self, own: &Description, held: &[Hold]) -> Result<(), Error> {
         let watch = held.iter().find_map(|hold| match hold {
@@ -247,5 +206,13 @@ impl Store {
         let head = raw(&doc! { command: &self.names.instances });
         let command = self.write_command(&head, list, &[raw(statement)]);
         checked(self.run(command).await?).map(|_| ())
+    }
+
+    /// The names of the living instances that have their watcher on.
+    pub async fn able_instances(&self) -> Result<Vec<String>, Error> {
+        let (instances, _) = self.instances().await?;
+        let able = instances.into_iter().flatten();
+        let able = able.filter(|instance| instance.may_watch && !instance.gone);
+        Ok(able.map(|instance| instance.name).collect())
     }
 }

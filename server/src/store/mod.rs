@@ -1,4 +1,17 @@
 //! The world: the only code that knows MongoDB. It speaks of orders, batches and events outward, and commands inward.
+//!
+//! What lies here has rooms of its own, and each uses only those that stand before it:
+//!
+//! 1. `encoding`: documents as bytes and as text;
+//! 2. `state`: what the server's own documents have in common;
+//! 3. `wire`: how MongoDB is spoken to;
+//! 4. `deployment`: what the database is and has;
+//! 5. `counters` and `archive`;
+//! 6. `orders`, `batches` and `quarantine`;
+//! 7. `watch`;
+//! 8. the files beside this one, which put several of them together.
+//!
+//! [`Store`], [`Error`] and [`Names`] are everybody's.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -24,10 +37,12 @@ pub mod events;
 pub mod gone;
 pub mod instances;
 pub mod orders;
+mod prepare;
 pub mod quarantine;
 pub mod seed;
 pub mod set_aside;
 pub mod state;
+pub mod unwatched;
 pub mod watch;
 pub mod wire;
 
@@ -121,7 +136,7 @@ pub struct Store {
     /// has begun at it. What it tells of must be there to be read, even on a new primary that has not heard yet how much a
     /// majority holds, or on a secondary that lags.
     horizon: Arc<AtomicU64>,
-    latency: deployment::replication_lag::Latency,
+    latency: wire::latency::Latency,
     /// What the archive has refused lately for reasons that nobody knows.
     refusals: archive::refusals::Refusals,
     /// The collations of the orders and of the archive, as they were a moment ago.
@@ -129,7 +144,7 @@ pub struct Store {
     looks: archive::looks::Looks,
     counting: counters::collector::Counting,
     /// What this process holds.
-    held: instances::Held,
+    held: state::holds::Held,
     /// How many orders waited when that was last counted.
     counted: watch::waiting::Counted,
     /// Where a batch reads in bulk; none where that is always the primary.
@@ -158,12 +173,12 @@ impl Store {
                 lease: config.lease,
             },
             horizon: Arc::default(),
-            latency: deployment::replication_lag::Latency::default(),
+            latency: wire::latency::Latency::default(),
             refusals: archive::refusals::Refusals::default(),
             collations: deployment::collation::Known::default(),
             looks: archive::looks::Looks::default(),
             counting: counters::collector::Counting::default(),
-            held: instances::Held::default(),
+            held: state::holds::Held::default(),
             counted: watch::waiting::Counted::default(),
             secondaries: match config.batch_reads {
                 BatchReads::Primary => None,

@@ -4,11 +4,12 @@ use crate::{
     bytes::raw,
     store::encoding::document::{joined, raw, whole},
 };
+
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
-    wire::{code_names::name_in, command::split_documents},
+    wire::{command::split_documents, reply::name_in},
 };
 
 /// The highest whole number that is not above a number of any type; the nearest one that there is
@@ -26,7 +27,7 @@ fn floor(number: &Bson) -> i64 {
 
 impl Store {
     /// Inserts documents into a collection, as many at a time as one message takes.
-    pub async fn insert(
+    pub async fn insert_documents(
         &self,
         collection: &str,
         documents: &[RawDocumentBuf],
@@ -61,7 +62,7 @@ impl Store {
     }
 
     /// The highest whole number in a field of a collection, 0 when there is none.
-    pub async fn highest(&self, collection: &str, field: &str) -> Result<i64, Error> {
+    pub async fn highest_value(&self, collection: &str, field: &str) -> Result<i64, Error> {
         let filter = doc! { field: { "$type": "number" } };
         let head = doc! { "find": collection, "filter": filter, "sort": { field: -1 }, "limit": 1, "projection": { field: 1 } };
         let rows = self.rows(&self.reading(&head)).await?;

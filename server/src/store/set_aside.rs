@@ -6,18 +6,26 @@ use crate::{
     bytes::raw::{self, ValueRef, Writer},
     store::encoding::document::{document_value, field, joined, whole},
 };
+
 use bson::{Document, RawDocument, rawdoc};
 use sha2::{Digest, Sha256};
 
 use super::{
     Error, Inspector, Store,
-    archive::index_build::{self, BUILD},
+    archive::build_lease::{self, BUILD},
     batches::record::BATCH,
     counters::record::COUNTER,
     instances::INSTANCE,
-    quarantine::entries::{ENTRY, PART_OF_BYTES},
-    state::format::{self, CURRENT, FORMAT, Fault, Field},
-    watch::record::{ID, IDENTITY, IDENTITY_ID, WATCHER},
+    quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
+    state::{
+        fault::Fault,
+        format::{self, Field},
+        version::{CURRENT, FORMAT},
+    },
+    watch::{
+        identity::{IDENTITY, IDENTITY_ID},
+        record::{ID, WATCHER},
+    },
 };
 
 const DUPLICATE_KEY: i32 = 11000;
@@ -86,7 +94,7 @@ impl Store {
     }
 
     /// Moves a document that can't be read out of the way, if it is still there and can still not be read.
-    pub async fn set_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
+    pub async fn set_document_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
         let by_id = field("_id", document_value(&field("$eq", fault.id.as_ref())));
         let mut find = Writer::default();
         find.string("find", &fault.collection)
@@ -169,7 +177,7 @@ impl Store {
             _ if collection == names.state => match id {
                 Some(ID) => Some(WATCHER),
                 Some(IDENTITY_ID) => Some(IDENTITY),
-                Some(index_build::ID) => Some(BUILD),
+                Some(build_lease::ID) => Some(BUILD),
                 _ => None,
             },
             _ => None,

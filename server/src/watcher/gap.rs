@@ -25,7 +25,7 @@ use crate::{
             options::Options,
             record::{Batch, State},
         },
-        watch::record::Gap,
+        watch::gap::Gap,
     },
 };
 

@@ -26,9 +26,9 @@ use crate::{
     pipeline::Pipeline,
     store::{
         Error, Store,
-        instances::Hold,
         orders::deliveries::stages,
-        watch::record::{Gap, Sign, State},
+        state::holds::Hold,
+        watch::{gap::Gap, lease::Sign, record::State},
         wire::changes::{Scope, Start},
     },
 };

@@ -30,7 +30,7 @@ use crate::{
             deliveries::{delivers, order_of, stages},
             gather::Selection,
         },
-        watch::record::{Sign, State},
+        watch::{lease::Sign, record::State},
         wire::changes::{Changes, Reply, Scope, Start},
     },
 };

@@ -311,7 +311,7 @@ async fn in_strides_every_delivered_order_is_on_one_page() {
             };
             let mut met = Vec::new();
             loop {
-                let page = store.page(&request).await.unwrap();
+                let page = store.order_page(&request).await.unwrap();
                 assert!(page.orders.len() <= 3.min(stride as usize));
                 met.extend(page.orders.iter().map(|order| order.id().to_owned()));
                 request.from = page.next;

@@ -128,10 +128,10 @@ async fn what_orders_refer_to_is_read_no_older_than_their_page() {
         index: None,
         stride: None,
     };
-    let page = store.page(&first).await.unwrap();
+    let page = store.order_page(&first).await.unwrap();
     assert_eq!(page.orders.len(), 1);
     let orders = Selection::Read(page.orders, Default::default());
-    store.gather(&orders).await.unwrap();
+    store.gather_orders(&orders).await.unwrap();
     tell(doc! { "profile": 0 }).await;
     let profile = database.collection::<Document>("system.profile");
     let clients = profile.find_one(doc! { "command.find": "Client" }).await;

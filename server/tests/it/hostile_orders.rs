@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use archd::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{enrich::original, judge::Reason},
-    store::quarantine::entries::entry_id,
+    store::quarantine::record::entry_id,
 };
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use order_archiver_api::v1 as pb;

@@ -4,7 +4,7 @@
 use archd::{
     bytes::raw::{self, Writer},
     domain::enrich::original,
-    store::quarantine::entries::entry_id,
+    store::quarantine::record::entry_id,
 };
 use bson::{Binary, Bson, Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId};
 use devkit::ReplicaSet;

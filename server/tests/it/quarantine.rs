@@ -1,6 +1,6 @@
 //! An order in quarantine can be found, looked at, tried again and let go.
 
-use archd::{bytes::raw, store::quarantine::entries::entry_id};
+use archd::{bytes::raw, store::quarantine::record::entry_id};
 use bson::{Document, RawDocumentBuf, doc};
 use order_archiver_api::v1 as pb;
 use pb::{QuarantineReason as Reason, RetryOutcome};
@@ -235,7 +235,7 @@ async fn an_order_that_has_become_shorter_is_kept_as_it_is_now() {
             server.database.name(),
         );
         let store = archd::store::Store::new(&config.unwrap()).await.unwrap();
-        let kept = store.quarantined_bytes(&name(1)).await.unwrap();
+        let kept = store.quarantined_order(&name(1)).await.unwrap();
         assert_eq!(
             kept.unwrap(),
             server.all_raw("Commande").await[0],

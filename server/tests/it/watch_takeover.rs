@@ -11,7 +11,7 @@ use archd::{
             options::{Limits, Options},
             record::State as BatchState,
         },
-        watch::record::{Sign, State},
+        watch::{lease::Sign, record::State},
     },
 };
 use bson::{DateTime, doc};
@@ -141,7 +141,7 @@ async fn an_instance_frozen_while_it_takes_a_batch_up_never_takes_its_successors
         let uri = points.set.uri();
         let frozen = store(&uri, &database, FROZEN, Duration::from_millis(300)).await;
         let successor = store(&uri, &database, "successor", LONG).await;
-        successor.prepare().await.unwrap();
+        successor.prepare_collections().await.unwrap();
         frozen.hello().await.unwrap();
         let (batch, _) = successor
             .ask_for_batch(&Options::default(), None, "caller")
@@ -180,7 +180,7 @@ async fn what_was_asked_of_a_batch_is_told_truly_when_the_answer_was_lost_and_th
         let database = set.fresh_database().await.unwrap();
         let runner = store(&set.uri(), &database, "runner", LONG).await;
         let asking = store(&relay.uri(), &database, "asking", LONG).await;
-        runner.prepare().await.unwrap();
+        runner.prepare_collections().await.unwrap();
         asking.hello().await.unwrap();
         let (batch, _) = runner
             .ask_for_batch(&Options::default(), None, "caller")

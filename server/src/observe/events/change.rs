@@ -12,9 +12,12 @@ use crate::{
         archive::read::missing_fields,
         batches::record::Batch,
         gone::gone_in,
-        quarantine::entries::Entry,
+        quarantine::record::Entry,
         state::snapshot::{self, News, within},
-        watch::record::{State, Watcher, gap_in},
+        watch::{
+            gap::gap_in,
+            record::{State, Watcher},
+        },
     },
 };
 
@@ -48,7 +51,7 @@ fn archived(change: &RawDocument) -> Event {
 fn of_quarantine(store: &Store, change: &RawDocument) -> Option<Event> {
     let entry = |shown: &RawDocument| -> Detail<Entry> {
         // Left out of an entry that is too large.
-        let whole = raw::find(shown, "order_id").and_then(|_| store.entry(shown).ok());
+        let whole = raw::find(shown, "order_id").and_then(|_| store.entry_of(shown).ok());
         Detail::of(whole, || id(change))
     };
     if let Some(left) = snapshot::of(change) {

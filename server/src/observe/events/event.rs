@@ -7,8 +7,11 @@ use crate::{
     store::{
         batches::record::Batch,
         gone::Gone,
-        quarantine::entries::Entry,
-        watch::record::{Gap, State, Watcher},
+        quarantine::record::Entry,
+        watch::{
+            gap::Gap,
+            record::{State, Watcher},
+        },
     },
 };
 

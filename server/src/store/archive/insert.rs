@@ -12,8 +12,8 @@ use crate::{
         Error, Store,
         encoding::document::joined,
         wire::{
-            code_names::name_in,
-            command::{code_of, labels_of, split_documents},
+            command::split_documents,
+            reply::{code_of, labels_of, name_in},
         },
     },
 };
@@ -30,6 +30,7 @@ use super::refusals::{Strange, is_of_the_document, refused_by_database, refused_
 const DUPLICATE_KEY: i32 = 11000;
 /// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
 const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
+
 /// What became of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -58,7 +59,10 @@ impl Store {
     /// passing one is tried again. Refused once more, it is at fault if the archive has taken
     /// others of this call; if it takes none, a few may be at fault, but not all: then the archive
     /// is [`Error::Unavailable`].
-    pub async fn write(&self, documents: &[ArchiveDocument]) -> Result<Vec<Written>, Error> {
+    pub async fn insert_archived(
+        &self,
+        documents: &[ArchiveDocument],
+    ) -> Result<Vec<Written>, Error> {
         let mut outcomes: Vec<Option<Written>> = vec![None; documents.len()];
         let mut pauses = backon::BackoffBuilder::build(self.backoff());
         let (mut uncertain, mut strange_before) = (false, false);

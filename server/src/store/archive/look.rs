@@ -1,6 +1,6 @@
 //! A look at the archive: what it is, which indexes it has, and whether orders may be written to it.
 
-use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Document, RawDocumentBuf, rawdoc};
 use mongodb::options::ReadPreference;
 
 use super::{
@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     domain::order::NUMERO,
-    store::{Error, Store, deployment::index_spec::IndexSpec},
+    store::{
+        Error, Store, deployment::index_spec::IndexSpec, encoding::document::plain,
+        wire::reply::first_row,
+    },
 };
 
 /// The archive as a look found it.
@@ -52,7 +55,7 @@ impl Archive {
     }
 
     /// Whether orders may be written to it at this moment; else why not.
-    pub(in crate::store) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
+    pub(super) fn may_be_written(&self, archive: &str) -> Result<(), Error> {
         let passing = |reason| {
             Err(Error::NotReady {
                 reason,
@@ -75,7 +78,7 @@ impl Archive {
 }
 
 /// That the unique index is being built.
-pub(in crate::store) fn being_built(archive: &str) -> String {
+pub(super) fn being_built(archive: &str) -> String {
     format!(
         "the unique index on {NUMERO} of {archive} is being built, and nothing is archived before it is finished"
     )
@@ -111,42 +114,8 @@ impl Store {
         })
     }
 
-    /// The indexes of a collection, asked for once; none of one that does not exist.
-    pub(in crate::store) async fn list_indexes(
-        &self,
-        collection: &str,
-    ) -> Result<Vec<IndexSpec>, Error> {
-        const NAMESPACE_NOT_FOUND: i32 = 26;
-        let list = rawdoc! {
-            "listIndexes": collection, "includeIndexBuildInfo": true, "cursor": {}, "maxTimeMS": self.max_time(),
-        };
-        match self.rows_once(&list).await {
-            Ok(rows) => Ok(rows.iter().filter_map(plain).map(IndexSpec::of).collect()),
-            Err(Error::Refused {
-                code: NAMESPACE_NOT_FOUND,
-                ..
-            }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn rows_once(&self, command: &RawDocument) -> Result<Vec<RawDocumentBuf>, Error> {
-        let answer = self
-            .ask(command, usize::MAX, ReadPreference::Primary)
-            .await?;
-        Ok(answer.rows)
-    }
-
     async fn first_in_config(&self, find: RawDocumentBuf) -> Result<Option<Document>, Error> {
         let reply = self.run_on("config", find, ReadPreference::Primary).await?;
-        let rows = reply
-            .get_document("cursor")
-            .and_then(|cursor| cursor.get_array("firstBatch"));
-        let first = rows.ok().and_then(|rows| rows.first()?.as_document());
-        Ok(first.cloned())
+        Ok(first_row(&reply).cloned())
     }
-}
-
-fn plain(row: &RawDocumentBuf) -> Option<Document> {
-    Document::try_from(row.as_ref()).ok()
 }

@@ -7,21 +7,24 @@
 //! holds twice are named.
 
 use std::{
-    collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
-use tracing::error;
 
-use super::{look::Archive, repeated::Repeated};
+use super::{
+    look::Archive,
+    repeated::Repeated,
+    unsettled::{Mind, Sent},
+};
 use crate::{
     bytes::raw::Value,
     store::{Error, Store},
@@ -33,12 +36,6 @@ const FRESH: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_millis(50);
 /// The same while looks fail.
 const SLOW_PACE: Duration = Duration::from_millis(250);
-/// How long it may take to find out which numbers are double: without its index the archive is read as a whole.
-const SEARCH_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// How many doubled numbers are remembered for people to ask; the log names all.
-const REMEMBERED: usize = 1_000;
-/// How many numbers are named in one line of the log.
-pub(in crate::store) const IN_A_LINE: usize = 100;
 
 /// What an instance knows of the archive. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -74,56 +71,6 @@ impl Default for Look {
     }
 }
 
-#[derive(Debug, Default)]
-struct Mind {
-    /// Whether a task is looking.
-    looking: bool,
-    /// When somebody last waited for a look.
-    asked: Option<Instant>,
-    /// What was sent and is not known to be single yet.
-    sent: Vec<Sent>,
-    next: u64,
-    /// How many searches for doubles are under way.
-    searches: usize,
-    /// Numbers that were found double since the index was last there.
-    doubled: BTreeSet<String>,
-}
-
-#[derive(Debug)]
-struct Sent {
-    id: u64,
-    numbers: Vec<Value>,
-    /// When the database's answer came, or nobody waited for it any more.
-    answered: Option<Instant>,
-}
-
-impl Mind {
-    /// Forgets what had been answered when a look began that found the index there.
-    fn settle(&mut self, began: Instant) {
-        self.sent
-            .retain(|sent| sent.answered.is_none_or(|answered| answered >= began));
-        self.doubled.clear();
-    }
-
-    /// Takes out what has been answered: what is under way may still become double.
-    fn take_answered(&mut self) -> Vec<Value> {
-        let (answered, open) = self
-            .sent
-            .drain(..)
-            .partition(|sent: &Sent| sent.answered.is_some());
-        self.sent = open;
-        answered
-            .into_iter()
-            .flat_map(|sent: Sent| sent.numbers)
-            .collect()
-    }
-
-    /// Whether nobody waits for another look than the last one, which began then.
-    fn is_idle(&self, last: Instant) -> bool {
-        self.sent.is_empty() && self.asked.is_none_or(|asked| asked < last)
-    }
-}
-
 /// Numbers on their way into the archive. Dropping it says that the database has answered, or that nobody waits for it any more.
 #[derive(Debug)]
 pub(in crate::store) struct Sending {
@@ -148,29 +95,29 @@ impl Looks {
     }
 
     /// Whether a mongos answers.
-    pub(in crate::store) fn is_sharded(&self) -> bool {
+    fn is_sharded(&self) -> bool {
         self.0.sharded.load(Ordering::Relaxed)
     }
 
     /// Notes whether the archive has a validator; whether it has, and had none.
-    pub(in crate::store) fn is_news_that_it_validates(&self, validates: bool) -> bool {
+    pub(super) fn is_news_that_it_validates(&self, validates: bool) -> bool {
         let before = self.0.validates.swap(validates, Ordering::Relaxed);
         validates && !before
     }
 
     /// Notes what hinders the unique index; whether the log has not told of it.
-    pub(in crate::store) fn is_news_that_it_repeats(&self, repeated: &Repeated) -> bool {
-        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn is_news_that_it_repeats(&self, repeated: &Repeated) -> bool {
+        let mut told = self.0.told.lock();
         told.replace(repeated.clone()).as_ref() != Some(repeated)
     }
 
     /// Notes that nothing hinders the unique index any more.
-    pub(in crate::store) fn note_kept(&self) {
-        *self.0.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn note_kept(&self) {
+        *self.0.told.lock() = None;
     }
 
     /// Keeps numbers in mind that are about to be sent.
-    pub(in crate::store) fn sending(&self, numbers: Vec<Value>) -> Sending {
+    pub(super) fn sending(&self, numbers: Vec<Value>) -> Sending {
         let mut mind = self.mind();
         let id = mind.next;
         mind.next += 1;
@@ -186,7 +133,7 @@ impl Looks {
     }
 
     /// Numbers that were found double since the index was last there.
-    pub(in crate::store) fn doubled(&self) -> Vec<String> {
+    pub(super) fn doubled(&self) -> Vec<String> {
         self.mind().doubled.iter().cloned().collect()
     }
 
@@ -204,8 +151,8 @@ impl Looks {
             .await;
     }
 
-    fn mind(&self) -> MutexGuard<'_, Mind> {
-        self.0.mind.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn mind(&self) -> MutexGuard<'_, Mind> {
+        self.0.mind.lock()
     }
 }
 
@@ -228,16 +175,12 @@ impl Store {
     /// Fails with [`Error::NotReady`] or [`Error::ArchiveUnfit`] when the archive is not as it must be, and like every read while
     /// the database is away.
     pub async fn assure_archive(&self) -> Result<(), Error> {
-        use backon::Retryable;
         let away = |error: &Error| error.is_transient() && !matches!(error, Error::NotReady { .. });
-        (|| self.fresh_look())
-            .retry(self.backoff())
-            .when(away)
-            .await
+        self.retry_when(|| self.fresh_look(), away).await
     }
 
     /// The same, asked once.
-    pub(in crate::store) async fn fresh_look(&self) -> Result<(), Error> {
+    pub(super) async fn fresh_look(&self) -> Result<(), Error> {
         let asked = Instant::now();
         let mut latest = self.looks.0.latest.subscribe();
         loop {
@@ -322,40 +265,6 @@ impl Store {
             is_later
         });
         archive
-    }
-
-    /// Says which of these numbers the archive holds twice. They were written while the unique index may have been gone.
-    async fn search(self, numbers: Vec<Value>) {
-        let doubled = self.name_doubles(&numbers).await;
-        let mut mind = self.looks.mind();
-        mind.searches -= 1;
-        mind.doubled.extend(doubled);
-        while mind.doubled.len() > REMEMBERED {
-            mind.doubled.pop_last();
-        }
-    }
-
-    async fn name_doubles(&self, numbers: &[Value]) -> Vec<String> {
-        let since = Instant::now();
-        let doubled = loop {
-            match self.doubled(numbers, SEARCH_LIMIT).await {
-                Ok(doubled) => break doubled,
-                Err(error) if error.is_transient() && since.elapsed() < SEARCH_LIMIT => {
-                    sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => {
-                    error!(%error, orders = numbers.len(), "orders were archived while the unique index was gone, and whether their numbers are in the archive twice could not be found out; the server says so when it makes the index anew");
-                    return Vec::new();
-                }
-            }
-        };
-        for named in doubled.chunks(IN_A_LINE) {
-            error!(
-                numbers = named.join(", "),
-                "these numbers were archived twice while the unique index was gone"
-            );
-        }
-        doubled
     }
 
     /// Waits until the latest look, whoever looked, has found that nothing may be written to the archive.

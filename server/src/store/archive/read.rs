@@ -1,5 +1,9 @@
 //! Reading the archive.
 
+use std::{collections::HashSet, sync::LazyLock};
+
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer, kind},
     domain::{
@@ -10,12 +14,9 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{joined, raw},
-        wire::command::document,
+        wire::reply::document,
     },
 };
-use std::sync::LazyLock;
-
-use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 
 /// The size of a document, as the database computes it.
 pub(in crate::store) static SIZE: LazyLock<Document> =
@@ -49,9 +50,9 @@ pub struct Filter {
     pub ordered_to: Option<DateTime>,
     /// Which ids they have, each with its field.
     pub ids: Vec<(&'static str, Bson)>,
-    /// Down to this number at most, it included; see [`Store::bounded`].
+    /// Down to this number at most, it included; see [`Store::bounded_list`].
     pub down_to: Option<String>,
-    /// Along the index of this name; see [`Store::bounded`].
+    /// Along the index of this name; see [`Store::bounded_list`].
     pub along: Option<String>,
     /// Where the page before ended; none for the first page.
     pub below: Option<Below>,
@@ -59,7 +60,7 @@ pub struct Filter {
 
 impl Filter {
     /// Whether it asks for what only the orders themselves tell.
-    pub(in crate::store) fn looks_at_orders(&self) -> bool {
+    pub(super) fn looks_at_orders(&self) -> bool {
         let moments = [
             self.archived_from,
             self.archived_to,
@@ -153,7 +154,7 @@ impl Store {
         Ok(self.find(head).await?.iter().map(size).collect())
     }
 
-    pub(in crate::store) fn archive_page(&self, filter: &Filter, limit: usize) -> Document {
+    pub(super) fn archive_page(&self, filter: &Filter, limit: usize) -> Document {
         let lowest = filter.down_to.as_ref().unwrap_or(&filter.numero_prefix);
         let mut numero = doc! { "$gte": lowest };
         let mut skip = 0;
@@ -280,4 +281,25 @@ fn missing_in(list: ValueRef<'_>) -> Vec<String> {
         .take(MISSABLE.1)
         .map(str::to_owned)
         .collect()
+}
+
+impl Store {
+    /// Those of these `_id`s that the archive holds.
+    pub(in crate::store) async fn ids_in_archive(
+        &self,
+        ids: &[Value],
+    ) -> Result<HashSet<Value>, Error> {
+        let rows = self
+            .rows_for("_id", ids, |filter| {
+                let mut command = Writer::default();
+                command
+                    .string("find", &self.names.archive)
+                    .document("filter", filter)
+                    .document("projection", &rawdoc! { "_id": 1 });
+                joined(&[&command.finish(), &self.read_options()])
+            })
+            .await?;
+        let id = |row: &RawDocumentBuf| raw::find(row, "_id").map(|id| id.to_owned());
+        Ok(rows.iter().filter_map(id).collect())
+    }
 }

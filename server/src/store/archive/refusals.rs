@@ -32,12 +32,13 @@ pub(in crate::store) const OF_THE_DOCUMENT: [i32; 17] = [
     11000, // DuplicateKey, in an index of somebody else
     17280, // KeyTooLong
 ];
+
 /// How many documents in a row may be taken for bad because of a code that nobody knows, while the
 /// archive takes no other.
 const MOST_IN_A_ROW: usize = 10;
 
 /// Whether the database complains of a document itself with this code.
-pub(in crate::store) fn is_of_the_document(code: i32) -> bool {
+pub(super) fn is_of_the_document(code: i32) -> bool {
     OF_THE_DOCUMENT.contains(&code)
 }
 
@@ -49,7 +50,7 @@ impl Refusals {
     /// Notes so many more, and whether they may be laid on the documents: where some others were
     /// `taken`, or while they are few. Else the fault is the archive's, and every order would end
     /// in quarantine for it.
-    pub(in crate::store) fn lie_with_documents(&self, refused: usize, taken: bool) -> bool {
+    pub(super) fn lie_with_documents(&self, refused: usize, taken: bool) -> bool {
         if taken {
             self.0.store(0, Ordering::Relaxed);
             return true;
@@ -82,7 +83,7 @@ impl Strange {
 }
 
 /// The fault of a document that the database refuses with this code.
-pub(in crate::store) fn refused_by_database(code: i32, name: &str) -> Refusal {
+pub(super) fn refused_by_database(code: i32, name: &str) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(
@@ -92,7 +93,7 @@ pub(in crate::store) fn refused_by_database(code: i32, name: &str) -> Refusal {
 }
 
 /// The fault of a document that somebody else's unique index refuses: for what it has in these keys.
-pub(in crate::store) fn refused_by_index(key: &Document) -> Refusal {
+pub(super) fn refused_by_index(key: &Document) -> Refusal {
     Refusal {
         reason: Reason::Refused,
         detail: format!(

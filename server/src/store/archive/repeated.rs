@@ -179,7 +179,7 @@ impl Store {
     }
 
     /// Which of these numbers the archive holds more than once, as Extended JSON. May read all of it, within this time.
-    pub(in crate::store) async fn doubled(
+    pub(super) async fn doubled(
         &self,
         numbers: &[Value],
         limit: Duration,

@@ -19,7 +19,7 @@ const LONGEST_END: usize = 512;
 impl Store {
     /// Bounds what a page has to look at: by an index that leads to the orders asked for, or else by
     /// the number at which it ends. A filter of numbers alone needs neither.
-    pub async fn bounded(&self, mut filter: Filter) -> Result<Filter, Error> {
+    pub async fn bounded_list(&self, mut filter: Filter) -> Result<Filter, Error> {
         if !filter.looks_at_orders() {
             return Ok(filter);
         }

@@ -49,7 +49,7 @@ impl Shape {
     }
 
     /// Why no order may be written to it; none when it is as it should be.
-    pub(in crate::store) fn unfit(&self, indexes: &[IndexSpec]) -> Option<Unfit> {
+    pub(super) fn unfit(&self, indexes: &[IndexSpec]) -> Option<Unfit> {
         let Shape {
             kind,
             options,
@@ -83,7 +83,7 @@ impl Shape {
     }
 
     /// Whether the database may refuse documents for what is in them.
-    pub(in crate::store) fn validates(&self) -> bool {
+    pub(super) fn validates(&self) -> bool {
         let option = |name| self.options.get_str(name).unwrap_or_default();
         let validator = self.options.get_document("validator");
         validator.is_ok_and(|validator| !validator.is_empty())

@@ -29,7 +29,7 @@ pub enum Guard {
 }
 
 /// What these indexes of the archive do for its numbers.
-pub(in crate::store) fn guard_of(indexes: &[IndexSpec]) -> Guard {
+pub(super) fn guard_of(indexes: &[IndexSpec]) -> Guard {
     let coarse = indexes
         .iter()
         .find(|index| index.takes_texts_for_one(NUMERO));

@@ -7,6 +7,7 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
+
 use bson::{Document, doc};
 
 use super::record::BY_TIME;
@@ -44,7 +45,7 @@ pub enum Kind {
 
 impl Store {
     /// What is meant by an id: the whole of one, the beginning of only one, or, of batches, the word for the latest.
-    pub async fn meant(&self, kind: Kind, id: &str) -> Result<Meant, Error> {
+    pub async fn id_meant(&self, kind: Kind, id: &str) -> Result<Meant, Error> {
         let ids = self.ids_that_begin(kind, id).await?;
         // A whole id comes before all that begin with it.
         if ids.first().is_some_and(|first| first == id) {

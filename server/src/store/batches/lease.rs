@@ -16,15 +16,20 @@ use crate::{
         counters::record::to_document,
         encoding::document::{field, joined, raw, whole},
         state::{
-            format::{FORMAT, millis_or, not_newer},
+            expressions::millis_or,
             snapshot::{self, News},
+            version::{FORMAT, not_newer},
         },
         wire::command::OPERATION_TIME,
     },
 };
+
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 
-use super::record::{BATCH, Batch, State, StopReason, told};
+use super::{
+    change::told,
+    record::{BATCH, Batch, State, StopReason},
+};
 
 /// The right to run a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ const MOST_LAG: &str = "max_replication_lag";
 const MOST_LATENCY: &str = "max_write_latency";
 
 /// The fields of options.
-pub(in crate::store) const OPTIONS: &[Field] = &[
+pub(super) const OPTIONS: &[Field] = &[
     may("limit", Is::Whole),
     may("before", Is::Date),
     may("create_indexes", Is::Flag),
@@ -27,7 +27,7 @@ pub(in crate::store) const OPTIONS: &[Field] = &[
 ];
 
 /// The fields of limits.
-pub(in crate::store) const LIMITS: &[Field] = &[
+pub(super) const LIMITS: &[Field] = &[
     may(MOST_ORDERS, Is::Whole),
     may(MOST_LAG, Is::Whole),
     may(MOST_LATENCY, Is::Whole),

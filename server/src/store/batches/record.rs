@@ -1,7 +1,9 @@
-//! Batches as the database keeps them: what was asked, how far it is, and who runs it. At most one is active.
+//! The record of a batch: its fields in the database, and a batch as it is read from them.
 
+use bson::{DateTime, Document, RawDocument, doc};
+
+use super::options::{LIMITS, Limits, OPTIONS, Options};
 use crate::{
-    bytes::raw::{self, ValueRef, Writer},
     domain::{
         counts::Counts,
         near_miss::{Beyond, NearMiss},
@@ -9,25 +11,11 @@ use crate::{
     },
     store::{
         Error, Store,
-        counters::record::{COUNTS, from_document, to_document},
-        encoding::document::{document_value, field, joined, raw, whole},
-        state::{
-            format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must, not_newer},
-            place::Place,
-            snapshot::{self, News},
-        },
-        wire::command::write_concern,
+        counters::record::{COUNTS, from_document},
+        encoding::document::{raw, whole},
+        state::format::{self, Field, Is, may, must},
     },
 };
-use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
-
-use super::options::{LIMITS, Limits, OPTIONS, Options};
-
-/// How many near misses of each batch are in a list of batches.
-const NEAR_MISSES_IN_A_LIST: i32 = 10;
-/// What a list reads besides: how many near misses there are in all, and how many orders have them.
-const MISSES_STORED: &str = "near_misses_stored";
-const MISSED_ORDERS_STORED: &str = "near_misses_stored_orders";
 
 /// The fields of a batch, all but its position, which is whatever an order's `_id` is.
 pub(in crate::store) const BATCH: &[Field] = &[
@@ -80,7 +68,7 @@ const NEAR_MISS: &[Field] = &[
 ];
 
 /// The name of the index on when batches were asked for.
-pub(in crate::store) const BY_TIME: &str = "by_time";
+pub(super) const BY_TIME: &str = "by_time";
 
 /// How far a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,255 +199,6 @@ pub(in crate::store) fn indexes() -> Vec<Document> {
     ]
 }
 
-impl Batch {
-    /// The same, with no more near misses than it has in a list; the others are counted.
-    pub fn with_few_near_misses(mut self) -> Batch {
-        let few = usize::try_from(NEAR_MISSES_IN_A_LIST).unwrap_or(0);
-        let others = self.near_misses.split_off(few.min(self.near_misses.len()));
-        let orders = others.iter().map(|miss| miss.orders);
-        let beyond = &mut self.near_misses_beyond;
-        beyond.orders = orders.fold(beyond.orders, i64::saturating_add);
-        let statuses = i64::try_from(others.len()).unwrap_or(i64::MAX);
-        beyond.statuses = beyond.statuses.saturating_add(statuses);
-        self
-    }
-}
-
-impl Store {
-    /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is known. The flag says whether
-    /// the batch was there before.
-    pub async fn ask_for_batch(
-        &self,
-        options: &Options,
-        request_id: Option<&str>,
-        instance: &str,
-    ) -> Result<(Batch, bool), Error> {
-        const TRIES: usize = 10;
-        for _ in 0..TRIES {
-            if let Some(request_id) = request_id
-                && let Some(batch) = self.find_batch(by_request(request_id)).await?
-            {
-                return Ok((batch, true));
-            }
-            if let Some(batch) = self.find_batch(doc! { "active": true }).await? {
-                return Ok((batch, true));
-            }
-            let id = uuid::Uuid::now_v7().to_string();
-            if self
-                .insert_batch(&id, options, request_id, instance)
-                .await?
-                && let Some(batch) = self.batch(&id).await?
-            {
-                return Ok((batch, false));
-            }
-        }
-        Err(Error::Unavailable(
-            "others keep starting and ending batches at the same moment".to_owned(),
-        ))
-    }
-
-    /// Inserts a new batch; false when another one came first.
-    async fn insert_batch(
-        &self,
-        id: &str,
-        options: &Options,
-        request_id: Option<&str>,
-        instance: &str,
-    ) -> Result<bool, Error> {
-        let mut stage = doc! {
-            FORMAT: CURRENT, "state": State::Pending.name(), "active": true, "instance": { "$literal": instance },
-            "options": options.stage(), "counts": to_document(&Counts::default()),
-            "created": "$$NOW", "updated": "$$NOW", "alive_until": "$$NOW",
-        };
-        if let Some(request_id) = request_id {
-            stage.insert("request_id", doc! { "$literal": request_id });
-        }
-        // An upsert by pipeline, because only there the database's own clock can be written. When it is sent again because its
-        // answer was lost, the batch may run already, or have ended: then it stays as it is.
-        let is_new = doc! { "$eq": [{ "$type": "$created" }, "missing"] };
-        let born = doc! { "$mergeObjects": ["$$ROOT", stage] };
-        let replace = doc! { "$replaceWith": { "$cond": [is_new, born, "$$ROOT"] } };
-        let statement = doc! { "q": { "_id": id }, "u": [replace], "upsert": true };
-        let command = self.write_command(
-            &rawdoc! { "update": self.names.batches.as_str() },
-            "updates",
-            &[raw(&statement)],
-        );
-        match self.write_retried(&command).await {
-            Ok(_) => Ok(true),
-            Err(Error::Refused { code: 11000, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// One batch.
-    pub async fn batch(&self, id: &str) -> Result<Option<Batch>, Error> {
-        self.find_batch(doc! { "_id": id }).await
-    }
-
-    /// The latest batches, by the database's clock: those asked for before the batch at this place, at most `limit`, in one of
-    /// these states, or in any. None when that batch is gone. Of the near misses of each only the first few come along, and the
-    /// others are counted: a page of batches with all of theirs would be too large for many clients.
-    ///
-    /// In the place of a batch that can't be read stands what is wrong with it.
-    pub async fn batches(
-        &self,
-        states: &[State],
-        below: &Place,
-        limit: usize,
-    ) -> Result<Option<Vec<Result<Batch, Fault>>>, Error> {
-        let mut query = doc! {};
-        if !states.is_empty() {
-            query.insert(
-                "state",
-                doc! { "$in": states.iter().map(|state| state.name()).collect::<Vec<_>>() },
-            );
-        }
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut fields: Document = BATCH
-            .iter()
-            .map(|it| (it.name().to_owned(), Bson::Int32(1)))
-            .collect();
-        fields.insert(FORMAT, 1);
-        fields.insert("near_misses", doc! { "$slice": NEAR_MISSES_IN_A_LIST });
-        let is_list = doc! { "$isArray": "$near_misses" };
-        let stored = doc! { "$cond": [is_list, { "$size": "$near_misses" }, 0] };
-        fields.insert(MISSES_STORED, stored);
-        fields.insert(MISSED_ORDERS_STORED, doc! { "$sum": "$near_misses.orders" });
-        let walk = doc! {
-            "find": &self.names.batches, "filter": query, "sort": { "created": -1, "_id": -1 }, "hint": BY_TIME,
-            "skip": below.passed, "limit": limit, "projection": fields,
-        };
-        let mut command = joined(&[&raw(&walk), &self.read_options()]);
-        if let Some(below) = &below.after {
-            let id = field("_id", below.as_ref());
-            let by_id = field("_id", document_value(&field("$eq", below.as_ref())));
-            let mut of = Writer::default();
-            of.string("find", &self.names.batches)
-                .document("filter", &by_id)
-                .document("projection", &rawdoc! { "created": 1 });
-            let of = joined(&[&of.finish(), &self.read_options()]);
-            let rows = self.rows(&of).await?;
-            let Some(row) = rows.first() else {
-                return Ok(None);
-            };
-            // A bound of the index, unlike a condition, has batches of other types on its other side too.
-            let created = raw::find(row, "created").unwrap_or(ValueRef::NULL);
-            let place = joined(&[&field("created", created), &id]);
-            let mut max = Writer::default();
-            max.document("max", &place);
-            command = joined(&[&command, &max.finish()]);
-        }
-        let rows = self.rows(&command).await?;
-        let read = |row: &RawDocumentBuf| match self.batch_of(row) {
-            Ok(mut batch) => {
-                let stored = |name| raw::find(row, name).and_then(format::number).unwrap_or(0);
-                let told = i64::try_from(batch.near_misses.len()).unwrap_or(i64::MAX);
-                let orders_told = batch.near_misses.iter().map(|miss| miss.orders);
-                let orders_told = orders_told.fold(0, i64::saturating_add);
-                let left_out = |stored: i64, told| stored.saturating_sub(told).max(0);
-                let statuses = left_out(stored(MISSES_STORED), told);
-                let orders = left_out(stored(MISSED_ORDERS_STORED), orders_told);
-                let beyond = &mut batch.near_misses_beyond;
-                beyond.statuses = beyond.statuses.saturating_add(statuses);
-                beyond.orders = beyond.orders.saturating_add(orders);
-                Ok(Ok(batch))
-            }
-            Err(Error::State(fault)) => Ok(Err(*fault)),
-            Err(error) => Err(error),
-        };
-        rows.iter().map(read).collect::<Result<_, _>>().map(Some)
-    }
-
-    /// The batch that is active, if one is.
-    pub(in crate::store) async fn active_batch(&self) -> Result<Option<Batch>, Error> {
-        self.find_batch(doc! { "active": true }).await
-    }
-
-    async fn find_batch(&self, query: Document) -> Result<Option<Batch>, Error> {
-        // Its snapshots are for readers of the history.
-        let [a, b] = snapshot::NAMES;
-        let head = doc! {
-            "find": &self.names.batches, "filter": query, "limit": 1, "projection": { a: 0, b: 0 },
-        };
-        let rows = self
-            .rows(&joined(&[&raw(&head), &self.read_options()]))
-            .await?;
-        rows.first().map(|row| self.batch_of(row)).transpose()
-    }
-
-    /// Asks a batch to stop, and answers with it. None when it has ended.
-    pub async fn cancel_batch(&self, id: &str) -> Result<Option<Batch>, Error> {
-        // A batch that has ended keeps its state, whenever this arrives.
-        let state =
-            doc! { "$cond": [{ "$eq": ["$active", true] }, State::Cancelling.name(), "$state"] };
-        self.ask_of_batch(id, doc! { "state": state }).await
-    }
-
-    /// Sets the limits that are given, and leaves the others as they are; answers with the batch. None when it has ended.
-    pub async fn tune_batch(&self, id: &str, limits: &Limits) -> Result<Option<Batch>, Error> {
-        let mut set = doc! {};
-        for (name, limit) in limits.document() {
-            set.insert(format!("limits.{name}"), limit);
-        }
-        self.ask_of_batch(id, set).await
-    }
-
-    /// Changes the active batch on behalf of a caller. When this is sent again because its answer was lost, the batch may have
-    /// ended since, and has been asked nevertheless.
-    async fn ask_of_batch(&self, id: &str, mut set: Document) -> Result<Option<Batch>, Error> {
-        let call = uuid::Uuid::new_v4().to_string();
-        set.extend(doc! { "asked_by": &call, "updated": "$$NOW" });
-        let query = doc! {
-            "_id": id, FORMAT: not_newer(), "$or": [{ "active": true }, { "asked_by": call }],
-        };
-        let stages = [raw(&doc! { "$set": set }), told(News::BatchProgress)];
-        let document = self.change_batch(&query, &stages).await?;
-        self.batch_in(document.as_ref())
-    }
-
-    /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
-    pub(in crate::store) async fn change_batch(
-        &self,
-        query: &Document,
-        stages: &[RawDocumentBuf],
-    ) -> Result<Option<Document>, Error> {
-        let reply = self.change_batch_reply(query, stages).await?;
-        Ok(reply.get_document("value").ok().cloned())
-    }
-
-    /// Like [`Store::change_batch`], with all that the database says.
-    pub(in crate::store) async fn change_batch_reply(
-        &self,
-        query: &Document,
-        stages: &[RawDocumentBuf],
-    ) -> Result<Document, Error> {
-        let mut command = Writer::default();
-        command
-            .string("findAndModify", &self.names.batches)
-            .document("query", &raw(query));
-        let [a, b] = snapshot::NAMES;
-        // The position is an order's `_id`, which may be text that is not UTF-8.
-        let fields = doc! { "position": 0, a: 0, b: 0 };
-        command
-            .array("update", stages.iter().map(|stage| document_value(stage)))
-            .bool("new", true)
-            .document("fields", &raw(&fields))
-            .document("writeConcern", &write_concern());
-        self.write_retried(&command.finish()).await
-    }
-}
-
-/// The last stage of a change of a batch that is news.
-pub(in crate::store) fn told(news: News) -> RawDocumentBuf {
-    snapshot::stage(BATCH, news.name())
-}
-
-/// The type is said aloud: without it the index on request ids, which holds those of texts alone, is not used.
-fn by_request(request_id: &str) -> Document {
-    doc! { "request_id": { "$eq": request_id, "$type": "string" } }
-}
-
 impl Store {
     /// Reads a batch from its document.
     pub fn batch_of(&self, row: &RawDocument) -> Result<Batch, Error> {
@@ -523,10 +262,7 @@ impl Store {
     }
 
     /// Reads a batch from an answer to its change.
-    pub(in crate::store) fn batch_in(
-        &self,
-        document: Option<&Document>,
-    ) -> Result<Option<Batch>, Error> {
+    pub(super) fn batch_in(&self, document: Option<&Document>) -> Result<Option<Batch>, Error> {
         document
             .map(|document| self.batch_of(&raw(document)))
             .transpose()

@@ -9,21 +9,22 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{raw, whole},
-        state::format::{CURRENT, FORMAT, not_newer},
+        state::version::{CURRENT, FORMAT, not_newer},
         wire::{
             code_names::code_name,
-            command::{checked, code_of},
+            reply::{checked, code_of},
         },
     },
 };
 use std::{
     collections::BTreeMap,
     mem::take,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -92,10 +93,7 @@ impl Default for Counting {
 
 impl Counting {
     fn collected(&self) -> MutexGuard<'_, Collected> {
-        self.0
-            .collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.collected.lock()
     }
 }
 
@@ -111,7 +109,7 @@ impl Collected {
 impl Store {
     /// Counts what has changed for orders that a source brought in: newly archived, newly in
     /// quarantine, gone. It is written within a moment, and nobody waits for that or fails by it.
-    pub fn count(&self, source: &'static str, counts: Counts) {
+    pub fn count_orders(&self, source: &'static str, counts: Counts) {
         if counts == Counts::default() {
             return;
         }

@@ -7,9 +7,14 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{joined, raw, whole},
-        state::format::{self, CURRENT, FORMAT, Fault, Field, Is, may, must},
+        state::{
+            fault::Fault,
+            format::{self, Field, Is, may, must},
+            version::{CURRENT, FORMAT},
+        },
     },
 };
+
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
 
 const FIELDS: [&str; 6] = [
@@ -68,10 +73,7 @@ pub struct Sums {
 
 impl Store {
     /// What is wrong with some counters.
-    pub(in crate::store) async fn counter_faults(
-        &self,
-        ids: Vec<Document>,
-    ) -> Result<Vec<Fault>, Error> {
+    pub(super) async fn counter_faults(&self, ids: Vec<Document>) -> Result<Vec<Fault>, Error> {
         let rows = self.counters(doc! { "_id": { "$in": ids } }).await?;
         Ok(rows
             .iter()
@@ -86,7 +88,7 @@ impl Store {
     }
 
     /// The sums for all time and since a moment.
-    pub async fn sums(&self, window_from: DateTime) -> Result<Sums, Error> {
+    pub async fn counter_sums(&self, window_from: DateTime) -> Result<Sums, Error> {
         // The counters for all time are those of no minute; either way the index on the minutes leads to what is asked for.
         let window = doc! { "minute": { "$gte": minute_of(window_from) } };
         let ((lifetime, since, mut faults), (window, _, more)) = futures::try_join!(
@@ -151,7 +153,7 @@ impl Store {
     /// The sums of one source for all time.
     ///
     /// Fails with [`Error::State`] when its counter can't be read.
-    pub async fn sums_of(&self, source: &str) -> Result<Counts, Error> {
+    pub async fn counter_sums_of(&self, source: &str) -> Result<Counts, Error> {
         let filter = rawdoc! { "_id": { "door": source, "minute": "all" } };
         let command = joined(&[
             &rawdoc! { "find": self.names.counters.as_str(), "filter": filter },
@@ -165,7 +167,7 @@ impl Store {
     }
 
     /// How many documents a collection holds, by its own count.
-    pub async fn size_of(&self, collection: &str) -> Result<i64, Error> {
+    pub async fn collection_size(&self, collection: &str) -> Result<i64, Error> {
         let command = joined(&[
             &rawdoc! { "count": collection },
             &rawdoc! { "maxTimeMS": self.max_time() },
@@ -208,7 +210,7 @@ pub(in crate::store) fn from_document(document: &Document) -> Counts {
 }
 
 /// Counts as the fields of a counter.
-pub(in crate::store) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
+pub(super) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
     let [archived, incomplete, quarantined, gone] = COUNTED;
     [
         (archived, counts.archived),
@@ -232,7 +234,7 @@ fn from_counter(counter: &Document) -> Counts {
 }
 
 /// The minute that a moment lies in.
-pub(in crate::store) fn minute_of(moment: DateTime) -> DateTime {
+pub(super) fn minute_of(moment: DateTime) -> DateTime {
     const MINUTE: i64 = 60_000;
     DateTime::from_millis(moment.timestamp_millis().div_euclid(MINUTE) * MINUTE)
 }

@@ -6,11 +6,12 @@
 //! no index.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bson::Document;
+use parking_lot::Mutex;
 
 use super::indexes::collation_of;
 use crate::store::{Error, Inspector, Store};
@@ -26,11 +27,7 @@ impl Store {
     /// Whether both the orders and the archive compare `_id`s byte by byte. True where that may not
     /// be seen.
     pub(in crate::store) async fn ids_are_bytes(&self) -> Result<bool, Error> {
-        let known = || {
-            self.collations
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
+        let known = || self.collations.lock();
         if let Some((since, bytes)) = *known()
             && since.elapsed() < FRESH
         {

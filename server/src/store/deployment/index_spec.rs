@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 
 use bson::{Bson, Document};
 
-use super::indexes::Instead;
 use crate::store::wire::command::SIMPLE;
 
 /// An index of a collection.
@@ -81,7 +80,7 @@ impl IndexSpec {
     }
 
     /// Whether it holds every document, ordered by these fields, ascending and byte by byte, and queries may use it.
-    pub(in crate::store) fn orders_all_by(&self, fields: &[&str]) -> bool {
+    pub(super) fn orders_all_by(&self, fields: &[&str]) -> bool {
         let ascends = |way| direction(way) == Some(Ordering::Greater);
         let key = self.key();
         key.is_some_and(|key| key.keys().eq(fields) && key.values().all(ascends))
@@ -91,7 +90,7 @@ impl IndexSpec {
     }
 
     /// Whether documents are found by it that have a value in a field, compared by this collation; none is byte by byte.
-    pub(in crate::store) fn finds_by(&self, field: &str, collation: Option<&Document>) -> bool {
+    pub(super) fn finds_by(&self, field: &str, collation: Option<&Document>) -> bool {
         let first = self.key().and_then(|key| key.iter().next());
         let equal = |way: &Bson| direction(way).is_some() || way.as_str() == Some("hashed");
         // A sparse index will do: it leaves out only documents without a value.
@@ -112,7 +111,7 @@ impl IndexSpec {
     }
 
     /// The same index as queries could use it, where they can't, and why they can't.
-    pub(in crate::store) fn if_it_were_used(&self) -> Option<(IndexSpec, Instead)> {
+    pub(super) fn if_it_were_used(&self) -> Option<(IndexSpec, Instead)> {
         let instead = if self.building {
             Instead::Building
         } else if self.is_hidden() {
@@ -188,6 +187,15 @@ pub(in crate::store) fn free_name(indexes: &[IndexSpec], key: &Document) -> Stri
         .chain(numbered);
     let free = names.find(|name| indexes.iter().all(|index| index.name() != name));
     free.expect("there are endlessly many names")
+}
+
+/// An index that would serve if it were otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// It is still being built.
+    Building,
+    /// The index of this name is hidden from queries.
+    Hidden(String),
 }
 
 #[cfg(test)]

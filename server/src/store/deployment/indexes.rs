@@ -1,15 +1,15 @@
 //! The indexes that archiving is slow without: which are absent, making them, and the commands that make them by hand.
 
-use bson::{Document, doc};
+use bson::{Document, doc, rawdoc};
 use tracing::warn;
 
 use super::{
-    index_spec::{IndexSpec, free_name},
+    index_spec::{IndexSpec, Instead, free_name},
     shell,
 };
 use crate::{
     domain::order::{NUMERO, Reference, STATUS},
-    store::{Error, Store, wire::command::SIMPLE},
+    store::{Error, Store, encoding::document::plain, wire::command::SIMPLE},
 };
 
 /// An index that archiving is slow without, and that is not there.
@@ -25,15 +25,6 @@ pub struct AbsentIndex {
     pub instead: Option<Instead>,
     /// A name for it that no other index has.
     pub name: String,
-}
-
-/// An index that would serve if it were otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Instead {
-    /// It is still being built.
-    Building,
-    /// The index of this name is hidden from queries.
-    Hidden(String),
 }
 
 impl AbsentIndex {
@@ -210,7 +201,7 @@ impl Store {
 
 /// The collation of the collection with these indexes; none where it compares byte by byte. The index on `_id` compares as its
 /// collection does.
-pub(in crate::store) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
+pub(super) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
     let of_ids = indexes.iter().find(|index| index.name() == "_id_");
     of_ids.and_then(IndexSpec::collation)
 }
@@ -232,6 +223,27 @@ fn lacks(there: &[IndexSpec], key: &Document) -> Option<Option<Instead>> {
         serves(&seen).then_some(instead)
     });
     Some(would)
+}
+
+impl Store {
+    /// The indexes of a collection, asked for once; none of one that does not exist.
+    pub(in crate::store) async fn list_indexes(
+        &self,
+        collection: &str,
+    ) -> Result<Vec<IndexSpec>, Error> {
+        const NAMESPACE_NOT_FOUND: i32 = 26;
+        let list = rawdoc! {
+            "listIndexes": collection, "includeIndexBuildInfo": true, "cursor": {}, "maxTimeMS": self.max_time(),
+        };
+        match self.rows_once(&list).await {
+            Ok(rows) => Ok(rows.iter().filter_map(plain).map(IndexSpec::of).collect()),
+            Err(Error::Refused {
+                code: NAMESPACE_NOT_FOUND,
+                ..
+            }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 use crate::store::{
     Error, Names, Store,
-    encoding::document::whole,
-    wire::changes::{Scope, Start},
+    encoding::document::{documents, whole},
+    wire::{
+        changes::{Scope, Start},
+        reply::first_row,
+    },
 };
 use std::time::Duration;
 
-use bson::{Bson, DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};
+use bson::{DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};
 use mongodb::options::ReadPreference;
 use tokio::time::Instant;
 
@@ -158,13 +161,7 @@ impl Inspector {
             "maxTimeMS": self.store.max_time(),
         };
         let reply = self.ask("local", find).await?;
-        let rows = reply
-            .get_document("cursor")
-            .and_then(|cursor| cursor.get_array("firstBatch"));
-        let row = rows
-            .ok()
-            .and_then(|rows| rows.first()?.as_document().cloned());
-        Ok(row.unwrap_or_default())
+        Ok(first_row(&reply).cloned().unwrap_or_default())
     }
 
     /// Runs a command that anyone of a set can answer.
@@ -179,20 +176,10 @@ impl Inspector {
 fn majority_of(status: &Document, config: Option<&Document>) -> Majority {
     const PRIMARY: i64 = 1;
     const SECONDARY: i64 = 2;
-    let members = |document: &Document| -> Vec<Document> {
-        let members = document.get_array("members").map(Vec::as_slice);
-        members
-            .unwrap_or_default()
-            .iter()
-            .filter_map(Bson::as_document)
-            .cloned()
-            .collect()
-    };
     let settings = config.and_then(|config| config.get_document("config").ok());
     let silent: Vec<i64> = settings
-        .map(members)
-        .unwrap_or_default()
-        .iter()
+        .into_iter()
+        .flat_map(|settings| documents(settings, "members"))
         .filter(|member| whole(member.get("votes")) == 0)
         .map(|member| whole(member.get("_id")))
         .collect();
@@ -202,7 +189,9 @@ fn majority_of(status: &Document, config: Option<&Document>) -> Majority {
     };
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
     Majority {
-        up: members(status).iter().filter(|member| up(member)).count(),
+        up: documents(status, "members")
+            .filter(|member| up(member))
+            .count(),
         needed: count(whole(status.get("writeMajorityCount"))),
     }
 }

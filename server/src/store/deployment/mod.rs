@@ -2,11 +2,11 @@
 
 pub mod access;
 pub mod collation;
+pub mod hello;
 pub mod id_types;
 pub mod index_spec;
 pub mod indexes;
 pub mod inspector;
 pub mod replication_lag;
-pub mod setup;
 pub mod shell;
 pub(super) mod views;

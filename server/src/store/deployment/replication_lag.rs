@@ -1,50 +1,22 @@
-//! Replication lag and write latency: how hard the database is at work, as far as it says so and as our own writes feel it.
+//! Replication lag: how far the members of the set are behind its primary.
+
+use std::time::Duration;
+
+use bson::{Document, rawdoc};
+use mongodb::options::ReadPreference;
 
 use crate::{
     bytes::raw::Writer,
-    store::{Error, Store, encoding::document::whole},
+    store::{
+        Error, Store,
+        encoding::document::{documents, whole},
+    },
 };
-use std::{
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
-    time::Duration,
-};
-
-use bson::{Bson, Document, rawdoc};
-use mongodb::options::ReadPreference;
 
 /// What a standalone mongod answers when it is asked about its set.
 const NO_REPLICATION: i32 = 76;
 
-/// How long the slowest insert into the archive took since somebody asked. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(in crate::store) struct Latency(Arc<AtomicU64>);
-
-impl Latency {
-    pub(in crate::store) fn note(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0.fetch_max(micros, Ordering::Relaxed);
-    }
-
-    fn take(&self) -> Duration {
-        Duration::from_micros(self.0.swap(0, Ordering::Relaxed))
-    }
-}
-
 impl Store {
-    /// The same database, whose inserts are timed apart from those of everybody else.
-    pub fn timed_apart(&self) -> Store {
-        Store {
-            latency: Latency::default(),
-            ..self.clone()
-        }
-    }
-
-    /// How long the slowest insert of a chunk into the archive took, up to its confirmation by a majority, since this was last
-    /// asked; zero when there was none. So a slow insert is told once, and slows down nothing but what comes right after it.
-    pub fn take_insert_latency(&self) -> Duration {
-        self.latency.take()
-    }
-
     /// How far the secondary that is furthest behind is behind the primary; zero where there is no other member that holds data.
     /// Members that are delayed on purpose don't count.
     ///
@@ -103,12 +75,6 @@ fn lag_of_members(status: &Document, config: &Document) -> Option<i64> {
     Some(in_state(PRIMARY).max()? - in_state(SECONDARY).min()?)
 }
 
-/// The documents in a list; none where there is no such list.
-fn documents<'d>(document: &'d Document, list: &str) -> impl Iterator<Item = &'d Document> {
-    let list = document.get_array(list).ok();
-    list.into_iter().flatten().filter_map(Bson::as_document)
-}
-
 /// In milliseconds; none on a standalone mongod.
 fn lag_of_majority(hello: &Document) -> Option<i64> {
     let last = hello.get_document("lastWrite").ok()?;
@@ -123,7 +89,7 @@ fn lag_of_majority(hello: &Document) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bson::{DateTime, doc};
+    use bson::{Bson, DateTime, doc};
 
     const PRIMARY: i32 = 1;
     const SECONDARY: i32 = 2;
@@ -217,16 +183,5 @@ mod tests {
             doc! { "lastWrite": { "lastWriteDate": date(10), "majorityWriteDate": date(8) } };
         assert_eq!(lag_of_majority(&hello), Some(2_000));
         assert_eq!(lag_of_majority(&doc! {}), None);
-    }
-
-    #[test]
-    fn a_slow_insert_is_told_once() {
-        let latency = Latency::default();
-        assert_eq!(latency.take(), Duration::ZERO);
-        latency.note(Duration::from_secs(3));
-        // A quick one beside it does not hide it.
-        latency.note(Duration::from_millis(1));
-        assert_eq!(latency.clone().take(), Duration::from_secs(3));
-        assert_eq!(latency.take(), Duration::ZERO);
     }
 }

@@ -51,3 +51,16 @@ pub(in crate::store) fn whole(number: Option<&Bson>) -> i64 {
         _ => 0,
     }
 }
+
+pub(in crate::store) fn plain(row: &RawDocumentBuf) -> Option<Document> {
+    Document::try_from(row.as_ref()).ok()
+}
+
+/// The documents in a list; none where there is no such list.
+pub(in crate::store) fn documents<'d>(
+    document: &'d Document,
+    list: &str,
+) -> impl Iterator<Item = &'d Document> {
+    let list = document.get_array(list).ok();
+    list.into_iter().flatten().filter_map(Bson::as_document)
+}

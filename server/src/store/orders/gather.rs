@@ -3,6 +3,15 @@
 //! There are two ways with one result. A single order comes with all its references in one `$lookup` aggregation, one round
 //! trip. Several come with one `find` for each kind of reference, joined here: that costs the database a third of the CPU.
 
+use std::{
+    collections::{HashMap, HashSet},
+    mem::take,
+    sync::Arc,
+};
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+
+use super::references::{Column, ReferenceCache, projection};
 use crate::{
     bytes::{
         join_key::JoinKey,
@@ -16,23 +25,12 @@ use crate::{
         Error, Store,
         archive::read::{SIZE, in_brief, missing_fields},
         encoding::document::{document_value, field, is_any_of, joined, raw},
-        wire::command::document,
+        wire::{command::CHUNK_BYTES, reply::document},
     },
 };
-use std::{
-    collections::{HashMap, HashSet},
-    mem::take,
-    sync::Arc,
-};
-
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
-
-use super::references::{Column, ReferenceCache, projection};
 
 /// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the finds hardly does.
 const FEW: usize = 1;
-/// A chunk is cut once its orders hold this many bytes, so that cache stays bounded however large they are.
-pub(in crate::store) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// The largest order that is read whole when it is asked for by number, in bytes: as many as the
 /// coalescer serves at once fit a chunk.
 pub const LARGE: usize = 32 * 1024;
@@ -78,7 +76,7 @@ impl Selection {
 
 impl Store {
     /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
-    pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
+    pub async fn gather_orders(&self, selection: &Selection) -> Result<Gathered, Error> {
         let (name, values) = match selection {
             Selection::Ids(ids) | Selection::Candidates(ids) => ("_id", ids),
             Selection::Numbers(numbers) => (NUMERO, numbers),

@@ -8,11 +8,12 @@ use crate::{
         encoding::document::{joined, whole},
     },
 };
+
 use bson::{RawDocumentBuf, rawdoc};
 
 impl Store {
     /// The `_id`s of the orders with these numbers. Two orders can share a number.
-    pub(in crate::store) async fn ids_of(&self, numeros: &[Value]) -> Result<Vec<Value>, Error> {
+    pub(super) async fn ids_of(&self, numeros: &[Value]) -> Result<Vec<Value>, Error> {
         let rows = self
             .rows_for(NUMERO, numeros, |filter| {
                 let mut command = Writer::default();

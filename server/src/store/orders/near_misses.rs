@@ -15,6 +15,7 @@ use crate::{
         wire::command::SIMPLE,
     },
 };
+
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use tracing::warn;
 

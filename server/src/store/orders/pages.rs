@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
 
-use super::gather::CHUNK_BYTES;
+use crate::store::wire::command::CHUNK_BYTES;
 
 /// How much of each order a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// An order that is delivered before the first page is read, and stays so, is on exactly one page: its `_id` is its place.
     /// A page that takes too long fails at once with [`Error::Slow`] or [`Error::Timeout`]: the same again would too.
-    pub async fn page(&self, request: &PageRequest) -> Result<Page, Error> {
+    pub async fn order_page(&self, request: &PageRequest) -> Result<Page, Error> {
         let from = request
             .from
             .as_ref()
@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// Whether the archive holds the orders of a page, each in its turn. Only the archive's index is read, not its documents.
-    pub async fn states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
+    pub async fn archive_states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
         let ids = rawdoc! { "_id": 1 };
         let within = match (page.orders.first(), &page.next) {
             (Some(first), Some(next)) if self.ids_are_bytes().await? => {
@@ -213,9 +213,9 @@ impl Store {
         Ok(states(page, &rows, &[]))
     }
 
-    /// Like [`Store::states`], and tells which of them bear one of these stamps as their `date_archivage`. That is counted
+    /// Like [`Store::archive_states`], and tells which of them bear one of these stamps as their `date_archivage`. That is counted
     /// on, so the primary is asked, which knows the latest inserts.
-    pub async fn stamped_states(
+    pub async fn stamped_archive_states(
         &self,
         page: &Page,
         stamps: &[DateTime],

@@ -20,7 +20,7 @@ pub struct Reader(Store);
 
 impl Store {
     /// This database, to read.
-    pub fn reader(&self) -> Reader {
+    pub fn order_reader(&self) -> Reader {
         Reader(self.clone())
     }
 }
@@ -30,14 +30,14 @@ impl Reader {
         &self.0
     }
 
-    /// See [`Store::states`].
+    /// See [`Store::archive_states`].
     pub async fn states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
-        self.0.states(page).await
+        self.0.archive_states(page).await
     }
 
-    /// See [`Store::gather`].
+    /// See [`Store::gather_orders`].
     pub async fn gather(&self, selection: &Selection) -> Result<Gathered, Error> {
-        self.0.gather(selection).await
+        self.0.gather_orders(selection).await
     }
 
     /// Which of these numbers are taken in the archive, and perhaps some others.

@@ -13,17 +13,20 @@ use crate::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
 use futures::future::try_join_all;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Documents that orders refer to, by their ids.
 type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
+
 /// For each of some orders the document of one kind that it refers to; none where its id points at nobody.
 pub(in crate::store) type Column = Vec<Option<Arc<RawDocumentBuf>>>;
+
 /// Ids, each by its key.
 type Wanted<'o> = HashMap<&'o JoinKey, ValueRef<'o>>;
 
@@ -83,7 +86,7 @@ impl ReferenceCache {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

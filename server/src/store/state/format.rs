@@ -1,92 +1,22 @@
-//! The server's own documents: the version of their format, and what is wrong with one that can't be worked with.
+//! The fields of the server's own documents, and their format: what each must be, checked when a document is read.
 //!
-//! Each is checked against a table of its fields when it is read, byte by byte and without decoding it, so that whatever
-//! somebody wrote there is told by its collection, `_id` and field, and nothing else is kept from working by it.
+//! Each is checked against a table of its fields, byte by byte and without decoding it, so that whatever
+//! somebody wrote there is told by its collection, `_id` and field, and nothing else is kept from
+//! working by it.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer, kind},
-    domain::text::cut,
-    store::encoding::{document::document_value, ext_json},
+use bson::{Document, RawDocument, RawDocumentBuf};
+
+use super::{
+    fault::{Fault, Problem},
+    version::{CURRENT, FORMAT},
 };
-use std::fmt;
-
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
-
-/// Where a document says which version its format has. One that does not say so is older than versions are, and has the first.
-pub const FORMAT: &str = "format";
-/// The version that is written, and the latest one that can be read.
-pub const CURRENT: i32 = 1;
+use crate::{
+    bytes::raw::{self, ValueRef, Writer, kind},
+    store::encoding::document::document_value,
+};
 
 /// The longest length of time that a document may name, in milliseconds: some thirty years. More would overflow a date.
 pub(in crate::store) const LONGEST: i64 = 1_000_000_000_000;
-
-/// A document of the server's own that can't be worked with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The collection that it lies in.
-    pub collection: String,
-    /// Its `_id`.
-    pub id: Value,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What is wrong with a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// A newer version of the server wrote it, in this format. It is not at fault, and is left alone.
-    Newer(i64),
-    /// A field is not what it must be.
-    Field {
-        /// Its name; the names of the documents around it come first, each with a dot.
-        path: String,
-        /// What it is.
-        found: &'static str,
-        /// What it must be.
-        wanted: &'static str,
-    },
-}
-
-impl Fault {
-    /// What `archd state` calls the document: its collection, a slash and its `_id`, as Extended JSON unless that is a text, cut
-    /// to 1,024 bytes.
-    pub fn name(&self) -> String {
-        const LONGEST_ID: usize = 1_024;
-        let id = self.id.as_ref();
-        let id = match id.as_str() {
-            Some(text) => cut(text, LONGEST_ID),
-            None => ext_json::shown(id, LONGEST_ID),
-        };
-        format!("{}/{id}", self.collection)
-    }
-
-    /// Whether a newer version of the server wrote the document.
-    pub fn is_newer(&self) -> bool {
-        matches!(self.problem, Problem::Newer(_))
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name();
-        match &self.problem {
-            Problem::Newer(format) => write!(
-                f,
-                "{name} has format {format} and this archd knows formats up to {CURRENT}, so it is left alone; run the newer archd that wrote it"
-            ),
-            Problem::Field {
-                path,
-                found,
-                wanted,
-            } => write!(
-                f,
-                "{name} can't be read: its field `{path}` is {found} and must be {wanted}; correct it, or set the document aside with `archd state --set-aside`"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
 
 /// A field of a document.
 pub(in crate::store) struct Field {
@@ -134,26 +64,6 @@ pub(in crate::store) const fn may(name: &'static str, is: Is) -> Field {
         is,
         optional: true,
     }
-}
-
-/// Matches the documents that no newer version of the server has written.
-pub(in crate::store) fn not_newer() -> Document {
-    doc! { "$not": { "$gt": CURRENT } }
-}
-
-/// A number that is taken from a field only where it is one, else this one: an expression that no document makes fail.
-pub(in crate::store) fn millis_or(field: &str, otherwise: i64) -> Document {
-    let field = format!("${field}");
-    let is = doc! { "$and": [
-        { "$isNumber": &field }, { "$gte": [&field, 0] }, { "$lte": [&field, LONGEST] },
-    ] };
-    doc! { "$cond": [is, field, otherwise] }
-}
-
-/// A date that is taken from a field only where it is one.
-pub(in crate::store) fn date_or(field: &str, otherwise: impl Into<Bson>) -> Document {
-    let field = format!("${field}");
-    doc! { "$cond": [{ "$eq": [{ "$type": &field }, "date"] }, field, otherwise.into()] }
 }
 
 /// That a document can be worked with.
@@ -346,6 +256,9 @@ fn type_name(kind: u8) -> &'static str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use bson::Bson;
+    use bson::doc;
+
     use super::*;
     use bson::{DateTime, RawDocumentBuf, Timestamp};
 

@@ -5,17 +5,13 @@
 //! the change makes it, under a name that the document did not have before: of such a field the
 //! database always tells the whole. Two names take turns.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer, elements, kind},
-    store::{
-        encoding::document::{document_value, field, raw},
-        quarantine::entries::ENTRY,
-        watch::record::WATCHER,
-    },
-};
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 
 use super::format::Field;
+use crate::{
+    bytes::raw::{self, ValueRef, kind},
+    store::encoding::document::raw,
+};
 
 /// The names of the fields that hold a snapshot; one of them is there at a time.
 pub const NAMES: [&str; 2] = ["snapshot_a", "snapshot_b"];
@@ -67,30 +63,6 @@ pub(in crate::store) fn stage(fields: &[Field], news: impl Into<Bson>) -> RawDoc
     raw(&stage_if(true, copy(fields), news))
 }
 
-/// The last stage of an update of the watcher: leaves a snapshot where its state is another one
-/// than the last snapshot tells, or another instance's.
-fn stage_of_state() -> RawDocumentBuf {
-    let [a, b] = NAMES;
-    let differs = |field: &str| {
-        let told = doc! { "$ifNull": [format!("${a}.{field}"), format!("${b}.{field}")] };
-        doc! { "$ne": [format!("${field}"), told] }
-    };
-    let differs = doc! { "$or": [differs("state"), differs("epoch")] };
-    raw(&stage_if(differs, watcher(), News::WatcherState.name()))
-}
-
-/// The last stage of an update by which somebody asks something of the watcher.
-pub(in crate::store) fn stage_of_asking() -> RawDocumentBuf {
-    raw(&stage_if(true, watcher(), News::WatcherAsked.name()))
-}
-
-/// The last stage of an update by which an order leaves the quarantine.
-pub(in crate::store) fn stage_of_release() -> RawDocumentBuf {
-    let mut copy = copy(ENTRY);
-    copy.insert("order_id", if_shown("$$ROOT", "$order_id"));
-    raw(&stage_if(true, copy, News::Released.name()))
-}
-
 /// The `_id` of an order as readers are shown it: not that of an entry which, with the like of it,
 /// would fill their memory, or a reply of the database.
 pub(in crate::store) fn if_shown(entry: &str, order_id: &str) -> Document {
@@ -99,49 +71,18 @@ pub(in crate::store) fn if_shown(entry: &str, order_id: &str) -> Document {
     doc! { "$cond": [is_small, order_id, "$$REMOVE"] }
 }
 
-/// An update of the watcher's document as the stages that do the same, and leave a snapshot; none
-/// of one that does not set the state, which is no news or tells all of it by itself.
-pub(in crate::store) fn stages_of_watcher(update: &RawDocument) -> Option<[RawDocumentBuf; 2]> {
-    inside(raw::find(update, "$set")?, "state")?;
-    let mut set = Writer::default();
-    for operator in elements(update.as_bytes()) {
-        for element in operator.value.elements() {
-            let literal = field("$literal", element.value);
-            let text = |text| Value::string(text);
-            match operator.key {
-                b"$set" => set.value(element.key, document_value(&literal)),
-                b"$currentDate" => set.value(element.key, text("$$NOW").as_ref()),
-                b"$unset" => set.value(element.key, text("$$REMOVE").as_ref()),
-                b"$inc" => {
-                    let own = Value::text(&[b"$", element.key].concat());
-                    let mut sum = Writer::default();
-                    sum.array("$add", [own.as_ref(), element.value]);
-                    set.value(element.key, document_value(&sum.finish()))
-                }
-                // Left as it is, such an update is told of without its detail.
-                _ => return None,
-            };
-        }
-    }
-    let set = field("$set", document_value(&set.finish()));
-    Some([set, stage_of_state()])
-}
-
-fn copy(fields: &[Field]) -> Document {
+pub(in crate::store) fn copy(fields: &[Field]) -> Document {
     let own = |field: &Field| (field.name().to_owned(), format!("${}", field.name()).into());
     fields.iter().map(own).collect()
 }
 
-/// The watcher. Of its checkpoint, whose tokens mean nothing to readers, only the moment.
-fn watcher() -> Document {
-    let mut copy = copy(WATCHER);
-    copy.insert("checkpoint", doc! { "time": "$checkpoint.time" });
-    copy
-}
-
 /// Puts the copy under the name whose turn it is, and takes the other one away; where the update is
 /// no news, the last snapshot stays.
-fn stage_if(is_news: impl Into<Bson>, mut copy: Document, news: impl Into<Bson>) -> Document {
+pub(in crate::store) fn stage_if(
+    is_news: impl Into<Bson>,
+    mut copy: Document,
+    news: impl Into<Bson>,
+) -> Document {
     copy.insert(NEWS, news);
     let is_news = is_news.into();
     let [a, b] = NAMES;
@@ -205,7 +146,7 @@ pub fn within<'a>(document: &'a RawDocument, path: &[&str]) -> Option<ValueRef<'
         .try_fold(first, |value, name| inside(value, name))
 }
 
-fn inside<'a>(value: ValueRef<'a>, name: &str) -> Option<ValueRef<'a>> {
+pub(in crate::store) fn inside<'a>(value: ValueRef<'a>, name: &str) -> Option<ValueRef<'a>> {
     let mut fields = value.elements();
     let found = fields.find(|field| field.key == name.as_bytes());
     found.map(|field| field.value)
@@ -215,32 +156,6 @@ fn inside<'a>(value: ValueRef<'a>, name: &str) -> Option<ValueRef<'a>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_update_of_the_state_becomes_stages_that_do_the_same() {
-        let update = raw(&doc! {
-            "$set": { "state": "$starting", "owner": Bson::Null }, "$inc": { "epoch": 1_i64 },
-            "$currentDate": { "alive_at": true }, "$unset": { "gap": "" },
-        });
-        let [set, _] = stages_of_watcher(&update).unwrap();
-        let expected = doc! { "$set": {
-            "state": { "$literal": "$starting" }, "owner": { "$literal": Bson::Null },
-            "epoch": { "$add": ["$epoch", 1_i64] }, "alive_at": "$$NOW", "gap": "$$REMOVE",
-        } };
-        assert_eq!(set, raw(&expected));
-    }
-
-    #[test]
-    fn an_update_that_leaves_the_state_alone_or_is_not_understood_stays_as_it_is() {
-        for update in [
-            doc! { "$set": { "gap.batch_id": "b" } },
-            doc! { "$unset": { "gap": "" }, "$set": { "closed_gap": { "to": 1 } } },
-            doc! { "$setOnInsert": { "state": "stopped" } },
-            doc! { "$set": { "state": "paused" }, "$push": { "list": 1 } },
-        ] {
-            assert_eq!(stages_of_watcher(&raw(&update)), None, "{update}");
-        }
-    }
 
     #[test]
     fn a_replacement_is_shown_whole_and_an_update_by_its_snapshot() {

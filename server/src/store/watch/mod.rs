@@ -1,5 +1,12 @@
 //! The watcher as the database keeps it: who watches, how far, what was asked of it, and how many orders wait.
 
+pub mod asked_by;
+mod catch_up;
+pub(super) mod change;
+pub mod gap;
+pub(super) mod identity;
+pub mod lease;
+mod news;
 pub mod record;
-pub mod requests;
+mod requests;
 pub mod waiting;

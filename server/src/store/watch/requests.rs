@@ -1,48 +1,19 @@
-//! Steering: what callers ask of the watcher, and who asked.
+//! Requests of callers: to pause the watcher, or to let it go on.
 
+use bson::doc;
+
+use super::{news, record::ID};
 use crate::{
     bytes::raw::Writer,
     store::{
         Error, Store,
         encoding::document::{document_value, raw},
         state::{
-            format::{FORMAT, Field, Is, may, must, not_newer},
-            snapshot,
+            caller::Caller,
+            version::{FORMAT, not_newer},
         },
     },
 };
-use bson::{DateTime, Document, doc};
-
-use super::record::ID;
-
-/// The fields of a call, in the watcher's document.
-pub(in crate::store) const ASKED_BY: &[Field] = &[
-    must("pause", Is::Flag),
-    must("instance", Is::Text),
-    must("peer", Is::Text),
-    must("at", Is::Date),
-    may("call", Is::Text),
-];
-
-/// Where a call came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The instance that was called.
-    pub instance: String,
-    /// The address and port of the caller; empty when the instance can't tell.
-    pub peer: String,
-}
-
-/// A call that asked the watcher to pause or to go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedBy {
-    /// Whether it was to pause.
-    pub pause: bool,
-    /// Who called.
-    pub caller: Caller,
-    /// When.
-    pub at: DateTime,
-}
 
 impl Store {
     /// Pauses the watcher, or lets it go on, on behalf of a caller.
@@ -56,7 +27,7 @@ impl Store {
             "at": "$$NOW", "call": call,
         };
         let set = doc! { "$set": { "paused": pause, "asked_by": asked_by } };
-        let stages = [raw(&set), snapshot::stage_of_asking()];
+        let stages = [raw(&set), news::stage_of_asking()];
         let mut statement = Writer::default();
         statement
             .document("q", &raw(&new))
@@ -67,19 +38,5 @@ impl Store {
             &[statement.finish()],
         );
         self.write_retried(&command).await.map(|_| ())
-    }
-}
-
-/// Reads a call from its document.
-pub(in crate::store) fn asked_by_in(document: &Document) -> AskedBy {
-    let text = |field| document.get_str(field).unwrap_or_default().to_owned();
-    let at = document.get_datetime("at").ok().copied();
-    AskedBy {
-        pause: document.get_bool("pause").unwrap_or_default(),
-        caller: Caller {
-            instance: text("instance"),
-            peer: text("peer"),
-        },
-        at: at.unwrap_or(DateTime::from_millis(0)),
     }
 }

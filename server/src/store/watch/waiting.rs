@@ -4,18 +4,6 @@
 //! not tell, because orders are deleted from the archive and from the live collection. The count is
 //! bounded in time, made once at a time for all callers of an instance, and kept for a while.
 
-use crate::{
-    bytes::{
-        checkpoint::{Validated, time_of, validate},
-        raw::{self, Value, ValueRef, Writer},
-    },
-    store::{
-        Error, Store,
-        encoding::document::joined,
-        orders::deliveries::{delivers, order_of, stages},
-        wire::changes::{Changes, Reply, Scope, Start},
-    },
-};
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
@@ -23,14 +11,25 @@ use std::{
     time::Duration,
 };
 
-use bson::{RawDocument, Timestamp, rawdoc};
+use bson::{RawDocument, Timestamp};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
 };
 use tracing::debug;
 
-use super::record::{State, Watcher};
+use super::record::Watcher;
+use crate::{
+    bytes::{
+        checkpoint::{Validated, time_of, validate},
+        raw::{self, Value, ValueRef},
+    },
+    store::{
+        Error, Store,
+        orders::deliveries::{delivers, order_of, stages},
+        wire::changes::{Changes, Reply, Scope, Start},
+    },
+};
 
 /// How long a count may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -52,15 +51,6 @@ pub enum Waiting {
     Unknown(String),
 }
 
-/// What to know of a watcher while no instance watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unwatched {
-    /// The orders that wait.
-    pub waiting: Waiting,
-    /// How many living instances have their watcher on; none without the privilege to see them.
-    pub able: Option<usize>,
-}
-
 /// The latest count of an instance. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::store) struct Counted(Arc<Mutex<Option<Count>>>);
@@ -74,28 +64,7 @@ struct Count {
 }
 
 impl Store {
-    /// What to know of a watcher that is paused or that no instance runs; none of one that works.
-    pub async fn unwatched(&self, watcher: &Watcher) -> Result<Option<Unwatched>, Error> {
-        if !matches!(watcher.state_now(), State::Stopped | State::Paused) {
-            return Ok(None);
-        }
-        let able = match self.able_instances().await {
-            Err(Error::Denied { .. }) => None,
-            able => Some(able?.len()),
-        };
-        let waiting = self.waiting(watcher).await;
-        Ok(Some(Unwatched { waiting, able }))
-    }
-
-    /// The names of the living instances that have their watcher on.
-    pub async fn able_instances(&self) -> Result<Vec<String>, Error> {
-        let (instances, _) = self.instances().await?;
-        let able = instances.into_iter().flatten();
-        let able = able.filter(|instance| instance.may_watch && !instance.gone);
-        Ok(able.map(|instance| instance.name).collect())
-    }
-
-    async fn waiting(&self, watcher: &Watcher) -> Waiting {
+    pub(in crate::store) async fn waiting(&self, watcher: &Watcher) -> Waiting {
         let mut latest = self.counted.0.clone().lock_owned().await;
         if let Some(count) = &*latest
             && count.position == watcher.position
@@ -179,21 +148,8 @@ impl Store {
 
     /// How many of these orders the archive does not hold, by their `_id`s.
     async fn not_archived(&self, ids: &[Value]) -> Result<i64, Error> {
-        let rows = self
-            .rows_for("_id", ids, |filter| {
-                let mut command = Writer::default();
-                command
-                    .string("find", &self.names.archive)
-                    .document("filter", filter)
-                    .document("projection", &rawdoc! { "_id": 1 });
-                joined(&[&command.finish(), &self.read_options()])
-            })
-            .await?;
-        let archived: HashSet<ValueRef<'_>> = rows
-            .iter()
-            .filter_map(|row| raw::find(row, "_id"))
-            .collect();
-        let missing = ids.iter().filter(|id| !archived.contains(&id.as_ref()));
+        let archived = self.ids_in_archive(ids).await?;
+        let missing = ids.iter().filter(|id| !archived.contains(*id));
         Ok(i64::try_from(missing.count()).unwrap_or(i64::MAX))
     }
 }

@@ -31,11 +31,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{
-    command::name_of,
-    connection::{Connection, Link},
-    permits::Permit,
-};
+use super::{command::name_of, connection::Connection, link::Link, permits::Permit};
 use crate::store::{Error, Store};
 
 /// Calls that took more than twice their time since the process began.
@@ -77,7 +73,7 @@ impl Store {
     }
 
     /// Like [`Store::call`], under a limit of its own.
-    pub(in crate::store) async fn call_within<T, F>(
+    pub(super) async fn call_within<T, F>(
         &self,
         limit: Duration,
         name: &str,
@@ -99,7 +95,7 @@ impl Store {
 
     /// Runs a call of the driver, which keeps its permit and ends within twice the limit, whoever
     /// waits for it.
-    pub(in crate::store) async fn begin<T: Send + 'static>(
+    pub(super) async fn begin<T: Send + 'static>(
         &self,
         limit: Duration,
         name: &str,

@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use super::{
-    command::{OPERATION_TIME, document},
-    cursor::Cursor,
-};
+use bson::{Document, RawDocumentBuf, Timestamp, doc};
+
+use super::{command::OPERATION_TIME, cursor::Cursor, reply::document};
 use crate::{
     bytes::{
         checkpoint::time_of,
@@ -16,7 +15,6 @@ use crate::{
     },
     store::{Error, Store},
 };
-use bson::{Document, RawDocumentBuf, Timestamp, doc};
 
 /// How long the database waits for a change before it answers that there was none.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -206,5 +204,17 @@ impl Changes {
             position,
             time,
         })
+    }
+}
+
+impl Store {
+    /// The same error, unless the orders turn out to be a view.
+    pub(in crate::store) fn named_if_view(&self, error: Error) -> Error {
+        match error {
+            error if error.is_of_a_view() => Error::IsView {
+                collection: self.names.orders.clone(),
+            },
+            error => error,
+        }
     }
 }

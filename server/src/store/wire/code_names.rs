@@ -5,10 +5,6 @@
 
 use std::borrow::Cow;
 
-use bson::Document;
-
-use super::command::code_of;
-
 /// The codes that a write can be answered with.
 #[rustfmt::skip]
 const NAMES: &[(i32, &str)] = &[
@@ -56,19 +52,10 @@ pub(in crate::store) fn code_name(code: i32) -> Cow<'static, str> {
     }
 }
 
-/// The name in the error of a reply, or else that of its code.
-pub(in crate::store) fn name_in(failure: &Document) -> Cow<'_, str> {
-    match failure.get_str("codeName") {
-        Ok(name) => name.into(),
-        Err(_) => code_name(code_of(failure)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::{archive::refusals::OF_THE_DOCUMENT, wire::transient};
-    use bson::doc;
 
     #[test]
     fn every_code_that_this_server_knows_a_meaning_of_has_a_name() {
@@ -76,12 +63,5 @@ mod tests {
         for code in OF_THE_DOCUMENT.into_iter().chain(transient::codes()) {
             assert!(!code_name(code).starts_with("Location"), "{code}");
         }
-    }
-
-    #[test]
-    fn a_name_that_the_database_gives_comes_first() {
-        assert_eq!(name_in(&doc! { "code": 121 }), "DocumentValidationFailure");
-        assert_eq!(name_in(&doc! { "code": 121, "codeName": "New" }), "New");
-        assert_eq!(name_in(&doc! { "code": 16755 }), "Location16755");
     }
 }

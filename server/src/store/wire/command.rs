@@ -6,12 +6,12 @@
 use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
+use bson::{Document, RawDocument, RawDocumentBuf, Timestamp, raw::cstr, rawdoc};
 use mongodb::options::ReadPreference;
 
-use super::code_names::name_in;
+use super::reply::{checked, document};
 use crate::{
-    bytes::raw::{Value, ValueRef, Writer, elements},
+    bytes::raw::{Value, Writer, elements},
     store::{
         Error, Store,
         encoding::document::{document_value, is_any_of, joined},
@@ -20,12 +20,10 @@ use crate::{
 
 /// How long a majority may take to confirm a write before the database answers that it did not yet.
 const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The collation that compares texts byte by byte.
 pub(in crate::store) const SIMPLE: &str = "simple";
 /// Where a reply tells the cluster time that it was given at.
 pub(in crate::store) const OPERATION_TIME: &str = "operationTime";
-
 /// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB and 16 KiB in all.
 const COMMAND_OVERHEAD: usize = 8 * 1024;
 const LARGEST_COMMAND: usize = 16 * 1024 * 1024 + COMMAND_OVERHEAD;
@@ -97,9 +95,8 @@ impl Store {
         command: &RawDocument,
         bytes: usize,
     ) -> Result<Answer, Error> {
-        (|| self.ask(command, bytes, ReadPreference::Primary))
-            .retry(self.backoff())
-            .when(|error| error.is_transient() && !error.is_slow())
+        let call = || self.ask(command, bytes, ReadPreference::Primary);
+        self.retry_when(call, |error| error.is_transient() && !error.is_slow())
             .await
     }
 
@@ -215,7 +212,16 @@ impl Store {
         &self,
         call: impl FnMut() -> F,
     ) -> Result<T, Error> {
-        call.retry(self.backoff()).when(Error::is_transient).await
+        self.retry_when(call, Error::is_transient).await
+    }
+
+    /// Tries a call again as long as it fails in such a way, and no more often than the settings allow.
+    pub(in crate::store) async fn retry_when<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        call: impl FnMut() -> F,
+        again: impl FnMut(&Error) -> bool,
+    ) -> Result<T, Error> {
+        call.retry(self.backoff()).when(again).await
     }
 
     /// The limit that the database itself puts on a command, so that no abandoned one goes on working.
@@ -272,31 +278,6 @@ pub(in crate::store) fn commands_for(
     })
 }
 
-/// The reply of a write command, an error if any part of it failed.
-pub(in crate::store) fn checked(reply: Document) -> Result<Document, Error> {
-    let first = |errors: &Vec<Bson>| errors.first().and_then(Bson::as_document).cloned();
-    let failure = reply
-        .get_document("writeConcernError")
-        .ok()
-        .cloned()
-        .or_else(|| reply.get_array("writeErrors").ok().and_then(first));
-    match failure {
-        Some(failure) => Err(Error::from_reply(
-            "write",
-            code_of(&failure),
-            &name_in(&failure),
-            labels_of(&reply),
-        )),
-        None => Ok(reply),
-    }
-}
-
-/// The labels of the errors in a reply.
-pub(in crate::store) fn labels_of(reply: &Document) -> impl Iterator<Item = &str> {
-    let labels = reply.get_array("errorLabels").into_iter().flatten();
-    labels.filter_map(Bson::as_str)
-}
-
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
@@ -333,22 +314,25 @@ fn split<T>(members: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
     parts
 }
 
-/// The code of an error document in a reply.
-pub(in crate::store) fn code_of(failure: &Document) -> i32 {
-    failure.get_i32("code").unwrap_or_default()
-}
-
-/// A value that must be a document, as one of its own.
-pub(in crate::store) fn document(value: ValueRef<'_>) -> Result<RawDocumentBuf, Error> {
-    RawDocumentBuf::from_bytes(value.bytes.to_vec()).map_err(|_| {
-        Error::Unusable("the database answered with a row that is no document".to_owned())
-    })
-}
-
 /// The name of a command.
-pub(in crate::store) fn name_of(command: &RawDocument) -> String {
+pub(super) fn name_of(command: &RawDocument) -> String {
     elements(command.as_bytes())
         .next()
         .map(|element| String::from_utf8_lossy(element.key).into_owned())
         .unwrap_or_default()
+}
+
+/// A chunk is cut once its orders hold this many bytes, so that cache stays bounded however large they are.
+pub(in crate::store) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
+impl Store {
+    pub(in crate::store) async fn rows_once(
+        &self,
+        command: &RawDocument,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let answer = self
+            .ask(command, usize::MAX, ReadPreference::Primary)
+            .await?;
+        Ok(answer.rows)
+    }
 }

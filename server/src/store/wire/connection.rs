@@ -5,37 +5,23 @@
 //! ones: they are logged out for good when their user is dropped, also if the same one is made
 //! again, and a client knows only the password that it was built with.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use mongodb::{
-    Client,
-    error::{Error as DriverError, ErrorKind},
-    event::EventHandler,
-    options::{
-        ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria,
-        WriteConcern,
-    },
-};
+use mongodb::{error::Error as DriverError, options::HostInfo};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::{
-    sync::{OwnedMutexGuard, watch},
-    time::{Instant, sleep, timeout},
+    sync::OwnedMutexGuard,
+    time::{Instant, sleep},
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{
-    diagnosis::Diagnosis,
-    permits::{FULL_POOL, LEAST_POOL, Members, POOL, Permits},
-    refusal::{Refusal, access, refusal},
+    access::access,
+    link::{Link, Source, check_pool, parsed},
+    permits::POOL,
+    refusal::{Refusal, refusal},
 };
-use crate::{
-    config::{Config, MongodbUri},
-    store::Error,
-};
+use crate::{config::Config, store::Error};
 
 /// The longest that any call takes: the build of an index.
 const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -60,25 +46,6 @@ struct Inner {
     failure: Mutex<Option<Error>>,
     /// When it was last looked whether new connections would fare better.
     looked: Mutex<Option<Instant>>,
-}
-
-/// Where the settings of a client come from.
-struct Source {
-    uri: MongodbUri,
-    /// The file that the URI was read from, which may hold another password by now.
-    file: Option<PathBuf>,
-    /// The most connections, whatever the URI says; none leaves it to the URI.
-    pool: Option<u32>,
-    operation_timeout: Duration,
-}
-
-/// One client, and what bounds the calls that are made with it.
-pub(in crate::store) struct Link {
-    pub(in crate::store) client: Client,
-    pub(in crate::store) permits: Permits,
-    diagnosis: Diagnosis,
-    /// Whether the URI names a user.
-    has_user: bool,
 }
 
 impl Connection {
@@ -127,7 +94,7 @@ impl Connection {
 
     /// The client as it is now. Where it could not be built so far, that is tried again, and
     /// meanwhile the latest failure is told.
-    pub(in crate::store) async fn link(&self) -> Result<Arc<Link>, Error> {
+    pub(super) async fn link(&self) -> Result<Arc<Link>, Error> {
         if let Some(link) = self.current() {
             return Ok(link);
         }
@@ -149,8 +116,7 @@ impl Connection {
     }
 
     fn current(&self) -> Option<Arc<Link>> {
-        let link = self.0.link.read().unwrap_or_else(PoisonError::into_inner);
-        link.clone()
+        self.0.link.read().clone()
     }
 
     fn is_current(&self, link: &Arc<Link>) -> bool {
@@ -158,8 +124,7 @@ impl Connection {
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Error>> {
-        let failure = self.0.failure.lock();
-        failure.unwrap_or_else(PoisonError::into_inner)
+        self.0.failure.lock()
     }
 
     async fn build(self, turn: OwnedMutexGuard<()>) {
@@ -183,13 +148,12 @@ impl Connection {
 
     /// Makes this the client, and returns the one before it.
     fn put(&self, link: Arc<Link>) -> Option<Arc<Link>> {
-        let mut current = self.0.link.write().unwrap_or_else(PoisonError::into_inner);
-        current.replace(link)
+        self.0.link.write().replace(link)
     }
 
     /// Takes note that a call failed. Where new connections may fare better, that is found out, and
     /// if so they replace the old ones.
-    pub(in crate::store) fn note_failure(&self, link: &Arc<Link>, error: &DriverError) {
+    pub(super) fn note_failure(&self, link: &Arc<Link>, error: &DriverError) {
         let Some(refusal) = refusal(error) else {
             return;
         };
@@ -215,7 +179,7 @@ impl Connection {
     }
 
     fn looked(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.looked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.looked.lock()
     }
 
     /// Opens new connections, and puts them in the place of the old ones if they have rights that
@@ -264,109 +228,5 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection")
-    }
-}
-
-impl Link {
-    /// What a failed call of this client comes to.
-    pub(in crate::store) fn error(&self, command: &str, error: &DriverError) -> Error {
-        match refusal(error) {
-            // mongod would have it that a privilege is missing.
-            Some(Refusal::LoggedOut) if self.has_user => Error::Unauthenticated,
-            _ => Error::from_driver(command, error),
-        }
-    }
-
-    async fn close_at_once(&self) {
-        self.client.clone().shutdown().immediate(true).await;
-    }
-}
-
-impl Source {
-    /// Builds a client. Nothing is sent to the database yet, but the name of its hosts may have to
-    /// be resolved.
-    async fn open(&self) -> Result<Link, Error> {
-        let latest = self.file.as_deref().map(MongodbUri::read);
-        let uri = match latest {
-            Some(Ok(uri)) => uri,
-            Some(Err(error)) => {
-                warn!(%error, "MONGODB_URI_FILE can't be used now; what it held at the start is");
-                self.uri.clone()
-            }
-            None => self.uri.clone(),
-        };
-        let resolved = ClientOptions::parse(parsed(&uri)?).into_future();
-        let mut options = match timeout(self.operation_timeout, resolved).await {
-            Ok(resolved) => resolved.map_err(|error| unusable(&error))?,
-            Err(_) => {
-                let text = "its host name is not resolved in time";
-                return Err(Error::Unavailable(text.to_owned()));
-            }
-        };
-        options.app_name.get_or_insert_with(|| "archd".to_owned());
-        // The driver waits 30 s for a server and has 10 connections by default: too long for a
-        // caller, too few for chunks in flight.
-        options
-            .server_selection_timeout
-            .get_or_insert(Duration::from_secs(3));
-        options
-            .connect_timeout
-            .get_or_insert(Duration::from_secs(3));
-        let size = self.pool.or(options.max_pool_size).unwrap_or(POOL);
-        options.max_pool_size = Some(size);
-        options.min_pool_size = options.min_pool_size.map(|least| least.min(size));
-        options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
-        // What the archive promises does not depend on a deployment's defaults.
-        options.read_concern = Some(ReadConcern::majority());
-        options.write_concern = Some(WriteConcern::majority());
-        options.selection_criteria =
-            Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        let has_user = options.credential.is_some();
-        let (tell, members) = watch::channel(Members::default());
-        let diagnosis = Diagnosis::new(&options);
-        let hearing = diagnosis.clone();
-        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
-            hearing.hear(&event);
-            if let Some(members) = Members::of(&event) {
-                tell.send_replace(members);
-            }
-        }));
-        let client =
-            Client::with_options(options).map_err(|error| Error::from_driver("connect", &error))?;
-        Ok(Link {
-            client,
-            permits: Permits::new(size as usize, members),
-            diagnosis,
-            has_user,
-        })
-    }
-}
-
-/// The URI as the driver reads it.
-fn parsed(uri: &MongodbUri) -> Result<ConnectionString, Error> {
-    ConnectionString::parse(uri.expose()).map_err(|error| unusable(&error))
-}
-
-fn unusable(error: &DriverError) -> Error {
-    match error.kind.as_ref() {
-        ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => Error::from_driver("connect", error),
-        _ => Error::Unusable("MONGODB_URI can't be understood; it must look like mongodb://user:password@host:27017/?replicaSet=name".to_owned()),
-    }
-}
-
-/// Refuses a pool that is too small to work with, and warns of one that is smaller than it should
-/// be.
-fn check_pool(size: Option<u32>) -> Result<(), Error> {
-    match size {
-        Some(size) if size < LEAST_POOL => Err(Error::Unusable(format!(
-            "maxPoolSize in MONGODB_URI is {size}, with which the server would starve itself; make it at least {FULL_POOL}, or leave it out"
-        ))),
-        Some(size) if size < FULL_POOL => {
-            warn!(
-                "maxPoolSize in MONGODB_URI is {size}: calls to the database will wait for each other; make it at least {FULL_POOL}, or leave it out"
-            );
-            Ok(())
-        }
-        _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use mongodb::{
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{command::name_of, connection::Link};
+use super::{command::name_of, link::Link};
 use crate::{
     bytes::raw,
     store::{Error, Store},
@@ -38,7 +38,7 @@ struct OpenCursor {
 
 impl Store {
     /// Opens a cursor with a command, on such a member of the set.
-    pub(in crate::store) async fn open_cursor(
+    pub(super) async fn open_cursor(
         &self,
         command: RawDocumentBuf,
         member: ReadPreference,
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Opens a change stream on the primary, whose replies the database may take `patience` for.
-    pub(in crate::store) async fn open_stream(
+    pub(super) async fn open_stream(
         &self,
         collection: Option<&str>,
         pipeline: Vec<Document>,

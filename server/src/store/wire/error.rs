@@ -8,7 +8,7 @@ use std::time::Duration;
 use mongodb::error::{Error as DriverError, ErrorKind};
 
 use super::transient::{is_transient, is_transient_label};
-use crate::store::state::format::Fault;
+use crate::store::state::fault::Fault;
 
 /// The outcome of a call to the database that did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ impl Error {
     }
 
     /// The error behind a driver's error; `command` is the name of what was asked.
-    pub(in crate::store) fn from_driver(command: &str, error: &DriverError) -> Error {
+    pub(super) fn from_driver(command: &str, error: &DriverError) -> Error {
         match error.kind.as_ref() {
             ErrorKind::Command(failure) => {
                 let labels = error.labels().iter().map(String::as_str);
@@ -191,5 +191,16 @@ impl Error {
                 name: name.to_owned(),
             },
         }
+    }
+}
+
+/// CommandNotSupportedOnView, OptionNotSupportedOnView, and InvalidPipelineOperator, which is said
+/// of a `find` that had to become a pipeline because of a view.
+const ON_A_VIEW: [i32; 3] = [166, 167, 168];
+
+impl Error {
+    /// Whether the database refused because it was asked of a view.
+    pub(in crate::store) fn is_of_a_view(&self) -> bool {
+        matches!(self, Error::Refused { code, .. } if ON_A_VIEW.contains(code))
     }
 }

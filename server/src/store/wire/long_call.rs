@@ -10,7 +10,7 @@ use mongodb::{
     Client, error::Error as DriverError, options::ReadPreference, raw_batch_cursor::RawBatch,
 };
 
-use super::command::{document, name_of};
+use super::{command::name_of, reply::document};
 use crate::{
     bytes::raw::elements,
     store::{Error, Store},

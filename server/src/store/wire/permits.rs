@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use mongodb::{
@@ -10,18 +10,19 @@ use mongodb::{
     event::sdam::SdamEvent,
     options::{ReadPreference, ServerAddress},
 };
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections of a pool where the URI does not say how many.
-pub(in crate::store) const POOL: u32 = 100;
+pub(super) const POOL: u32 = 100;
 /// As many calls as the server may have under way at one time for what is few by itself: the
 /// watcher's stream and that of the news, a heartbeat for the database, for the instance, for a
 /// batch and for the watch, a look at the archive, and five finds for each of four pages of a batch, of eight chunks
 /// of the watcher and of one of the orders that callers archive. Callers who read come on top.
-pub(in crate::store) const FULL_POOL: u32 = 75;
+pub(super) const FULL_POOL: u32 = 75;
 /// With fewer connections the server would starve itself: the two streams hold one each, and the
 /// heartbeats may not wait for them.
-pub(in crate::store) const LEAST_POOL: u32 = 4;
+pub(super) const LEAST_POOL: u32 = 4;
 /// One of so many connections is for callers, of whom there may be any number. The rest is left to
 /// what must not wait for them, and is listed at [`FULL_POOL`].
 const CALLERS_SHARE: usize = 4;
@@ -92,7 +93,7 @@ impl Permits {
 
     /// Waits for the right to call such a member of the set. Whoever leaves meanwhile leaves no
     /// trace.
-    pub(in crate::store) async fn permit(&self, member: &ReadPreference, behalf: Behalf) -> Permit {
+    pub(super) async fn permit(&self, member: &ReadPreference, behalf: Behalf) -> Permit {
         let mut members = self.members.clone();
         loop {
             let server = match member {
@@ -115,7 +116,7 @@ impl Permits {
     }
 
     fn share(&self, server: Server) -> Share {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self.servers.lock();
         let share = servers.entry(server).or_insert_with(|| Share {
             all: Arc::new(Semaphore::new(self.size)),
             callers: Arc::new(Semaphore::new((self.size / CALLERS_SHARE).max(1))),

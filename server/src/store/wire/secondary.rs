@@ -6,12 +6,13 @@
 
 use crate::store::{Error, Store, encoding::document::joined};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::options::ReadPreference;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -87,7 +88,7 @@ pub(in crate::store) struct Secondaries(Arc<Mutex<CircuitBreaker>>);
 
 impl Secondaries {
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

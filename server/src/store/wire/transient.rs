@@ -104,13 +104,13 @@ pub(in crate::store) fn is_transient(code: i32) -> bool {
 
 /// All of them.
 #[cfg(test)]
-pub(in crate::store) fn codes() -> impl Iterator<Item = i32> {
+pub(super) fn codes() -> impl Iterator<Item = i32> {
     let sorted = CATEGORIES.iter().flat_map(|category| category.codes);
     sorted.copied().chain(UNSORTED)
 }
 
 /// Whether a label is about the moment.
-pub(in crate::store) fn is_transient_label(label: &str) -> bool {
+pub(super) fn is_transient_label(label: &str) -> bool {
     LABELS.contains(&label)
 }
 

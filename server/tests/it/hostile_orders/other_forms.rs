@@ -1,6 +1,6 @@
 //! A number or an `_id` that the archive holds in another form is a conflict.
 
-use archd::{bytes::raw::kind, domain::judge::Reason, store::quarantine::entries::entry_id};
+use archd::{bytes::raw::kind, domain::judge::Reason, store::quarantine::record::entry_id};
 use bson::{Bson, doc};
 use order_archiver_api::v1 as pb;
 

@@ -1,6 +1,6 @@
 //! An order that is renumbered after it was archived is a conflict until it has its number again.
 
-use archd::store::quarantine::entries::entry_id;
+use archd::store::quarantine::record::entry_id;
 use bson::doc;
 use order_archiver_api::v1 as pb;
 use tonic::Code;

@@ -1,9 +1,9 @@
-//! What the database says of itself, and making sure that it has what archd keeps its own state by.
+//! Hello: what the database says of itself, its clock and its history.
 
-use bson::{Document, doc, rawdoc};
+use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, wire::reply::first_row};
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,43 +46,12 @@ impl Store {
         self.retry(|| self.hello()).await
     }
 
-    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
-    ///
-    /// Fails as [`Store::prepare_archive`] does.
-    pub async fn prepare(&self) -> Result<(), Error> {
-        self.prepare_archive().await?;
-        self.create_indexes(
-            &self.names.batches,
-            crate::store::batches::record::indexes(),
-        )
-        .await?;
-        self.create_indexes(
-            &self.names.quarantine,
-            crate::store::quarantine::entries::indexes(),
-        )
-        .await?;
-        let month = 32 * 24 * 60 * 60;
-        self.create_indexes(
-            &self.names.counters,
-            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
-        )
-        .await
-    }
-
     /// The oldest moment that the database's history still reaches; none without the privilege to see it.
     pub async fn oldest_history(&self) -> Option<bson::Timestamp> {
         let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
         let reply = self.run_on("local", command, ReadPreference::Primary);
         let reply = reply.await.ok()?;
-        let first = reply
-            .get_document("cursor")
-            .ok()?
-            .get_array("firstBatch")
-            .ok()?
-            .first()?
-            .as_document()?
-            .clone();
-        first.get_timestamp("ts").ok()
+        first_row(&reply)?.get_timestamp("ts").ok()
     }
 }
 

@@ -1,0 +1,30 @@
+//! Preparing: making sure that the database has what archd keeps its own state by.
+
+use bson::doc;
+
+use super::{Error, Store};
+
+impl Store {
+    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
+    ///
+    /// Fails as [`Store::prepare_archive`] does.
+    pub async fn prepare_collections(&self) -> Result<(), Error> {
+        self.prepare_archive().await?;
+        self.create_indexes(
+            &self.names.batches,
+            crate::store::batches::record::indexes(),
+        )
+        .await?;
+        self.create_indexes(
+            &self.names.quarantine,
+            crate::store::quarantine::record::indexes(),
+        )
+        .await?;
+        let month = 32 * 24 * 60 * 60;
+        self.create_indexes(
+            &self.names.counters,
+            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
+        )
+        .await
+    }
+}
