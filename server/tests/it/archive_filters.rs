@@ -322,12 +322,7 @@ async fn what_an_order_of_another_program_misses_is_told_alike_by_every_call_and
         ],
         ..Default::default()
     };
-    let mut news = server
-        .events()
-        .tail_events(tail)
-        .await
-        .unwrap()
-        .into_inner();
+    let mut news = server.tail_events(tail).await;
     within(news.message()).await.unwrap().unwrap();
     let all = ["ALONE", "A", "B", "GONE"];
     for numero in all {

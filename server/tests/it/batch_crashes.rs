@@ -3,13 +3,13 @@
 use std::{process::Stdio, time::Duration};
 
 use bson::{Document, doc};
-use devkit::{ReplicaSet, audit::audit};
+use devkit::ReplicaSet;
 use mongodb::{Collection, Database};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{process::Child, time::sleep};
 
 use crate::{
-    faults::fresh,
+    faults::{assert_clean, fresh},
     load::{how_many, seed},
     process::{archd, run},
     support::{eventually, order},
@@ -188,8 +188,7 @@ async fn killed_at_random_moments_a_batch_counts_every_order_once() {
         assert_eq!(count(name), expected, "{name} of {figures}");
     }
     assert_eq!(archived + earlier + errors, ORDERS as i64);
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&lives.database).await;
 }
 
 #[tokio::test]
@@ -230,8 +229,7 @@ async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_arc
         (Some(0), &100.into()),
         "{figures}"
     );
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&lives.database).await;
 }
 
 #[tokio::test]
@@ -259,6 +257,5 @@ async fn what_lands_after_its_process_was_killed_is_counted_once() {
         "{figures}"
     );
     assert_eq!(count("resumes"), 1);
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&lives.database).await;
 }

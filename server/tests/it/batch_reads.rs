@@ -13,11 +13,14 @@ use archd::{
     },
 };
 use bson::{Document, doc};
-use devkit::{Node, ReplicaSet, Standalone, audit::audit};
+use devkit::{Node, ReplicaSet, Standalone};
 use mongodb::{Database, options::WriteConcern};
 use order_archiver_api::v1 as pb;
 
-use crate::support::{TestServer, eventually, order, tally};
+use crate::{
+    faults::assert_clean,
+    support::{TestServer, eventually, order, tally},
+};
 
 /// For how long a batch may be held up by a secondary: one short try, beside what the batch itself takes here.
 const HELD_UP: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(20);
@@ -51,8 +54,7 @@ async fn batch(server: &TestServer, options: pb::BatchOptions) -> [i64; 4] {
 }
 
 async fn assert_exact(server: &TestServer) {
-    let audit = audit(&server.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&server.database).await;
 }
 
 /// The server's database as this one node has it.

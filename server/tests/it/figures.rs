@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bson::{DateTime, Document, doc};
-use devkit::ReplicaSet;
 use futures::{TryStreamExt, future::join_all};
 use order_archiver_api::v1 as pb;
 use pb::archive_service_client::ArchiveServiceClient;
@@ -11,6 +10,7 @@ use pb::archive_service_client::ArchiveServiceClient;
 use crate::{
     child::Server,
     faults::FailPoints,
+    process::settings_on,
     support::{TestServer, eventually, order, orders, tally, within},
 };
 
@@ -274,11 +274,7 @@ async fn a_server_that_stops_has_written_all_that_it_counted() {
 #[tokio::test]
 async fn a_server_that_is_killed_loses_no_more_than_the_last_moment_of_its_figures() {
     let reader = TestServer::start().await.with_references().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", reader.database.name()),
-    ];
+    let settings = settings_on(reader.database.name(), &[]).await;
     let mut killed = Server::start(256, &settings).await;
     let mut calls = ArchiveServiceClient::new(killed.connect().await);
     let mut answered = Vec::new();

@@ -8,7 +8,7 @@ use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 
 use crate::{
-    process::{archd, run, signal},
+    process::{archd, run, settings_on, signal},
     support::{TestServer, assert_unavailable, eventually, orders},
 };
 
@@ -98,12 +98,7 @@ async fn every_instance_tells_who_and_where_it_is_and_what_it_holds_and_leaves_w
 async fn an_instance_that_is_killed_counts_as_gone_after_its_lease_and_gives_way_to_its_successor()
 {
     let server = TestServer::start().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("HOSTNAME", "one-machine"),
-    ];
+    let settings = settings_on(server.database.name(), &[("HOSTNAME", "one-machine")]).await;
     let arguments = [
         "serve",
         "--listen=127.0.0.1:0",
@@ -172,11 +167,7 @@ async fn what_is_gone_is_forgotten_after_a_day_and_what_cannot_be_read_is_named(
     );
     assert!(unreadable[0].newer && unreadable[1].problem.contains("`alive_at`"));
 
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let torn = "archd_instances/id of torn";
     let (code, said, _) = run(&["state", "--set-aside", torn], &settings).await;
     assert_eq!(code, Some(5), "{said}");
@@ -192,13 +183,14 @@ async fn what_is_gone_is_forgotten_after_a_day_and_what_cannot_be_read_is_named(
 async fn a_batch_of_its_own_process_is_listed_while_it_runs_and_leaves_nothing_behind() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(50)).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("ARCHD_INSTANCE", "nightly"),
-        ("ARCHD_MAX_ORDERS_PER_SECOND", "1"),
-    ];
+    let settings = settings_on(
+        server.database.name(),
+        &[
+            ("ARCHD_INSTANCE", "nightly"),
+            ("ARCHD_MAX_ORDERS_PER_SECOND", "1"),
+        ],
+    )
+    .await;
     let nightly = archd(&["batch"], &settings).spawn().unwrap();
     let runs = |all: &[pb::Instance]| {
         let mut all = all.iter();

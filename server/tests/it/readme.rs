@@ -7,13 +7,12 @@ use std::{
 };
 
 use archd::config::docs::markdown_table;
-use devkit::ReplicaSet;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use prost::Message;
 use tokio::process::Command;
 
 use crate::{
-    process::run,
+    process::{run, settings_on},
     support::{TestServer, last, order, within},
 };
 
@@ -178,11 +177,7 @@ async fn the_archctl_commands_work() {
 #[tokio::test]
 async fn the_archd_check_commands_work() {
     let server = TestServer::start().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let lines = shell_lines(&documents());
     let commands: Vec<&String> = lines
         .iter()

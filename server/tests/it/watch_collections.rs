@@ -29,11 +29,6 @@ async fn has_unique_index(database: &Database) -> bool {
     names.contains(&"numero_commande_1".to_owned())
 }
 
-async fn resume(server: &TestServer) {
-    let request = pb::ResumeWatcherRequest {};
-    server.watcher().resume_watcher(request).await.unwrap();
-}
-
 #[tokio::test]
 async fn orders_put_under_the_name_of_a_dropped_collection_are_archived() {
     let server = server().await;
@@ -79,7 +74,7 @@ async fn a_renamed_collection_is_not_followed_and_what_happened_to_it_is_made_up
     let elsewhere = server.collection("Ailleurs");
     elsewhere.insert_one(order("elsewhere")).await.unwrap();
     rename(&server.database, "Ailleurs", "Commande").await;
-    resume(&server).await;
+    server.resume_watcher().await;
     settled(&server.database).await;
     server.watcher_is(pb::WatcherState::Watching).await;
     assert!(
@@ -207,8 +202,7 @@ async fn every_door_at_once_archives_every_order_once() {
 #[tokio::test]
 async fn an_order_that_has_moved_on_or_gone_when_it_is_read_is_left_alone() {
     let server = server().await;
-    let pause = pb::PauseWatcherRequest {};
-    server.watcher().pause_watcher(pause).await.unwrap();
+    server.pause_watcher().await;
     for numero in ["moved on", "gone", "stays"] {
         deliver(&server.database, numero).await;
     }
@@ -222,7 +216,7 @@ async fn an_order_that_has_moved_on_or_gone_when_it_is_read_is_left_alone() {
         .delete_one(doc! { "numero_commande": "gone" })
         .await
         .unwrap();
-    resume(&server).await;
+    server.resume_watcher().await;
     settled(&server.database).await;
     assert_eq!(server.archived(1).await, ["stays"]);
     server.shut_down().await;
