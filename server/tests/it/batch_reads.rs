@@ -88,11 +88,11 @@ async fn pages_are_read_from_a_secondary_and_what_orders_refer_to_from_the_prima
         database.run_command(take_notes).await.unwrap();
     }
     let everything = pb::BatchOptions::default();
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..everything
     };
-    assert_eq!(batch(&server, rehearsal).await, [95, 95, 0, 0]);
+    assert_eq!(batch(&server, dry_run).await, [95, 95, 0, 0]);
     assert_eq!(batch(&server, everything).await, [95, 95, 0, 0]);
     assert_eq!(batch(&server, everything).await, [95, 0, 95, 0]);
     assert_exact(&server).await;
@@ -258,11 +258,11 @@ async fn a_page_that_ends_early_leaves_no_cursor_on_the_secondary() {
         open
     };
     let before = open().await;
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..pb::BatchOptions::default()
     };
-    assert_eq!(batch(&server, rehearsal).await, [50, 50, 0, 0]);
+    assert_eq!(batch(&server, dry_run).await, [50, 50, 0, 0]);
     let since = Instant::now();
     eventually(async || (open().await <= before).then_some(())).await;
     assert!(

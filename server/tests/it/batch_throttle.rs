@@ -1,4 +1,4 @@
-//! A batch keeps to the pace that it is given, waits for a database that labours, says why, and stops when its time is over.
+//! A batch keeps to the rate that it is given, waits for a database that labours, says why, and stops when its time is over.
 
 use bson::{Bson, DateTime, doc};
 use devkit::ReplicaSet;
@@ -139,7 +139,7 @@ async fn the_most_orders_a_second_are_kept_to_and_change_while_it_runs() {
     let slower = news.until(limited(20)).await;
     news.keeps_to(20.0, &slower, UNDER_WAY, 4.0).await;
 
-    // At this pace the rest would take minutes, and nobody waits for so long.
+    // At this rate the rest would take minutes, and nobody waits for so long.
     server.set_rate(&id, 0).await;
     all_archived(&server, &id, MANY).await;
 }

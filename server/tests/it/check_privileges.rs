@@ -154,8 +154,8 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     server.watcher_is(pb::WatcherState::Watching).await;
 
     // Its heartbeat, which it takes away in the end.
-    let signs = server.collection("archd_instances");
-    let given = async || signs.find_one(doc! {}).await.unwrap();
+    let heartbeats = server.collection("archd_instances");
+    let given = async || heartbeats.find_one(doc! {}).await.unwrap();
     eventually(given).await;
     // By the watcher.
     let watched = format!("CMD-{round}-1");
@@ -215,5 +215,5 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     }
 
     server.shut_down().await;
-    assert_eq!(signs.count_documents(doc! {}).await.unwrap(), 0);
+    assert_eq!(heartbeats.count_documents(doc! {}).await.unwrap(), 0);
 }

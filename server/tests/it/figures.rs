@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How often the figures are written, and within which time they have been.
-const PACE: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(250);
 const WRITTEN: Duration = Duration::from_secs(1);
 
 /// The figures for all time, once those of the window are the same and both balance.
@@ -149,7 +149,7 @@ async fn a_call_waits_for_one_write_and_its_count_for_nobody() {
         .map(|entry| (entry.get("op"), entry.get("ns")))
         .collect();
     assert_eq!(inserts + updates, entries.len(), "{others:?}");
-    let most = 2 * (took.as_millis() / PACE.as_millis() + 2) as usize;
+    let most = 2 * (took.as_millis() / INTERVAL.as_millis() + 2) as usize;
     assert!(updates <= most, "{updates} updates of counters in {took:?}");
     assert_eq!(figures(&server).await.archived, CALLS as i64 + 1);
 }

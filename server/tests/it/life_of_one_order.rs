@@ -15,7 +15,7 @@ fn settled(mut archived: Document) -> Document {
 }
 
 #[tokio::test]
-async fn one_order_through_each_door_gives_one_document() {
+async fn one_order_through_each_source_gives_one_document() {
     let server = TestServer::start().await.with_references().await;
     let mut first = order("CMD-2025-000001");
     first.insert("note", "sans oignons");

@@ -93,12 +93,12 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
     assert_eq!(tally(ended.counts), [53, 0, 52, 1]);
     assert!(ended.warnings.is_empty(), "{:?}", ended.warnings);
     works("WatchBatch", Ok(()));
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..Default::default()
     };
     assert_eq!(
-        server.run_batch_with(rehearsal).await.state(),
+        server.run_batch_with(dry_run).await.state(),
         pb::BatchState::Succeeded
     );
 

@@ -37,10 +37,10 @@ async fn orders_put_under_the_name_of_a_dropped_collection_are_archived() {
         .insert_one(doc! { "status": "en_cours" })
         .await
         .unwrap();
-    for life in 0..3 {
+    for made in 0..3 {
         orders.drop().await.unwrap();
-        deliver(&server.database, &format!("life {life}")).await;
-        server.archived(life + 1).await;
+        deliver(&server.database, &format!("made {made}")).await;
+        server.archived(made + 1).await;
     }
     settled_but_dropped(&server, 2).await;
     server.shut_down().await;
@@ -169,7 +169,7 @@ async fn another_order_under_an_archived_number_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn every_door_at_once_archives_every_order_once() {
+async fn every_source_at_once_archives_every_order_once() {
     let server = server().await;
     let other = server.second(|config| config.watch = true).await;
     server.insert("Commande", orders(200)).await;

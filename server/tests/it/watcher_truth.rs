@@ -56,7 +56,7 @@ fn waits(orders: i64) -> Option<pb::WaitingOrders> {
 }
 
 fn seconds(time: Option<prost_types::Timestamp>) -> f64 {
-    let time = time.expect("a moment");
+    let time = time.expect("a time");
     time.seconds as f64 + f64::from(time.nanos) / 1e9
 }
 
