@@ -14,7 +14,10 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("tonic", &["grpc"]),
     ("hyper", &["grpc"]),
     ("hyper_util", &["grpc"]),
-    ("order_archiver_api", &["grpc", "once", "terminal"]),
+    (
+        "order_archiver_api",
+        &["convert", "grpc", "once", "terminal"],
+    ),
     ("indicatif", &["terminal"]),
     ("anstream", &["terminal"]),
     ("terminal_size", &["terminal"]),
