@@ -56,7 +56,7 @@ fn by_client(id: &str) -> Request {
     }
 }
 
-fn moment(at: usize) -> Option<prost_types::Timestamp> {
+fn day(at: usize) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp {
         seconds: (i64::try_from(at).unwrap() + 100) * DAY / 1_000,
         nanos: 0,
@@ -121,8 +121,8 @@ async fn a_page_looks_at_ten_thousand_orders_and_the_pages_find_every_one() {
     // Nothing, and nothing for long.
     assert_eq!(pages(&server, by_client("\"7\"")).await, [[""; 0]; 3]);
     let ordered = Request {
-        ordered_from: moment(1),
-        ordered_to: moment(4),
+        ordered_from: day(1),
+        ordered_to: day(4),
         ..Request::default()
     };
     let found = pages(&server, ordered.clone()).await;
@@ -140,11 +140,11 @@ async fn a_page_looks_at_ten_thousand_orders_and_the_pages_find_every_one() {
     assert_eq!(pages(&server, all).await, [[fourth]]);
     let of_moments = [
         Request {
-            archived_from: moment(1),
+            archived_from: day(1),
             ..Request::default()
         },
         Request {
-            archived_to: moment(1),
+            archived_to: day(1),
             ..Request::default()
         },
         Request {
@@ -241,7 +241,7 @@ async fn ids_are_equal_as_they_are_in_joins_and_a_token_belongs_to_its_filters()
         by_client("43"),
         by_client(""),
         Request {
-            ordered_to: moment(0),
+            ordered_to: day(0),
             ..first
         },
     ] {
@@ -250,8 +250,8 @@ async fn ids_are_equal_as_they_are_in_joins_and_a_token_belongs_to_its_filters()
         assert_eq!(faults(&refused), ("INVALID_PAGE_TOKEN".to_owned(), fields));
     }
     let bad = Request {
-        ordered_from: moment(2),
-        ordered_to: moment(1),
+        ordered_from: day(2),
+        ordered_to: day(1),
         id_client_json: "C-42".to_owned(),
         id_menu_json: "null".to_owned(),
         document_json_format: 7,
@@ -322,12 +322,7 @@ async fn what_an_order_of_another_program_misses_is_told_alike_by_every_call_and
         ],
         ..Default::default()
     };
-    let mut news = server
-        .events()
-        .tail_events(tail)
-        .await
-        .unwrap()
-        .into_inner();
+    let mut news = server.tail_events(tail).await;
     within(news.message()).await.unwrap().unwrap();
     let all = ["ALONE", "A", "B", "GONE"];
     for numero in all {

@@ -116,12 +116,7 @@ async fn an_archive_that_would_lose_orders_is_refused_before_it_is_written_to() 
         assert_eq!(server.all("Historique").await, [], "{}", kind.name);
 
         let checked = check(&set.uri(), database.name()).await;
-        assert_eq!(
-            (checked.code, checked.verdict("archive")),
-            (Some(5), "failed"),
-            "{}",
-            checked.text
-        );
+        checked.assert_is("archive", 5, "failed");
         let said = format!("{}\n{}", checked.found("archive"), checked.fix("archive"));
         for word in kind.words {
             assert!(said.contains(word), "{word} is not in {said}");
@@ -246,12 +241,7 @@ async fn a_validator_is_warned_of() {
     );
 
     let checked = check(&uri, database.name()).await;
-    assert_eq!(
-        (checked.code, checked.verdict("archive")),
-        (Some(0), "warning"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("archive", 0, "warning");
     assert!(
         checked.fix("archive").contains("collMod"),
         "{}",

@@ -158,12 +158,7 @@ async fn a_tail_and_a_batch_outlive_a_restart_of_the_database() {
         ],
         ..Default::default()
     };
-    let mut news = server
-        .events()
-        .tail_events(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let mut news = server.tail_events(request).await;
     within(news.message()).await.unwrap().unwrap();
     server.insert("Commande", orders(ORDERS)).await;
     let (batch, _) = server

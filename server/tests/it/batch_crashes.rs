@@ -3,13 +3,13 @@
 use std::{process::Stdio, time::Duration};
 
 use bson::{Document, doc};
-use devkit::{ReplicaSet, audit::audit};
+use devkit::ReplicaSet;
 use mongodb::{Collection, Database};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{process::Child, time::sleep};
 
 use crate::{
-    faults::fresh,
+    faults::{assert_clean, fresh},
     load::{how_many, seed},
     process::{archd, run},
     support::{eventually, order},
@@ -25,17 +25,17 @@ const NUMBERLESS: usize = 50;
 const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;
 
 /// What every run of the program is told.
-struct Lives {
+struct Runs {
     set: ReplicaSet,
     database: Database,
     uri: String,
 }
 
-impl Lives {
-    async fn new() -> Lives {
+impl Runs {
+    async fn new() -> Runs {
         let set = ReplicaSet::start().await.unwrap();
         let (database, uri) = (fresh(&set).await, set.uri());
-        Lives { set, database, uri }
+        Runs { set, database, uri }
     }
 
     fn settings(&self) -> [(&str, &str); 5] {
@@ -89,6 +89,12 @@ impl Lives {
         self.set.clear_fail_point("failCommand").await.unwrap();
     }
 
+    async fn deliver_a_hundred(&self) {
+        let orders = (0..100).map(|number| order(format!("CMD-{number}")));
+        let commande = self.collection("Commande");
+        commande.insert_many(orders).await.unwrap();
+    }
+
     fn collection(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }
@@ -130,51 +136,50 @@ fn orders(dice: &mut StdRng) -> Vec<Document> {
 async fn killed_at_random_moments_a_batch_counts_every_order_once() {
     let (seed, crashes) = (seed(), how_many("BATCH_CRASHES", 30) as i64);
     let mut dice = StdRng::seed_from_u64(seed);
-    let lives = Lives::new().await;
-    let commande = lives.collection("Commande");
+    let runs = Runs::new().await;
+    let commande = runs.collection("Commande");
     let orders = orders(&mut dice);
     commande.insert_many(&orders[..EARLIER]).await.unwrap();
-    assert_eq!(lives.last().await.0, Some(0));
-    let batches = lives.collection("archd_batches");
+    assert_eq!(runs.last().await.0, Some(0));
+    let batches = runs.collection("archd_batches");
     batches.delete_many(doc! {}).await.unwrap();
     commande.insert_many(&orders[EARLIER..]).await.unwrap();
-    let earlier = lives.how_many("Historique", doc! {}).await;
-    let earlier_incomplete = lives
+    let earlier = runs.how_many("Historique", doc! {}).await;
+    let earlier_incomplete = runs
         .how_many("Historique", doc! { "incomplete": true })
         .await;
 
-    lives.delay_inserts(Duration::from_millis(40)).await;
+    runs.delay_inserts(Duration::from_millis(40)).await;
     let mut before = 0;
     for crash in 1..=crashes {
-        let mut process = lives.another();
-        lives
-            .batch(|batch| batch.get_i64("epoch").ok() == Some(crash) && found(batch) > before)
+        let mut process = runs.another();
+        runs.batch(|batch| batch.get_i64("epoch").ok() == Some(crash) && found(batch) > before)
             .await;
         sleep(Duration::from_millis(dice.random_range(0..120))).await;
         process.kill().await.unwrap();
-        let batch = lives.batch(|_| true).await;
+        let batch = runs.batch(|_| true).await;
         assert!(
             batch.get_bool("active").is_ok(),
             "it ended before crash {crash}: {batch}"
         );
         before = found(&batch);
     }
-    lives.hurry_again().await;
+    runs.hurry_again().await;
 
-    let (code, figures) = lives.last().await;
+    let (code, figures) = runs.last().await;
     assert_eq!(
         (code, &figures["state"]),
         (Some(0), &"BATCH_STATE_SUCCEEDED".into()),
         "{figures}"
     );
-    assert_eq!(lives.how_many("archd_batches", doc! {}).await, 1);
+    assert_eq!(runs.how_many("archd_batches", doc! {}).await, 1);
     let count = |name: &str| figures[name].as_i64().unwrap();
-    let archived = lives.how_many("Historique", doc! {}).await - earlier;
-    let incomplete = lives
+    let archived = runs.how_many("Historique", doc! {}).await - earlier;
+    let incomplete = runs
         .how_many("Historique", doc! { "incomplete": true })
         .await
         - earlier_incomplete;
-    let errors = lives.how_many("archd_quarantine", doc! {}).await;
+    let errors = runs.how_many("archd_quarantine", doc! {}).await;
     assert_eq!(errors, (ORDERS / NUMBERLESS) as i64);
     let expected = [
         ("found", ORDERS as i64),
@@ -188,70 +193,57 @@ async fn killed_at_random_moments_a_batch_counts_every_order_once() {
         assert_eq!(count(name), expected, "{name} of {figures}");
     }
     assert_eq!(archived + earlier + errors, ORDERS as i64);
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&runs.database).await;
 }
 
 #[tokio::test]
 async fn a_batch_that_kills_whoever_takes_it_up_is_given_up_and_the_next_one_archives_all() {
-    let lives = Lives::new().await;
-    let orders = (0..100).map(|number| order(format!("CMD-{number}")));
-    lives
-        .collection("Commande")
-        .insert_many(orders)
-        .await
-        .unwrap();
-    lives.refuse_inserts().await;
-    for life in 1..=MOST_RUNS_WITHOUT_PROGRESS {
-        let mut process = lives.another();
+    let runs = Runs::new().await;
+    runs.deliver_a_hundred().await;
+    runs.refuse_inserts().await;
+    for epoch in 1..=MOST_RUNS_WITHOUT_PROGRESS {
+        let mut process = runs.another();
         // It has begun, and saved that it is where it was.
         let begun = |batch: &Document| {
-            batch.get_i64("epoch").ok() == Some(life)
+            batch.get_i64("epoch").ok() == Some(epoch)
                 && batch.get_str("state").ok() == Some("running")
                 && batch.contains_key("moments")
         };
-        let batch = lives.batch(begun).await;
-        lives
-            .batch(|now| now.get("moments") != batch.get("moments"))
+        let batch = runs.batch(begun).await;
+        runs.batch(|now| now.get("moments") != batch.get("moments"))
             .await;
         process.kill().await.unwrap();
     }
-    lives.hurry_again().await;
-    let (code, figures) = lives.last().await;
+    runs.hurry_again().await;
+    let (code, figures) = runs.last().await;
     assert_ne!(code, Some(0), "{figures}");
     assert_eq!(
         figures["stop_reason"], "BATCH_STOP_REASON_INTERRUPTED",
         "{figures}"
     );
 
-    let (code, figures) = lives.last().await;
+    let (code, figures) = runs.last().await;
     assert_eq!(
         (code, &figures["found"]),
         (Some(0), &100.into()),
         "{figures}"
     );
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&runs.database).await;
 }
 
 #[tokio::test]
 async fn what_lands_after_its_process_was_killed_is_counted_once() {
-    let lives = Lives::new().await;
-    let orders = (0..100).map(|number| order(format!("CMD-{number}")));
-    lives
-        .collection("Commande")
-        .insert_many(orders)
-        .await
-        .unwrap();
+    let runs = Runs::new().await;
+    runs.deliver_a_hundred().await;
     // Longer than the lease: the next run looks into the archive before, and inserts after.
-    lives.delay_inserts(Duration::from_secs(4)).await;
-    let mut process = lives.another();
+    runs.delay_inserts(Duration::from_secs(4)).await;
+    let mut process = runs.another();
     let entered =
         doc! { "waitForFailPoint": "failCommand", "timesEntered": 1, "maxTimeMS": 30_000 };
-    let admin = lives.database.client().database("admin");
+    let admin = runs.database.client().database("admin");
     admin.run_command(entered).await.unwrap();
     process.kill().await.unwrap();
-    let (code, figures) = lives.last().await;
+    let (code, figures) = runs.last().await;
     let count = |name: &str| figures[name].as_i64().unwrap();
     assert_eq!(
         (code, count("found"), count("archived"), count("duplicates")),
@@ -259,6 +251,5 @@ async fn what_lands_after_its_process_was_killed_is_counted_once() {
         "{figures}"
     );
     assert_eq!(count("resumes"), 1);
-    let audit = audit(&lives.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&runs.database).await;
 }

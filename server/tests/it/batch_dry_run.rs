@@ -1,4 +1,4 @@
-//! A rehearsal predicts, order by order, what the next batch makes of the same data, however bad it is, and writes nothing.
+//! A dry run predicts, order by order, what the next batch makes of the same data, however bad it is, and writes nothing.
 
 use archd::domain::enrich::LARGEST_DOCUMENT;
 use bson::{Bson, Document, RawDocumentBuf, doc};
@@ -107,7 +107,7 @@ async fn written(server: &TestServer) -> Vec<Vec<RawDocumentBuf>> {
     all
 }
 
-async fn rehearsed_then_run(server: &TestServer, options: BatchOptions) -> OrderCounts {
+async fn dry_then_real(server: &TestServer, options: BatchOptions) -> OrderCounts {
     let before = written(server).await;
     let dry = BatchOptions {
         validate_only: true,
@@ -116,7 +116,7 @@ async fn rehearsed_then_run(server: &TestServer, options: BatchOptions) -> Order
     let predicted = counts(&server.run_batch_with(dry).await);
     assert!(
         written(server).await == before,
-        "the rehearsal has written something"
+        "the dry run has written something"
     );
     let real = counts(&server.run_batch_with(options).await);
     assert_eq!(predicted, real);
@@ -131,7 +131,7 @@ async fn what_is_predicted_of_hostile_orders_comes_true_and_nothing_is_written()
         .await;
     let all = BatchOptions::default();
     server.insert("Commande", archived_before()).await;
-    let first = rehearsed_then_run(&server, all).await;
+    let first = dry_then_real(&server, all).await;
     assert_eq!((first.found, first.archived), (40, 40));
 
     server.insert("Historique", foreign()).await;
@@ -146,15 +146,15 @@ async fn what_is_predicted_of_hostile_orders_comes_true_and_nothing_is_written()
         .await
         .unwrap();
     let few = BatchOptions { limit: 55, ..all };
-    let part = rehearsed_then_run(&server, few).await;
+    let part = dry_then_real(&server, few).await;
     assert_eq!(part.found, 55);
-    let rest = rehearsed_then_run(&server, all).await;
+    let rest = dry_then_real(&server, all).await;
     println!("{part:?}, {rest:?}");
     assert!(
         rest.errors >= 10 && rest.incomplete > 0 && rest.archived > 0 && rest.duplicates >= 40,
         "{rest:?}"
     );
-    let again = rehearsed_then_run(&server, all).await;
+    let again = dry_then_real(&server, all).await;
     let expected = OrderCounts {
         found: rest.found,
         archived: 0,
@@ -167,7 +167,7 @@ async fn what_is_predicted_of_hostile_orders_comes_true_and_nothing_is_written()
 }
 
 #[tokio::test]
-async fn a_rehearsal_keeps_to_the_limit_and_makes_no_index() {
+async fn a_dry_run_keeps_to_the_limit_and_makes_no_index() {
     let server = TestServer::start_with(|config| config.chunk_size = CHUNK).await;
     server
         .insert(

@@ -12,7 +12,7 @@ use archd::{
     },
 };
 use bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
-use devkit::{ReplicaSet, audit::audit};
+use devkit::ReplicaSet;
 use mongodb::Collection;
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, BatchState, BatchStopReason};
@@ -21,6 +21,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    faults::assert_clean,
     load::seed,
     support::{TestServer, order, orders, tally},
 };
@@ -243,8 +244,7 @@ async fn meets_all_that_was_delivered_before(server: TestServer) {
     let history = server.collection("Historique");
     let removed = history.delete_many(of_gone_orders).await.unwrap();
     assert_eq!(removed.deleted_count as i64, gone_since);
-    let audit = audit(&server.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&server.database).await;
 }
 
 #[tokio::test]
@@ -408,7 +408,6 @@ async fn found_among_archived_ones(server: TestServer) -> TestServer {
         ids > 0 && whole > 0,
         "pages of ids: {ids}, of whole orders: {whole}"
     );
-    let audit = audit(&server.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&server.database).await;
     server
 }

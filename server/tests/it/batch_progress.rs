@@ -3,11 +3,10 @@
 
 use std::process::Stdio;
 
-use devkit::ReplicaSet;
 use tokio::process::Command;
 
 use crate::{
-    process::{archd, run},
+    process::{archd, run, settings_on},
     support::{TestServer, order, orders, within},
 };
 
@@ -43,11 +42,7 @@ async fn on_terminal(arguments: &[&str], settings: &[(&str, &str)], columns: usi
 async fn a_batch_on_a_terminal_shows_how_far_it_is() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(60)).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let shown = on_terminal(&["batch", "--max-rate=30"], &settings, 80);
     let text = shown.await;
     assert!(text.contains(" of 60 orders"), "{text}");
@@ -67,13 +62,14 @@ async fn what_became_of_a_batch_is_told_in_colours_and_in_the_width_of_the_termi
     let server = TestServer::start().await;
     let orders = [order("CMD-1"), order(bson::Bson::Null)];
     server.insert("Commande", orders).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        // What is told of the batch stands behind the log, which has colours of its own.
-        ("ARCHD_LOG", "off"),
-    ];
+    let settings = settings_on(
+        server.database.name(),
+        &[
+            // What is told of the batch stands behind the log, which has colours of its own.
+            ("ARCHD_LOG", "off"),
+        ],
+    )
+    .await;
     let batch = ["batch"];
     let text = on_terminal(&batch, &settings, 80).await;
     for painted in [

@@ -6,7 +6,7 @@ use bson::{DateTime, Document, doc};
 use devkit::{ReplicaSet, relay::Relay};
 use mongodb::Database;
 use order_archiver_api::v1 as pb;
-use pb::{BatchOptions, TuneBatchRequest};
+use pb::BatchOptions;
 use tokio::time::{interval, sleep};
 
 use crate::{
@@ -101,15 +101,6 @@ async fn fill(server: &TestServer, count: usize) {
     }
 }
 
-async fn tune(server: &TestServer, id: &str, orders: i32) {
-    let request = TuneBatchRequest {
-        id: id.to_owned(),
-        max_orders_per_second: Some(orders),
-        ..Default::default()
-    };
-    server.batches().tune_batch(request).await.unwrap();
-}
-
 async fn cancel(server: &TestServer, id: &str) {
     let request = pb::CancelBatchRequest { id: id.to_owned() };
     // It may have ended by itself.
@@ -191,11 +182,11 @@ async fn a_new_rate_holds_at_once() {
     };
     eventually(async || (met().await > 0).then_some(())).await;
     // From a crawl to a walk: nobody sits out the second that the crawl had still to wait.
-    tune(&server, &batch.id, 600).await;
+    server.set_rate(&batch.id, 600).await;
     let record = Record::of(&server.database, &batch.id, Duration::from_secs(12)).await;
     record.keeps_to(600.0);
     let (before, walked) = (met().await, DateTime::now());
-    tune(&server, &batch.id, 100).await;
+    server.set_rate(&batch.id, 100).await;
     let slower = Record::of(&server.database, &batch.id, Duration::from_secs(11)).await;
     let took = (DateTime::now().timestamp_millis() - walked.timestamp_millis()) as f64 / 1e3;
     cancel(&server, &batch.id).await;

@@ -13,11 +13,14 @@ use archd::{
     },
 };
 use bson::{Document, doc};
-use devkit::{Node, ReplicaSet, Standalone, audit::audit};
+use devkit::{Node, ReplicaSet, Standalone};
 use mongodb::{Database, options::WriteConcern};
 use order_archiver_api::v1 as pb;
 
-use crate::support::{TestServer, eventually, order, tally};
+use crate::{
+    faults::assert_clean,
+    support::{TestServer, eventually, order, tally},
+};
 
 /// For how long a batch may be held up by a secondary: one short try, beside what the batch itself takes here.
 const HELD_UP: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(20);
@@ -51,8 +54,7 @@ async fn batch(server: &TestServer, options: pb::BatchOptions) -> [i64; 4] {
 }
 
 async fn assert_exact(server: &TestServer) {
-    let audit = audit(&server.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&server.database).await;
 }
 
 /// The server's database as this one node has it.
@@ -86,11 +88,11 @@ async fn pages_are_read_from_a_secondary_and_what_orders_refer_to_from_the_prima
         database.run_command(take_notes).await.unwrap();
     }
     let everything = pb::BatchOptions::default();
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..everything
     };
-    assert_eq!(batch(&server, rehearsal).await, [95, 95, 0, 0]);
+    assert_eq!(batch(&server, dry_run).await, [95, 95, 0, 0]);
     assert_eq!(batch(&server, everything).await, [95, 95, 0, 0]);
     assert_eq!(batch(&server, everything).await, [95, 0, 95, 0]);
     assert_exact(&server).await;
@@ -256,11 +258,11 @@ async fn a_page_that_ends_early_leaves_no_cursor_on_the_secondary() {
         open
     };
     let before = open().await;
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..pb::BatchOptions::default()
     };
-    assert_eq!(batch(&server, rehearsal).await, [50, 50, 0, 0]);
+    assert_eq!(batch(&server, dry_run).await, [50, 50, 0, 0]);
     let since = Instant::now();
     eventually(async || (open().await <= before).then_some(())).await;
     assert!(

@@ -58,26 +58,26 @@ async fn without_a_majority(points: &FailPoints, change: impl FnOnce(&mut Config
     TestServer::launch(config, database).await
 }
 
-async fn all_archived_in_the_second_life(server: &TestServer) {
+async fn all_archived_in_the_second_run(server: &TestServer) {
     let batch = server.batch_end("b-1").await;
     assert_eq!(batch.state(), pb::BatchState::Succeeded, "{batch:?}");
     assert_eq!((tally(batch.counts), batch.resumes), ([3, 3, 0, 0], 1));
 }
 
 #[tokio::test]
-async fn a_take_up_that_is_confirmed_late_is_one_life() {
+async fn a_take_up_that_is_confirmed_late_is_one_run() {
     let points = FailPoints::turn().await;
     let server = without_a_majority(&points, |_| {}).await;
     taken_up(&server.database, 1).await;
     points.mend().await;
     server.ready().await;
-    all_archived_in_the_second_life(&server).await;
+    all_archived_in_the_second_run(&server).await;
     let batches = server.all("archd_batches").await;
     assert_eq!(batches[0].get_i64("epoch").unwrap(), 2, "{batches:?}");
 }
 
 #[tokio::test]
-async fn a_take_up_that_is_never_confirmed_is_no_life() {
+async fn a_take_up_that_is_never_confirmed_is_no_run() {
     let points = FailPoints::turn().await;
     let server = without_a_majority(&points, |config| {
         config.lease = Duration::from_secs(1);
@@ -87,11 +87,11 @@ async fn a_take_up_that_is_never_confirmed_is_no_life() {
     taken_up(&server.database, MOST_RUNS_WITHOUT_PROGRESS + 2).await;
     points.mend().await;
     server.ready().await;
-    all_archived_in_the_second_life(&server).await;
+    all_archived_in_the_second_run(&server).await;
 }
 
 #[tokio::test]
-async fn an_instance_that_is_slow_to_say_that_it_lives_does_not_take_up_its_own_batch() {
+async fn an_instance_that_is_slow_to_give_its_heartbeat_does_not_take_up_its_own_batch() {
     let points = FailPoints::turn().await;
     let server = TestServer::start_on(points.set, |config| {
         config.lease = Duration::from_secs(1);
@@ -113,11 +113,11 @@ async fn an_instance_that_is_slow_to_say_that_it_lives_does_not_take_up_its_own_
 }
 
 #[tokio::test]
-async fn a_sign_of_life_from_a_clock_that_ran_ahead_counts_for_nothing() {
+async fn a_heartbeat_from_a_clock_that_ran_ahead_counts_for_nothing() {
     let server = TestServer::start().await;
     put(&server.database, orphan(3_600_000)).await;
     let other = server.another(|_| {}).await;
-    all_archived_in_the_second_life(&other).await;
+    all_archived_in_the_second_run(&other).await;
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
-//! A batch keeps to the pace that it is given, waits for a database that labours, says why, and stops when its time is over.
+//! A batch keeps to the rate that it is given, waits for a database that labours, says why, and stops when its time is over.
 
 use bson::{Bson, DateTime, doc};
-use devkit::{ReplicaSet, audit::audit};
+use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
-use pb::{BatchOptions, BatchState, BatchStopReason, TuneBatchRequest};
+use pb::{BatchOptions, BatchState, BatchStopReason};
 use prost_types::Timestamp;
 
 use crate::{
-    faults::FailPoints,
+    faults::{FailPoints, assert_clean},
     support::{TestServer, eventually, order, orders, tally, within},
 };
 
@@ -108,15 +108,6 @@ impl News {
     }
 }
 
-async fn tune(server: &TestServer, id: &str, orders: i32) {
-    let request = TuneBatchRequest {
-        id: id.to_owned(),
-        max_orders_per_second: Some(orders),
-        ..Default::default()
-    };
-    server.batches().tune_batch(request).await.unwrap();
-}
-
 fn end(batch: &pb::Batch) -> (BatchState, BatchStopReason) {
     (batch.state(), batch.stop_reason())
 }
@@ -129,8 +120,7 @@ async fn all_archived(server: &TestServer, id: &str, count: i64) {
     let batch = server.batch_end(id).await;
     assert_eq!((end(&batch), batch.throttle.as_str()), (EXHAUSTED, ""));
     assert_eq!(tally(batch.counts), [count, count, 0, 0]);
-    let audit = audit(&server.database).await.unwrap();
-    assert!(audit.is_clean(), "{:#?}", audit.differences);
+    assert_clean(&server.database).await;
 }
 
 #[tokio::test]
@@ -145,12 +135,12 @@ async fn the_most_orders_a_second_are_kept_to_and_change_while_it_runs() {
     let begun = news.until(limited(100)).await;
     news.keeps_to(100.0, &begun, UNDER_WAY, 3.0).await;
 
-    tune(&server, &id, 20).await;
+    server.set_rate(&id, 20).await;
     let slower = news.until(limited(20)).await;
     news.keeps_to(20.0, &slower, UNDER_WAY, 4.0).await;
 
-    // At this pace the rest would take minutes, and nobody waits for so long.
-    tune(&server, &id, 0).await;
+    // At this rate the rest would take minutes, and nobody waits for so long.
+    server.set_rate(&id, 0).await;
     all_archived(&server, &id, MANY).await;
 }
 
@@ -234,7 +224,7 @@ async fn a_secondary_that_falls_behind_is_waited_for() {
 
     behind.clear_fail_point("rsSyncApplyStop").await.unwrap();
     news.until(|batch| found(batch) > found(&still_later)).await;
-    tune(&server, &id, 0).await;
+    server.set_rate(&id, 0).await;
     all_archived(&server, &id, MANY).await;
     server.shut_down().await;
 }

@@ -260,7 +260,7 @@ async fn a_stop_while_the_database_is_away_hands_the_batch_on() {
         .start_batch(BatchOptions::default(), "")
         .await
         .unwrap();
-    // It waits for the database, and says now and then that it lives.
+    // It waits for the database, and gives its heartbeat now and then.
     let id = batch.id.clone();
     eventually(async || {
         let request = pb::GetBatchRequest { id: id.clone() };

@@ -36,6 +36,16 @@ impl Checked {
         self.field(name, "verdict")
     }
 
+    /// That the program left with this code, and that this was its verdict.
+    pub(crate) fn assert_is(&self, name: &str, code: i32, verdict: &str) {
+        assert_eq!(
+            (self.code, self.verdict(name)),
+            (Some(code), verdict),
+            "{}",
+            self.text
+        );
+    }
+
     pub(crate) fn found(&self, name: &str) -> &str {
         self.field(name, "found")
     }
@@ -231,24 +241,14 @@ async fn an_empty_database_stays_empty_and_is_warned_about() {
 async fn a_standalone_mongod_is_enough_only_for_batches() {
     let mongod = Standalone::start().await.unwrap();
     let checked = check(&mongod.uri(), "alone").await;
-    assert_eq!(
-        (checked.code, checked.verdict("replica set")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("replica set", 5, "failed");
     assert!(
         checked.fix("replica set").contains("--replSet"),
         "{}",
         checked.text
     );
     let checked = check_with(&mongod.uri(), "alone", &[], &[("ARCHD_WATCH", "false")]).await;
-    assert_eq!(
-        (checked.code, checked.verdict("replica set")),
-        (Some(0), "warning"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("replica set", 0, "warning");
 }
 
 #[tokio::test]
@@ -328,12 +328,7 @@ async fn a_missing_index_is_named_with_the_command_that_makes_it() {
     }
     let name = server.database.name();
     let checked = check(&set.uri(), name).await;
-    assert_eq!(
-        (checked.code, checked.verdict("indexes")),
-        (Some(0), "warning"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("indexes", 0, "warning");
     let found = "Menu has no index on id_menu, so every join reads it whole; Commande has no index on numero_commande, so looking up a number reads it whole";
     assert_eq!(checked.found("indexes"), found);
     let fix = format!(
@@ -353,12 +348,7 @@ async fn an_archive_that_cannot_be_kept_unique_fails() {
     let twice = ["one", "two"].map(|id| doc! { "_id": id, "numero_commande": "CMD-2024-000001" });
     archive.insert_many(twice).await.unwrap();
     let checked = check(&set.uri(), database.name()).await;
-    assert_eq!(
-        (checked.code, checked.verdict("unique index")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("unique index", 5, "failed");
     assert!(
         checked.found("unique index").contains("CMD-2024-000001"),
         "{}",
@@ -376,12 +366,7 @@ async fn an_archive_with_ids_of_its_own_is_warned_about_before_its_orders_are_qu
     server.insert("Historique", [foreign]).await;
     server.insert("Commande", [order("CMD-2024-000009")]).await;
     let checked = check(&set.uri(), server.database.name()).await;
-    assert_eq!(
-        (checked.code, checked.verdict("archived orders")),
-        (Some(0), "warning"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("archived orders", 0, "warning");
     let found = checked.found("archived orders");
     assert!(
         found.starts_with("of 4 that are still in Commande, 1 have another `_id`"),

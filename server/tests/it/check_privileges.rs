@@ -87,12 +87,7 @@ async fn what_check_grants_is_all_that_archd_needs() {
 
     let stranger = guarded.set.uri();
     let checked = check(&stranger, DATABASE).await;
-    assert_eq!(
-        (checked.code, checked.verdict("privileges")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("privileges", 5, "failed");
     assert!(
         checked
             .found("privileges")
@@ -102,23 +97,13 @@ async fn what_check_grants_is_all_that_archd_needs() {
     );
 
     let checked = check(&guarded.uri, DATABASE).await;
-    assert_eq!(
-        (checked.code, checked.verdict("privileges")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("privileges", 5, "failed");
     assert!(!checked.text.contains("archd:archd"), "{}", checked.text);
     guarded.apply(checked.fix("privileges")).await;
 
     // Enough to archive and to watch; each thing more is named with what is lost without it.
     let checked = check(&guarded.uri, DATABASE).await;
-    assert_eq!(
-        (checked.code, checked.verdict("privileges")),
-        (Some(0), "ok"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("privileges", 0, "ok");
     assert_eq!(checked.verdict("change stream"), "ok", "{}", checked.text);
     assert_eq!(
         checked.verdict("optional privileges"),
@@ -155,12 +140,7 @@ async fn what_check_grants_is_all_that_archd_needs() {
     );
     guarded.apply(checked.fix("privileges")).await;
     let checked = check(&guarded.uri, DATABASE).await;
-    assert_eq!(
-        (checked.code, checked.verdict("privileges")),
-        (Some(0), "ok"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("privileges", 0, "ok");
 }
 
 /// Everything that the server does for somebody, as the user of archd: with all the privileges also what takes the optional ones.
@@ -174,8 +154,8 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     server.watcher_is(pb::WatcherState::Watching).await;
 
     // Its heartbeat, which it takes away in the end.
-    let signs = server.collection("archd_instances");
-    let given = async || signs.find_one(doc! {}).await.unwrap();
+    let heartbeats = server.collection("archd_instances");
+    let given = async || heartbeats.find_one(doc! {}).await.unwrap();
     eventually(given).await;
     // By the watcher.
     let watched = format!("CMD-{round}-1");
@@ -235,5 +215,5 @@ async fn assert_works(guarded: &Guarded, all: bool) {
     }
 
     server.shut_down().await;
-    assert_eq!(signs.count_documents(doc! {}).await.unwrap(), 0);
+    assert_eq!(heartbeats.count_documents(doc! {}).await.unwrap(), 0);
 }

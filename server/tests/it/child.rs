@@ -2,6 +2,7 @@
 
 use std::{fs, net::SocketAddr, time::Duration};
 
+use devkit::ReplicaSet;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr},
@@ -9,7 +10,7 @@ use tokio::{
 use tonic::transport::Channel;
 
 use crate::{
-    process::{archd, signal},
+    process::{archd, settings_on, signal},
     support::within,
 };
 
@@ -57,6 +58,14 @@ impl Server {
         server.address = line["address"].as_str().unwrap().parse().unwrap();
         server.says("the database is ready").await;
         server
+    }
+
+    /// Starts one on a fresh database of the shared mongod.
+    pub(crate) async fn fresh(files: u32, settings: &[(&str, &str)]) -> Server {
+        let set = ReplicaSet::shared().await.unwrap();
+        let database = set.fresh_database().await.unwrap();
+        let settings = settings_on(database.name(), settings).await;
+        Server::start(files, &settings).await
     }
 
     /// Waits for a line of the log with these words.

@@ -66,7 +66,7 @@ async fn clean(server: &TestServer, case: &str) {
 }
 
 #[tokio::test]
-async fn every_door_archives_every_order_once_whatever_the_collations() {
+async fn every_source_archives_every_order_once_whatever_the_collations() {
     let places: [&[&str]; 3] = [&["Commande"], &["Historique"], &["Commande", "Historique"]];
     for (at, collections) in places.iter().enumerate() {
         for (strength, indexed) in [(1, false), (3, true), (3, false)] {

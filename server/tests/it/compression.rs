@@ -1,6 +1,5 @@
 //! Clients that compress with gzip are served, and what a request becomes when it is unpacked counts, not what it was.
 
-use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use pb::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
@@ -12,6 +11,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
     child::Server,
+    process::settings_on,
     support::{TestServer, faults, last, order, orders, within},
 };
 
@@ -115,8 +115,7 @@ async fn whoever_does_not_ask_for_it_is_answered_plainly() {
 #[tokio::test]
 async fn what_would_unpack_to_more_than_a_request_may_be_is_refused_before_it_is() {
     const BOMB: usize = 48 << 20;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_DATABASE", "bombs")];
+    let settings = settings_on("bombs", &[]).await;
     let mut server = Server::start(1_024, &settings).await;
     let channel = server.connect().await;
     let mut archive = compressing!(ArchiveServiceClient, channel);

@@ -94,15 +94,7 @@ async fn serves(server: &Server, limit: Duration) {
 #[tokio::test]
 async fn a_crowd_that_only_listens_shuts_nobody_out() {
     const PLACES: usize = 40;
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = set.fresh_database().await.unwrap();
-    let uri = set.uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database.name()),
-        ("ARCHD_MAX_CONNECTIONS", &PLACES.to_string()),
-    ];
-    let server = Server::start(1024, &settings).await;
+    let server = Server::fresh(1024, &[("ARCHD_MAX_CONNECTIONS", &PLACES.to_string())]).await;
     let mut listening = Vec::new();
     for _ in 0..PLACES {
         let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();
@@ -197,14 +189,7 @@ async fn serves_again(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_makes_no_request_in_time_is_let_go() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = set.fresh_database().await.unwrap();
-    let uri = set.uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database.name()),
-    ];
-    let server = Server::start(1024, &settings).await;
+    let server = Server::fresh(1024, &[]).await;
     let peers = PEERS.map(async |peer| {
         let closed = timeout(Duration::from_secs(20), peer.until_closed(&server)).await;
         assert!(closed.is_ok(), "{peer:?} was left alone");
@@ -220,14 +205,7 @@ fn crosses_a_farewell(status: &tonic::Status) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_waits_before_its_first_call_is_answered() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = set.fresh_database().await.unwrap();
-    let uri = set.uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database.name()),
-    ];
-    let server = Server::start(1024, &settings).await;
+    let server = Server::fresh(1024, &[]).await;
     let clients = (0..40).map(async |client| {
         let mut stats = StatsServiceClient::new(server.connect().await);
         // From before the server lets go of connections without a request to after it.
@@ -246,14 +224,7 @@ async fn a_client_that_waits_before_its_first_call_is_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_nothing_or_only_listens_holds_up_no_stop() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = set.fresh_database().await.unwrap();
-    let uri = set.uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database.name()),
-    ];
-    let mut server = Server::start(1024, &settings).await;
+    let mut server = Server::fresh(1024, &[]).await;
     let silent = TcpStream::connect(server.address).await.unwrap();
     let mut greeting = TcpStream::connect(server.address).await.unwrap();
     greeting.write_all(PREFACE).await.unwrap();

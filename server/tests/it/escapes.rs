@@ -1,10 +1,12 @@
 //! Names of other people can't steer the terminal, nor turn a line around, in any output of `archd`.
 
 use bson::{DateTime, doc};
-use devkit::ReplicaSet;
 use serde_json::Value;
 
-use crate::{process::run, support::TestServer};
+use crate::{
+    process::{run, settings_on},
+    support::TestServer,
+};
 
 /// It reads backwards from the fifth character on, and clears the screen where it can.
 const NAME: &str = "CMD-\u{202e}1\u{9b}2J\u{1b}[2J\u{2028}";
@@ -28,13 +30,11 @@ async fn said(arguments: &[&str], log: &str) -> (String, String) {
     let now = DateTime::now();
     let unreadable = doc! { "_id": NAME, "state": "odd", "created": now, "updated": now };
     server.insert("archd_batches", [unreadable]).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("ARCHD_LOG_FORMAT", log),
-        ("ARCHD_LOG", "debug"),
-    ];
+    let settings = settings_on(
+        server.database.name(),
+        &[("ARCHD_LOG_FORMAT", log), ("ARCHD_LOG", "debug")],
+    )
+    .await;
     let (_, stdout, stderr) = run(arguments, &settings).await;
     (stdout, stderr)
 }

@@ -60,16 +60,6 @@ async fn cursor(server: &TestServer) -> String {
     hello.cursor
 }
 
-async fn pause(server: &TestServer) {
-    let request = pb::PauseWatcherRequest {};
-    server.watcher().pause_watcher(request).await.unwrap();
-}
-
-async fn resume(server: &TestServer) {
-    let request = pb::ResumeWatcherRequest {};
-    server.watcher().resume_watcher(request).await.unwrap();
-}
-
 /// The ids of what is in quarantine, by number; empty for an order without one.
 async fn quarantined(server: &TestServer, numero: &str) -> Vec<String> {
     let request = pb::ListQuarantinedRequest::default();
@@ -132,7 +122,7 @@ async fn a_day(called: &TestServer) -> Vec<TailEventsResponse> {
     assert_eq!(outcomes, (pb::RetryOutcome::Duplicate, 1));
 
     // An order that is gone before it is read.
-    pause(called).await;
+    called.pause_watcher().await;
     called.insert("Commande", [order("GONE")]).await;
     let orders_held = called.collection("Commande");
     orders_held
@@ -140,7 +130,7 @@ async fn a_day(called: &TestServer) -> Vec<TailEventsResponse> {
         .await
         .unwrap();
     called.insert("Commande", orders(40)).await;
-    resume(called).await;
+    called.resume_watcher().await;
     called.archived(42).await;
 
     first.shut_down().await;

@@ -98,6 +98,12 @@ pub(crate) async fn settled(database: &Database) {
     assert_eq!(audit::history(database).await.unwrap(), [""; 0]);
 }
 
+/// That the audit finds nothing to complain of.
+pub(crate) async fn assert_clean(database: &Database) {
+    let audit = audit::audit(database).await.unwrap();
+    assert!(audit.is_clean(), "{:#?}", audit.differences);
+}
+
 /// Waits until the audit finds nothing more to complain of.
 pub(crate) async fn clean(database: &Database) {
     let mut last = audit::Audit::default();

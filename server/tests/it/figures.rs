@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use bson::{DateTime, Document, doc};
-use devkit::ReplicaSet;
 use futures::{TryStreamExt, future::join_all};
 use order_archiver_api::v1 as pb;
 use pb::archive_service_client::ArchiveServiceClient;
@@ -11,11 +10,12 @@ use pb::archive_service_client::ArchiveServiceClient;
 use crate::{
     child::Server,
     faults::FailPoints,
+    process::settings_on,
     support::{TestServer, eventually, order, orders, tally, within},
 };
 
 /// How often the figures are written, and within which time they have been.
-const PACE: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(250);
 const WRITTEN: Duration = Duration::from_secs(1);
 
 /// The figures for all time, once those of the window are the same and both balance.
@@ -149,7 +149,7 @@ async fn a_call_waits_for_one_write_and_its_count_for_nobody() {
         .map(|entry| (entry.get("op"), entry.get("ns")))
         .collect();
     assert_eq!(inserts + updates, entries.len(), "{others:?}");
-    let most = 2 * (took.as_millis() / PACE.as_millis() + 2) as usize;
+    let most = 2 * (took.as_millis() / INTERVAL.as_millis() + 2) as usize;
     assert!(updates <= most, "{updates} updates of counters in {took:?}");
     assert_eq!(figures(&server).await.archived, CALLS as i64 + 1);
 }
@@ -274,11 +274,7 @@ async fn a_server_that_stops_has_written_all_that_it_counted() {
 #[tokio::test]
 async fn a_server_that_is_killed_loses_no_more_than_the_last_moment_of_its_figures() {
     let reader = TestServer::start().await.with_references().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", reader.database.name()),
-    ];
+    let settings = settings_on(reader.database.name(), &[]).await;
     let mut killed = Server::start(256, &settings).await;
     let mut calls = ArchiveServiceClient::new(killed.connect().await);
     let mut answered = Vec::new();

@@ -21,25 +21,10 @@ fn with_id(numero: &str, id: impl Into<Bson>) -> Document {
     order
 }
 
-async fn pause(server: &TestServer) {
-    let request = pb::PauseWatcherRequest {};
-    server.watcher().pause_watcher(request).await.unwrap();
-}
-
-async fn resume(server: &TestServer) {
-    let request = pb::ResumeWatcherRequest {};
-    server.watcher().resume_watcher(request).await.unwrap();
-}
-
 /// What the statistics count as gone, in all and in the window.
 async fn gone(server: &TestServer) -> [i64; 2] {
     let request = pb::GetStatsRequest::default();
-    let stats = server
-        .stats()
-        .get_stats(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let stats = server.get_stats(request).await;
     let (lifetime, window) = (stats.lifetime.unwrap(), stats.window.unwrap());
     tally(stats.lifetime);
     [lifetime.gone, window.gone]
@@ -50,7 +35,7 @@ async fn orders_that_are_gone_before_the_watcher_reads_them_are_counted_and_told
     let set = ReplicaSet::shared().await.unwrap();
     let server = watching(&set.uri(), fresh(set).await, |_| {}).await;
     let mut news = server.news().await;
-    pause(&server).await;
+    server.pause_watcher().await;
     let mut ids: Vec<Bson> = vec![
         "text".into(),
         7.into(),
@@ -66,7 +51,7 @@ async fn orders_that_are_gone_before_the_watcher_reads_them_are_counted_and_told
     let orders = server.collection("Commande");
     orders.delete_many(doc! {}).await.unwrap();
     server.insert("Commande", [order("STAYS")]).await;
-    resume(&server).await;
+    server.resume_watcher().await;
     server.archived(1).await;
     let all = ids.len() as i64;
     eventually(async || (gone(&server).await == [all, all]).then_some(())).await;
@@ -93,7 +78,7 @@ async fn orders_that_are_gone_before_the_watcher_reads_them_are_counted_and_told
 async fn an_order_that_is_archived_or_in_quarantine_is_not_gone_when_it_is_deleted() {
     let set = ReplicaSet::shared().await.unwrap();
     let server = watching(&set.uri(), fresh(set).await, |_| {}).await;
-    pause(&server).await;
+    server.pause_watcher().await;
     for (numero, id) in [("ARCHIVED-1", Bson::from(1)), ("ARCHIVED-2", "two".into())] {
         server.insert("Commande", [with_id(numero, id)]).await;
         let answer = server.archive_order(numero).await.unwrap();
@@ -105,7 +90,7 @@ async fn an_order_that_is_archived_or_in_quarantine_is_not_gone_when_it_is_delet
     let orders = server.collection("Commande");
     orders.delete_many(doc! {}).await.unwrap();
     server.insert("Commande", [order("STAYS")]).await;
-    resume(&server).await;
+    server.resume_watcher().await;
     server.archived(3).await;
     server.watcher_is(WatcherState::Watching).await;
     eventually(async || (gone(&server).await == [1, 1]).then_some(())).await;
@@ -116,7 +101,7 @@ async fn an_order_that_is_archived_or_in_quarantine_is_not_gone_when_it_is_delet
 async fn an_order_that_was_numbered_and_never_delivered_is_not_gone_when_it_is_deleted() {
     let set = ReplicaSet::shared().await.unwrap();
     let server = watching(&set.uri(), fresh(set).await, |_| {}).await;
-    pause(&server).await;
+    server.pause_watcher().await;
     let orders = server.collection("Commande");
     let number = |id: i32| {
         let named = doc! { "$set": { "numero_commande": format!("NUMBER-{id}") } };
@@ -131,7 +116,7 @@ async fn an_order_that_was_numbered_and_never_delivered_is_not_gone_when_it_is_d
     }
     orders.delete_many(doc! {}).await.unwrap();
     server.insert("Commande", [order("STAYS")]).await;
-    resume(&server).await;
+    server.resume_watcher().await;
     server.archived(1).await;
     // The third one had been delivered before it got its number.
     eventually(async || (gone(&server).await == [1, 1]).then_some(())).await;

@@ -150,7 +150,7 @@ async fn check(server: &TestServer, cases: &[Case], archive: &[RawDocumentBuf]) 
             }
             Due::Quarantined(reason) => {
                 assert!(!archived.contains_key(&id), "{name} is archived");
-                let entry = entry(server, &entry_id(id)).await;
+                let entry = entry(server, id).await;
                 assert_eq!(
                     archd_reason(entry.reason()),
                     Some(*reason),
@@ -175,15 +175,15 @@ async fn check(server: &TestServer, cases: &[Case], archive: &[RawDocumentBuf]) 
     }
 }
 
-/// An entry as `ListQuarantined` shows it.
-async fn entry(server: &TestServer, id: &str) -> pb::QuarantineEntry {
+/// The entry of the order with an `_id`, as `ListQuarantined` shows it.
+async fn entry(server: &TestServer, order_id: ValueRef<'_>) -> pb::QuarantineEntry {
     let request = pb::ListQuarantinedRequest {
-        id: id.to_owned(),
+        id: entry_id(order_id),
         with_documents: true,
         ..Default::default()
     };
-    let listed = server.quarantine().list_quarantined(request).await.unwrap();
-    let [entry] = listed.into_inner().entries.try_into().unwrap();
+    let listed = server.list_quarantined(request).await;
+    let [entry] = listed.entries.try_into().unwrap();
     entry
 }
 

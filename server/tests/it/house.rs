@@ -14,7 +14,10 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("tonic", &["grpc"]),
     ("hyper", &["grpc"]),
     ("hyper_util", &["grpc"]),
-    ("order_archiver_api", &["grpc", "once", "terminal"]),
+    (
+        "order_archiver_api",
+        &["convert", "grpc", "once", "terminal"],
+    ),
     ("indicatif", &["terminal"]),
     ("anstream", &["terminal"]),
     ("terminal_size", &["terminal"]),
@@ -47,7 +50,7 @@ fn is_in(module: &str, room: &str) -> bool {
     room.split("::").all(|name| names.next() == Some(name))
 }
 
-/// The files that may have a client of the driver in their hands, and how one gets hold of it.
+/// The files that may hold a client of the driver, and how one gets hold of it.
 const CALLERS_OF_THE_DRIVER: [&str; 6] = [
     "store/wire/calls.rs",
     "store/wire/connection.rs",

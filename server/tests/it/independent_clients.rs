@@ -1,18 +1,20 @@
 //! Clients in other languages, which know nothing of this code, find the whole contract kept: `tests/clients/check.py` plays the story.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use devkit::{ReplicaSet, Sources};
-use sha2::{Digest, Sha256};
+use anyhow::Result;
+use devkit::ReplicaSet;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::support::{TestServer, order};
+use crate::{
+    install::{installed, npm_install, run},
+    support::{TestServer, order},
+};
 
 /// The folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -28,10 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn independent_clients_find_the_contract_kept() {
-    let clients = tokio::task::spawn_blocking(installed)
-        .await
-        .unwrap()
-        .unwrap();
+    let clients = tokio::task::spawn_blocking(clients).await.unwrap().unwrap();
     let server = TestServer::start().await;
     let mongodb = ReplicaSet::shared().await.unwrap().uri();
 
@@ -61,10 +60,7 @@ async fn independent_clients_find_the_contract_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_programs_in_the_documents_archive_an_order_and_say_why_another_is_refused() {
-    let clients = tokio::task::spawn_blocking(installed)
-        .await
-        .unwrap()
-        .unwrap();
+    let clients = tokio::task::spawn_blocking(clients).await.unwrap().unwrap();
     let server = TestServer::start().await;
     let python = clients.join("venv/bin/python");
     for (language, program, flags) in [
@@ -133,70 +129,31 @@ async fn run_program(
     said
 }
 
-/// The folder that holds the clients, in the user's cache; installs them the first time, whoever asks for them at once.
-fn installed() -> Result<PathBuf> {
-    let cache = Sources::from_env()
-        .cache
-        .context("neither XDG_CACHE_HOME nor HOME says where to keep the clients")?;
+/// The folder that holds the clients.
+fn clients() -> Result<PathBuf> {
     // A virtual environment belongs to the Python that made it.
-    let python = run(
-        Command::new("python3").args(["-c", "import sys; print(sys.executable, sys.version)"])
-    )?;
-    let hash = hex::encode(Sha256::digest([REQUIREMENTS, PACKAGE, &python].concat()));
-    let folder = cache.join(format!("clients-{}", &hash[..16]));
-    let finished = folder.join("finished");
-
-    fs::create_dir_all(&cache)?;
-    let lock = File::create(folder.with_extension("lock"))?;
-    lock.lock()?;
-    if finished.exists() {
-        return Ok(folder);
-    }
-    // An installation that was killed is begun anew.
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir(&folder)?;
-    let venv = folder.join("venv");
-    run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--requirement",
-    ];
-    run(Command::new(venv.join("bin/python"))
-        .args(pip)
-        .arg(Path::new(FOLDER).join("requirements.txt")))?;
-    fs::copy(
-        Path::new(FOLDER).join("package.json"),
-        folder.join("package.json"),
-    )?;
-    let npm = [
-        "install",
-        "--ignore-scripts",
-        "--no-package-lock",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-    ];
-    run(Command::new("npm").args(npm).arg(&folder))?;
-    File::create(finished)?;
-    Ok(folder)
-}
-
-/// Runs a program to its end and returns what it printed.
-fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("{command:?} does not run; {ADVICE}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed; {ADVICE}\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8(output.stdout)?)
+    let python = ["-c", "import sys; print(sys.executable, sys.version)"];
+    let python = run(Command::new("python3").args(python), ADVICE)?;
+    installed("clients", &[REQUIREMENTS, PACKAGE, &python], |folder| {
+        let venv = folder.join("venv");
+        run(
+            Command::new("python3").args(["-m", "venv"]).arg(&venv),
+            ADVICE,
+        )?;
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--requirement",
+        ];
+        run(
+            Command::new(venv.join("bin/python"))
+                .args(pip)
+                .arg(Path::new(FOLDER).join("requirements.txt")),
+            ADVICE,
+        )?;
+        npm_install(folder, PACKAGE, ADVICE)
+    })
 }

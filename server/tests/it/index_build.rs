@@ -165,12 +165,7 @@ async fn an_index_that_is_still_being_built_counts_as_not_ready() {
     ask_in_vain(std::slice::from_ref(&server), &numbers, until).await;
 
     let checked = check(&set.uri(), database.name()).await;
-    assert_eq!(
-        (checked.code, checked.verdict("unique index")),
-        (Some(5), "failed"),
-        "{}",
-        checked.text
-    );
+    checked.assert_is("unique index", 5, "failed");
     for word in ["still being built", "300 of 300"] {
         assert!(
             checked.found("unique index").contains(word),

@@ -8,12 +8,12 @@ use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 
 use crate::{
-    process::{archd, run, signal},
+    process::{archd, run, settings_on, signal},
     support::{TestServer, assert_unavailable, eventually, orders},
 };
 
 /// The heartbeats in a database.
-async fn signs(server: &TestServer) -> Vec<Document> {
+async fn heartbeats(server: &TestServer) -> Vec<Document> {
     server.all("archd_instances").await
 }
 
@@ -37,7 +37,7 @@ fn millis_ago(millis: i64) -> DateTime {
 }
 
 /// A heartbeat that was given so long ago.
-fn sign(name: &str, millis: i64) -> Document {
+fn heartbeat(name: &str, millis: i64) -> Document {
     doc! {
         "_id": format!("id of {name}"), "format": 1, "name": name, "host": "elsewhere",
         "address": "10.0.0.1:50051", "version": "0.1.0", "started": millis_ago(millis),
@@ -90,20 +90,15 @@ async fn every_instance_tells_who_and_where_it_is_and_what_it_holds_and_leaves_w
     assert!(named(&left, &serves).is_some(), "{left:?}");
     let database = serves.database.clone();
     serves.shut_down().await;
-    let signs = database.collection::<Document>("archd_instances");
-    assert_eq!(signs.count_documents(doc! {}).await.unwrap(), 0);
+    let heartbeats = database.collection::<Document>("archd_instances");
+    assert_eq!(heartbeats.count_documents(doc! {}).await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn an_instance_that_is_killed_counts_as_gone_after_its_lease_and_gives_way_to_its_successor()
 {
     let server = TestServer::start().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("HOSTNAME", "one-machine"),
-    ];
+    let settings = settings_on(server.database.name(), &[("HOSTNAME", "one-machine")]).await;
     let arguments = [
         "serve",
         "--listen=127.0.0.1:0",
@@ -116,9 +111,13 @@ async fn an_instance_that_is_killed_counts_as_gone_after_its_lease_and_gives_way
         let mut all = instances.iter();
         all.any(|it| it.name == "i1" && !it.gone && it.watch_epoch.is_some())
     };
-    let lives = listed(&server, holds).await;
-    assert_eq!(lives.len(), 2, "{lives:?}");
-    let i1 = lives.iter().find(|it| it.name == "i1").unwrap().clone();
+    let listed_now = listed(&server, holds).await;
+    assert_eq!(listed_now.len(), 2, "{listed_now:?}");
+    let i1 = listed_now
+        .iter()
+        .find(|it| it.name == "i1")
+        .unwrap()
+        .clone();
     assert_eq!(i1.host, "one-machine");
     first.kill().await.unwrap();
     let gone = listed(&server, |all| all.iter().any(|it| it.gone)).await;
@@ -142,14 +141,14 @@ async fn an_instance_that_is_killed_counts_as_gone_after_its_lease_and_gives_way
 async fn what_is_gone_is_forgotten_after_a_day_and_what_cannot_be_read_is_named() {
     const HOUR: i64 = 60 * 60 * 1_000;
     let server = TestServer::start().await;
-    let (mut newer, mut torn) = (sign("newer", 25 * HOUR), sign("torn", 25 * HOUR));
+    let (mut newer, mut torn) = (heartbeat("newer", 25 * HOUR), heartbeat("torn", 25 * HOUR));
     newer.insert("format", 2);
     torn.insert("alive_at", "yesterday");
-    let remembered = sign("remembered", 23 * HOUR);
+    let remembered = heartbeat("remembered", 23 * HOUR);
     server
         .insert(
             "archd_instances",
-            [sign("forgotten", 25 * HOUR), remembered, newer, torn],
+            [heartbeat("forgotten", 25 * HOUR), remembered, newer, torn],
         )
         .await;
     // Each instance looks when it starts.
@@ -172,11 +171,7 @@ async fn what_is_gone_is_forgotten_after_a_day_and_what_cannot_be_read_is_named(
     );
     assert!(unreadable[0].newer && unreadable[1].problem.contains("`alive_at`"));
 
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let torn = "archd_instances/id of torn";
     let (code, said, _) = run(&["state", "--set-aside", torn], &settings).await;
     assert_eq!(code, Some(5), "{said}");
@@ -192,13 +187,14 @@ async fn what_is_gone_is_forgotten_after_a_day_and_what_cannot_be_read_is_named(
 async fn a_batch_of_its_own_process_is_listed_while_it_runs_and_leaves_nothing_behind() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(50)).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("ARCHD_INSTANCE", "nightly"),
-        ("ARCHD_MAX_ORDERS_PER_SECOND", "1"),
-    ];
+    let settings = settings_on(
+        server.database.name(),
+        &[
+            ("ARCHD_INSTANCE", "nightly"),
+            ("ARCHD_MAX_ORDERS_PER_SECOND", "1"),
+        ],
+    )
+    .await;
     let nightly = archd(&["batch"], &settings).spawn().unwrap();
     let runs = |all: &[pb::Instance]| {
         let mut all = all.iter();
@@ -217,7 +213,7 @@ async fn a_batch_of_its_own_process_is_listed_while_it_runs_and_leaves_nothing_b
     server.database.run_command(archive).await.unwrap();
     let (code, _, said) = run(&["batch"], &settings).await;
     assert_eq!(code, Some(1), "{said}");
-    assert_eq!(signs(&server).await.len(), 1);
+    assert_eq!(heartbeats(&server).await.len(), 1);
     server.shut_down().await;
 }
 
@@ -236,8 +232,8 @@ async fn whoever_builds_the_unique_index_says_so() {
     // Calls are refused meanwhile, so the document itself is looked at.
     let builds = async |wanted: bool| {
         eventually(async || {
-            let signs = signs(&server).await;
-            (signs[0].get_bool("index_build").unwrap() == wanted).then_some(())
+            let heartbeats = heartbeats(&server).await;
+            (heartbeats[0].get_bool("index_build").unwrap() == wanted).then_some(())
         })
         .await;
     };
@@ -248,11 +244,11 @@ async fn whoever_builds_the_unique_index_says_so() {
 }
 
 #[tokio::test]
-async fn a_sign_of_life_is_given_again_when_it_was_removed_or_the_database_was_away() {
+async fn a_heartbeat_is_given_again_when_it_was_removed_or_the_database_was_away() {
     let server = TestServer::start_with(|config| config.lease = Duration::from_secs(1)).await;
     let before = listed(&server, |all| all.len() == 1).await;
-    let signs = server.collection("archd_instances");
-    signs.delete_many(doc! {}).await.unwrap();
+    let heartbeats = server.collection("archd_instances");
+    heartbeats.delete_many(doc! {}).await.unwrap();
     let after = listed(&server, |all| all.len() == 1).await;
     assert_eq!(after[0].id, before[0].id);
     server.shut_down().await;

@@ -15,7 +15,7 @@ fn settled(mut archived: Document) -> Document {
 }
 
 #[tokio::test]
-async fn one_order_through_each_door_gives_one_document() {
+async fn one_order_through_each_source_gives_one_document() {
     let server = TestServer::start().await.with_references().await;
     let mut first = order("CMD-2025-000001");
     first.insert("note", "sans oignons");
@@ -60,12 +60,7 @@ async fn one_order_through_each_door_gives_one_document() {
 #[tokio::test]
 async fn an_archived_order_is_told_and_counted_and_can_be_read() {
     let server = TestServer::start().await.with_references().await;
-    let mut news = server
-        .events()
-        .tail_events(pb::TailEventsRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut news = server.tail_events(pb::TailEventsRequest::default()).await;
     let hello = within(news.message()).await.unwrap().unwrap();
     assert_eq!(hello.kind(), pb::EventKind::Heartbeat);
     let mut incomplete = order("CMD-2025-000007");
@@ -86,12 +81,7 @@ async fn an_archived_order_is_told_and_counted_and_can_be_read() {
         )
     );
 
-    let stats = server
-        .stats()
-        .get_stats(pb::GetStatsRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let stats = server.stats_now().await;
     let expected = pb::OrderCounts {
         found: 1,
         archived: 1,

@@ -9,6 +9,7 @@
 
 mod child;
 mod faults;
+mod install;
 mod load;
 mod mongosh;
 mod support;

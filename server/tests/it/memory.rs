@@ -23,6 +23,7 @@ use tonic::{Code, Status, body::Body, codegen::Bytes, transport::Channel};
 
 use crate::{
     child::Server,
+    process::settings_on,
     support::{faults, order, within},
 };
 
@@ -73,11 +74,7 @@ async fn call(channel: &Channel, path: &str, body: Body) -> Result<http::Respons
 }
 
 async fn started(database: &Database) -> Server {
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database.name()),
-    ];
+    let settings = settings_on(database.name(), &[]).await;
     Server::start(4096, &settings).await
 }
 

@@ -1,16 +1,14 @@
 //! The shell that people mend a database with: `mongosh`, installed once into the user's cache.
 
-use std::{
-    fs::{self, File},
-    path::PathBuf,
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use devkit::Sources;
-use sha2::{Digest, Sha256};
+use anyhow::Result;
 use tokio::{process::Command, sync::OnceCell};
 
-use crate::support::within;
+use crate::{
+    install::{installed, npm_install},
+    support::within,
+};
 
 const PACKAGE: &str = include_str!("../mongosh/package.json");
 /// The one thing to do when it can't be installed.
@@ -19,12 +17,8 @@ const ADVICE: &str = "mongosh needs Node 20 and npm: on Debian, `apt-get install
 /// Runs these commands in one shell, as somebody would who follows an advice.
 pub(crate) async fn mongosh(uri: &str, commands: &[String]) {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    let program = PROGRAM.get_or_init(|| async {
-        tokio::task::spawn_blocking(installed)
-            .await
-            .unwrap()
-            .unwrap()
-    });
+    let program = PROGRAM
+        .get_or_init(|| async { tokio::task::spawn_blocking(shell).await.unwrap().unwrap() });
     // It keeps a history and a log in the home folder.
     let home = tempfile::tempdir().unwrap();
     let mut shell = Command::new(program.await);
@@ -49,45 +43,9 @@ pub(crate) fn commands(advice: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Where the program is; installs it the first time, whoever asks for it at once.
-fn installed() -> Result<PathBuf> {
-    let cache = Sources::from_env()
-        .cache
-        .context("neither XDG_CACHE_HOME nor HOME says where to keep mongosh")?;
-    let hash = hex::encode(Sha256::digest(PACKAGE));
-    let folder = cache.join(format!("mongosh-{}", &hash[..16]));
-    let program = folder.join("node_modules/.bin/mongosh");
-    let finished = folder.join("finished");
-    fs::create_dir_all(&cache)?;
-    let lock = File::create(folder.with_extension("lock"))?;
-    lock.lock()?;
-    if finished.exists() {
-        return Ok(program);
-    }
-    // An installation that was killed is begun anew.
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir(&folder)?;
-    fs::write(folder.join("package.json"), PACKAGE)?;
-    let install = [
-        "install",
-        "--ignore-scripts",
-        "--no-package-lock",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-    ];
-    let output = std::process::Command::new("npm")
-        .args(install)
-        .arg(&folder)
-        .output()
-        .with_context(|| format!("npm does not run; {ADVICE}"))?;
-    ensure!(
-        output.status.success(),
-        "npm failed; {ADVICE}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    File::create(finished)?;
-    Ok(program)
+/// Where the program is.
+fn shell() -> Result<PathBuf> {
+    let install = |folder: &Path| npm_install(folder, PACKAGE, ADVICE);
+    let folder = installed("mongosh", &[PACKAGE], install)?;
+    Ok(folder.join("node_modules/.bin/mongosh"))
 }

@@ -12,12 +12,7 @@ async fn figures(server: &TestServer) -> pb::GetStatsResponse {
         include_near_misses: true,
         ..Default::default()
     };
-    server
-        .stats()
-        .get_stats(request)
-        .await
-        .unwrap()
-        .into_inner()
+    server.get_stats(request).await
 }
 
 fn with_status(numero: String, status: impl Into<Bson>) -> Document {

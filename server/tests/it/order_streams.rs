@@ -47,7 +47,7 @@ fn usual(number: usize) -> String {
     format!("CMD-2025-{number:06}")
 }
 
-/// Sends `count` requests, reads the first answers at this pace and the rest as fast as they come.
+/// Sends `count` requests, reads the first answers this slowly and the rest as fast as they come.
 async fn ask(channel: Channel, count: usize, numero: fn(usize) -> String, slow: (usize, Duration)) {
     let mut client = ArchiveServiceClient::new(channel);
     let requests = requests(count, numero);

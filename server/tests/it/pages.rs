@@ -190,12 +190,7 @@ async fn quarantined_orders_are_listed_with_their_documents_whatever_their_size(
             page_token,
             ..Default::default()
         };
-        let page = server
-            .quarantine()
-            .list_quarantined(request)
-            .await
-            .unwrap()
-            .into_inner();
+        let page = server.list_quarantined(request).await;
         assert!(page.encoded_len() < DEFAULT_LIMIT);
         entries.extend(page.entries);
         if page.next_page_token.is_empty() {
@@ -238,12 +233,7 @@ async fn batches_are_listed_however_much_there_is_to_say_of_them() {
             page_token,
             ..Default::default()
         };
-        let page = server
-            .batches()
-            .list_batches(request)
-            .await
-            .unwrap()
-            .into_inner();
+        let page = server.list_batches(request).await;
         assert!(page.encoded_len() < DEFAULT_LIMIT);
         batches.extend(page.batches);
         if page.next_page_token.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::{
     process::{Output, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -32,6 +33,21 @@ pub(crate) fn archd(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// The settings of a program that works on a database of the shared mongod, and these.
+pub(crate) async fn settings_on<'a>(
+    database: &'a str,
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    static URI: OnceLock<String> = OnceLock::new();
+    let set = ReplicaSet::shared().await.unwrap();
+    let uri = URI.get_or_init(|| set.uri());
+    let own = [
+        ("MONGODB_URI", uri.as_str()),
+        ("MONGODB_DATABASE", database),
+    ];
+    [&own, more].concat()
+}
+
 /// Sends a program a signal by its name.
 pub(crate) fn signal(program: &Child, name: &str) {
     let id = program.id().expect("it runs").to_string();
@@ -58,11 +74,7 @@ pub(crate) async fn run(
 async fn a_batch_prints_its_statistics_and_nothing_else() {
     let server = TestServer::start().await;
     server.insert("Commande", orders(12)).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let (code, stdout, stderr) = run(&["batch", "--limit", "10"], &settings).await;
     assert_eq!(code, Some(0), "{stderr}");
     for text in [
@@ -132,13 +144,12 @@ async fn a_pool_that_is_too_small_is_refused_or_warned_of_with_the_figure_it_nee
 
 #[tokio::test]
 async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
-    let uri = ReplicaSet::shared().await.unwrap().uri();
     let arguments = [
         "--listen=127.0.0.1:0",
         "--shutdown-grace=3s",
         "--log-format=json",
     ];
-    let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_DATABASE", "held")];
+    let settings = settings_on("held", &[]).await;
     let mut server = archd(&arguments, &settings).spawn().unwrap();
     let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
     let mut said = async |word: &str| {
@@ -183,16 +194,17 @@ async fn a_server_leaves_on_sigterm_whoever_still_holds_on_to_it() {
 
 /// An `archd` that says much, up to the moment from which nobody reads its log.
 async fn unread(database: &str) -> (Child, BufReader<ChildStderr>, String) {
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", database),
-        ("ARCHD_LISTEN", "127.0.0.1:0"),
-        ("ARCHD_LOG", "trace,mongodb=warn"),
-        ("ARCHD_LOG_FORMAT", "json"),
-        ("ARCHD_WATCH", "false"),
-        ("ARCHD_SCHEDULE", "off"),
-    ];
+    let settings = settings_on(
+        database,
+        &[
+            ("ARCHD_LISTEN", "127.0.0.1:0"),
+            ("ARCHD_LOG", "trace,mongodb=warn"),
+            ("ARCHD_LOG_FORMAT", "json"),
+            ("ARCHD_WATCH", "false"),
+            ("ARCHD_SCHEDULE", "off"),
+        ],
+    )
+    .await;
     let mut server = archd(&["serve"], &settings).spawn().unwrap();
     let mut log = BufReader::new(server.stderr.take().unwrap());
     let mut address = None;

@@ -7,13 +7,12 @@ use std::{
 };
 
 use archd::config::docs::markdown_table;
-use devkit::ReplicaSet;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use prost::Message;
 use tokio::process::Command;
 
 use crate::{
-    process::run,
+    process::{run, settings_on},
     support::{TestServer, last, order, within},
 };
 
@@ -50,7 +49,7 @@ fn documents() -> String {
 }
 
 #[test]
-fn the_readme_is_a_front_door() {
+fn the_readme_is_short_and_no_line_of_it_long() {
     let readme = read("README.md");
     assert!(readme.lines().count() <= 110, "the rest belongs in docs/");
     for line in readme.lines().filter(|line| !line.starts_with("CMD-")) {
@@ -184,11 +183,7 @@ async fn the_archctl_commands_work() {
 #[tokio::test]
 async fn the_archd_check_commands_work() {
     let server = TestServer::start().await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-    ];
+    let settings = settings_on(server.database.name(), &[]).await;
     let lines = shell_lines(&documents());
     let commands: Vec<&String> = lines
         .iter()

@@ -392,12 +392,7 @@ async fn page_tokens_walk_the_batches_and_the_quarantine_to_their_end() {
     };
     let mut listed = Vec::new();
     loop {
-        let page = server
-            .batches()
-            .list_batches(request.clone())
-            .await
-            .unwrap()
-            .into_inner();
+        let page = server.list_batches(request.clone()).await;
         listed.extend(page.batches.into_iter().map(|batch| batch.id));
         if page.next_page_token.is_empty() {
             break;
@@ -413,12 +408,7 @@ async fn page_tokens_walk_the_batches_and_the_quarantine_to_their_end() {
     };
     let mut entries = Vec::new();
     let last_token = loop {
-        let page = server
-            .quarantine()
-            .list_quarantined(request.clone())
-            .await
-            .unwrap()
-            .into_inner();
+        let page = server.list_quarantined(request.clone()).await;
         entries.extend(page.entries.into_iter().map(|entry| entry.id));
         if page.next_page_token.is_empty() {
             break request.page_token;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use archd::{config::Config, domain::schedule::Schedule};
 use bson::{Document, doc};
 use chrono::{DateTime, TimeDelta};
-use order_archiver_api::v1 as pb;
 
 use crate::support::{TestServer, eventually, orders};
 
@@ -125,8 +124,7 @@ async fn the_statistics_say_when_the_next_batch_is_due() {
 impl TestServer {
     /// When the next batch is due and when the figures were read, in seconds since 1970.
     async fn stats_next_batch(&self) -> (Option<i64>, i64) {
-        let answer = self.stats().get_stats(pb::GetStatsRequest::default()).await;
-        let stats = answer.unwrap().into_inner();
+        let stats = self.stats_now().await;
         let next = stats.next_batch_time.map(|time| time.seconds);
         (next, stats.read_time.unwrap().seconds)
     }

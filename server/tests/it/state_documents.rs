@@ -7,7 +7,6 @@ mod newer;
 mod unreadable;
 
 use bson::{Bson, DateTime, Document, doc};
-use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use tonic::{Code, Status};
 use tonic_health::{
@@ -16,7 +15,7 @@ use tonic_health::{
 };
 
 use crate::{
-    process::run,
+    process::{run, settings_on},
     support::{TestServer, eventually, faults, order},
 };
 
@@ -84,12 +83,7 @@ async fn health(server: &TestServer, service: &str, wanted: ServingStatus) {
 
 /// Runs `archd` on the server's database: its code and what it prints.
 async fn program(server: &TestServer, arguments: &[&str]) -> (Option<i32>, String) {
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", server.database.name()),
-        ("ARCHD_WATCH", "false"),
-    ];
+    let settings = settings_on(server.database.name(), &[("ARCHD_WATCH", "false")]).await;
     let (code, stdout, _) = run(arguments, &settings).await;
     (code, stdout)
 }

@@ -88,8 +88,7 @@ async fn quarantined(
             reasons: reasons.iter().map(|reason| (*reason).into()).collect(),
             ..Default::default()
         };
-        let page = server.quarantine().list_quarantined(request).await;
-        let page = page.unwrap().into_inner();
+        let page = server.list_quarantined(request).await;
         assert!(page.encoded_len() < 4 * MIB, "{}", page.encoded_len());
         let ids = page.entries.into_iter().map(|entry| entry.id).collect();
         (ids, page.unreadable.len(), page.next_page_token)
@@ -104,8 +103,7 @@ async fn batches(server: &TestServer, page_size: i32) -> (Vec<String>, usize) {
             page_token,
             ..Default::default()
         };
-        let page = server.batches().list_batches(request).await;
-        let page = page.unwrap().into_inner();
+        let page = server.list_batches(request).await;
         assert!(page.encoded_len() < 4 * MIB, "{}", page.encoded_len());
         let ids = page.batches.into_iter().map(|batch| batch.id).collect();
         (ids, page.unreadable.len(), page.next_page_token)
@@ -180,8 +178,7 @@ async fn documents_that_cannot_be_read_count_towards_the_size_of_a_page() {
     assert_eq!(quarantined(&server, 1_000, &[]).await, (Vec::new(), 200));
     assert_eq!(batches(&server, 200).await, (Vec::new(), 200));
     let request = pb::ListQuarantinedRequest::default();
-    let page = server.quarantine().list_quarantined(request).await;
-    let page = page.unwrap().into_inner();
+    let page = server.list_quarantined(request).await;
     let longest = page.unreadable.iter().map(|it| it.name.len()).max();
     assert!(longest.unwrap() < 1_100, "{longest:?}");
     server.shut_down().await;

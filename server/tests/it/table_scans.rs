@@ -93,12 +93,12 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
     assert_eq!(tally(ended.counts), [53, 0, 52, 1]);
     assert!(ended.warnings.is_empty(), "{:?}", ended.warnings);
     works("WatchBatch", Ok(()));
-    let rehearsal = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..Default::default()
     };
     assert_eq!(
-        server.run_batch_with(rehearsal).await.state(),
+        server.run_batch_with(dry_run).await.state(),
         pb::BatchState::Succeeded
     );
 
@@ -189,12 +189,7 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         reasons: vec![pb::QuarantineReason::NoUsableNumber.into()],
         ..Default::default()
     };
-    let listed = server
-        .quarantine()
-        .list_quarantined(reasons)
-        .await
-        .unwrap()
-        .into_inner();
+    let listed = server.list_quarantined(reasons).await;
     works("ListQuarantined", Ok(()));
     let ids = vec![listed.entries[0].id.clone()];
     let retry = pb::RetryQuarantinedRequest { ids: ids.clone() };
@@ -383,12 +378,7 @@ async fn the_statistics_look_at_no_more_than_the_minutes_of_their_window() {
             }),
             ..Default::default()
         };
-        let stats = server
-            .stats()
-            .get_stats(request)
-            .await
-            .unwrap()
-            .into_inner();
+        let stats = server.get_stats(request).await;
         assert_eq!(stats.lifetime.unwrap().archived, 3 * MINUTES);
         let archived = stats.window.unwrap().archived;
         assert!(

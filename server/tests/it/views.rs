@@ -31,7 +31,7 @@ async fn make_view(database: &Database, name: &str) {
 }
 
 #[tokio::test]
-async fn orders_that_refer_to_views_are_archived_by_every_door_and_the_first_gap_closes() {
+async fn orders_that_refer_to_views_are_archived_by_every_source_and_the_first_gap_closes() {
     let set = ReplicaSet::shared().await.unwrap();
     let views: [&[&str]; 4] = [
         &["Client"],

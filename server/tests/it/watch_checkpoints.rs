@@ -153,7 +153,7 @@ async fn a_place_in_the_future_is_noticed() {
     assert_eq!(cause.as_deref(), Some("the checkpoint lies in the future"));
 }
 
-/// Sealed well and still no good to the database: it is followed by its moment, without a gap.
+/// Sealed well and still no good to the database: it is followed by its time, without a gap.
 #[tokio::test]
 async fn a_place_that_the_database_refuses_is_followed_by_its_moment() {
     let cause = found_after(|watcher| {

@@ -29,11 +29,6 @@ async fn has_unique_index(database: &Database) -> bool {
     names.contains(&"numero_commande_1".to_owned())
 }
 
-async fn resume(server: &TestServer) {
-    let request = pb::ResumeWatcherRequest {};
-    server.watcher().resume_watcher(request).await.unwrap();
-}
-
 #[tokio::test]
 async fn orders_put_under_the_name_of_a_dropped_collection_are_archived() {
     let server = server().await;
@@ -42,10 +37,10 @@ async fn orders_put_under_the_name_of_a_dropped_collection_are_archived() {
         .insert_one(doc! { "status": "en_cours" })
         .await
         .unwrap();
-    for life in 0..3 {
+    for made in 0..3 {
         orders.drop().await.unwrap();
-        deliver(&server.database, &format!("life {life}")).await;
-        server.archived(life + 1).await;
+        deliver(&server.database, &format!("made {made}")).await;
+        server.archived(made + 1).await;
     }
     settled_but_dropped(&server, 2).await;
     server.shut_down().await;
@@ -79,7 +74,7 @@ async fn a_renamed_collection_is_not_followed_and_what_happened_to_it_is_made_up
     let elsewhere = server.collection("Ailleurs");
     elsewhere.insert_one(order("elsewhere")).await.unwrap();
     rename(&server.database, "Ailleurs", "Commande").await;
-    resume(&server).await;
+    server.resume_watcher().await;
     settled(&server.database).await;
     server.watcher_is(pb::WatcherState::Watching).await;
     assert!(
@@ -174,7 +169,7 @@ async fn another_order_under_an_archived_number_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn every_door_at_once_archives_every_order_once() {
+async fn every_source_at_once_archives_every_order_once() {
     let server = server().await;
     let other = server.second(|config| config.watch = true).await;
     server.insert("Commande", orders(200)).await;
@@ -207,8 +202,7 @@ async fn every_door_at_once_archives_every_order_once() {
 #[tokio::test]
 async fn an_order_that_has_moved_on_or_gone_when_it_is_read_is_left_alone() {
     let server = server().await;
-    let pause = pb::PauseWatcherRequest {};
-    server.watcher().pause_watcher(pause).await.unwrap();
+    server.pause_watcher().await;
     for numero in ["moved on", "gone", "stays"] {
         deliver(&server.database, numero).await;
     }
@@ -222,7 +216,7 @@ async fn an_order_that_has_moved_on_or_gone_when_it_is_read_is_left_alone() {
         .delete_one(doc! { "numero_commande": "gone" })
         .await
         .unwrap();
-    resume(&server).await;
+    server.resume_watcher().await;
     settled(&server.database).await;
     assert_eq!(server.archived(1).await, ["stays"]);
     server.shut_down().await;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
-use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tonic::Code;
@@ -15,7 +14,7 @@ use tonic_health::{
 
 use crate::{
     faults::{FailPoints, deliver, state},
-    process::{archd, signal},
+    process::{archd, settings_on, signal},
     support::{TestServer, eventually, faults, order, orders, within},
 };
 
@@ -27,22 +26,10 @@ async fn pair() -> (TestServer, TestServer) {
     (watches, serves)
 }
 
-async fn pause(server: &TestServer) -> pb::Watcher {
-    let mut client = server.watcher();
-    let paused = client.pause_watcher(pb::PauseWatcherRequest {}).await;
-    paused.unwrap().into_inner().watcher.unwrap()
-}
-
 async fn resume(server: &TestServer) -> Result<pb::Watcher, tonic::Status> {
     let mut client = server.watcher();
     let resumed = client.resume_watcher(pb::ResumeWatcherRequest {}).await;
     Ok(resumed?.into_inner().watcher.unwrap())
-}
-
-async fn stats(server: &TestServer) -> pb::GetStatsResponse {
-    let mut client = server.stats();
-    let stats = client.get_stats(pb::GetStatsRequest::default()).await;
-    stats.unwrap().into_inner()
 }
 
 /// Waits until health says this of the watcher, and holds it to say that the rest is well.
@@ -69,7 +56,7 @@ fn waits(orders: i64) -> Option<pb::WaitingOrders> {
 }
 
 fn seconds(time: Option<prost_types::Timestamp>) -> f64 {
-    let time = time.expect("a moment");
+    let time = time.expect("a time");
     time.seconds as f64 + f64::from(time.nanos) / 1e9
 }
 
@@ -94,7 +81,7 @@ async fn a_paused_watcher_says_since_when_and_how_many_delivered_orders_wait() {
     deliver(&serves.database, "before").await;
     serves.archived(1).await;
     let began = now();
-    let paused = pause(&serves).await;
+    let paused = serves.pause_watcher().await;
     let ended = now();
     assert_eq!(paused.state(), pb::WatcherState::Paused, "{paused:?}");
     assert!(paused.paused, "{paused:?}");
@@ -138,7 +125,7 @@ async fn a_paused_watcher_says_since_when_and_how_many_delivered_orders_wait() {
     // An instance counts once in ten seconds, and this one has not yet.
     for told in [
         watches.watcher_now().await,
-        stats(&watches).await.watcher.unwrap(),
+        watches.stats_now().await.watcher.unwrap(),
     ] {
         assert_eq!(told.state(), pb::WatcherState::Paused, "{told:?}");
         assert_eq!(told.waiting, waits(30), "{told:?}");
@@ -161,7 +148,7 @@ async fn a_paused_watcher_says_since_when_and_how_many_delivered_orders_wait() {
         "{watching:?}"
     );
     assert!(seconds(watching.state_since_time) >= ended, "{watching:?}");
-    assert_eq!(stats(&serves).await.watcher.unwrap().waiting, None);
+    assert_eq!(serves.stats_now().await.watcher.unwrap().waiting, None);
     health(&serves, ServingStatus::Serving).await;
     watches.shut_down().await;
     serves.shut_down().await;
@@ -170,7 +157,7 @@ async fn a_paused_watcher_says_since_when_and_how_many_delivered_orders_wait() {
 #[tokio::test]
 async fn orders_that_went_with_their_collection_do_not_wait() {
     let (watches, serves) = pair().await;
-    pause(&watches).await;
+    watches.pause_watcher().await;
     serves.insert("Commande", orders(3)).await;
     serves.collection("Commande").drop().await.unwrap();
     assert_eq!(serves.watcher_now().await.waiting, waits(0));
@@ -192,7 +179,7 @@ async fn when_nobody_watches_everybody_says_so_with_since_when_who_was_the_last_
     serves.insert("Commande", orders(3)).await;
     for told in [
         serves.watcher_now().await,
-        stats(&serves).await.watcher.unwrap(),
+        serves.stats_now().await.watcher.unwrap(),
     ] {
         assert_eq!(told.state(), pb::WatcherState::Stopped, "{told:?}");
         assert_eq!(told.instance, last, "{told:?}");
@@ -205,12 +192,12 @@ async fn when_nobody_watches_everybody_says_so_with_since_when_who_was_the_last_
         assert_eq!(told.waiting, waits(3), "{told:?}");
         assert_eq!(told.able_instances, Some(0), "{told:?}");
     }
-    assert_eq!(stats(&serves).await.watcher_lag, None);
+    assert_eq!(serves.stats_now().await.watcher_lag, None);
     health(&serves, ServingStatus::NotServing).await;
 
     // Of a database that nobody has ever watched nothing is amiss.
     let fresh = TestServer::start().await;
-    let told = stats(&fresh).await.watcher.unwrap();
+    let told = fresh.stats_now().await.watcher.unwrap();
     assert_eq!(
         (told.state(), told.instance.as_str()),
         (pb::WatcherState::Stopped, "")
@@ -231,7 +218,7 @@ async fn an_instance_that_died_while_it_watched_has_stopped_since_it_was_last_he
     server.insert("archd_state", [document]).await;
     for told in [
         server.watcher_now().await,
-        stats(&server).await.watcher.unwrap(),
+        server.stats_now().await.watcher.unwrap(),
     ] {
         assert_eq!(told.state(), pb::WatcherState::Stopped, "{told:?}");
         assert_eq!(told.instance, "i1", "{told:?}");
@@ -240,7 +227,7 @@ async fn an_instance_that_died_while_it_watched_has_stopped_since_it_was_last_he
         let waiting = told.waiting.unwrap();
         assert_eq!(waiting.unknown, "the watcher has no position yet");
     }
-    assert_eq!(stats(&server).await.watcher_lag, None);
+    assert_eq!(server.stats_now().await.watcher_lag, None);
     health(&server, ServingStatus::NotServing).await;
     server.shut_down().await;
 }
@@ -248,10 +235,10 @@ async fn an_instance_that_died_while_it_watched_has_stopped_since_it_was_last_he
 #[tokio::test]
 async fn a_watcher_that_no_running_instance_could_run_is_not_resumed_and_the_mend_is_told() {
     let (watches, serves) = pair().await;
-    pause(&serves).await;
+    serves.pause_watcher().await;
     // Whoever holds it, paused, goes on when told to.
     resume(&serves).await.unwrap();
-    pause(&serves).await;
+    serves.pause_watcher().await;
     watches.shut_down().await;
     let refused = resume(&serves).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
@@ -306,7 +293,7 @@ async fn the_latest_fault_stays_with_its_time_after_it_has_passed() {
     let saved = server.watcher_now().await.saved_time;
     eventually(async || (server.watcher_now().await.saved_time != saved).then_some(())).await;
     assert_eq!(told("saved").await, first);
-    pause(&server).await;
+    server.pause_watcher().await;
     assert_eq!(told("paused").await, first);
     resume(&server).await.unwrap();
     server.watcher_is(pb::WatcherState::Watching).await;
@@ -318,7 +305,7 @@ async fn the_latest_fault_stays_with_its_time_after_it_has_passed() {
 async fn a_count_that_takes_too_long_says_at_least_and_everybody_shares_one() {
     let points = FailPoints::turn().await;
     let server = points.watching().await;
-    pause(&server).await;
+    server.pause_watcher().await;
     let (config, database) = (server.config.clone(), server.database.clone());
     server.shut_down().await;
     database
@@ -376,11 +363,7 @@ async fn a_count_that_takes_too_long_says_at_least_and_everybody_shares_one() {
 async fn a_standby_that_stops_in_good_order_logs_no_warning() {
     let watches = TestServer::start_with(|config| config.watch = true).await;
     watches.watcher_is(pb::WatcherState::Watching).await;
-    let uri = ReplicaSet::shared().await.unwrap().uri();
-    let settings = [
-        ("MONGODB_URI", uri.as_str()),
-        ("MONGODB_DATABASE", watches.database.name()),
-    ];
+    let settings = settings_on(watches.database.name(), &[]).await;
     let arguments = [
         "serve",
         "--listen=127.0.0.1:0",

@@ -83,12 +83,7 @@ async fn a_first_start_takes_its_starting_point_then_catches_up_and_says_so() {
             (0..25).map(|number| order(format!("old-{number}"))),
         )
         .await;
-    let mut news = server
-        .events()
-        .tail_events(pb::TailEventsRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let mut news = server.tail_events(pb::TailEventsRequest::default()).await;
     within(news.message()).await.unwrap();
     let watching = server.second(|config| config.watch = true).await;
     let mut told = Vec::new();
@@ -117,14 +112,7 @@ async fn a_first_start_takes_its_starting_point_then_catches_up_and_says_so() {
 #[tokio::test]
 async fn a_paused_watcher_stays_paused_over_a_restart_and_misses_nothing() {
     let server = watching().await;
-    let paused = server
-        .watcher()
-        .pause_watcher(pb::PauseWatcherRequest {})
-        .await
-        .unwrap()
-        .into_inner()
-        .watcher
-        .unwrap();
+    let paused = server.pause_watcher().await;
     assert_eq!(paused.state(), pb::WatcherState::Paused);
     server.insert("Commande", [order("while paused")]).await;
     let (config, database) = (server.config.clone(), server.database.clone());
@@ -134,14 +122,7 @@ async fn a_paused_watcher_stays_paused_over_a_restart_and_misses_nothing() {
     server.ready().await;
     server.watcher_is(pb::WatcherState::Paused).await;
     assert_eq!(server.all("Historique").await, Vec::<Document>::new());
-    let resumed = server
-        .watcher()
-        .resume_watcher(pb::ResumeWatcherRequest {})
-        .await
-        .unwrap()
-        .into_inner()
-        .watcher
-        .unwrap();
+    let resumed = server.resume_watcher().await;
     assert_ne!(resumed.state(), pb::WatcherState::Paused);
     assert_eq!(server.archived(1).await, ["while paused"]);
     server.shut_down().await;
@@ -164,11 +145,8 @@ async fn what_is_delivered_while_the_server_is_away_is_archived_when_it_is_back(
     server.ready().await;
     assert_eq!(server.archived(2).await, ["before", "meanwhile"]);
     let batches = server
-        .batches()
         .list_batches(pb::ListBatchesRequest::default())
         .await
-        .unwrap()
-        .into_inner()
         .batches;
     assert_eq!(
         batches.len(),
@@ -181,10 +159,7 @@ async fn what_is_delivered_while_the_server_is_away_is_archived_when_it_is_back(
 #[tokio::test]
 async fn the_statistics_say_how_far_the_watcher_is_behind_while_there_is_one() {
     let idle = TestServer::start().await;
-    let lag = async || {
-        let stats = idle.stats().get_stats(pb::GetStatsRequest::default()).await;
-        stats.unwrap().into_inner().watcher_lag
-    };
+    let lag = async || idle.stats_now().await.watcher_lag;
     assert_eq!(lag().await, None);
     let watching = idle.another(|config| config.watch = true).await;
     watching.watcher_is(pb::WatcherState::Watching).await;
@@ -192,8 +167,7 @@ async fn the_statistics_say_how_far_the_watcher_is_behind_while_there_is_one() {
     let told = idle.watcher_now().await.lag.unwrap();
     assert!((0..60).contains(&shown.seconds), "{shown:?}, {told:?}");
     // Paused it does not move, and other writes do.
-    let pause = pb::PauseWatcherRequest {};
-    idle.watcher().pause_watcher(pause).await.unwrap();
+    idle.pause_watcher().await;
     let place = idle.watcher_now().await.position_time;
     eventually(async || {
         idle.insert("autre", [doc! {}]).await;

@@ -46,7 +46,7 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
     server.insert_raw("Commande", orders).await;
 
     let all = pb::BatchOptions::default();
-    let rehearsed = pb::BatchOptions {
+    let dry_run = pb::BatchOptions {
         validate_only: true,
         ..all
     };
@@ -57,7 +57,7 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
             server.index_status().await;
             server.collection("Historique").drop().await.unwrap();
         }
-        for (options, duplicates) in [(rehearsed, 0), (all, 0), (all, 1), (limited, 1)] {
+        for (options, duplicates) in [(dry_run, 0), (all, 0), (all, 1), (limited, 1)] {
             let batch = server.run_batch_with(options).await;
             let tally = tally(batch.counts);
             assert_eq!(tally, [1, 1 - duplicates, duplicates, 0], "{batch:?}");
@@ -65,14 +65,11 @@ async fn statuses_that_only_look_delivered_are_counted_and_left_alone() {
         }
     }
     let stats = server
-        .stats()
         .get_stats(pb::GetStatsRequest {
             include_near_misses: true,
             ..Default::default()
         })
-        .await
-        .unwrap()
-        .into_inner();
+        .await;
     found.push(stats.near_misses);
     for misses in found {
         assert_eq!(misses.len(), near.len(), "{misses:?}");

@@ -1,6 +1,6 @@
 //! A number or an `_id` that the archive holds in another form is a conflict.
 
-use archd::{bytes::raw::kind, domain::judge::Reason, store::quarantine::record::entry_id};
+use archd::{bytes::raw::kind, domain::judge::Reason};
 use bson::{Bson, doc};
 use order_archiver_api::v1 as pb;
 
@@ -39,7 +39,7 @@ async fn a_number_that_the_archive_holds_in_another_form_is_a_conflict() {
     let batch = server.run_batch().await;
     assert_eq!(tally(batch.counts), [3, 0, 0, 3], "{batch:?}");
     for (name, order, _) in &orders {
-        let entry = entry(&server, &entry_id(id_of(order))).await;
+        let entry = entry(&server, id_of(order)).await;
         assert_eq!(
             entry.reason(),
             pb::QuarantineReason::NumberConflict,

@@ -1,6 +1,5 @@
 //! An order that is renumbered after it was archived is a conflict until it has its number again.
 
-use archd::store::quarantine::record::entry_id;
 use bson::doc;
 use order_archiver_api::v1 as pb;
 use tonic::Code;
@@ -31,7 +30,7 @@ async fn an_order_renumbered_after_archiving_is_a_conflict_until_that_is_mended(
         assert_eq!(tally(server.run_batch().await.counts), [1, 0, 1, 0]);
         let status = server.archive_order(&numero).await.unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
-        let entry = entry(&server, &entry_id(value_of(&7.into()).as_ref())).await;
+        let entry = entry(&server, value_of(&7.into()).as_ref()).await;
         assert_eq!(entry.reason(), pb::QuarantineReason::NumberConflict);
         assert!(entry.detail.len() < 1024, "{}", entry.detail.len());
         assert_eq!(server.all_raw("Historique").await, archive);

@@ -81,6 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
+    ("convert", &["domain", "store"]),
     (
         "grpc",
         &[
@@ -95,12 +96,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "coalescer",
             "archiver",
             "parts",
+            "convert",
         ],
     ),
     (
         "once",
         &[
-            "config", "terminal", "shutdown", "store", "archiver", "parts", "grpc",
+            "config", "terminal", "shutdown", "store", "archiver", "parts", "convert", "grpc",
         ],
     ),
     (

@@ -230,9 +230,9 @@ fn tokens(text: &str) -> Vec<&str> {
         } else if length > 0 {
             tokens.push(&rest[..length]);
             behind
-        } else if rest.starts_with("::") {
+        } else if let Some(behind) = rest.strip_prefix("::") {
             tokens.push("::");
-            &rest[2..]
+            behind
         } else {
             if !first.is_whitespace() {
                 tokens.push(&rest[..first.len_utf8()]);
@@ -285,12 +285,9 @@ fn behind_tick(text: &str) -> &str {
         let end = escape[1..].find('\'').unwrap();
         return &escape[end + 2..];
     }
-    let mut characters = inside.chars();
-    characters.next();
-    characters.as_str().strip_prefix('\'').unwrap_or_else(|| {
-        let name = inside.find(|c: char| !c.is_alphanumeric() && c != '_');
-        &inside[name.unwrap_or(inside.len())..]
-    })
+    let first = inside.chars().next().map_or(0, char::len_utf8);
+    let behind = inside[first..].strip_prefix('\'');
+    behind.unwrap_or(inside)
 }
 
 /// The paths in a text of the module `crate::a::b`, which has the children `c` and `d`.

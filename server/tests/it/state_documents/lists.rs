@@ -22,12 +22,7 @@ async fn one_bad_batch_breaks_no_list_and_pages_go_on_behind_it() {
                 page_token,
                 ..Default::default()
             };
-            let page = server
-                .batches()
-                .list_batches(request)
-                .await
-                .unwrap()
-                .into_inner();
+            let page = server.list_batches(request).await;
             read.extend(page.batches.into_iter().map(|batch| batch.id));
             unreadable.extend(page.unreadable.into_iter().map(|document| document.name));
             page_token = page.next_page_token;
@@ -54,12 +49,7 @@ async fn batches_are_listed_by_the_databases_clock_whatever_their_ids_say() {
         page_size: 3,
         ..Default::default()
     };
-    let page = server
-        .batches()
-        .list_batches(request.clone())
-        .await
-        .unwrap()
-        .into_inner();
+    let page = server.list_batches(request.clone()).await;
     let ids = |page: &pb::ListBatchesResponse| {
         page.batches
             .iter()
@@ -71,18 +61,8 @@ async fn batches_are_listed_by_the_databases_clock_whatever_their_ids_say() {
         page_token: page.next_page_token,
         ..request
     };
-    let page = server
-        .batches()
-        .list_batches(next)
-        .await
-        .unwrap()
-        .into_inner();
+    let page = server.list_batches(next).await;
     assert_eq!(ids(&page), ["b-2", "b-3", "b-4"]);
-    let stats = server
-        .stats()
-        .get_stats(pb::GetStatsRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let stats = server.stats_now().await;
     assert_eq!(stats.last_batch.unwrap().id, latest.id);
 }

@@ -134,12 +134,7 @@ async fn newer_counters_are_left_alone_and_the_statistics_say_so() {
     server.archived(4).await;
     assert_eq!(server.run_batch().await.state(), pb::BatchState::Succeeded);
     assert_eq!(newer().await, before);
-    let stats = server
-        .stats()
-        .get_stats(pb::GetStatsRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
+    let stats = server.stats_now().await;
     assert_eq!(stats.unreadable.len(), 3, "{stats:?}");
     assert!(
         stats.unreadable.iter().all(|document| document.newer),
@@ -152,13 +147,7 @@ async fn newer_counters_are_left_alone_and_the_statistics_say_so() {
 async fn newer_entries_in_quarantine_are_listed_as_such_and_left_alone() {
     let server = server().await;
     let request = pb::ListQuarantinedRequest::default();
-    let id = server
-        .quarantine()
-        .list_quarantined(request.clone())
-        .await
-        .unwrap()
-        .into_inner()
-        .entries[0]
+    let id = server.list_quarantined(request.clone()).await.entries[0]
         .id
         .clone();
     spoil(
@@ -181,12 +170,7 @@ async fn newer_entries_in_quarantine_are_listed_as_such_and_left_alone() {
     );
     let batch = server.run_batch().await;
     assert_eq!(tally(batch.counts)[3], 1, "{batch:?}");
-    let list = server
-        .quarantine()
-        .list_quarantined(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let list = server.list_quarantined(request).await;
     assert!(
         list.entries.is_empty() && list.unreadable[0].newer,
         "{list:?}"

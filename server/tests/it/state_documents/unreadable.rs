@@ -37,11 +37,7 @@ async fn a_bad_active_batch_is_named_and_set_aside_while_everything_else_goes_on
             &format!("`{field}"),
         );
         assert_works(&server, "meanwhile").await;
-        let listed = server
-            .batches()
-            .list_batches(pb::ListBatchesRequest::default())
-            .await;
-        let listed = listed.unwrap().into_inner();
+        let listed = server.list_batches(pb::ListBatchesRequest::default()).await;
         assert!(!listed.batches.is_empty(), "{listed:?}");
         assert_eq!(listed.unreadable[0].name, "archd_batches/bad");
         set_aside(&server, "archd_batches/bad").await;
@@ -111,11 +107,7 @@ async fn a_bad_counter_never_fails_an_order_and_is_named_in_the_statistics() {
         let batch = server.run_batch().await;
         assert_eq!(batch.state(), pb::BatchState::Succeeded, "{batch:?}");
         assert_eq!(tally(batch.counts)[3], 1, "{batch:?}");
-        let stats = server
-            .stats()
-            .get_stats(pb::GetStatsRequest::default())
-            .await;
-        let stats = stats.unwrap().into_inner();
+        let stats = server.stats_now().await;
         assert_eq!(stats.unreadable.len(), 3, "{:?}", stats.unreadable);
         let watcher = server.watcher_now().await;
         assert_eq!(
@@ -131,11 +123,7 @@ async fn a_bad_counter_never_fails_an_order_and_is_named_in_the_statistics() {
         assert_eq!(code, Some(0), "{said}");
         assert_works(&server, "counted").await;
         assert!(server.watcher_now().await.counts.is_some());
-        let stats = server
-            .stats()
-            .get_stats(pb::GetStatsRequest::default())
-            .await;
-        let stats = stats.unwrap().into_inner();
+        let stats = server.stats_now().await;
         assert!(
             stats.unreadable.is_empty() && stats.lifetime.unwrap().found > 0,
             "{stats:?}"
@@ -154,12 +142,7 @@ async fn a_bad_entry_in_quarantine_holds_up_neither_orders_nor_the_list() {
         let server = server().await;
         let listed = async || {
             let request = pb::ListQuarantinedRequest::default();
-            server
-                .quarantine()
-                .list_quarantined(request)
-                .await
-                .unwrap()
-                .into_inner()
+            server.list_quarantined(request).await
         };
         let id = listed().await.entries[0].id.clone();
         server.insert("Commande", [order(8)]).await;

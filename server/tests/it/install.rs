@@ -1,0 +1,69 @@
+//! Programs of others that tests run, each installed once into the user's cache.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use devkit::Sources;
+use sha2::{Digest, Sha256};
+
+/// The folder that holds what was installed of these parts; installs it the first time, whoever asks
+/// for it at once.
+pub(crate) fn installed(
+    name: &str,
+    parts: &[&str],
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let cache = Sources::from_env().cache.with_context(|| {
+        format!("neither XDG_CACHE_HOME nor HOME says where to keep the {name}")
+    })?;
+    let hash = hex::encode(Sha256::digest(parts.concat()));
+    let folder = cache.join(format!("{name}-{}", &hash[..16]));
+    let finished = folder.join("finished");
+    fs::create_dir_all(&cache)?;
+    let lock = File::create(folder.with_extension("lock"))?;
+    lock.lock()?;
+    if finished.exists() {
+        return Ok(folder);
+    }
+    // An installation that was killed is begun anew.
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir(&folder)?;
+    install(&folder)?;
+    File::create(finished)?;
+    Ok(folder)
+}
+
+/// Installs what a `package.json` names.
+pub(crate) fn npm_install(folder: &Path, package: &str, advice: &str) -> Result<()> {
+    fs::write(folder.join("package.json"), package)?;
+    let install = [
+        "install",
+        "--ignore-scripts",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+    ];
+    run(Command::new("npm").args(install).arg(folder), advice)?;
+    Ok(())
+}
+
+/// Runs a program to its end and returns what it printed; `advice` says what it takes.
+pub(crate) fn run(command: &mut Command, advice: &str) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} does not run; {advice}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed; {advice}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
