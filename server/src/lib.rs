@@ -11,7 +11,7 @@ mod convert;
 pub mod domain;
 pub(crate) mod grpc;
 mod log_limit;
-pub mod observe;
+pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;

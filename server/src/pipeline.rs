@@ -158,7 +158,7 @@ impl Pipeline {
     }
 
     /// Like [`Pipeline::archive`], with all that there is to say of it.
-    pub async fn archive_all(
+    pub(crate) async fn archive_all(
         &self,
         selection: Selection,
         source: Source,
@@ -175,7 +175,7 @@ impl Pipeline {
     }
 
     /// Archives as many of the selected orders as are worth holding in memory at once; `moment` is their `date_archivage`.
-    pub async fn archive_chunk(
+    pub(crate) async fn archive_chunk(
         &self,
         selection: &Selection,
         source: Source,
@@ -364,7 +364,7 @@ fn tell_of_gone(gone: &[Value]) {
 }
 
 /// The first few of some `_id`s, each as a short text.
-pub fn shown_ids(ids: &[Value]) -> Vec<String> {
+pub(crate) fn shown_ids(ids: &[Value]) -> Vec<String> {
     const FEW: usize = 10;
     let shown = |id: &Value| ext_json::shown(id.as_ref(), 64);
     ids.iter().take(FEW).map(shown).collect()

@@ -12,15 +12,15 @@ pub const FAILURE: u8 = 1;
 /// What a process returns that was started with bad settings or usage.
 pub const BAD_SETTINGS: u8 = 2;
 /// What a process returns whose batch ended FAILED.
-pub const BATCH_FAILED: u8 = 3;
+pub(crate) const BATCH_FAILED: u8 = 3;
 /// What a process returns that could not reach the database.
 pub const DATABASE_UNAVAILABLE: u8 = 4;
 /// What a process returns that found something that keeps archd from its work.
-pub const CHECK_FAILED: u8 = 5;
+pub(crate) const CHECK_FAILED: u8 = 5;
 /// What a process returns the books of whose batch did not balance.
-pub const UNBALANCED: u8 = 8;
+pub(crate) const UNBALANCED: u8 = 8;
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
-pub const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels. A second one ends the process at once, whatever it is doing.
 ///

@@ -9,10 +9,8 @@ use std::io;
 use anstream::{AutoStream, ColorChoice};
 use terminal_size::{Width, terminal_size_of};
 
-pub use self::{
-    bar::BatchBar,
-    log::{Log, flush_log},
-};
+pub use self::log::flush_log;
+pub(crate) use self::{bar::BatchBar, log::Log};
 pub use order_archiver_api::{
     paint,
     text::{one_line, tame, tame_json},

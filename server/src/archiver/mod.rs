@@ -130,7 +130,7 @@ impl Archiver {
     }
 
     /// From now on takes up batches that nobody runs.
-    pub fn care_for_orphans(&self) {
+    pub(crate) fn care_for_orphans(&self) {
         self.tasks.spawn(self.clone().care());
     }
 

@@ -28,7 +28,7 @@ pub struct Identity {
 
 /// Where a stream may begin.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Validated {
+pub(crate) enum Validated {
     /// Right after this place.
     Place(Checkpoint),
     /// At this moment: the place itself belongs to another filter.
@@ -52,7 +52,7 @@ pub fn time_of(position: &RawDocument) -> Option<Timestamp> {
 }
 
 /// Whether a place lies after another one: the texts of tokens have the order of the history.
-pub fn is_after(place: &RawDocument, other: &RawDocument) -> bool {
+pub(crate) fn is_after(place: &RawDocument, other: &RawDocument) -> bool {
     let data = |place| raw::find(place, "_data").and_then(ValueRef::as_str);
     data(place) > data(other)
 }
@@ -69,7 +69,11 @@ pub fn seal(checkpoint: &Checkpoint, identity: &Identity) -> RawDocumentBuf {
 }
 
 /// Where a stream of this identity may begin, given what is stored and the time it is now.
-pub fn validate(stored: Option<ValueRef<'_>>, identity: &Identity, now: Timestamp) -> Validated {
+pub(crate) fn validate(
+    stored: Option<ValueRef<'_>>,
+    identity: &Identity,
+    now: Timestamp,
+) -> Validated {
     let Some(stored) = stored.filter(|stored| !stored.is_null()) else {
         return Validated::Nothing;
     };

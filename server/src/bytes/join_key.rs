@@ -10,7 +10,7 @@ const DECIMAL_DIGITS: u32 = 34;
 /// Numbers are equal across their types: 1, 1.0, NumberLong(1) and NumberDecimal("1.00") are one key. A string never equals a number.
 /// Null, arrays, documents and all other types are no ids: they join nothing, so they have no key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum JoinKey {
+pub(crate) enum JoinKey {
     /// A whole number that fits 64 bits, whatever its type was.
     Integer(i64),
     /// Any other finite number: `digits` × 10^`exponent`, without trailing zeros.
@@ -39,7 +39,7 @@ pub enum JoinKey {
 
 impl JoinKey {
     /// The key of an id, if the value can be one.
-    pub fn of(value: ValueRef<'_>) -> Option<JoinKey> {
+    pub(crate) fn of(value: ValueRef<'_>) -> Option<JoinKey> {
         Some(match value.kind {
             kind::INT32 => JoinKey::Integer(i32::from_le_bytes(value.fixed()?).into()),
             kind::INT64 => JoinKey::Integer(i64::from_le_bytes(value.fixed()?)),
@@ -54,7 +54,7 @@ impl JoinKey {
 
 /// Whether ids of a type, by the database's name for it, have a key. None at all, and null, is no id
 /// that could be of another type.
-pub fn may_join(of_type: &str) -> bool {
+pub(crate) fn may_join(of_type: &str) -> bool {
     const TYPES: [&str; 9] = [
         "int",
         "long",

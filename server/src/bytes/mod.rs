@@ -1,5 +1,5 @@
 //! The ground floor: what knows how BSON and resume tokens lie in bytes.
 
 pub mod checkpoint;
-pub mod join_key;
+pub(crate) mod join_key;
 pub mod raw;

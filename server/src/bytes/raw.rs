@@ -9,21 +9,21 @@ use bson::{RawDocument, RawDocumentBuf};
 pub mod kind {
     #![allow(missing_docs, reason = "the names are the specification's own")]
     pub const DOUBLE: u8 = 0x01;
-    pub const STRING: u8 = 0x02;
+    pub(crate) const STRING: u8 = 0x02;
     pub const DOCUMENT: u8 = 0x03;
-    pub const ARRAY: u8 = 0x04;
-    pub const BINARY: u8 = 0x05;
+    pub(crate) const ARRAY: u8 = 0x04;
+    pub(crate) const BINARY: u8 = 0x05;
     pub const OBJECT_ID: u8 = 0x07;
-    pub const BOOLEAN: u8 = 0x08;
+    pub(crate) const BOOLEAN: u8 = 0x08;
     pub const DATE: u8 = 0x09;
-    pub const NULL: u8 = 0x0a;
+    pub(crate) const NULL: u8 = 0x0a;
     pub const SYMBOL: u8 = 0x0e;
-    pub const INT32: u8 = 0x10;
-    pub const TIMESTAMP: u8 = 0x11;
-    pub const INT64: u8 = 0x12;
-    pub const DECIMAL: u8 = 0x13;
-    pub const MAX_KEY: u8 = 0x7f;
-    pub const MIN_KEY: u8 = 0xff;
+    pub(crate) const INT32: u8 = 0x10;
+    pub(crate) const TIMESTAMP: u8 = 0x11;
+    pub(crate) const INT64: u8 = 0x12;
+    pub(crate) const DECIMAL: u8 = 0x13;
+    pub(crate) const MAX_KEY: u8 = 0x7f;
+    pub(crate) const MIN_KEY: u8 = 0xff;
 }
 
 /// The type and the bytes of a value inside a document.
@@ -37,19 +37,19 @@ pub struct ValueRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// What comes before every other value.
-    pub const MIN_KEY: ValueRef<'static> = ValueRef {
+    pub(crate) const MIN_KEY: ValueRef<'static> = ValueRef {
         kind: kind::MIN_KEY,
         bytes: &[],
     };
 
     /// What comes after every other value.
-    pub const MAX_KEY: ValueRef<'static> = ValueRef {
+    pub(crate) const MAX_KEY: ValueRef<'static> = ValueRef {
         kind: kind::MAX_KEY,
         bytes: &[],
     };
 
     /// The null value.
-    pub const NULL: ValueRef<'static> = ValueRef {
+    pub(crate) const NULL: ValueRef<'static> = ValueRef {
         kind: kind::NULL,
         bytes: &[],
     };
@@ -60,7 +60,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The bytes of a string, which are UTF-8 unless somebody stored something else.
-    pub fn string_bytes(self) -> Option<&'a [u8]> {
+    pub(crate) fn string_bytes(self) -> Option<&'a [u8]> {
         (self.kind == kind::STRING && self.bytes.len() > 4)
             .then(|| &self.bytes[4..self.bytes.len() - 1])
     }
@@ -71,12 +71,12 @@ impl<'a> ValueRef<'a> {
     }
 
     /// A boolean.
-    pub fn as_bool(self) -> Option<bool> {
+    pub(crate) fn as_bool(self) -> Option<bool> {
         (self.kind == kind::BOOLEAN).then(|| self.bytes == [1])
     }
 
     /// A date.
-    pub fn as_date(self) -> Option<bson::DateTime> {
+    pub(crate) fn as_date(self) -> Option<bson::DateTime> {
         (self.kind == kind::DATE).then(|| {
             self.fixed()
                 .map(|bytes| bson::DateTime::from_millis(i64::from_le_bytes(bytes)))
@@ -84,7 +84,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// A moment of cluster time.
-    pub fn as_timestamp(self) -> Option<bson::Timestamp> {
+    pub(crate) fn as_timestamp(self) -> Option<bson::Timestamp> {
         let moment = || self.fixed().map(u64::from_le_bytes);
         let moment = (self.kind == kind::TIMESTAMP).then(moment)??;
         Some(bson::Timestamp {
@@ -110,7 +110,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The bytes when there are exactly `N` of them.
-    pub fn fixed<const N: usize>(self) -> Option<[u8; N]> {
+    pub(crate) fn fixed<const N: usize>(self) -> Option<[u8; N]> {
         self.bytes.try_into().ok()
     }
 }
@@ -281,7 +281,7 @@ impl Writer {
     }
 
     /// Appends a 32-bit integer.
-    pub fn int32(&mut self, key: &str, value: i32) -> &mut Writer {
+    pub(crate) fn int32(&mut self, key: &str, value: i32) -> &mut Writer {
         self.value(
             key,
             ValueRef {
@@ -335,11 +335,6 @@ impl Writer {
         self
     }
 
-    /// How long the finished document will be, in bytes.
-    pub fn finished_length(&self) -> usize {
-        self.bytes.len() + 1
-    }
-
     /// The finished document.
     pub fn finish(mut self) -> RawDocumentBuf {
         self.close(0);
@@ -387,7 +382,6 @@ mod tests {
         for element in elements(document.as_bytes()) {
             copy.value(element.key, element.value);
         }
-        assert_eq!(copy.finished_length(), document.as_bytes().len());
         assert_eq!(copy.finish(), document);
         assert_eq!(elements(document.as_bytes()).count(), 21);
     }

@@ -95,7 +95,7 @@ impl Setting {
 
 impl Form {
     /// The placeholder of the flag's value.
-    pub fn placeholder(&self) -> &'static str {
+    pub(crate) fn placeholder(&self) -> &'static str {
         match self {
             Form::Uri => "URI",
             Form::Database | Form::Collection { .. } => "NAME",

@@ -6,7 +6,7 @@ use super::setting::{Form, Setting};
 use crate::domain::order::LARGEST_CHUNK;
 
 /// The database of the simulation profile, so that made-up orders never meet real ones by default.
-pub const SIMULATION_DATABASE: &str = "livraison_simulation";
+pub(crate) const SIMULATION_DATABASE: &str = "livraison_simulation";
 
 /// Every setting, in the order in which help and documents list them.
 pub const SETTINGS: &[Setting] = &[
@@ -86,7 +86,7 @@ pub const PROFILE: Setting = Setting {
 };
 
 /// Where gRPC is served.
-pub const LISTEN: Setting = Setting {
+pub(crate) const LISTEN: Setting = Setting {
     name: "ARCHD_LISTEN",
     flag: Some("listen"),
     form: Form::Address,
@@ -96,7 +96,7 @@ pub const LISTEN: Setting = Setting {
 };
 
 /// The collection of the live orders.
-pub const COLLECTION_ORDERS: Setting = Setting {
+pub(crate) const COLLECTION_ORDERS: Setting = Setting {
     name: "ARCHD_COLLECTION_ORDERS",
     flag: Some("collection-orders"),
     form: Form::Collection { most: 150 },
@@ -106,7 +106,7 @@ pub const COLLECTION_ORDERS: Setting = Setting {
 };
 
 /// The collection of the clients.
-pub const COLLECTION_CLIENTS: Setting = Setting {
+pub(crate) const COLLECTION_CLIENTS: Setting = Setting {
     name: "ARCHD_COLLECTION_CLIENTS",
     flag: Some("collection-clients"),
     form: Form::Collection { most: 150 },
@@ -116,7 +116,7 @@ pub const COLLECTION_CLIENTS: Setting = Setting {
 };
 
 /// The collection of the couriers.
-pub const COLLECTION_COURIERS: Setting = Setting {
+pub(crate) const COLLECTION_COURIERS: Setting = Setting {
     name: "ARCHD_COLLECTION_COURIERS",
     flag: Some("collection-couriers"),
     form: Form::Collection { most: 150 },
@@ -126,7 +126,7 @@ pub const COLLECTION_COURIERS: Setting = Setting {
 };
 
 /// The collection of the restaurants.
-pub const COLLECTION_RESTAURANTS: Setting = Setting {
+pub(crate) const COLLECTION_RESTAURANTS: Setting = Setting {
     name: "ARCHD_COLLECTION_RESTAURANTS",
     flag: Some("collection-restaurants"),
     form: Form::Collection { most: 150 },
@@ -136,7 +136,7 @@ pub const COLLECTION_RESTAURANTS: Setting = Setting {
 };
 
 /// The collection of the menus.
-pub const COLLECTION_MENUS: Setting = Setting {
+pub(crate) const COLLECTION_MENUS: Setting = Setting {
     name: "ARCHD_COLLECTION_MENUS",
     flag: Some("collection-menus"),
     form: Form::Collection { most: 150 },
@@ -146,7 +146,7 @@ pub const COLLECTION_MENUS: Setting = Setting {
 };
 
 /// The collection of the archived orders.
-pub const COLLECTION_ARCHIVE: Setting = Setting {
+pub(crate) const COLLECTION_ARCHIVE: Setting = Setting {
     name: "ARCHD_COLLECTION_ARCHIVE",
     flag: Some("collection-archive"),
     form: Form::Collection { most: 150 },
@@ -156,7 +156,7 @@ pub const COLLECTION_ARCHIVE: Setting = Setting {
 };
 
 /// What the names of the server's own collections begin with.
-pub const COLLECTION_PREFIX: Setting = Setting {
+pub(crate) const COLLECTION_PREFIX: Setting = Setting {
     name: "ARCHD_COLLECTION_PREFIX",
     flag: Some("collection-prefix"),
     form: Form::Collection { most: 60 },
@@ -166,7 +166,7 @@ pub const COLLECTION_PREFIX: Setting = Setting {
 };
 
 /// The status of the orders to archive.
-pub const DELIVERED_STATUS: Setting = Setting {
+pub(crate) const DELIVERED_STATUS: Setting = Setting {
     name: "ARCHD_DELIVERED_STATUS",
     flag: Some("delivered-status"),
     form: Form::Text { most: 256 },
@@ -176,7 +176,7 @@ pub const DELIVERED_STATUS: Setting = Setting {
 };
 
 /// What the archive notes as its author.
-pub const ARCHIVED_BY: Setting = Setting {
+pub(crate) const ARCHIVED_BY: Setting = Setting {
     name: "ARCHD_ARCHIVED_BY",
     flag: Some("archived-by"),
     form: Form::Text { most: 256 },
@@ -186,7 +186,7 @@ pub const ARCHIVED_BY: Setting = Setting {
 };
 
 /// The most orders in a chunk.
-pub const CHUNK_SIZE: Setting = Setting {
+pub(crate) const CHUNK_SIZE: Setting = Setting {
     name: "ARCHD_CHUNK_SIZE",
     flag: Some("chunk-size"),
     form: Form::Whole {
@@ -199,7 +199,7 @@ pub const CHUNK_SIZE: Setting = Setting {
 };
 
 /// How many times a failed call is tried again.
-pub const RETRY_ATTEMPTS: Setting = Setting {
+pub(crate) const RETRY_ATTEMPTS: Setting = Setting {
     name: "ARCHD_RETRY_ATTEMPTS",
     flag: Some("retry-attempts"),
     form: Form::Whole { least: 0, most: 20 },
@@ -209,7 +209,7 @@ pub const RETRY_ATTEMPTS: Setting = Setting {
 };
 
 /// The most that one call to the database may take.
-pub const OPERATION_TIMEOUT: Setting = Setting {
+pub(crate) const OPERATION_TIMEOUT: Setting = Setting {
     name: "ARCHD_OPERATION_TIMEOUT",
     flag: Some("operation-timeout"),
     form: Form::Time {
@@ -222,7 +222,7 @@ pub const OPERATION_TIMEOUT: Setting = Setting {
 };
 
 /// The most that one unary RPC may take.
-pub const REQUEST_TIMEOUT: Setting = Setting {
+pub(crate) const REQUEST_TIMEOUT: Setting = Setting {
     name: "ARCHD_REQUEST_TIMEOUT",
     flag: Some("request-timeout"),
     form: Form::Time {
@@ -235,7 +235,7 @@ pub const REQUEST_TIMEOUT: Setting = Setting {
 };
 
 /// How long work in flight may go on after the signal to stop.
-pub const SHUTDOWN_GRACE: Setting = Setting {
+pub(crate) const SHUTDOWN_GRACE: Setting = Setting {
     name: "ARCHD_SHUTDOWN_GRACE",
     flag: Some("shutdown-grace"),
     form: Form::Time {
@@ -248,7 +248,7 @@ pub const SHUTDOWN_GRACE: Setting = Setting {
 };
 
 /// The most connections that callers may have open at one time.
-pub const MAX_CONNECTIONS: Setting = Setting {
+pub(crate) const MAX_CONNECTIONS: Setting = Setting {
     name: "ARCHD_MAX_CONNECTIONS",
     flag: Some("max-connections"),
     form: Form::Whole {
@@ -261,7 +261,7 @@ pub const MAX_CONNECTIONS: Setting = Setting {
 };
 
 /// The most readers that may tail the events at one time.
-pub const MAX_TAIL_READERS: Setting = Setting {
+pub(crate) const MAX_TAIL_READERS: Setting = Setting {
     name: "ARCHD_MAX_TAIL_READERS",
     flag: Some("max-tail-readers"),
     form: Form::Whole {
@@ -274,7 +274,7 @@ pub const MAX_TAIL_READERS: Setting = Setting {
 };
 
 /// Whether the watcher runs beside the services.
-pub const WATCH: Setting = Setting {
+pub(crate) const WATCH: Setting = Setting {
     name: "ARCHD_WATCH",
     flag: Some("watch"),
     form: Form::Choice(&["true", "false"]),
@@ -284,7 +284,7 @@ pub const WATCH: Setting = Setting {
 };
 
 /// How long a silent instance keeps what it does.
-pub const LEASE: Setting = Setting {
+pub(crate) const LEASE: Setting = Setting {
     name: "ARCHD_LEASE",
     flag: Some("lease"),
     form: Form::Time {
@@ -297,7 +297,7 @@ pub const LEASE: Setting = Setting {
 };
 
 /// The most orders that a batch meets in a second.
-pub const MAX_RATE: Setting = Setting {
+pub(crate) const MAX_RATE: Setting = Setting {
     name: "ARCHD_MAX_RATE",
     flag: Some("max-rate"),
     form: Form::Whole {
@@ -310,7 +310,7 @@ pub const MAX_RATE: Setting = Setting {
 };
 
 /// How far behind a secondary may be before a batch waits.
-pub const MAX_LAG: Setting = Setting {
+pub(crate) const MAX_LAG: Setting = Setting {
     name: "ARCHD_MAX_LAG",
     flag: Some("max-lag"),
     form: Form::TimeOrOff {
@@ -323,7 +323,7 @@ pub const MAX_LAG: Setting = Setting {
 };
 
 /// How long the insert of a chunk may take before a batch slows down.
-pub const MAX_WRITE_LATENCY: Setting = Setting {
+pub(crate) const MAX_WRITE_LATENCY: Setting = Setting {
     name: "ARCHD_MAX_WRITE_LATENCY",
     flag: Some("max-write-latency"),
     form: Form::Time {
@@ -336,7 +336,7 @@ pub const MAX_WRITE_LATENCY: Setting = Setting {
 };
 
 /// Where a batch reads in bulk.
-pub const BATCH_READS: Setting = Setting {
+pub(crate) const BATCH_READS: Setting = Setting {
     name: "ARCHD_BATCH_READS",
     flag: Some("batch-reads"),
     form: Form::Choice(&["primary", "secondary"]),
@@ -346,7 +346,7 @@ pub const BATCH_READS: Setting = Setting {
 };
 
 /// When a batch starts by itself.
-pub const SCHEDULE: Setting = Setting {
+pub(crate) const SCHEDULE: Setting = Setting {
     name: "ARCHD_SCHEDULE",
     flag: Some("schedule"),
     form: Form::ScheduleOrOff,
@@ -356,7 +356,7 @@ pub const SCHEDULE: Setting = Setting {
 };
 
 /// The time zone of the schedule.
-pub const SCHEDULE_ZONE: Setting = Setting {
+pub(crate) const SCHEDULE_ZONE: Setting = Setting {
     name: "ARCHD_SCHEDULE_ZONE",
     flag: Some("schedule-zone"),
     form: Form::Zone,
@@ -366,7 +366,7 @@ pub const SCHEDULE_ZONE: Setting = Setting {
 };
 
 /// Whether a missed time is made up for.
-pub const SCHEDULE_CATCH_UP: Setting = Setting {
+pub(crate) const SCHEDULE_CATCH_UP: Setting = Setting {
     name: "ARCHD_SCHEDULE_CATCH_UP",
     flag: Some("schedule-catch-up"),
     form: Form::Choice(&["true", "false"]),
@@ -376,7 +376,7 @@ pub const SCHEDULE_CATCH_UP: Setting = Setting {
 };
 
 /// Whether clients may ask the server for its contract.
-pub const REFLECTION: Setting = Setting {
+pub(crate) const REFLECTION: Setting = Setting {
     name: "ARCHD_REFLECTION",
     flag: Some("reflection"),
     form: Form::Choice(&["true", "false"]),
@@ -396,7 +396,7 @@ pub const INSTANCE: Setting = Setting {
 };
 
 /// Which log lines are written.
-pub const LOG: Setting = Setting {
+pub(crate) const LOG: Setting = Setting {
     name: "ARCHD_LOG",
     flag: Some("log"),
     form: Form::Filter,
@@ -406,7 +406,7 @@ pub const LOG: Setting = Setting {
 };
 
 /// What log lines look like.
-pub const LOG_FORMAT: Setting = Setting {
+pub(crate) const LOG_FORMAT: Setting = Setting {
     name: "ARCHD_LOG_FORMAT",
     flag: Some("log-format"),
     form: Form::Choice(&["auto", "text", "json"]),

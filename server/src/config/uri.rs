@@ -48,7 +48,7 @@ impl FromStr for MongodbUri {
 }
 
 /// What a URI of MongoDB begins with.
-pub const SCHEMES: [&str; 2] = ["mongodb://", "mongodb+srv://"];
+pub(crate) const SCHEMES: [&str; 2] = ["mongodb://", "mongodb+srv://"];
 
 /// What has to be escaped in a user and a password, besides `%`.
 const RESERVED: [char; 7] = [':', '/', '?', '#', '[', ']', '@'];

@@ -14,17 +14,17 @@ pub const LARGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 /// Whether a field of the eight is missing.
 pub const INCOMPLETE: &str = "incomplete";
 /// Names of the missing fields.
-pub const MISSING_FIELDS: &str = "missing_fields";
+pub(crate) const MISSING_FIELDS: &str = "missing_fields";
 /// When the order was archived.
-pub const DATE_ARCHIVAGE: &str = "date_archivage";
+pub(crate) const DATE_ARCHIVAGE: &str = "date_archivage";
 /// Who archived it.
-pub const ARCHIVED_BY: &str = "archived_by";
+pub(crate) const ARCHIVED_BY: &str = "archived_by";
 /// Fields of the order that can't stand in their place, so that the order can be rebuilt from its archive exactly: those whose
 /// names the archive takes for its own, and empty timestamps, which the database replaces by the
 /// time of the insert. Of an `_id` that is not the order's first field a copy is here, for its
 /// place: the archive has it first, as every insert does.
 /// A list of `{ at, name, value }`: `at` counts the fields of the order before it. Absent in nearly every document.
-pub const ORIGINAL_FIELDS: &str = "original_fields";
+pub(crate) const ORIGINAL_FIELDS: &str = "original_fields";
 
 const ID: &[u8] = b"_id";
 

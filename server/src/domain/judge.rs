@@ -32,7 +32,7 @@ pub enum Field {
 
 impl Field {
     /// The fields that enrichment adds, in the order in which the archive holds them.
-    pub const ENRICHED: [Field; 6] = [
+    pub(crate) const ENRICHED: [Field; 6] = [
         Field::NomClient,
         Field::EmailClient,
         Field::NomLivreur,

@@ -4,7 +4,7 @@ pub mod text;
 
 pub mod order;
 
-pub mod same_id;
+pub(crate) mod same_id;
 
 pub mod judge;
 
@@ -14,6 +14,6 @@ pub mod counts;
 
 pub mod near_miss;
 
-pub mod near_miss_kind;
+pub(crate) mod near_miss_kind;
 
 pub mod schedule;

@@ -16,15 +16,15 @@ use super::{
 /// How many orders stand in for all those that share a near miss.
 pub const EXAMPLES: usize = 3;
 /// How many statuses are told at most; those beyond are counted.
-pub const MOST_TOLD: usize = 1_000;
+pub(crate) const MOST_TOLD: usize = 1_000;
 /// How many of those beyond are told apart: so many hashes take a few megabytes.
 const MOST_TOLD_APART: usize = 100_000;
 /// The most that is told of a status, in bytes.
-pub const LONGEST_STATUS: usize = 256;
+pub(crate) const LONGEST_STATUS: usize = 256;
 /// The most that is told of a number, in bytes.
-pub const LONGEST_EXAMPLE: usize = 64;
+pub(crate) const LONGEST_EXAMPLE: usize = 64;
 /// The longest command that mends a near miss, in bytes; a longer one is not told.
-pub const LONGEST_MEND: usize = 1_024;
+pub(crate) const LONGEST_MEND: usize = 1_024;
 
 /// A status that looks like the delivered one and is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,14 +105,14 @@ impl NearMisses {
     }
 
     /// Adds what others have seen of other orders.
-    pub fn absorb(&mut self, others: NearMisses) {
+    pub(crate) fn absorb(&mut self, others: NearMisses) {
         self.absorb_beyond(&others.beyond);
         self.orders_beyond += others.orders_beyond;
         self.extend(others.told.into_values());
     }
 
     /// Takes in what somebody else has seen, who may have seen the same orders.
-    pub fn unite(&mut self, other: NearMisses) {
+    pub(crate) fn unite(&mut self, other: NearMisses) {
         self.absorb_beyond(&other.beyond);
         self.orders_beyond = self.orders_beyond.max(other.orders_beyond);
         for (status, seen) in other.told {
@@ -135,7 +135,7 @@ impl NearMisses {
     }
 
     /// The near misses that are told, by status.
-    pub fn into_vec(self) -> Vec<NearMiss> {
+    pub(crate) fn into_vec(self) -> Vec<NearMiss> {
         self.told.into_values().collect()
     }
 
@@ -163,7 +163,7 @@ fn hash_of(status: &str) -> u64 {
 
 /// Whether a person would read this status as the delivered one although it is not exactly that: other accents, other case,
 /// blanks or invisible characters in it, or the delivered status inside a list or an object.
-pub fn is_near_miss(status: &Bson, delivered: &str) -> bool {
+pub(crate) fn is_near_miss(status: &Bson, delivered: &str) -> bool {
     status.as_str() != Some(delivered) && resembles(status, &skeleton(delivered))
 }
 

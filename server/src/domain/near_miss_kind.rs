@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// The kind of this name.
-    pub fn of_name(name: &str) -> Option<Kind> {
+    pub(crate) fn of_name(name: &str) -> Option<Kind> {
         name.parse().ok()
     }
 }
@@ -67,7 +67,7 @@ const STEPS: [Kind; 7] = [
 ];
 
 /// The kind of a near miss, and the difference in words, with the code points at fault.
-pub fn difference(status: &Bson, delivered: &str) -> (Kind, String) {
+pub(crate) fn difference(status: &Bson, delivered: &str) -> (Kind, String) {
     let spelt = |what: &str, text: &str| match text == delivered {
         true => what.to_owned(),
         false => format!("{what}; {}", of_text(text, delivered).1),

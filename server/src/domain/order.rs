@@ -7,12 +7,12 @@ use bson::{RawDocument, RawDocumentBuf};
 use crate::bytes::raw::{self, ValueRef};
 
 /// The most orders that are read, enriched and written together.
-pub const LARGEST_CHUNK: u32 = 1_000;
+pub(crate) const LARGEST_CHUNK: u32 = 1_000;
 
 /// The longest `_id` of an order that is archived, in bytes. It travels in resume tokens, which
 /// hold it twice over and share 16 MiB with the rest of an event, in the positions of batches and
 /// in the filters that pages are asked for with.
-pub const LONGEST_ID: usize = 1024 * 1024;
+pub(crate) const LONGEST_ID: usize = 1024 * 1024;
 
 /// The order's own number, unique in the archive.
 pub const NUMERO: &str = "numero_commande";
@@ -42,7 +42,7 @@ impl Reference {
     ];
 
     /// The field that holds the id, in the order and in the document it refers to.
-    pub fn id_field(self) -> &'static str {
+    pub(crate) fn id_field(self) -> &'static str {
         match self {
             Reference::Client => "id_client",
             Reference::Livreur => "id_livreur",
@@ -142,7 +142,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// A field of a document that the order refers to; null counts as absent.
-    pub fn referred(&self, reference: Reference, field: &str) -> Option<ValueRef<'_>> {
+    pub(crate) fn referred(&self, reference: Reference, field: &str) -> Option<ValueRef<'_>> {
         let document = self.references[reference as usize].as_ref()?;
         raw::find(document, field).filter(|value| !value.is_null())
     }

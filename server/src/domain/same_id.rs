@@ -4,7 +4,7 @@ use crate::bytes::raw::{ValueRef, kind};
 
 /// Whether two `_id`s that a collection takes for equal would be equal in any other. To the
 /// database 1 is 1.0 and a symbol its text, everywhere; but only a collation takes `a` for `A`.
-pub fn is_same_id(one: ValueRef<'_>, other: ValueRef<'_>) -> bool {
+pub(crate) fn is_same_id(one: ValueRef<'_>, other: ValueRef<'_>) -> bool {
     match (text(one), text(other)) {
         (Some(one), Some(other)) => return one == other,
         (None, None) => {}

@@ -74,7 +74,7 @@ impl Schedule {
     }
 
     /// The first time after a moment; none in the far future only, beyond the years of the cron expression.
-    pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
+    pub(crate) fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
         let moment = self.second(moment);
         if self.recurs {
             return self.cron.find_next_occurrence(&moment, false).ok();
@@ -91,7 +91,7 @@ impl Schedule {
     }
 
     /// The last time that is not after a moment; none in the far past only.
-    pub fn latest_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
+    pub(crate) fn latest_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
         let moment = self.second(moment);
         if self.recurs {
             return self.cron.find_previous_occurrence(&moment, true).ok();

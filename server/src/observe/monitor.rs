@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether the database can be worked with.
 #[derive(Clone, Debug)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// It is there and prepared.
     Ready,
     /// Not yet, or not any more, because of this.
@@ -57,7 +57,7 @@ impl Monitor {
     }
 
     /// An error while the database can't be read. An archive that takes nothing, as while its index is built, can be.
-    pub fn check_reads(&self) -> Result<(), Error> {
+    pub(crate) fn check_reads(&self) -> Result<(), Error> {
         match self.check() {
             Err(Error::NotReady { .. } | Error::ArchiveUnfit(_)) => Ok(()),
             outcome => outcome,

@@ -22,7 +22,7 @@ const REMINDER: Duration = Duration::from_secs(10 * 60);
 
 /// What is wrong with the documents that others depend on. Clones share what they know.
 #[derive(Clone, Debug)]
-pub struct Documents {
+pub(crate) struct Documents {
     seen: watch::Receiver<Seen>,
 }
 
@@ -36,7 +36,7 @@ struct Seen {
 
 impl Documents {
     /// Begins to look, until `stop` is cancelled.
-    pub fn start(
+    pub(crate) fn start(
         store: Store,
         monitor: Monitor,
         tasks: &TaskTracker,
@@ -53,17 +53,17 @@ impl Documents {
     }
 
     /// What is wrong now.
-    pub fn faults(&self) -> Vec<Fault> {
+    pub(crate) fn faults(&self) -> Vec<Fault> {
         self.seen.borrow().faults.clone()
     }
 
     /// Whether nobody archives orders as they are delivered, although an instance once did.
-    pub fn is_unwatched(&self) -> bool {
+    pub(crate) fn is_unwatched(&self) -> bool {
         self.seen.borrow().is_unwatched
     }
 
     /// Waits until something else is wrong than before; for ever once the server stops.
-    pub async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.seen.changed().await.is_err() {
             std::future::pending().await
         }

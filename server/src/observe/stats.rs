@@ -18,7 +18,7 @@ use crate::{
 
 /// The figures.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// The counters: of this instance up to now, of the others up to a moment ago.
     pub sums: Sums,
     /// Orders in the archive.
@@ -42,7 +42,11 @@ pub struct Stats {
 }
 
 /// Reads the figures, with those of a window that ends now.
-pub async fn read(store: &Store, window: Duration, with_near_misses: bool) -> Result<Stats, Error> {
+pub(crate) async fn read(
+    store: &Store,
+    window: Duration,
+    with_near_misses: bool,
+) -> Result<Stats, Error> {
     store.freshen_counts().await;
     let deployment = store.deployment().await?;
     let read = deployment.now;
@@ -106,7 +110,7 @@ fn readable<T>(outcome: Result<T, Error>) -> Result<Result<T, Box<Fault>>, Error
 
 impl Stats {
     /// Orders archived an hour, over the window or since counting began, whichever is shorter.
-    pub fn archived_per_hour(&self, window: Duration) -> f64 {
+    pub(crate) fn archived_per_hour(&self, window: Duration) -> f64 {
         let counting = self.sums.since.map_or(0, |since| {
             self.read.timestamp_millis() - since.timestamp_millis()
         });

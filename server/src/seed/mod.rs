@@ -65,7 +65,7 @@ impl Generator {
     }
 
     /// The documents of `Livreur`.
-    pub fn livreurs(&self) -> impl Iterator<Item = RawDocumentBuf> + Send {
+    pub(crate) fn livreurs(&self) -> impl Iterator<Item = RawDocumentBuf> + Send {
         people::livreurs(&self.plan)
     }
 

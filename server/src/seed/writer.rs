@@ -95,7 +95,7 @@ pub enum SeedFault {
 }
 
 /// Where progress is told.
-pub type Listener = mpsc::Sender<SeedProgress>;
+pub(crate) type Listener = mpsc::Sender<SeedProgress>;
 
 /// Writes what a request asks for, telling how far it is. With live orders it goes on until nobody listens any more.
 pub async fn write(store: &Store, job: Job, listener: &Listener) -> Result<(), SeedFault> {

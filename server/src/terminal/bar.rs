@@ -13,18 +13,18 @@ static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// The progress of a batch on standard error, where that is a terminal; it goes when this is dropped.
 #[derive(Debug)]
-pub struct BatchBar(ProgressBar);
+pub(crate) struct BatchBar(ProgressBar);
 
 impl BatchBar {
     /// Begins with nothing to show.
-    pub fn new() -> BatchBar {
+    pub(crate) fn new() -> BatchBar {
         let bar = ProgressBar::new(0);
         *below() = Some(bar.clone());
         BatchBar(bar)
     }
 
     /// Shows how far the batch is.
-    pub fn show(&self, batch: impl FnOnce() -> pb::Batch) {
+    pub(crate) fn show(&self, batch: impl FnOnce() -> pb::Batch) {
         if self.0.is_hidden() {
             return;
         }

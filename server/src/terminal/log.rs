@@ -32,7 +32,7 @@ thread_local! {
 
 /// The log's place on standard error: each event is one line, above the bar.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     /// Whether events are JSON.
     pub json: bool,
 }
@@ -43,7 +43,7 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start() -> io::Result<()> {
+    pub(crate) fn start() -> io::Result<()> {
         let thread = thread::Builder::new().name("log".to_owned());
         thread.spawn(|| QUEUE.write()).map(drop)
     }

@@ -17,7 +17,7 @@ use crate::{
 
 /// What a change tells of a document.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Detail<T, K = String> {
+pub(crate) enum Detail<T, K = String> {
     /// The document as the change made it.
     Known(Box<T>),
     /// Which one it is, or the little else that the change tells by itself: its maker left no
@@ -40,7 +40,7 @@ impl<T, K> Detail<T, K> {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     /// An order was archived.
     Archived {
         /// Its number.
@@ -74,7 +74,7 @@ pub enum Event {
 
 impl Event {
     /// Whether it is known that this happened, and hardly more.
-    pub fn is_bare(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         match self {
             Event::Quarantined(detail) | Event::Released(detail) => detail.is_unknown(),
             Event::BatchStarted(detail)
@@ -88,7 +88,7 @@ impl Event {
     }
 
     /// Whether this is about an order with the number of another one.
-    pub fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         matches!(
             self,
             Event::Quarantined(Detail::Known(entry))

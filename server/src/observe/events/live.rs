@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The stream that all readers of an instance share. Clones are the same one.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub(crate) struct Live {
     store: Store,
     stop: CancellationToken,
     stream: Arc<Mutex<Option<Stream>>>,
@@ -79,7 +79,7 @@ impl Kept {
 
 impl Live {
     /// A stream that nobody listens to yet. It ends with `stop`.
-    pub fn new(store: Store, stop: CancellationToken) -> Live {
+    pub(crate) fn new(store: Store, stop: CancellationToken) -> Live {
         Live {
             store,
             stop,
@@ -88,7 +88,7 @@ impl Live {
     }
 
     /// A reader that begins at `start`, and for now reads for itself.
-    pub async fn reader(&self, start: &Start) -> Result<Reader, Error> {
+    pub(crate) async fn reader(&self, start: &Start) -> Result<Reader, Error> {
         Ok(Reader {
             live: self.clone(),
             start: start.clone(),
@@ -197,7 +197,7 @@ impl Live {
 }
 
 /// One reader of the news.
-pub struct Reader {
+pub(crate) struct Reader {
     live: Live,
     /// Where it began.
     start: Start,
@@ -220,7 +220,7 @@ enum NewsSource {
 
 impl Reader {
     /// What happened next. After an error the next call begins anew from where the reader is.
-    pub async fn next(&mut self) -> Result<Arc<Told>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Arc<Told>, Error> {
         loop {
             if let Some(told) = self.told.pop_front() {
                 self.last = Some(told.clone());
@@ -236,7 +236,7 @@ impl Reader {
     }
 
     /// Where the reader is: after everything that it was told.
-    pub fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> Start {
         match &self.last {
             Some(last) => Start::After(last.place.clone()),
             None => self.start.clone(),
@@ -245,7 +245,7 @@ impl Reader {
 
     /// Takes back what it was told since `last`. It is read once more, so that nothing of it is held
     /// until then; but for what comes first to a reader that began now, who would begin later.
-    pub fn put_back(&mut self, told: Arc<Told>, last: Option<Arc<Told>>) {
+    pub(crate) fn put_back(&mut self, told: Arc<Told>, last: Option<Arc<Told>>) {
         self.last = last;
         match self.start() {
             Start::Now => self.told.push_front(told),

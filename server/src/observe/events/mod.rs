@@ -9,8 +9,8 @@ mod event;
 mod live;
 mod news;
 
-pub use self::{
+pub(crate) use self::{
     event::{Detail, Event},
     live::{Live, Reader},
-    news::{News, Reply, Told},
+    news::Told,
 };

@@ -16,7 +16,7 @@ use crate::{
 
 /// What one change told, or that nothing more happened for now.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub(crate) struct Told {
     /// The place after it.
     pub place: RawDocumentBuf,
     /// When it happened, by the database's clock.
@@ -29,14 +29,14 @@ pub struct Told {
 
 impl Told {
     /// Whether nothing happened.
-    pub fn is_silence(&self) -> bool {
+    pub(crate) fn is_silence(&self) -> bool {
         self.event.is_none()
     }
 }
 
 /// What one reply of the database told.
 #[derive(Debug)]
-pub struct Reply {
+pub(super) struct Reply {
     /// At least one, the last of which carries the place that the reader has come to.
     pub told: Vec<Told>,
     /// Whether that place is no more than a moment behind the database.
@@ -47,14 +47,14 @@ pub struct Reply {
 const RECENT: u32 = 2;
 
 /// Reads the news.
-pub struct News {
+pub(super) struct News {
     store: Store,
     changes: Changes,
 }
 
 impl News {
     /// Opens the news from a place on.
-    pub async fn open(store: &Store, start: &Start) -> Result<News, Error> {
+    pub(super) async fn open(store: &Store, start: &Start) -> Result<News, Error> {
         let stages = events::stages(store.names());
         Ok(News {
             store: store.clone(),
@@ -63,7 +63,7 @@ impl News {
     }
 
     /// What happened next.
-    pub async fn next(&mut self) -> Result<Reply, Error> {
+    pub(super) async fn next(&mut self) -> Result<Reply, Error> {
         let reply = self.changes.next().await?;
         let told = |change: &RawDocumentBuf| {
             let token = raw::find(change, "_id")?.bytes.to_vec();
