@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store};
+use super::{Error, Store, batches, quarantine};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
@@ -10,16 +10,10 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.create_indexes(
-            &self.names.batches,
-            crate::store::batches::record::indexes(),
-        )
-        .await?;
-        self.create_indexes(
-            &self.names.quarantine,
-            crate::store::quarantine::record::indexes(),
-        )
-        .await?;
+        self.create_indexes(&self.names.batches, batches::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
+            .await?;
         let month = 32 * 24 * 60 * 60;
         self.create_indexes(
             &self.names.counters,

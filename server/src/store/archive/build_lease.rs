@@ -1,6 +1,8 @@
-//! The right to build the archive's unique index: a lease by the database's clock, in a document that also keeps why the last
-//! build failed. So no instance takes another one's build for an index, and all of them tell the same
-//! numbers.
+//! The right to build the archive's unique index, and what became of the last build.
+//!
+//! The right is a lease by the database's clock, in a document that also keeps why the last build
+//! failed. So no instance takes another one's build for an index, all of them tell the same numbers,
+//! and a build that fails is tried again at a pace, by whoever comes first.
 
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use crate::store::{
     wire::command::write_concern,
 };
 
+/// The `_id` of the document of the build.
 pub(in crate::store) const ID: &str = "unique_index";
 /// The fields of the document that says who builds, and how the last build ended.
 pub(in crate::store) const BUILD: &[Field] = &[

@@ -1,8 +1,4 @@
 //! Building the archive's unique index: by one instance on behalf of all, in a task that nobody drops.
-//!
-//! The right to build is a lease by the database's clock, in a document that also keeps why the last build failed. So no
-//! instance takes another one's build for an index, all of them tell the same numbers, and a build that fails is tried again at
-//! a pace, by whoever comes first.
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::bytes::raw::Value;
 
+/// What an instance keeps in mind between two looks.
 #[derive(Debug, Default)]
 pub(super) struct Mind {
     /// Whether a task is looking.
@@ -21,6 +22,7 @@ pub(super) struct Mind {
     pub(super) doubled: BTreeSet<String>,
 }
 
+/// The numbers of one insert.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) id: u64,

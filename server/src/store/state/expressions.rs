@@ -21,7 +21,7 @@ pub(in crate::store) fn date_or(field: &str, otherwise: impl Into<Bson>) -> Docu
 }
 
 impl Store {
-    /// Whether the instance that watches has been silent for longer than its own lease: the settings of whoever looks may differ.
+    /// Whether the instance that a document tells of has been silent for longer than its own lease: the settings of whoever looks may differ.
     /// A heartbeat from further ahead was given before the database's clock was set back, and would count for ever so long.
     pub(in crate::store) fn silent(&self) -> Document {
         let lease = millis_or("lease", self.lease_millis());

@@ -13,6 +13,7 @@ use crate::{
 };
 
 impl Store {
+    /// Updates the watcher if the query finds it. Repeating such an update does no harm.
     pub(in crate::store) async fn update_watcher(
         &self,
         query: Document,
@@ -22,7 +23,7 @@ impl Store {
         self.update_watcher_raw(&query, &raw(&update), upsert).await
     }
 
-    /// Updates the watcher if the query finds it. Repeating such an update does no harm.
+    /// Like [`Store::update_watcher`], with an update in bytes.
     pub(super) async fn update_watcher_raw(
         &self,
         query: &Document,
