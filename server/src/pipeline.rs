@@ -166,20 +166,20 @@ impl Pipeline {
         let mut report = PipelineReport::default();
         let mut next = Some(selection).filter(|selection| !selection.is_empty());
         while let Some(selection) = next {
-            let moment = DateTime::from_system_time(SystemTime::now());
-            let mut chunk = self.archive_chunk(&selection, source, moment).await?;
+            let stamp = DateTime::from_system_time(SystemTime::now());
+            let mut chunk = self.archive_chunk(&selection, source, stamp).await?;
             next = chunk.rest.take();
             report += chunk;
         }
         Ok(report)
     }
 
-    /// Archives as many of the selected orders as are worth holding in memory at once; `moment` is their `date_archivage`.
+    /// Archives as many of the selected orders as are worth holding in memory at once; `stamp` is their `date_archivage`.
     pub(crate) async fn archive_chunk(
         &self,
         selection: &Selection,
         source: Source,
-        moment: DateTime,
+        stamp: DateTime,
     ) -> Result<PipelineReport, Error> {
         let span = info_span!("chunk", source = source.name());
         async {
@@ -191,7 +191,7 @@ impl Pipeline {
             let gone = self.store.gone_orders(selection, &gathered).await?;
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
-                date_archivage: moment,
+                date_archivage: stamp,
                 archived_by: self.archived_by.clone(),
             };
             let mut prepared = prepare(bundles, self.store.delivered_status(), &stamp);

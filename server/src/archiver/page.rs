@@ -50,12 +50,12 @@ impl Met {
     }
 }
 
-/// Archives the orders of a page, with `moment` as their `date_archivage`. Those that the archive holds since one of `ours` were
+/// Archives the orders of a page, with `stamp` as their `date_archivage`. Those that the archive holds since one of `ours` were
 /// archived by an earlier try that did not come to count them.
 pub(super) async fn archive_page(
     archiver: &Archiver,
     page: &Page,
-    moment: DateTime,
+    stamp: DateTime,
     ours: &[DateTime],
     cache: &Arc<ReferenceCache>,
 ) -> Result<Met, Error> {
@@ -91,7 +91,7 @@ pub(super) async fn archive_page(
         while let Some(selection) = next {
             let report = archiver
                 .pipeline
-                .archive_chunk(&selection, Source::Batch, moment)
+                .archive_chunk(&selection, Source::Batch, stamp)
                 .await?;
             met.counts += report.counts;
             met.note_near_misses(&report.passed);

@@ -271,14 +271,14 @@ impl Run {
 
     async fn archive_page(&self, page: Page, entry: Entry) -> Result<Done, Error> {
         let Entry {
-            moment,
+            stamp,
             mut doubtful,
         } = entry;
-        let known = self.source.stamps().stamps();
+        let known = self.source.stamps().in_use();
         let met = self
             .archiver
             .patiently(|| {
-                // What an earlier try has archived bears this page's moment, and counts as archived by it.
+                // What an earlier try has archived bears this page's stamp, and counts as archived by it.
                 let stamps = if std::mem::replace(&mut doubtful, true) {
                     &known[..]
                 } else {
@@ -289,7 +289,7 @@ impl Run {
                     let met = match &self.dry_run {
                         Some(dry_run) => dry_run.page(page, &self.cache).await,
                         None => {
-                            archive_page(&self.archiver, page, moment, stamps, &self.cache).await
+                            archive_page(&self.archiver, page, stamp, stamps, &self.cache).await
                         }
                     };
                     match met {
@@ -349,7 +349,7 @@ impl Run {
         kept.progress = progress.clone();
     }
 
-    /// Saves how far the batch is, with a new moment for the pages to come. None when it is not this instance's any more.
+    /// Saves how far the batch is, with a new stamp for the pages to come. None when it is not this instance's any more.
     async fn save(&self) -> Result<Option<Batch>, Error> {
         let (next, stamps) = self.source.stamps().next(now());
         let progress = Progress {

@@ -1,7 +1,7 @@
 //! Stamps of stamps: by their `date_archivage`, a batch tells the orders that it has archived and not counted from those that
 //! the archive held before.
 //!
-//! A moment is saved with the batch before any order bears it, and until every order that may bear it is counted.
+//! A stamp is saved with the batch before any order bears it, and until every order that may bear it is counted.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use bson::DateTime;
 /// What the pages under way share.
 pub(super) struct Stamps {
     /// The `date_archivage` of pages that begin now.
-    moment: DateTime,
+    stamp: DateTime,
     /// The pages under way, in their order.
     under_way: VecDeque<Entry>,
     /// The stamps that earlier runs may have used for orders that they did not count.
@@ -23,16 +23,16 @@ pub(super) struct Stamps {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The `date_archivage` of its orders.
-    pub(super) moment: DateTime,
+    pub(super) stamp: DateTime,
     /// Whether an earlier run may have archived some of them and not counted them.
     pub(super) doubtful: bool,
 }
 
 impl Stamps {
-    /// The stamps of a run that begins `now`. So many of its first orders may bear one of the stamps of `earlier` lives.
+    /// The stamps of a run that begins `now`. So many of its first orders may bear one of the stamps of `earlier` runs.
     pub(super) fn new(now: DateTime, earlier: Vec<DateTime>, reach: usize) -> Stamps {
         Stamps {
-            moment: now,
+            stamp: now,
             under_way: VecDeque::new(),
             doubtful: if earlier.is_empty() { 0 } else { reach },
             earlier,
@@ -49,7 +49,7 @@ impl Stamps {
         // Not as soon as it is read: the stamps of earlier runs are forgotten once no doubtful order is left.
         self.doubtful = self.doubtful.saturating_sub(orders);
         let entry = Entry {
-            moment: self.moment,
+            stamp: self.stamp,
             doubtful,
         };
         self.under_way.push_back(entry);
@@ -61,29 +61,29 @@ impl Stamps {
         self.under_way.pop_front();
     }
 
-    /// Every moment that an order may bear which this batch has archived and not counted.
-    pub(super) fn stamps(&self) -> Vec<DateTime> {
-        let under_way = self.under_way.iter().map(|entry| entry.moment);
-        let mut stamps: Vec<DateTime> = self.earlier.iter().copied().chain(under_way).collect();
-        stamps.push(self.moment);
-        stamps.dedup();
-        stamps
+    /// Every stamp that an order may bear which this batch has archived and not counted.
+    pub(super) fn in_use(&self) -> Vec<DateTime> {
+        let under_way = self.under_way.iter().map(|entry| entry.stamp);
+        let mut in_use: Vec<DateTime> = self.earlier.iter().copied().chain(under_way).collect();
+        in_use.push(self.stamp);
+        in_use.dedup();
+        in_use
     }
 
-    /// The moment of the pages after the next saving, and all that must be saved with the batch by then.
+    /// The stamp of the pages after the next saving, and all that must be saved with the batch by then.
     pub(super) fn next(&mut self, now: DateTime) -> (DateTime, Vec<DateTime>) {
         if self.doubtful == 0 && !self.under_way.iter().any(|entry| entry.doubtful) {
             self.earlier.clear();
         }
-        let next = now.max(DateTime::from_millis(self.moment.timestamp_millis() + 1));
-        let mut stamps = self.stamps();
+        let next = now.max(DateTime::from_millis(self.stamp.timestamp_millis() + 1));
+        let mut stamps = self.in_use();
         stamps.push(next);
         (next, stamps)
     }
 
-    /// The moment has been saved, so pages may begin with it.
-    pub(super) fn saved(&mut self, moment: DateTime) {
-        self.moment = moment;
+    /// The stamp has been saved, so pages may begin with it.
+    pub(super) fn saved(&mut self, stamp: DateTime) {
+        self.stamp = stamp;
     }
 }
 
@@ -96,40 +96,40 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_kept_until_the_last_of_its_pages_is_counted() {
+    fn a_stamp_is_kept_until_the_last_of_its_pages_is_counted() {
         let mut stamps = Stamps::new(at(10), Vec::new(), 100);
         stamps.begin_page(5, stamps.in_doubt());
         stamps.begin_page(5, stamps.in_doubt());
         let (next, _) = stamps.next(at(20));
         stamps.saved(next);
         stamps.end_page();
-        assert_eq!(stamps.stamps(), [at(10), at(20)]);
+        assert_eq!(stamps.in_use(), [at(10), at(20)]);
         stamps.end_page();
-        assert_eq!(stamps.stamps(), [at(20)]);
+        assert_eq!(stamps.in_use(), [at(20)]);
     }
 
     #[test]
-    fn a_moment_is_saved_before_a_page_begins_with_it() {
+    fn a_stamp_is_saved_before_a_page_begins_with_it() {
         let mut stamps = Stamps::new(at(10), Vec::new(), 100);
         let (next, saved) = stamps.next(at(20));
         assert_eq!((next, &saved[..]), (at(20), &[at(10), at(20)][..]));
-        assert_eq!(stamps.begin_page(1, false).moment, at(10));
+        assert_eq!(stamps.begin_page(1, false).stamp, at(10));
         stamps.saved(next);
-        assert_eq!(stamps.begin_page(1, false).moment, at(20));
+        assert_eq!(stamps.begin_page(1, false).stamp, at(20));
     }
 
     #[test]
-    fn moments_are_never_alike_even_when_the_clock_stands_or_goes_back() {
+    fn stamps_are_never_alike_even_when_the_clock_stands_or_goes_back() {
         let mut stamps = Stamps::new(at(10), Vec::new(), 100);
-        for (clock, moment) in [(10, 11), (3, 12), (50, 50)] {
+        for (clock, stamp) in [(10, 11), (3, 12), (50, 50)] {
             let (next, _) = stamps.next(at(clock));
-            assert_eq!(next, at(moment));
+            assert_eq!(next, at(stamp));
             stamps.saved(next);
         }
     }
 
     #[test]
-    fn the_moments_of_earlier_lives_are_kept_until_no_order_can_bear_them() {
+    fn the_stamps_of_earlier_runs_are_kept_until_no_order_can_bear_them() {
         let mut stamps = Stamps::new(at(10), vec![at(1), at(2)], 7);
         for _ in 0..2 {
             assert!(stamps.in_doubt());

@@ -1,10 +1,11 @@
 //! Addresses: a street that any French town has, in a real town.
 
+use bson::{RawDocumentBuf, rawdoc};
+
 use super::{
     dice::{Stream, mix, scale},
     towns::Town,
 };
-use bson::{RawDocumentBuf, rawdoc};
 
 /// Streets found all over the country.
 const STREETS: &[&str] = &[

@@ -1,7 +1,8 @@
 //! Identifiers: `_id`s, order numbers, and the ids that belong to nobody.
 
-use super::paris;
 use bson::{DateTime, oid::ObjectId};
+
+use super::paris;
 
 /// Ids from here on belong to nobody, however many documents are appended later.
 pub const NOBODY: u32 = 900_000_000;

@@ -1,7 +1,8 @@
 //! The lifecycle of an order, from `en_attente` to `livrée` or `annulée`.
 
-use super::dice::Dice;
 use bson::{DateTime, cstr, raw::CStr};
+
+use super::dice::Dice;
 
 /// How likely an order is called off.
 const CANCELLED: f64 = 0.073;

@@ -1,12 +1,13 @@
 //! Orders that come in one by one, for a simulation that goes on after the seed data.
 
+use bson::{DateTime, Document, RawDocumentBuf, doc};
+
 use super::{
     Generator,
     dice::{Dice, Stream},
     lifecycle::{Status, Step},
     orders::Order,
 };
-use bson::{DateTime, Document, RawDocumentBuf, doc};
 
 /// A source of new orders, numbered on from those of the plan.
 pub struct LiveOrders<'a> {

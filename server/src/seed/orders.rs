@@ -1,5 +1,7 @@
 //! Orders: somebody has a menu of a restaurant in town brought home.
 
+use bson::{DateTime, RawDocumentBuf, cstr, rawdoc};
+
 use super::{
     Generator, Plan,
     address::Address,
@@ -9,7 +11,6 @@ use super::{
     people::client_address,
     rush,
 };
-use bson::{DateTime, RawDocumentBuf, cstr, rawdoc};
 
 /// Most people order one menu.
 const QUANTITIES: &[u32] = &[1, 1, 1, 1, 1, 1, 2, 2, 2, 3];

@@ -1,16 +1,17 @@
 //! People: clients and couriers, with French names and numbers nobody can ring.
 
-use super::{
-    Plan,
-    address::Address,
-    dice::{Dice, Stream},
-    ids::object_id,
-};
 use bson::{RawDocumentBuf, rawdoc};
 use fake::{
     Fake,
     faker::name::raw::{FirstName, LastName},
     locales::FR_FR,
+};
+
+use super::{
+    Plan,
+    address::Address,
+    dice::{Dice, Stream},
+    ids::object_id,
 };
 
 /// Prefixes that the French regulator keeps for fiction; `fake` would dial somebody's telephone.

@@ -1,10 +1,11 @@
 //! The plan of a set of data: how much of what, from which seed, over which time.
 
+use bson::DateTime;
+
 use super::{
     paris::DAY,
     towns::{TOWNS, Town},
 };
-use bson::DateTime;
 
 /// What to generate; the same plan gives the same bytes.
 ///

@@ -1,5 +1,7 @@
 //! Restaurants and their menus, whose prices suit the cuisine and the price range of the house.
 
+use bson::{DateTime, RawDocumentBuf, rawdoc};
+
 use super::{
     Plan,
     address::Address,
@@ -7,7 +9,6 @@ use super::{
     dice::{Dice, Stream},
     ids::object_id,
 };
-use bson::{DateTime, RawDocumentBuf, rawdoc};
 
 /// What a house makes of the ordinary price, in percent, and how guides mark it.
 const PRICE_RANGES: &[(u32, &str)] = &[(90, "€"), (100, "€€"), (100, "€€"), (120, "€€€")];

@@ -1,11 +1,12 @@
 //! When orders come in: lunch and dinner in Paris, more at week-ends, and a last busy hour.
 
+use bson::DateTime;
+
 use super::{
     Plan,
     dice::{Dice, Stream},
     paris::{self, HOUR},
 };
-use bson::DateTime;
 
 /// The share of all orders that falls into the last hour.
 ///

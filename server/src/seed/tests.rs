@@ -1,9 +1,11 @@
 //! The promises of a whole set of data: the same bytes, references that resolve, believable shares.
 
-use super::{ids::NOBODY, *};
+use std::collections::{HashMap, HashSet};
+
 use bson::raw::RawDocument;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+
+use super::{ids::NOBODY, *};
 
 /// The four references of an order with the collection each points into.
 const REFERENCES: [&str; 4] = ["id_client", "id_livreur", "id_restaurant", "id_menu"];

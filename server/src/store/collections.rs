@@ -1,10 +1,5 @@
 //! Collections: what the collections hold that archd reads, and what it finds in the archive before it begins.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer, kind},
-    domain::order::{NUMERO, STATUS},
-    store::encoding::document::joined,
-};
 use std::collections::HashMap;
 
 use bson::{RawDocumentBuf, rawdoc};
@@ -13,6 +8,11 @@ use super::{
     Error, Inspector,
     archive::{look::Archive, repeated::Repeated},
     deployment::indexes::AbsentIndex,
+};
+use crate::{
+    bytes::raw::{self, Value, ValueRef, Writer, kind},
+    domain::order::{NUMERO, STATUS},
+    store::encoding::document::joined,
 };
 
 /// How many archived orders are compared from each end of the archive.

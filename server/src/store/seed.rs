@@ -1,15 +1,14 @@
 //! Writing seed data: documents that somebody made up, into collections that hold nothing else.
 
-use crate::{
-    bytes::raw,
-    store::encoding::document::{joined, raw, whole},
-};
-
 use bson::{Bson, Document, RawDocumentBuf, doc, rawdoc};
 
 use super::{
     Error, Store,
     wire::{command::split_documents, reply::name_in},
+};
+use crate::{
+    bytes::raw,
+    store::encoding::document::{joined, raw, whole},
 };
 
 /// The highest whole number that is not above a number of any type; the nearest one that there is

@@ -2,11 +2,6 @@
 //!
 //! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever deleted for good.
 
-use crate::{
-    bytes::raw::{self, ValueRef, Writer},
-    store::encoding::document::{document_value, field, joined, whole},
-};
-
 use bson::{Document, RawDocument, rawdoc};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +21,10 @@ use super::{
         identity::{IDENTITY, IDENTITY_ID},
         record::{ID, WATCHER},
     },
+};
+use crate::{
+    bytes::raw::{self, ValueRef, Writer},
+    store::encoding::document::{document_value, field, joined, whole},
 };
 
 const DUPLICATE_KEY: i32 = 11000;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use archd::config::Config;
 use bson::{DateTime, Document, doc};
 use devkit::{
     ReplicaSet,
@@ -14,7 +15,6 @@ use crate::{
     faults::FailPoints,
     support::{TestServer, eventually, orders, tally, within},
 };
-use archd::config::Config;
 
 /// As many runs without progress as a batch may have.
 const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;

@@ -1,5 +1,6 @@
 //! What the tests of the watcher's faults share: a watching server behind a relay, and the audit at their end.
 
+use archd::config::Config;
 use bson::{Bson, Document, doc};
 use devkit::{ReplicaSet, audit, relay::Relay};
 use mongodb::Database;
@@ -7,7 +8,6 @@ use order_archiver_api::v1 as pb;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::support::{TestServer, eventually, order, references};
-use archd::config::Config;
 
 /// A mongod whose fail points one test at a time may set; it has them for the whole process.
 pub(crate) struct FailPoints {

@@ -1,6 +1,8 @@
 //! An order that was delivered and deleted before it could be read leaves a trace: a count, an
 //! event and a line in the log.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, doc, oid::ObjectId};
 use devkit::{
     ReplicaSet,
@@ -8,7 +10,6 @@ use devkit::{
 };
 use order_archiver_api::v1 as pb;
 use pb::{ArchiveOutcome, EventKind, WatcherState, tail_events_response::Event};
-use std::time::Duration;
 
 use crate::{
     faults::{clean, fresh, state, watching},

@@ -51,15 +51,16 @@ fn is_in(module: &str, room: &str) -> bool {
 }
 
 /// The files that may hold a client of the driver, and how one gets hold of it.
-const CALLERS_OF_THE_DRIVER: [&str; 6] = [
+const CALLERS_OF_THE_DRIVER: [&str; 7] = [
+    "store/wire/access.rs",
     "store/wire/calls.rs",
     "store/wire/connection.rs",
     "store/wire/cursor.rs",
     // A client of its own, for one greeting.
     "store/wire/diagnosis.rs",
+    "store/wire/link.rs",
     // What it makes, `calls.rs` runs.
     "store/wire/long_call.rs",
-    "store/wire/refusal.rs",
 ];
 const WAYS_TO_THE_DRIVER: [&str; 3] = [".link()", "link.client", "Client"];
 

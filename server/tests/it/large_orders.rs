@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use archd::config::Config;
 use bson::{Document, doc};
 use devkit::{
     ReplicaSet,
@@ -17,7 +18,6 @@ use crate::{
     faults::fresh,
     support::{TestServer, eventually, order, orders, within},
 };
-use archd::config::Config;
 
 const MIB: usize = 1024 * 1024;
 

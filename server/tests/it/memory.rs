@@ -12,10 +12,9 @@ use futures::future::join_all;
 use http_body::Frame;
 use mongodb::Database;
 use order_archiver_api::v1 as pb;
-use pb::tail_events_request::Start;
 use pb::{
     archive_service_client::ArchiveServiceClient, event_service_client::EventServiceClient,
-    quarantine_service_client::QuarantineServiceClient,
+    quarantine_service_client::QuarantineServiceClient, tail_events_request::Start,
 };
 use prost::Message;
 use tokio::time::{sleep, timeout};

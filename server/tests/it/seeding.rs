@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
+use archd::config::Profile;
 use bson::{RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use order_archiver_api::v1 as pb;
 use pb::{SeedDataRequest, SeedDataResponse, SeedPhase};
 use tonic::{Code, Status};
-
-use archd::config::Profile;
 
 use crate::support::{TestServer, eventually, faults, order, within};
 

@@ -1,5 +1,14 @@
 //! Write: puts documents into the archive, each exactly once, and knows of every single one what became of it.
 
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
+
+use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
+use tokio::time::sleep;
+
+use super::refusals::{Strange, is_of_the_document, refused_by_database, refused_by_index};
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{
@@ -17,15 +26,6 @@ use crate::{
         },
     },
 };
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Instant,
-};
-
-use bson::{Document, RawDocument, RawDocumentBuf, rawdoc};
-use tokio::time::sleep;
-
-use super::refusals::{Strange, is_of_the_document, refused_by_database, refused_by_index};
 
 const DUPLICATE_KEY: i32 = 11000;
 /// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.

@@ -1,5 +1,9 @@
 //! Numbers that the archive holds more than once: finding them, telling of them, and the commands that mend them.
 
+use std::{collections::HashMap, time::Duration};
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer, kind},
     domain::order::NUMERO,
@@ -13,9 +17,6 @@ use crate::{
         wire::command::{SIMPLE, commands_for},
     },
 };
-use std::{collections::HashMap, time::Duration};
-
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 /// How many are named; the rest is counted.
 const MOST: usize = 1_000;

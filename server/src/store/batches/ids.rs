@@ -1,5 +1,8 @@
 //! Ids as callers may shorten them: a prefix that only one has, or the word for the latest batch.
 
+use bson::{Document, doc};
+
+use super::record::BY_TIME;
 use crate::{
     bytes::raw::{self, ValueRef},
     store::{
@@ -7,10 +10,6 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
-
-use bson::{Document, doc};
-
-use super::record::BY_TIME;
 
 /// The word for the batch that was asked for last.
 pub const LATEST: &str = "latest";

@@ -4,6 +4,12 @@
 //! runner still says of it is not taken down any more. A run of a batch counts from `begin_batch` on:
 //! a take-up that no majority confirmed is none.
 
+use bson::{DateTime, Document, RawDocumentBuf, doc};
+
+use super::{
+    change::told,
+    record::{BATCH, Batch, State, StopReason},
+};
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer, kind},
     domain::{
@@ -22,13 +28,6 @@ use crate::{
         },
         wire::command::OPERATION_TIME,
     },
-};
-
-use bson::{DateTime, Document, RawDocumentBuf, doc};
-
-use super::{
-    change::told,
-    record::{BATCH, Batch, State, StopReason},
 };
 
 /// The right to run a batch.

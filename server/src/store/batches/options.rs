@@ -1,5 +1,9 @@
 //! What a batch is asked to do and how gently, and how the database keeps both.
 
+use std::time::Duration;
+
+use bson::{DateTime, Document, doc};
+
 use crate::{
     config::Config,
     store::{
@@ -7,9 +11,6 @@ use crate::{
         state::format::{Field, Is, may},
     },
 };
-use std::time::Duration;
-
-use bson::{DateTime, Document, doc};
 
 const MOST_RUNTIME: &str = "max_runtime";
 const MOST_ORDERS: &str = "max_orders_per_second";

@@ -3,19 +3,6 @@
 //! Nobody waits for that: an order is answered for once it is archived. A process that dies takes
 //! with it what it had collected since the last write, a fraction of a second of its figures.
 
-use crate::{
-    domain::counts::Counts,
-    log_limit::LogLimit,
-    store::{
-        Error, Store,
-        encoding::document::{raw, whole},
-        state::version::{CURRENT, FORMAT, not_newer},
-        wire::{
-            code_names::code_name,
-            reply::{checked, code_of},
-        },
-    },
-};
 use std::{
     collections::BTreeMap,
     mem::take,
@@ -32,6 +19,19 @@ use tokio::{
 use tracing::error;
 
 use super::record::{counter_fields, minute_of};
+use crate::{
+    domain::counts::Counts,
+    log_limit::LogLimit,
+    store::{
+        Error, Store,
+        encoding::document::{raw, whole},
+        state::version::{CURRENT, FORMAT, not_newer},
+        wire::{
+            code_names::code_name,
+            reply::{checked, code_of},
+        },
+    },
+};
 
 /// How long counts are collected before they are written.
 const PACE: Duration = Duration::from_millis(250);

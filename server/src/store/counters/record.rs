@@ -2,6 +2,8 @@
 //!
 //! They count what has changed for orders; those that were archived or in quarantine before are not counted again.
 
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
+
 use crate::{
     domain::counts::Counts,
     store::{
@@ -14,8 +16,6 @@ use crate::{
         },
     },
 };
-
-use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
 
 const FIELDS: [&str; 6] = [
     "found",

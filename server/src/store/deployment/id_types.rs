@@ -1,5 +1,9 @@
 //! Of which types the ids are that orders refer by, as far as a look at a few documents tells.
 
+use std::collections::BTreeMap;
+
+use bson::{Document, RawDocumentBuf, doc};
+
 use crate::{
     bytes::{
         join_key,
@@ -11,9 +15,6 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
-use std::collections::BTreeMap;
-
-use bson::{Document, RawDocumentBuf, doc};
 
 /// How many documents are looked at from each end of a collection.
 const SAMPLE: i32 = 100;

@@ -1,5 +1,11 @@
 //! Inspection: what somebody who only looks can find out about a database that archd is to work on.
 
+use std::time::Duration;
+
+use bson::{DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};
+use mongodb::options::ReadPreference;
+use tokio::time::Instant;
+
 use crate::store::{
     Error, Names, Store,
     encoding::document::{documents, whole},
@@ -8,11 +14,6 @@ use crate::store::{
         reply::first_row,
     },
 };
-use std::time::Duration;
-
-use bson::{DateTime, Document, RawDocumentBuf, Timestamp, rawdoc};
-use mongodb::options::ReadPreference;
-use tokio::time::Instant;
 
 /// What can be asked of the database without writing: it has no method that writes.
 #[derive(Clone, Debug)]

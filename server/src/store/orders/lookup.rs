@@ -1,5 +1,7 @@
 //! Looking at the live orders: who has a number, how many are delivered.
 
+use bson::{RawDocumentBuf, rawdoc};
+
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::order::NUMERO,
@@ -8,8 +10,6 @@ use crate::{
         encoding::document::{joined, whole},
     },
 };
-
-use bson::{RawDocumentBuf, rawdoc};
 
 impl Store {
     /// The `_id`s of the orders with these numbers. Two orders can share a number.

@@ -1,5 +1,9 @@
 //! Looking for near misses: orders whose status only looks like the delivered one.
 
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use tracing::warn;
+
+use super::delivered_status::bson_of;
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{
@@ -15,11 +19,6 @@ use crate::{
         wire::command::SIMPLE,
     },
 };
-
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
-use tracing::warn;
-
-use super::delivered_status::bson_of;
 
 /// More statuses than this are no statuses, and walking from one to the next costs more than reading all orders.
 const MOST_STATUSES: usize = 1_000;

@@ -6,6 +6,10 @@
 //! A page along `_id` follows the collation of the orders, in which each `_id` has one place, as in
 //! its index. The archive may have another one: then what it holds is asked for one by one.
 
+use std::collections::HashMap;
+
+use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
+
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{
@@ -15,14 +19,9 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{field, joined},
-        wire::command::{SIMPLE, commands_for},
+        wire::command::{CHUNK_BYTES, SIMPLE, commands_for},
     },
 };
-use std::collections::HashMap;
-
-use bson::{DateTime, RawDocument, RawDocumentBuf, rawdoc};
-
-use crate::store::wire::command::CHUNK_BYTES;
 
 /// How much of each order a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,5 @@
 //! Reader: the database as somebody sees it who may look at orders and at the archive, and has nothing to write with.
 
-use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer, kind},
-    domain::order::NUMERO,
-    store::{Error, Store, encoding::document::joined},
-};
 use std::collections::HashSet;
 
 use bson::rawdoc;
@@ -12,6 +7,11 @@ use bson::rawdoc;
 use super::{
     gather::{Gathered, Selection},
     pages::{ArchiveState, Page},
+};
+use crate::{
+    bytes::raw::{self, Value, ValueRef, Writer, kind},
+    domain::order::NUMERO,
+    store::{Error, Store, encoding::document::joined},
 };
 
 /// What can be read of the database, and nothing that writes.

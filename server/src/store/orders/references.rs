@@ -1,5 +1,15 @@
 //! References: the documents that orders refer to, read by their ids, and remembered for a moment where many orders follow each other.
 
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
+use futures::future::try_join_all;
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::{
     bytes::{
         join_key::JoinKey,
@@ -11,15 +21,6 @@ use crate::{
         encoding::document::{joined, raw},
     },
 };
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use bson::{Bson, Document, RawDocument, RawDocumentBuf, rawdoc};
-use futures::future::try_join_all;
-use parking_lot::{Mutex, MutexGuard};
 
 /// Documents that orders refer to, by their ids.
 type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;

@@ -4,7 +4,6 @@
 //! batch, so a secondary that lags catches up before it answers. One that can't in time costs a short try, and then the primary
 //! answers.
 
-use crate::store::{Error, Store, encoding::document::joined};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -17,6 +16,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::command::Answer;
+use crate::store::{Error, Store, encoding::document::joined};
 
 /// The most that a secondary may take over one read.
 const TRY: Duration = Duration::from_secs(2);

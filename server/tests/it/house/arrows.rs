@@ -30,12 +30,51 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::wire",
         ],
     ),
-    ("store::orders", KEEPERS),
     ("store::archive", KEEPERS),
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
-    ("store::batches", KEEPERS),
-    ("store::watch", KEEPERS),
+    (
+        "store::orders",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+        ],
+    ),
+    (
+        "store::batches",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::counters",
+        ],
+    ),
+    (
+        "store::watch",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::orders",
+        ],
+    ),
     (
         "store",
         &[
@@ -111,7 +150,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What the rooms of the store that keep something each may import: none of them another.
+/// What the rooms of the store that keep something each may import.
 const KEEPERS: &[&str] = &[
     "bytes",
     "domain",
