@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
         .iter()
         .any(|part| size.has(*part))
     {
-        let platform = Platform::sow(&set, size.seed, size.orders).await?;
+        let platform = Platform::seeded(&set, size.seed, size.orders).await?;
         if size.has(Part::Contest) {
             rates = Some(contest::hold(&platform, &size).await?);
         }
@@ -70,11 +70,11 @@ async fn main() -> Result<()> {
         platform.close().await?;
     }
     if size.has(Part::Million) {
-        let grown = Platform::sow(&set, size.seed, size.grown).await?;
+        let grown = Platform::seeded(&set, size.seed, size.grown).await?;
         growth::measure(&grown, &size, rates.as_ref()).await?;
     }
     if size.has(Part::Rates) {
-        let met = Platform::sow(&set, size.seed, size.met).await?;
+        let met = Platform::seeded(&set, size.seed, size.met).await?;
         rates::keep(&met, &size).await?;
         met.close().await?;
     }

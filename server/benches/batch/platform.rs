@@ -49,7 +49,7 @@ pub(crate) struct Platform {
 
 impl Platform {
     /// Writes orders until so many of them are delivered. The same seed and number give the same platform.
-    pub(crate) async fn sow(set: &ReplicaSet, seed: u64, delivered: usize) -> Result<Platform> {
+    pub(crate) async fn seeded(set: &ReplicaSet, seed: u64, delivered: usize) -> Result<Platform> {
         // Nearly nine in ten are delivered.
         let plan = Plan {
             seed,

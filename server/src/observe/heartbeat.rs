@@ -57,7 +57,7 @@ impl Heartbeat {
     pub(crate) async fn leave(&self) {
         self.leaving.cancel();
         let left = timeout(FAREWELL, async {
-            // A beat that is under way would bring the sign back, or be the first.
+            // A beat that is under way would bring the document back, or make it.
             self.beats.wait().await;
             match self.known.load(Ordering::Relaxed) {
                 true => self.store.remove_instance(&self.own).await,

@@ -28,7 +28,7 @@ use crate::{
         Error, Store,
         orders::deliveries::stages,
         state::holds::Hold,
-        watch::{gap::Gap, lease::Sign, record::State},
+        watch::{gap::Gap, lease::Heartbeat, record::State},
         wire::changes::{Scope, Start},
     },
 };
@@ -157,7 +157,7 @@ impl Watcher {
                     error!(error = %told, "the watcher can't work here; batches do")
                 }
             }
-            let sign = Sign {
+            let heartbeat = Heartbeat {
                 state,
                 last_error: &told,
                 checkpoint: None,
@@ -165,7 +165,7 @@ impl Watcher {
                 waiting_since: None,
             };
             // While the database is away there is nobody to tell.
-            if let Ok(false) = self.store.keep_watch(epoch, &sign).await {
+            if let Ok(false) = self.store.keep_watch(epoch, &heartbeat).await {
                 return;
             }
             self.pause(if next == Next::Unsupported {
@@ -196,14 +196,14 @@ impl Watcher {
             return Ok(Ending::Stopping);
         }
         if watcher.paused {
-            let sign = Sign {
+            let heartbeat = Heartbeat {
                 state: State::Paused,
                 last_error: "",
                 checkpoint: None,
                 last_event: None,
                 waiting_since: None,
             };
-            if !self.store.keep_watch(epoch, &sign).await? {
+            if !self.store.keep_watch(epoch, &heartbeat).await? {
                 return Ok(Ending::Lost);
             }
             self.pause(TURN_POLL).await;

@@ -30,7 +30,7 @@ use crate::{
             deliveries::{delivers, order_of, stages},
             gather::Selection,
         },
-        watch::{lease::Sign, record::State},
+        watch::{lease::Heartbeat, record::State},
         wire::changes::{Changes, Reply, Scope, Start},
     },
 };
@@ -119,7 +119,7 @@ impl Stream<'_> {
             self.store.pause_watch(true, why).await?;
         }
         let saved = self
-            .sign(epoch, &mut progress, None, catching_up, true)
+            .beat(epoch, &mut progress, None, catching_up, true)
             .await;
         match ending {
             Ok(Ending::Stopping) => saved.map(|()| Ending::Stopping).or(Ok(Ending::Stopping)),
@@ -185,7 +185,7 @@ impl Stream<'_> {
                 }
                 _ = tick.tick() => {
                     let oldest = waiting.front().copied().flatten();
-                    self.sign(epoch, progress, oldest, catching_up, false).await?;
+                    self.beat(epoch, progress, oldest, catching_up, false).await?;
                     match self.store.watcher().await? {
                         Some(watcher) if watcher.epoch == epoch => if watcher.paused { ended = true },
                         _ => return Ok(Ending::Lost),
@@ -274,7 +274,7 @@ impl Stream<'_> {
     }
 
     /// Saves the place if it has moved, or gives a heartbeat when it is time.
-    async fn sign(
+    async fn beat(
         &self,
         epoch: i64,
         progress: &mut StreamProgress,
@@ -307,14 +307,14 @@ impl Stream<'_> {
             State::CatchingUp
         };
         let trouble = catching_up.take_trouble();
-        let sign = Sign {
+        let heartbeat = Heartbeat {
             state,
             last_error: progress.halt.as_deref().unwrap_or(&trouble),
             checkpoint: sealed.as_deref(),
             last_event: progress.last_event,
             waiting_since,
         };
-        if self.store.keep_watch(epoch, &sign).await? {
+        if self.store.keep_watch(epoch, &heartbeat).await? {
             progress.saved = progress.place.clone();
             progress.signed = Some(Instant::now());
         }

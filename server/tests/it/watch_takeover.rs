@@ -11,7 +11,7 @@ use archd::{
             options::{Limits, Options},
             record::State as BatchState,
         },
-        watch::{lease::Sign, record::State},
+        watch::{lease::Heartbeat, record::State},
     },
 };
 use bson::{DateTime, doc};
@@ -44,8 +44,8 @@ async fn store(uri: &str, database: &Database, name: &str, lease: Duration) -> S
     Store::new(&config).await.unwrap()
 }
 
-fn sign() -> Sign<'static> {
-    Sign {
+fn heartbeat() -> Heartbeat<'static> {
+    Heartbeat {
         state: State::Watching,
         last_error: "",
         checkpoint: None,
@@ -90,12 +90,12 @@ async fn an_instance_frozen_while_it_takes_the_watch_never_takes_its_successors_
             assert_ne!(ours.epoch, theirs.epoch, "{command}: {ours:?}");
             assert_eq!(ours.instance, "frozen", "{command}");
             assert!(
-                !frozen.keep_watch(ours.epoch, &sign()).await.unwrap(),
+                !frozen.keep_watch(ours.epoch, &heartbeat()).await.unwrap(),
                 "{command}"
             );
         }
         assert!(
-            successor.keep_watch(theirs.epoch, &sign()).await.unwrap(),
+            successor.keep_watch(theirs.epoch, &heartbeat()).await.unwrap(),
             "{command}"
         );
         let held = state(&database).await;

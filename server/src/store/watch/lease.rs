@@ -18,10 +18,10 @@ use crate::{
 
 /// What the instance that watches tells about itself.
 #[derive(Clone, Debug)]
-pub struct Sign<'s> {
+pub struct Heartbeat<'s> {
     /// What it is doing.
     pub state: State,
-    /// A fault that was met since the last sign; empty when there was none.
+    /// A fault that was met since the last heartbeat; empty when there was none.
     pub last_error: &'s str,
     /// The checkpoint to save, sealed; none when it has not moved.
     pub checkpoint: Option<&'s RawDocument>,
@@ -81,24 +81,24 @@ impl Store {
     }
 
     /// Gives a heartbeat, and saves how far the watcher is. False when somebody else has taken the watch.
-    pub async fn keep_watch(&self, epoch: i64, sign: &Sign<'_>) -> Result<bool, Error> {
+    pub async fn keep_watch(&self, epoch: i64, heartbeat: &Heartbeat<'_>) -> Result<bool, Error> {
         let mut set = Writer::default();
-        set.string("state", sign.state.name());
-        match sign.waiting_since {
+        set.string("state", heartbeat.state.name());
+        match heartbeat.waiting_since {
             Some(since) => set.date("waiting_since", since),
             None => set.value("waiting_since", ValueRef::NULL),
         };
-        if let Some(last_event) = sign.last_event {
+        if let Some(last_event) = heartbeat.last_event {
             set.date("last_event", last_event);
         }
         let mut clocks = doc! { "alive_at": true };
-        if let Some(checkpoint) = sign.checkpoint {
+        if let Some(checkpoint) = heartbeat.checkpoint {
             set.document("checkpoint", checkpoint);
             clocks.insert("saved_at", true);
         }
         // What a fault said stays after it has passed.
-        if !sign.last_error.is_empty() {
-            set.string("last_error", sign.last_error);
+        if !heartbeat.last_error.is_empty() {
+            set.string("last_error", heartbeat.last_error);
             clocks.insert("last_error_at", true);
         }
         let set = set.finish();
@@ -110,7 +110,7 @@ impl Store {
             update.finish()
         };
         let mut as_before = mine(epoch);
-        as_before.insert("state", sign.state.name());
+        as_before.insert("state", heartbeat.state.name());
         if self
             .update_watcher_raw(&as_before, &update(&clocks), false)
             .await?
