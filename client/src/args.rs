@@ -94,6 +94,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it goes by the settings, so that a config file that can't be used is its fault too.
+    pub(crate) fn goes_by_settings(&self) -> bool {
+        !matches!(self, Self::Completions(_))
+    }
+
     /// Runs the command to its end.
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
         let session = Session::new(globals);

@@ -17,7 +17,7 @@ pub(crate) fn complete(globals: &mut Globals) -> Result<(), Fault> {
     let named = globals.config.take();
     let path = named.clone().or_else(usual_place);
     let file = match &path {
-        Some(path) => file::read(path)?,
+        Some(path) => file::read(path, named.is_some())?,
         None => None,
     };
     if let (None, Some(named)) = (&file, named) {

@@ -42,7 +42,10 @@ async fn run(cli: Cli) -> Exit {
         mut globals,
         command,
     } = cli;
-    let completed = config::complete(&mut globals);
+    let completed = match command.goes_by_settings() {
+        true => config::complete(&mut globals),
+        false => Ok(()),
+    };
     render::screen::set(output::screen(&globals));
     let ended = match completed {
         Ok(()) => command.run(&globals).await,

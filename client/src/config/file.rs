@@ -55,12 +55,14 @@ pub(crate) fn usual_place() -> Option<PathBuf> {
     // XDG wants a path that is not absolute to be ignored.
     let folder = told
         .filter(|path| path.is_absolute())
-        .or_else(|| Some(env::home_dir()?.join(".config")))?;
+        .or_else(|| Some(env::home_dir()?.join(".config")))
+        .filter(|folder| folder.is_absolute())?;
     Some(folder.join("archctl").join("config.toml"))
 }
 
-/// Reads a file; one that is not there has nothing to say.
-pub(super) fn read(path: &Path) -> Result<Option<File>, Fault> {
+/// Reads a file; one that is not there has nothing to say, nor has one that nobody asked for and that
+/// belongs to somebody else, as under sudo.
+pub(super) fn read(path: &Path, is_named: bool) -> Result<Option<File>, Fault> {
     let faults = match fs::read_to_string(path) {
         Ok(text) => match parse(&text) {
             Ok(file) => return Ok(Some(file)),
@@ -68,6 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Option<File>, Fault> {
         },
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => return Ok(None),
+            ErrorKind::PermissionDenied if !is_named => return Ok(None),
             ErrorKind::InvalidData => vec!["it is not UTF-8, as TOML has to be".to_owned()],
             _ => vec![error.to_string()],
         },

@@ -386,6 +386,13 @@ fn a_file_that_cannot_be_read_is_a_fault_and_one_that_is_not_there_only_when_it_
 }
 
 #[test]
+fn a_file_that_cannot_be_used_stops_no_completion_of_a_shell() {
+    let home = home("endpoint");
+    let ended = ended(&mut at(home.path(), &["completions", "bash"]));
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended:?}");
+}
+
+#[test]
 fn an_unknown_profile_is_refused_with_those_that_there_are() {
     let home = home("[profiles.production]\n[profiles.staging]");
     let path = home.path().join(".config/archctl/config.toml");

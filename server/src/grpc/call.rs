@@ -72,7 +72,7 @@ impl Calls {
         self.check()?;
         timeout(limit, work)
             .await
-            .unwrap_or_else(|_| Err(status::too_slow(limit)))
+            .unwrap_or_else(|_| Err(status::too_slow(limit, limit < self.request_timeout)))
     }
 
     /// An error while the server can't do anything for anybody.

@@ -35,6 +35,8 @@ const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// Messages that wait for a reader. A slow one holds up its own reading of the history and nothing else.
 const BACKLOG: usize = 64;
+/// How long a reader that keeps up takes for a large message.
+const QUICK: Duration = Duration::from_millis(100);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) struct EventService {
@@ -268,15 +270,19 @@ impl Tail {
             let heartbeat_is_due = spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
             if let Some(kind) = self.wanted(&told, heartbeat_is_due) {
                 if room.is_none() && is_large(&told) {
-                    room = self.large.clone().try_acquire_owned().ok();
+                    let sent = || self.large.clone().acquire_owned();
+                    room = timeout(QUICK, sent()).await.ok().and_then(Result::ok);
                     if room.is_none() {
                         // The large message before has not gone out: nothing is held until it has.
                         reader.put_back(told, last.clone());
-                        let sent = self.large.clone().acquire_owned();
-                        room = match timeout(SLOWEST, sent).await {
-                            Ok(room) => room.ok(),
-                            Err(_) => return slow(&last),
-                        };
+                        let mut unread = self.sender.capacity();
+                        while room.is_none() {
+                            room = timeout(SLOWEST, sent()).await.ok().and_then(Result::ok);
+                            let before = std::mem::replace(&mut unread, self.sender.capacity());
+                            if room.is_none() && unread == before {
+                                return slow(&last);
+                            }
+                        }
                         continue;
                     }
                 }

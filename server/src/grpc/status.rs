@@ -87,8 +87,8 @@ pub(crate) fn of_error(error: &Error) -> Status {
 const SHORT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The database did not answer within the caller's deadline, or the server's own limit for a call.
-pub(crate) fn too_slow(limit: Duration) -> Status {
-    if limit < SHORT_DEADLINE {
+pub(crate) fn too_slow(limit: Duration, is_the_callers: bool) -> Status {
+    if is_the_callers && limit < SHORT_DEADLINE {
         return detailed(
             Code::DeadlineExceeded,
             format!(
@@ -448,13 +448,14 @@ mod tests {
 
     #[test]
     fn a_short_deadline_is_no_fault_of_the_database() {
-        for (millis, code) in [
-            (8, Code::DeadlineExceeded),
-            (999, Code::DeadlineExceeded),
-            (1_000, Code::Unavailable),
-            (9_000, Code::Unavailable),
+        for (millis, is_the_callers, code) in [
+            (8, true, Code::DeadlineExceeded),
+            (999, true, Code::DeadlineExceeded),
+            (999, false, Code::Unavailable),
+            (1_000, true, Code::Unavailable),
+            (9_000, true, Code::Unavailable),
         ] {
-            let status = too_slow(Duration::from_millis(millis));
+            let status = too_slow(Duration::from_millis(millis), is_the_callers);
             assert_eq!(status.code(), code, "{millis} ms");
             assert_eq!(
                 status.get_details_retry_info().is_some(),

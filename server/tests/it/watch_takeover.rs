@@ -95,7 +95,10 @@ async fn an_instance_frozen_while_it_takes_the_watch_never_takes_its_successors_
             );
         }
         assert!(
-            successor.keep_watch(theirs.epoch, &heartbeat()).await.unwrap(),
+            successor
+                .keep_watch(theirs.epoch, &heartbeat())
+                .await
+                .unwrap(),
             "{command}"
         );
         let held = state(&database).await;

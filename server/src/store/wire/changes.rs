@@ -195,8 +195,10 @@ impl Changes {
         if was_cautious && self.cautious == 0 {
             let place = Start::After(position.clone());
             let opening = self.opening.clone();
-            if let Ok(reopened) = self.store.open_changes(opening, &place).await {
-                *self = reopened;
+            match self.store.open_changes(opening, &place).await {
+                Ok(reopened) => *self = reopened,
+                // To be tried again: the stream would stay at one change a reply.
+                Err(_) => self.cautious = CAUTIOUS_REPLIES,
             }
         }
         Ok(Reply {
