@@ -10,7 +10,8 @@ use crate::{
 
 /// The bar of a batch, as a template of indicatif.
 pub const BAR: &str = "{bar:30} {wide_msg}";
-/// The same where something holds the batch back: that is read first, and never cut off by what else there is to say.
+/// The same where something holds the batch back: that is read first, and never cut off by what
+/// else there is to say.
 pub const HELD_BACK: &str = "{prefix}\n{bar:30} {wide_msg}";
 
 /// What a bar is drawn with, from a whole column down to none.

@@ -16,8 +16,8 @@ const PADDING: usize = 2;
 /// The columns that the two sides take.
 const SIDES: usize = 2;
 
-/// The box of a batch, in at most so many columns: what became of its orders, how long it took and how fast it was. A dry run says
-/// that it only predicts.
+/// The box of a batch, in at most so many columns: what became of its orders, how long it took and
+/// how fast it was. A dry run says that it only predicts.
 pub fn of_batch(batch: &Batch, most: Option<usize>) -> String {
     let mut found = vec![String::new()];
     found.extend(counted(&batch.counts.unwrap_or_default()));
@@ -54,8 +54,8 @@ pub fn counted(counts: &OrderCounts) -> Vec<String> {
     lines
 }
 
-/// The same lines for counts of what has changed for orders, where being archived already is no change. A server that counts
-/// otherwise has that line too.
+/// The same lines for counts of what has changed for orders, where being archived already is no
+/// change. A server that counts otherwise has that line too.
 pub fn changed(counts: &OrderCounts) -> Vec<String> {
     let mut lines = counted(counts);
     if counts.duplicates == 0 {
@@ -107,8 +107,9 @@ pub fn line(label: &str, value: &str) -> String {
     format!("{label:<LABEL$}{value}")
 }
 
-/// Sections of lines in a frame under a title, in at most so many columns: what is longer is cut. The frame is as wide as its longest
-/// line needs; where there is no room for the brief's own, the lines stand without one.
+/// Sections of lines in a frame under a title, in at most so many columns: what is longer is cut.
+/// The frame is as wide as its longest line needs; where there is no room for the brief's own, the
+/// lines stand without one.
 ///
 /// A line must not hold control characters.
 pub fn framed(title: &str, sections: &[Vec<String>], most: Option<usize>) -> String {

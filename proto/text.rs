@@ -2,8 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Shows control and bidirectional characters as escapes, so that a name can steer neither a terminal nor the order in which a
-/// line is read; line ends stay.
+/// Shows control and bidirectional characters as escapes, so that a name can steer neither a
+/// terminal nor the order in which a line is read; line ends stay.
 pub fn tame(text: &str) -> String {
     let bad = |c| steers(c) && c != '\n';
     escape(text, bad, |c| c.escape_default().to_string())
@@ -80,7 +80,8 @@ mod tests {
         for tamed in [tame(STEERING), one_line(STEERING)] {
             assert!(tamed.chars().all(|c| c.is_ascii_graphic()), "{tamed}");
         }
-        // Scripts that are written from the right, joined letters and combined accents are nobody's trick.
+        // Scripts that are written from the right, joined letters and combined accents are nobody's
+        // trick.
         for honest in ["شاورما", "livre\u{301}e", "👩\u{200d}🍳", "می\u{200c}خواهم"]
         {
             assert_eq!(one_line(honest), honest);

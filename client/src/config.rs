@@ -1,4 +1,5 @@
-//! Settings: what a flag says, else a variable, else a profile of the config file, else the default.
+//! Settings: what a flag says, else a variable, else a profile of the config file, else the
+//! default.
 
 mod file;
 

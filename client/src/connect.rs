@@ -15,7 +15,8 @@ use tonic::{
 
 use crate::{globals::Globals, output::Output};
 
-/// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times longer.
+/// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times
+/// longer.
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// What a command needs: where to ask, how long to wait, and where the answer goes.
@@ -26,7 +27,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects with the first call, and again after each loss, so that every failure arrives as the status of a call.
+    /// Connects with the first call, and again after each loss, so that every failure arrives as
+    /// the status of a call.
     pub(crate) fn new(globals: &Globals) -> Self {
         let channel = Endpoint::from(globals.endpoint.uri())
             .connect_timeout(globals.timeout)

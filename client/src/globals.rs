@@ -72,7 +72,8 @@ pub(crate) struct Globals {
     )]
     pub(crate) output: Format,
 
-    /// The zone of the times in text: `local`, UTC, or a name such as Europe/Paris; JSON is always in UTC
+    /// The zone of the times in text: `local`, UTC, or a name such as Europe/Paris; JSON is always
+    /// in UTC
     #[arg(
         long,
         global = true,

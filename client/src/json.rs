@@ -16,8 +16,9 @@ static CONTRACT: LazyLock<DescriptorPool> = LazyLock::new(|| {
 
 /// Turns any message of the contract into ProtoJSON.
 ///
-/// A moment or a length of time that JSON can't hold is shown as absent, so that it never keeps the rest from being shown.
-/// Integers of 64 bits are numbers rather than ProtoJSON's strings: no count here comes near 2^53, and `jq` can add numbers up.
+/// A moment or a length of time that JSON can't hold is shown as absent, so that it never keeps the
+/// rest from being shown. Integers of 64 bits are numbers rather than ProtoJSON's strings: no count
+/// here comes near 2^53, and `jq` can add numbers up.
 pub(crate) fn to_json<M: Message + Name>(message: &M) -> Result<Value, serde_json::Error> {
     const OPTIONS: SerializeOptions = SerializeOptions::new()
         .use_proto_field_name(true)
@@ -34,7 +35,8 @@ pub(crate) fn to_json<M: Message + Name>(message: &M) -> Result<Value, serde_jso
     dynamic.serialize_with_options(Serializer, &OPTIONS)
 }
 
-/// Clears each field that holds a moment or a length of time beyond those that ProtoJSON has a text for.
+/// Clears each field that holds a moment or a length of time beyond those that ProtoJSON has a text
+/// for.
 fn clear_unspeakable(message: &mut DynamicMessage) {
     let unspeakable: Vec<_> = message
         .fields_mut()
@@ -60,7 +62,8 @@ fn clear_unspeakable(message: &mut DynamicMessage) {
     }
 }
 
-/// Whether ProtoJSON has a text for it: moments of the years 1 to 9999, and lengths of up to about 10,000 years either way.
+/// Whether ProtoJSON has a text for it: moments of the years 1 to 9999, and lengths of up to about
+/// 10,000 years either way.
 fn is_speakable(message: &DynamicMessage) -> bool {
     let seconds = match message.descriptor().full_name() {
         "google.protobuf.Timestamp" => -62_135_596_800..=253_402_300_799,

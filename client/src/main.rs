@@ -27,7 +27,8 @@ use exit::Exit;
 fn main() -> ExitCode {
     match Cli::read() {
         Ok(cli) => run(cli).into(),
-        // Help, version and usage errors all come this way; a reader that has gone needs none of them.
+        // Help, version and usage errors all come this way; a reader that has gone needs none of
+        // them.
         Err(answer) => {
             let _ = answer.print();
             u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -72,7 +72,8 @@ impl Output {
         }
     }
 
-    /// Prints every item of a list; an empty list is an empty array, an empty stream, or a word on standard error.
+    /// Prints every item of a list; an empty list is an empty array, an empty stream, or a word on
+    /// standard error.
     pub(crate) fn all<M: Message + Name>(
         self,
         items: &[M],

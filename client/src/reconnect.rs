@@ -13,7 +13,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// A stream that is opened again when it breaks.
 pub(crate) struct Reconnect {
-    /// Whether the server was ever there: a first call that fails is more likely a wrong address than a restart.
+    /// Whether the server was ever there: a first call that fails is more likely a wrong address
+    /// than a restart.
     known: bool,
     /// Failures in a row.
     failures: u32,
@@ -49,7 +50,8 @@ impl Reconnect {
         self.failures = 0;
     }
 
-    /// The stream is broken: waits until it is time to open it again, or gives the status back when that is of no use.
+    /// The stream is broken: waits until it is time to open it again, or gives the status back when
+    /// that is of no use.
     pub(crate) async fn lost(&mut self, status: Status) -> Result<(), Status> {
         let Some(delay) = self.next_delay(&status) else {
             return Err(status);

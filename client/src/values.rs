@@ -57,7 +57,8 @@ pub(crate) fn address(text: &str) -> Result<Address, String> {
     if authority.port_u16().is_some() {
         return Ok(Address(uri));
     }
-    // `host:99999` and `host:` have no port in the eyes of `Uri`; only a bare host is given the default one.
+    // `host:99999` and `host:` have no port in the eyes of `Uri`; only a bare host is given the
+    // default one.
     if authority.as_str() != authority.host() {
         return Err(format!("the port is not a number up to 65535; {WANTED}"));
     }

@@ -1,10 +1,12 @@
 //! The audit: recomputes from the live collections what the archive must hold, and compares.
 //!
-//! Every delivered order must be once in the archive or once in quarantine, and nothing else may be there. [`history`] then
-//! reads what the database wrote down as it happened, and holds the watcher's checkpoints to the orders that they stand for.
+//! Every delivered order must be once in the archive or once in quarantine, and nothing else may be
+//! there. [`history`] then reads what the database wrote down as it happened, and holds the
+//! watcher's checkpoints to the orders that they stand for.
 //!
-//! It shares no code with the archiver on purpose: it decodes every document, keeps the references in plain maps and follows
-//! the data contract word by word. It reads everything into memory, which is fine for a test and a demonstration.
+//! It shares no code with the archiver on purpose: it decodes every document, keeps the references
+//! in plain maps and follows the data contract word by word. It reads everything into memory, which
+//! is fine for a test and a demonstration.
 
 use std::collections::{HashMap, HashSet};
 
@@ -123,9 +125,10 @@ pub async fn audit(database: &Database) -> Result<Audit> {
 
 /// What the watcher's checkpoints got ahead of, a line each; empty when all is well.
 ///
-/// An order that becomes delivered must be in the archive or in quarantine before a checkpoint at or after that moment is
-/// written, unless it is delivered no more, or the checkpoint declares a gap: then it must be there before the gap is closed.
-/// Within an epoch checkpoints never go back, and epochs never do. Whoever tampers with checkpoints is found out too.
+/// An order that becomes delivered must be in the archive or in quarantine before a checkpoint at
+/// or after that moment is written, unless it is delivered no more, or the checkpoint declares a
+/// gap: then it must be there before the gap is closed. Within an epoch checkpoints never go back,
+/// and epochs never do. Whoever tampers with checkpoints is found out too.
 ///
 /// # Errors
 ///
@@ -279,8 +282,9 @@ fn gone(command: &Document, database: &str) -> bool {
         || renamed.and_then(|from| from.strip_prefix(database)) == Some(".Commande")
 }
 
-/// What an update in the oplog sets a field to: a whole document, or the difference in the form that mongod writes since 5.0, where
-/// `u` and `i` hold what is set and `s` before a name holds the difference of that document.
+/// What an update in the oplog sets a field to: a whole document, or the difference in the form
+/// that mongod writes since 5.0, where `u` and `i` hold what is set and `s` before a name holds the
+/// difference of that document.
 fn set<'d>(change: &'d Document, path: &[&str]) -> Option<&'d Bson> {
     fn inside<'d>(value: &'d Bson, path: &[&str]) -> Option<&'d Bson> {
         path.iter()

@@ -1,8 +1,9 @@
 //! A wall clock of a mongod's own, which a test can set forward and back.
 //!
-//! Neither root nor a package is needed: a few lines of C, compiled by the `cc` that Rust links with, are loaded into mongod and
-//! shift what it is told of the time. They reach whatever asks for the time through the C library, as every mongod does that is
-//! linked dynamically; [`Node::shift_clock`](crate::Node::shift_clock) makes sure that this one does.
+//! Neither root nor a package is needed: a few lines of C, compiled by the `cc` that Rust links
+//! with, are loaded into mongod and shift what it is told of the time. They reach whatever asks for
+//! the time through the C library, as every mongod does that is linked dynamically;
+//! [`Node::shift_clock`](crate::Node::shift_clock) makes sure that this one does.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};

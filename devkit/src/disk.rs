@@ -2,11 +2,14 @@
 //!
 //! Nothing here needs root. The ways are tried in this order:
 //!
-//! 1. A tmpfs that only mongod sees, in a user and a mount namespace of its own: the disk is really full, error 28 and all.
-//! 2. Where namespaces are refused, as in most containers: a limit on the size of mongod's files, set while it runs. The kernel
+//! 1. A tmpfs that only mongod sees, in a user and a mount namespace of its own: the disk is really
+//!    full, error 28 and all.
+//! 2. Where namespaces are refused, as in most containers: a limit on the size of mongod's files,
+//!    set while it runs. The kernel
 //!    then refuses its writes with another error (27, file too large), and mongod ends the same way.
 //!
-//! Both take tools of util-linux, which every Debian has. Where there is neither, starting fails and says so.
+//! Both take tools of util-linux, which every Debian has. Where there is neither, starting fails
+//! and says so.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,7 +25,8 @@ const SIZE: &str = "96m";
 const LOG_ROOM: u64 = 1 << 20;
 /// Mounts a file system on the folder $1 and holds it until standard input ends.
 const HOLD: &str = r#"mount -t tmpfs -o size="$2" none "$1" && echo mounted && exec cat"#;
-/// Runs a program that is refused writes with errors rather than killed, and leaves no core file when it aborts.
+/// Runs a program that is refused writes with errors rather than killed, and leaves no core file
+/// when it aborts.
 const HARDENED: &str = r#"ulimit -c 0; trap '' XFSZ; exec "$@""#;
 
 /// A way to a disk of one's own.
@@ -45,7 +49,8 @@ pub(crate) struct Disk {
     mount: Option<Mount>,
 }
 
-/// A process that holds the namespaces in which the disk is mounted; they end with it and with mongod.
+/// A process that holds the namespaces in which the disk is mounted; they end with it and with
+/// mongod.
 #[derive(Debug)]
 struct Mount {
     holder: Child,
@@ -87,7 +92,8 @@ impl Disk {
         words
     }
 
-    /// What mongod is told: to write little and soon, so that a small disk will do and a full one is noticed.
+    /// What mongod is told: to write little and soon, so that a small disk will do and a full one
+    /// is noticed.
     pub(crate) fn arguments() -> [&'static str; 4] {
         [
             "--wiredTigerEngineConfigString",
@@ -208,7 +214,8 @@ mod tests {
     use super::*;
     use crate::Options;
 
-    /// Starts a mongod on such a disk, fills that up, and waits until mongod has ended of it; then it must come back with its data.
+    /// Starts a mongod on such a disk, fills that up, and waits until mongod has ended of it; then
+    /// it must come back with its data.
     async fn ends_and_comes_back(way: &'static [Way]) {
         let mut options = Options::new();
         options.disk = Some(way);
@@ -247,7 +254,8 @@ mod tests {
         assert!(found.is_some());
     }
 
-    /// Not every machine grants namespaces; that it does not is said, and the other way is proved below.
+    /// Not every machine grants namespaces; that it does not is said, and the other way is proved
+    /// below.
     #[tokio::test]
     #[allow(
         clippy::print_stderr,

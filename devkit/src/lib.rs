@@ -1,4 +1,5 @@
-//! Throw-away MongoDB deployments for tests, benches and the demo: found or installed, started in seconds, gone with their owner.
+//! Throw-away MongoDB deployments for tests, benches and the demo: found or installed, started in
+//! seconds, gone with their owner.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -9,13 +10,15 @@
 //! # }
 //! ```
 //!
-//! - [`ReplicaSet`] and [`Standalone`] are what a test holds; [`Options`] is how they are made otherwise than by default.
-//! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail, fill its disk, set its clock.
+//! - [`ReplicaSet`] and [`Standalone`] are what a test holds; [`Options`] is how they are made
+//!   otherwise than by default.
+//! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail, fill its disk,
+//!   set its clock.
 //! - [`relay`] stands between a client and a server, and spoils what passes.
 //! - [`locate`] finds the mongod program, and installs one where there is none.
 //!
-//! Every mongod is a real one, listens on 127.0.0.1 alone, and is killed together with its files when its owner drops it, ends,
-//! or is killed itself.
+//! Every mongod is a real one, listens on 127.0.0.1 alone, and is killed together with its files
+//! when its owner drops it, ends, or is killed itself.
 
 pub mod audit;
 mod clock;

@@ -1,4 +1,5 @@
-//! Finds a mongod program that runs: the one named, one on the PATH, the cached one, or one installed now.
+//! Finds a mongod program that runs: the one named, one on the PATH, the cached one, or one
+//! installed now.
 
 use std::env;
 use std::ffi::OsString;
@@ -25,7 +26,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources that this process's environment names: `MONGOD`, `PATH`, and `XDG_CACHE_HOME` or `HOME` for the cache.
+    /// The sources that this process's environment names: `MONGOD`, `PATH`, and `XDG_CACHE_HOME` or
+    /// `HOME` for the cache.
     pub fn from_env() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         // The XDG specification says that a relative path is to be ignored.
@@ -41,7 +43,8 @@ impl Sources {
         }
     }
 
-    /// The path of a mongod that runs, installing one if need be. Blocks for as long as a download of 42 MB takes.
+    /// The path of a mongod that runs, installing one if need be. Blocks for as long as a download
+    /// of 42 MB takes.
     pub fn locate(&self) -> Result<PathBuf> {
         if let Some(named) = &self.named {
             check(named).with_context(|| {

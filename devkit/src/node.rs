@@ -94,7 +94,8 @@ impl Node {
         self.log_of(self.starts.load(Ordering::SeqCst))
     }
 
-    /// A new client for this node alone. It belongs to the runtime it is made on, so every test needs its own.
+    /// A new client for this node alone. It belongs to the runtime it is made on, so every test
+    /// needs its own.
     pub async fn client(&self) -> Result<Client> {
         client(&self.uri()).await
     }
@@ -124,8 +125,9 @@ impl Node {
         Ok(())
     }
 
-    /// Starts mongod again on the same port and data, after [`terminate`](Self::terminate) if it still runs, and waits until it
-    /// is the member it was: primary if it is alone, else primary or secondary.
+    /// Starts mongod again on the same port and data, after [`terminate`](Self::terminate) if it
+    /// still runs, and waits until it is the member it was: primary if it is alone, else primary or
+    /// secondary.
     pub async fn restart(&self) -> Result<()> {
         self.terminate().await?;
         until(
@@ -134,7 +136,8 @@ impl Node {
             async || {
                 let log = self.log_of(self.starts.fetch_add(1, Ordering::SeqCst) + 1);
                 let fresh = self.launch.spawn(self.port, &log)?;
-                // The node owns the process before the first wait, so that giving up the wait loses nothing.
+                // The node owns the process before the first wait, so that giving up the wait loses
+                // nothing.
                 mem::replace(&mut *self.watchdog(), fresh).dismiss();
                 self.frozen.store(false, Ordering::SeqCst);
                 let state = self.watchdog().state();
@@ -166,8 +169,8 @@ impl Node {
         .await
     }
 
-    /// Leaves no space on the node's [own disk](crate::Options::own_disk): mongod aborts at one of its next writes, and a start
-    /// fails until the disk is [freed](Self::free_disk).
+    /// Leaves no space on the node's [own disk](crate::Options::own_disk): mongod aborts at one of
+    /// its next writes, and a start fails until the disk is [freed](Self::free_disk).
     pub fn fill_disk(&self) -> Result<()> {
         self.disk()?.fill(self.pid(), &self.log())
     }
@@ -182,8 +185,9 @@ impl Node {
         self.end(&[]).await
     }
 
-    /// Sets the node's [own wall clock](crate::Options::own_clock) so many seconds ahead of the time, or behind it, and makes sure
-    /// that mongod sees it. Its monotonic clocks go on as they did.
+    /// Sets the node's [own wall clock](crate::Options::own_clock) so many seconds ahead of the
+    /// time, or behind it, and makes sure that mongod sees it. Its monotonic clocks go on as they
+    /// did.
     pub async fn shift_clock(&self, seconds: i64) -> Result<()> {
         let clock = self.launch.clock.as_ref();
         clock
@@ -207,7 +211,8 @@ impl Node {
         disk.context("the node has no disk of its own: see `Options::own_disk`")
     }
 
-    /// Runs `configureFailPoint` on this node: `doc! { "configureFailPoint": "failCommand", "mode": …, "data": … }`.
+    /// Runs `configureFailPoint` on this node: `doc! { "configureFailPoint": "failCommand", "mode":
+    /// …, "data": … }`.
     pub async fn configure_fail_point(&self, command: Document) -> Result<()> {
         self.admin(command).await.map(drop)
     }

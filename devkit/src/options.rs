@@ -59,14 +59,16 @@ impl Options {
         self
     }
 
-    /// Gives each node a small disk of its own, which [`fill_disk`](crate::Node::fill_disk) fills up. It takes the tools of
-    /// util-linux, and no privilege; where they are missing, starting fails and says so.
+    /// Gives each node a small disk of its own, which [`fill_disk`](crate::Node::fill_disk) fills
+    /// up. It takes the tools of util-linux, and no privilege; where they are missing, starting
+    /// fails and says so.
     pub fn own_disk(mut self) -> Self {
         self.disk = Some(Way::ALL);
         self
     }
 
-    /// Gives each node a wall clock of its own, which [`shift_clock`](crate::Node::shift_clock) sets. It takes a C compiler.
+    /// Gives each node a wall clock of its own, which [`shift_clock`](crate::Node::shift_clock)
+    /// sets. It takes a C compiler.
     pub fn own_clock(mut self) -> Self {
         self.clock = true;
         self
@@ -77,7 +79,8 @@ impl Options {
         ReplicaSet::with(self).await
     }
 
-    /// Starts one mongod outside any replica set, so without change streams; `nodes` and `oplog_mb` mean nothing to it.
+    /// Starts one mongod outside any replica set, so without change streams; `nodes` and `oplog_mb`
+    /// mean nothing to it.
     pub async fn start_standalone(self) -> Result<Standalone> {
         Standalone::with(self).await
     }

@@ -1,8 +1,9 @@
-//! A relay on the way to a server: it cuts, delays, swallows and pauses, on command or by a plan that can be repeated.
+//! A relay on the way to a server: it cuts, delays, swallows and pauses, on command or by a plan
+//! that can be repeated.
 //!
-//! A plan acts on the messages that hold given bytes, such as `$changeStream`, `getMore` or `insert`: MongoDB's messages begin
-//! with their own length, and commands lie in them as they are. Bytes of the answers can be
-//! replaced too.
+//! A plan acts on the messages that hold given bytes, such as `$changeStream`, `getMore` or
+//! `insert`: MongoDB's messages begin with their own length, and commands lie in them as they are.
+//! Bytes of the answers can be replaced too.
 
 use std::io::Result as IoResult;
 use std::sync::Arc;
@@ -133,12 +134,14 @@ impl Relay {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The connection string of a mongod behind this relay; a client that looked for the set would go around it.
+    /// The connection string of a mongod behind this relay; a client that looked for the set would
+    /// go around it.
     pub fn uri(&self) -> String {
         format!("mongodb://{}/?directConnection=true", self.address())
     }
 
-    /// From now on does this with messages that hold these bytes. The first rule that acts on a message is the only one.
+    /// From now on does this with messages that hold these bytes. The first rule that acts on a
+    /// message is the only one.
     pub fn on(&self, bytes: &str, plan: Plan, deed: Deed) {
         let bytes = bytes.as_bytes().to_vec();
         lock(&self.rules).push(Rule {
@@ -181,7 +184,8 @@ impl Relay {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Lets nothing through until [`resume`](Self::resume), with every connection open: a black hole.
+    /// Lets nothing through until [`resume`](Self::resume), with every connection open: a black
+    /// hole.
     pub fn pause(&self) {
         self.paused.send_replace(true);
     }
@@ -270,7 +274,8 @@ impl Framing {
     }
 }
 
-/// Waits while the relay is paused. One that is gone lets nothing through: the connection ends with it anyway.
+/// Waits while the relay is paused. One that is gone lets nothing through: the connection ends with
+/// it anyway.
 async fn through(paused: &mut watch::Receiver<bool>) {
     if paused.wait_for(|paused| !paused).await.is_err() {
         std::future::pending().await

@@ -19,15 +19,18 @@ use crate::{Node, Options, mongod, node};
 
 /// The name of every set, as each has its own ports.
 const NAME: &str = "rs";
-/// How long a set may take from its initiation to its first primary, or from the loss of a primary to the next.
+/// How long a set may take from its initiation to its first primary, or from the loss of a primary
+/// to the next.
 const ELECTION_LIMIT: Duration = Duration::from_secs(60);
-/// The error code of a set that has its configuration already, which is all that an initiation wants.
+/// The error code of a set that has its configuration already, which is all that an initiation
+/// wants.
 const ALREADY_INITIALIZED: i32 = 23;
 
 static SHARED: OnceCell<ReplicaSet> = OnceCell::const_new();
 static DATABASES: AtomicUsize = AtomicUsize::new(1);
 
-/// A replica set on 127.0.0.1. Dropping it kills its nodes and removes their files; so does the end of its owner, of any kind.
+/// A replica set on 127.0.0.1. Dropping it kills its nodes and removes their files; so does the end
+/// of its owner, of any kind.
 #[derive(Debug)]
 pub struct ReplicaSet {
     nodes: Vec<Node>,
@@ -45,7 +48,8 @@ impl ReplicaSet {
         Options::new().nodes(nodes).start().await
     }
 
-    /// The one-node set that everything in this process can share, each test in a database of its own. It ends with the process.
+    /// The one-node set that everything in this process can share, each test in a database of its
+    /// own. It ends with the process.
     ///
     /// A test that kills, freezes or configures a node belongs on a set of its own.
     pub async fn shared() -> Result<&'static Self> {
@@ -83,7 +87,8 @@ impl ReplicaSet {
         }
     }
 
-    /// A new client of the set. It belongs to the runtime it is made on, so every test needs its own.
+    /// A new client of the set. It belongs to the runtime it is made on, so every test needs its
+    /// own.
     pub async fn client(&self) -> Result<Client> {
         node::client(&self.uri()).await
     }
@@ -93,12 +98,14 @@ impl ReplicaSet {
         format!("fresh_{}", DATABASES.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A database of a [fresh name](Self::fresh_database_name), with a [client](Self::client) of its own.
+    /// A database of a [fresh name](Self::fresh_database_name), with a [client](Self::client) of
+    /// its own.
     pub async fn fresh_database(&self) -> Result<Database> {
         Ok(self.client().await?.database(&self.fresh_database_name()))
     }
 
-    /// The node that takes writes, waiting through an election if need be. Frozen and ended nodes are not asked.
+    /// The node that takes writes, waiting through an election if need be. Frozen and ended nodes
+    /// are not asked.
     pub async fn primary(&self) -> Result<&Node> {
         let clients = self.clients().await?;
         until(ELECTION_LIMIT, "a primary", async || {
@@ -135,7 +142,8 @@ impl ReplicaSet {
         let config = doc! {
             "_id": NAME,
             "members": members.collect::<Vec<_>>(),
-            // A test that kills the primary waits for this long; the server's own choice is 10 seconds.
+            // A test that kills the primary waits for this long; the server's own choice is 10
+            // seconds.
             "settings": { "electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500 },
         };
         let clients = self.clients().await?;
@@ -162,7 +170,8 @@ impl ReplicaSet {
                 if hellos.iter().flatten().any(Hello::is_primary) {
                     return Ok(Some(()));
                 }
-                // A node that is alone elects itself at once, and two elections at a time would be in each other's way.
+                // A node that is alone elects itself at once, and two elections at a time would be
+                // in each other's way.
                 if self.nodes.len() > 1 {
                     // Sooner than the election timeout would. After a refusal it is asked again.
                     let _ = first.run_command(doc! { "replSetStepUp": 1 }).await;

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use crate::replica_set::launch;
 use crate::{Node, Options};
 
-/// A mongod that has neither oplog nor change streams nor transactions. Dropping it kills it and removes its files.
+/// A mongod that has neither oplog nor change streams nor transactions. Dropping it kills it and
+/// removes its files.
 #[derive(Debug)]
 pub struct Standalone {
     node: Node,

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 /// The oldest major version whose change streams and aggregations the product is written for.
 pub(crate) const OLDEST_MAJOR: u32 = 6;
 
-/// Runs the program to see that it is a mongod, that this machine can execute it, and that it is recent enough.
+/// Runs the program to see that it is a mongod, that this machine can execute it, and that it is
+/// recent enough.
 pub(crate) fn check(program: &Path) -> Result<()> {
     let output = Command::new(program)
         .arg("--version")

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep};
 
-/// The first `Some` that `ask` comes up with; an error that says what was waited for if that takes longer than `limit`.
+/// The first `Some` that `ask` comes up with; an error that says what was waited for if that takes
+/// longer than `limit`.
 pub(crate) async fn until<T>(
     limit: Duration,
     what: &str,

@@ -1,8 +1,9 @@
 //! Runs one mongod so that it cannot outlive its owner, not even one that is killed.
 //!
-//! A small shell script is mongod's parent and reads from a pipe that the owner alone can write to. However the owner goes, the
-//! system closes the pipe; the script then kills mongod and removes the folder. Nothing here belongs to an async runtime,
-//! because a shared set outlives the runtime of the test that started it.
+//! A small shell script is mongod's parent and reads from a pipe that the owner alone can write to.
+//! However the owner goes, the system closes the pipe; the script then kills mongod and removes the
+//! folder. Nothing here belongs to an async runtime, because a shared set outlives the runtime of
+//! the test that started it.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,7 +52,8 @@ impl ProcessState {
 }
 
 impl Watchdog {
-    /// Starts the program that these words are, with its arguments; `folder` is what goes when it goes.
+    /// Starts the program that these words are, with its arguments; `folder` is what goes when it
+    /// goes.
     pub(crate) fn spawn(folder: &Path, words: &[OsString]) -> Result<Self> {
         let mut command = Command::new("sh");
         command
@@ -94,7 +96,8 @@ impl Watchdog {
         let kept = Arc::clone(&output);
         thread::spawn(move || {
             let mut rest = Vec::new();
-            // An unreadable pipe tells as much as a closed one: that nothing more is to be learnt from it.
+            // An unreadable pipe tells as much as a closed one: that nothing more is to be learnt
+            // from it.
             let _ = lines.read_to_end(&mut rest);
             kept.lock().push_str(&String::from_utf8_lossy(&rest));
             end.send_replace(true);
@@ -142,7 +145,8 @@ impl Watchdog {
         self.leash = None;
     }
 
-    /// Ends the watch over a mongod that has ended, and leaves its files to the one that is started next.
+    /// Ends the watch over a mongod that has ended, and leaves its files to the one that is started
+    /// next.
     pub(crate) fn dismiss(mut self) {
         debug_assert!(
             self.state.is_over(),
@@ -158,7 +162,8 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         self.release();
-        // Whoever drops a deployment may rely on it being gone; there is no one to tell if it cannot be seen to go.
+        // Whoever drops a deployment may rely on it being gone; there is no one to tell if it
+        // cannot be seen to go.
         let _ = self.script.wait();
     }
 }

@@ -1,8 +1,10 @@
-//! How soon an order is archived after its status changes, and how fast a burst drains, beside a plain watcher and the floor.
+//! How soon an order is archived after its status changes, and how fast a burst drains, beside a
+//! plain watcher and the floor.
 //!
-//! `cargo bench --bench watch` measures; under `cargo test` it makes one short round to show that it still works.
-//! Every latency is seen by the same observer, a change stream on the archive, which shows only what a majority holds: from the moment
-//! before the update of the status is sent to the moment at which the observer sees the archived order.
+//! `cargo bench --bench watch` measures; under `cargo test` it makes one short round to show that
+//! it still works. Every latency is seen by the same observer, a change stream on the archive,
+//! which shows only what a majority holds: from the moment before the update of the status is sent
+//! to the moment at which the observer sees the archived order.
 
 #![allow(missing_docs, reason = "a bench has no readers of its documentation")]
 #![allow(clippy::print_stdout, reason = "the figures are its data")]
@@ -237,7 +239,8 @@ impl Bench {
             .update_many(doc! {}, doc! { "$set": { "status": "livrée" } })
             .await?;
         let mut observer = Observer::open(&stage.database).await?;
-        // Without a checkpoint the watcher begins with a catch-up batch, which is what is measured here.
+        // Without a checkpoint the watcher begins with a catch-up batch, which is what is measured
+        // here.
         let start = Instant::now();
         let archiving = stage.watch();
         for _ in 0..self.size.burst {

@@ -1,7 +1,8 @@
 //! `cargo demo`: the whole product in one command, on a throw-away MongoDB with made-up orders.
 //!
-//! It starts a replica set, makes up orders, runs the server with its watcher, which archives the backlog with one batch, prints
-//! the statistics, audits the archive, and stays up for `archctl`, with new orders coming, until Ctrl-C. With `--once` it ends by itself.
+//! It starts a replica set, makes up orders, runs the server with its watcher, which archives the
+//! backlog with one batch, prints the statistics, audits the archive, and stays up for `archctl`,
+//! with new orders coming, until Ctrl-C. With `--once` it ends by itself.
 
 #![allow(
     missing_docs,

@@ -1,9 +1,12 @@
-//! The coalescer: the source for callers who ask for orders by number. It gathers callers who come at once into one chunk.
+//! The coalescer: the source for callers who ask for orders by number. It gathers callers who come
+//! at once into one chunk.
 //!
-//! What a chunk costs depends little on its size, so the coalescer serves one chunk after the other: who comes meanwhile waits in
-//! queue and is in the next one. The busier the coalescer is the larger its chunks are, and an idle coalescer serves at once.
+//! What a chunk costs depends little on its size, so the coalescer serves one chunk after the
+//! other: who comes meanwhile waits in queue and is in the next one. The busier the coalescer is
+//! the larger its chunks are, and an idle coalescer serves at once.
 //!
-//! Large orders are served one by one beside the chunks, a few at a time, so that nobody else waits for them.
+//! Large orders are served one by one beside the chunks, a few at a time, so that nobody else waits
+//! for them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,8 +35,9 @@ use crate::{
 const CALLERS: usize = 500;
 /// Callers in queue at most; more wait outside until there is room.
 const QUEUE: usize = 4_096;
-/// How long the coalescer waits after a chunk for a crowd as large as it was then: those who were answered, and those in queue. Who was
-/// answered comes back with the next order, one by one, and without a wait the first of them would leave the others behind.
+/// How long the coalescer waits after a chunk for a crowd as large as it was then: those who were
+/// answered, and those in queue. Who was answered comes back with the next order, one by one, and
+/// without a wait the first of them would leave the others behind.
 const LINGER: Duration = Duration::from_millis(4);
 /// Large orders that are served at once, each of which may be held in memory a few times over.
 const LARGE_AT_ONCE: usize = 2;
@@ -118,7 +122,8 @@ async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
     }
 }
 
-/// Who is in queue, once somebody is; waits a little for the rest of a crowd. Nobody once the queue is closed.
+/// Who is in queue, once somebody is; waits a little for the rest of a crowd. Nobody once the queue
+/// is closed.
 async fn next_chunk<C>(queue: &mut mpsc::Receiver<C>, crowd: usize) -> Vec<C> {
     let mut chunk = Vec::new();
     queue.recv_many(&mut chunk, CALLERS).await;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
-// That a future may move between threads is proved down to the last type of the TLS library inside the driver.
+// That a future may move between threads is proved down to the last type of the TLS library inside
+// the driver.
 #![recursion_limit = "256"]
 
 pub mod archiver;
@@ -41,10 +42,12 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Serves callers on `listener` until `stop` is cancelled: the only place that wires the parts together.
+/// Serves callers on `listener` until `stop` is cancelled: the only place that wires the parts
+/// together.
 ///
-/// The database need not be there yet: until it is, health says NOT_SERVING and callers hear UNAVAILABLE.
-/// Returns once everything under way is finished, or after the settings' grace period regardless.
+/// The database need not be there yet: until it is, health says NOT_SERVING and callers hear
+/// UNAVAILABLE. Returns once everything under way is finished, or after the settings' grace period
+/// regardless.
 pub async fn run(
     listener: TcpListener,
     config: Config,

@@ -1,4 +1,5 @@
-//! How often the log tells of the same thing: so many times in a span of time, and what it leaves out is counted.
+//! How often the log tells of the same thing: so many times in a span of time, and what it leaves
+//! out is counted.
 
 use std::{mem::take, time::Duration};
 
@@ -31,7 +32,8 @@ impl LogLimit {
         }
     }
 
-    /// Whether a line may be written now, with how many were left out before it. None leaves it out.
+    /// Whether a line may be written now, with how many were left out before it. None leaves it
+    /// out.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut told = self.told.lock();
         if told.since.is_none_or(|since| now - since >= self.span) {

@@ -1,4 +1,5 @@
-//! `archd`: reads its settings, then serves callers, runs one batch or checks the database, and says by its exit code how that went.
+//! `archd`: reads its settings, then serves callers, runs one batch or checks the database, and
+//! says by its exit code how that went.
 
 use std::{io::Write, process::ExitCode};
 
@@ -14,7 +15,8 @@ use archd::{
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
-/// Archiving allocates several times for each order, on every core: the system's allocator takes a quarter of its CPU time.
+/// Archiving allocates several times for each order, on every core: the system's allocator takes a
+/// quarter of its CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

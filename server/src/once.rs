@@ -1,4 +1,5 @@
-//! One batch as a process of its own, for cron and its relatives: runs it, prints the statistics, and leaves with a code.
+//! One batch as a process of its own, for cron and its relatives: runs it, prints the statistics,
+//! and leaves with a code.
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
@@ -52,8 +53,8 @@ impl Outcome {
     }
 }
 
-/// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if it was asked for here, and
-/// otherwise leaves it to its instance, or to the next one.
+/// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if
+/// it was asked for here, and otherwise leaves it to its instance, or to the next one.
 pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> ExitCode {
     match archive(&config, &args, &stop).await {
         Ok(outcome) => {
@@ -111,11 +112,13 @@ async fn archive(
     ended
 }
 
-/// Runs a batch, or follows the one that is running; but one that does something else than what is asked is only waited for.
+/// Runs a batch, or follows the one that is running; but one that does something else than what is
+/// asked is only waited for.
 async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Outcome, Error> {
     let start = || parts.archiver.start(options.clone(), None);
     let mut started = start().await?;
-    // Not sooner: a batch that was left is to be found by then, and told of, rather than taken up and ended before.
+    // Not sooner: a batch that was left is to be found by then, and told of, rather than taken up
+    // and ended before.
     parts.archiver.care_for_orphans();
     loop {
         let as_asked = started.batch.options.do_what_is_asked(options);
@@ -127,8 +130,9 @@ async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Resu
     }
 }
 
-/// Waits for a batch to end, for as long as the batch itself waits for a database that is away. A stop cancels it only if it was
-/// asked for here: of another one somebody else may wait for the end, so it is left to whoever runs it, or comes next.
+/// Waits for a batch to end, for as long as the batch itself waits for a database that is away. A
+/// stop cancels it only if it was asked for here: of another one somebody else may wait for the
+/// end, so it is left to whoever runs it, or comes next.
 async fn follow(
     parts: &Parts,
     started: Started,

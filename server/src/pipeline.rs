@@ -1,6 +1,7 @@
 //! The pipeline: the one way into the archive, whichever source an order came through.
 //!
-//! [`Pipeline::archive`] is the table of contents of this server: gather, judge, enrich, write, announce.
+//! [`Pipeline::archive`] is the table of contents of this server: gather, judge, enrich, write,
+//! announce.
 
 mod quarantine_log;
 
@@ -64,7 +65,8 @@ pub enum Outcome {
     NotDelivered {
         /// The status, as Extended JSON.
         status: String,
-        /// What is told of it where it looks like the delivered one: nobody need wait for such an order.
+        /// What is told of it where it looks like the delivered one: nobody need wait for such an
+        /// order.
         near_miss: Option<Box<NearMiss>>,
     },
     /// It can't be archived and is in quarantine.
@@ -148,7 +150,8 @@ impl Pipeline {
         }
     }
 
-    /// Archives the selected orders. After an error some of them may be archived: asking again is safe.
+    /// Archives the selected orders. After an error some of them may be archived: asking again is
+    /// safe.
     pub async fn archive(
         &self,
         selection: Selection,
@@ -174,7 +177,8 @@ impl Pipeline {
         Ok(report)
     }
 
-    /// Archives as many of the selected orders as are worth holding in memory at once; `stamp` is their `date_archivage`.
+    /// Archives as many of the selected orders as are worth holding in memory at once; `stamp` is
+    /// their `date_archivage`.
     pub(crate) async fn archive_chunk(
         &self,
         selection: &Selection,
@@ -218,8 +222,9 @@ impl Pipeline {
         .await
     }
 
-    /// Writes documents to the archive and refused orders to quarantine, and counts what has changed by that. Everyone else hears
-    /// of it from the database: see [`crate::observe::events`].
+    /// Writes documents to the archive and refused orders to quarantine, and counts what has
+    /// changed by that. Everyone else hears of it from the database: see
+    /// [`crate::observe::events`].
     async fn write(&self, prepared: Prepared, source: Source) -> Result<Vec<Passed>, Error> {
         let Prepared {
             documents,
@@ -274,7 +279,8 @@ impl Pipeline {
     }
 }
 
-/// A chunk on its way through the pipeline, judged and enriched: all that can be said of it without writing.
+/// A chunk on its way through the pipeline, judged and enriched: all that can be said of it without
+/// writing.
 #[derive(Default)]
 pub(crate) struct Prepared {
     /// What goes to the archive.

@@ -22,7 +22,8 @@ pub(crate) const UNBALANCED: u8 = 8;
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels. A second one ends the process at once, whatever it is doing.
+/// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels. A second one ends the process at
+/// once, whatever it is doing.
 ///
 /// # Errors
 ///
@@ -30,7 +31,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub fn signal() -> io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let first = token.clone();
-    // A runtime of its own hears the second signal even when the server's is busy or is being shut down.
+    // A runtime of its own hears the second signal even when the server's is busy or is being shut
+    // down.
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let mut signals = {
         let _context = runtime.enter();
@@ -101,7 +103,8 @@ mod tests {
 
     const CHILD: &str = "ARCHD_TEST_SHUTDOWN_CHILD";
 
-    /// The process that is signalled: this very test, started again by the one below. Without its variable it has nothing to do.
+    /// The process that is signalled: this very test, started again by the one below. Without its
+    /// variable it has nothing to do.
     #[test]
     fn child() {
         if env::var_os(CHILD).is_none() {

@@ -33,7 +33,8 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    // By default a line that cannot be written is lamented with `eprintln!`, which panics when standard error is gone.
+    // By default a line that cannot be written is lamented with `eprintln!`, which panics when
+    // standard error is gone.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || Log { json: !text })
         .log_internal_errors(false);
@@ -59,7 +60,8 @@ mod tests {
 
     const CHILD: &str = "ARCHD_TEST_TELEMETRY_CHILD";
 
-    /// The process that writes a log: this very test, started again by the one below. Without its variable it has nothing to do.
+    /// The process that writes a log: this very test, started again by the one below. Without its
+    /// variable it has nothing to do.
     #[test]
     fn child() {
         let Ok(format) = env::var(CHILD) else { return };

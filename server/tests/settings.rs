@@ -1,4 +1,5 @@
-//! Settings come from the right place, are all checked, keep their secret, and are documented as they are.
+//! Settings come from the right place, are all checked, keep their secret, and are documented as
+//! they are.
 
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used)]
@@ -346,7 +347,8 @@ fn a_secret_can_be_read_from_a_file() {
         assert_eq!(config.mongodb_uri.expose(), "mongodb://h", "{content:?}");
         assert!(config.warnings.is_empty());
     }
-    // Neither an empty file nor a missing one may fall back to the default: it would be another database.
+    // Neither an empty file nor a missing one may fall back to the default: it would be another
+    // database.
     for (content, wrong) in [
         (&b"\n"[..], "is an empty file"),
         (&b"canary-s3cret"[..], "does not begin with"),

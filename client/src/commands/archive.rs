@@ -68,7 +68,8 @@ async fn from_stdin(session: &Session) -> Result<Exit, Fault> {
     let (sender, numbers) = mpsc::channel(256);
     let (refuse, refused) = mpsc::channel(256);
     let fault = Arc::new(OnceLock::new());
-    // A thread of its own, never joined: a read that waits for a person can't be called off when the server goes away.
+    // A thread of its own, never joined: a read that waits for a person can't be called off when
+    // the server goes away.
     thread::spawn({
         let fault = Arc::clone(&fault);
         move || {
@@ -88,7 +89,8 @@ async fn from_stdin(session: &Session) -> Result<Exit, Fault> {
     }
 }
 
-/// Prints each answer as it comes, also what was refused before it got to the server; but a JSON array is printed whole.
+/// Prints each answer as it comes, also what was refused before it got to the server; but a JSON
+/// array is printed whole.
 async fn many(
     session: &Session,
     numbers: impl Stream<Item = String> + Send + 'static,

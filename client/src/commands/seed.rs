@@ -23,7 +23,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE")]
     dangling_share: Option<f64>,
 
-    /// The newest order's date: RFC 3339, or a date, which means midnight UTC [default: 2025-11-29T19:30:00Z]
+    /// The newest order's date: RFC 3339, or a date, which means midnight UTC [default:
+    /// 2025-11-29T19:30:00Z]
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     until: Option<Timestamp>,
 

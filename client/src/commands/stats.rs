@@ -12,7 +12,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = values::proto_duration)]
     window: Duration,
 
-    /// Also look for statuses that are almost the delivered one; takes seconds for millions of orders
+    /// Also look for statuses that are almost the delivered one; takes seconds for millions of
+    /// orders
     #[arg(long)]
     near_misses: bool,
 }

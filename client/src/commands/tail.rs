@@ -27,7 +27,8 @@ pub(crate) struct Args {
     )]
     cursor: Option<String>,
 
-    /// Start at a moment (RFC 3339, or a date, which means midnight UTC) or so long ago, such as 10m
+    /// Start at a moment (RFC 3339, or a date, which means midnight UTC) or so long ago, such as
+    /// 10m
     #[arg(long, value_name = "TIME|DURATION", value_parser = values::since)]
     since: Option<Timestamp>,
 

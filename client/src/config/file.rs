@@ -60,8 +60,8 @@ pub(crate) fn usual_place() -> Option<PathBuf> {
     Some(folder.join("archctl").join("config.toml"))
 }
 
-/// Reads a file; one that is not there has nothing to say, nor has one that nobody asked for and that
-/// belongs to somebody else, as under sudo.
+/// Reads a file; one that is not there has nothing to say, nor has one that nobody asked for and
+/// that belongs to somebody else, as under sudo.
 pub(super) fn read(path: &Path, is_named: bool) -> Result<Option<File>, Fault> {
     let faults = match fs::read_to_string(path) {
         Ok(text) => match parse(&text) {

@@ -1,4 +1,5 @@
-//! The commands behind the RPCs: an error of the server names the one, and people here type the other.
+//! The commands behind the RPCs: an error of the server names the one, and people here type the
+//! other.
 
 /// Each RPC of the contract and what to type for it.
 const COMMANDS: &[(&str, &str)] = &[

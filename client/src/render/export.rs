@@ -21,7 +21,8 @@ pub(crate) const HEADER: [&str; 13] = [
     "archived_by",
 ];
 
-/// The values of an order. A field that is null or absent is empty; a value of another type is its Extended JSON.
+/// The values of an order. A field that is null or absent is empty; a value of another type is its
+/// Extended JSON.
 pub(crate) fn row(order: &ArchivedOrder) -> [String; 13] {
     let other = |name: &str| {
         let mut others = order.other_values.iter();

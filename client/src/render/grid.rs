@@ -1,4 +1,5 @@
-//! Tables and cards: text laid out by its width on a screen, so that `livrée` takes six columns and nothing is wider than that.
+//! Tables and cards: text laid out by its width on a screen, so that `livrée` takes six columns and
+//! nothing is wider than that.
 
 use std::array;
 
@@ -25,7 +26,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) spare: &'a [&'a str],
 }
 
-/// A row per item under a header; the columns named in `numbers` stand to the right, and the others, but the first, may be cut.
+/// A row per item under a header; the columns named in `numbers` stand to the right, and the
+/// others, but the first, may be cut.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     numbers: &[&str],
@@ -150,7 +152,8 @@ fn is_number(column: usize, header: &[&str], fit: &Fit<'_>) -> bool {
     fit.numbers.contains(&header[column])
 }
 
-/// The widths with the widest of those that may be cut made equally narrow, as little as will do, if that will do.
+/// The widths with the widest of those that may be cut made equally narrow, as little as will do,
+/// if that will do.
 fn narrowed<const N: usize>(
     widths: [Option<usize>; N],
     room: usize,
@@ -176,7 +179,8 @@ fn narrowed<const N: usize>(
         .find(|widths| takes(*widths) <= room)
 }
 
-/// A line per field: its name and its value, which goes on below where it is too long for the screen.
+/// A line per field: its name and its value, which goes on below where it is too long for the
+/// screen.
 pub(crate) fn card(fields: impl IntoIterator<Item = (&'static str, String)>) -> String {
     card_within(fields, screen().columns)
 }
@@ -203,7 +207,8 @@ fn card_within(
     lines.join("\n")
 }
 
-/// A text in lines of at most so many columns, between words; a word that is longer keeps a line to itself.
+/// A text in lines of at most so many columns, between words; a word that is longer keeps a line to
+/// itself.
 fn wrapped(text: &str, most: usize) -> Vec<String> {
     if columns(text) <= most {
         return vec![text.to_owned()];

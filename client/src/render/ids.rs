@@ -1,10 +1,12 @@
-//! Ids as they stand in tables: as short as the server takes them and as tells them apart, unless there is room for all of them.
+//! Ids as they stand in tables: as short as the server takes them and as tells them apart, unless
+//! there is room for all of them.
 
 use std::collections::HashSet;
 
 use super::screen::screen;
 
-/// Of a batch's id, the millisecond that it was made in; of an entry's, enough for any number of entries.
+/// Of a batch's id, the millisecond that it was made in; of an entry's, enough for any number of
+/// entries.
 const SHORT: usize = 13;
 
 /// How many characters of each of these ids are shown.

@@ -71,7 +71,8 @@ pub(crate) fn card(order: &ArchivedOrder) -> String {
     )
 }
 
-/// A field that is there but is not of the usual type is not missing: it is shown as it is, as JSON.
+/// A field that is there but is not of the usual type is not missing: it is shown as it is, as
+/// JSON.
 fn absence(order: &ArchivedOrder, field: &str) -> String {
     if let Some(other) = other(order, field) {
         return other.to_owned();

@@ -15,7 +15,8 @@ use super::{
     watcher::{state_in_words, waiting_orders},
 };
 
-/// The brief's box over the whole life of the archive, then the last and the next batch, the window, and the sizes.
+/// The brief's box over the whole life of the archive, then the last and the next batch, the
+/// window, and the sizes.
 pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut sections = vec![lifetime(stats)];
     sections.extend(batches(stats));

@@ -26,8 +26,8 @@ pub(crate) fn whole_length(duration: &Duration) -> String {
     }
 }
 
-/// In the zone of the reader's choice, to the second, with what it is ahead of UTC: `2025-10-16 16:23:45+02`, or
-/// `2025-10-16 14:23:45Z`.
+/// In the zone of the reader's choice, to the second, with what it is ahead of UTC: `2025-10-16
+/// 16:23:45+02`, or `2025-10-16 14:23:45Z`.
 pub(crate) fn moment(time: &Timestamp) -> String {
     moment_in(screen().zone, time)
 }

@@ -1,4 +1,5 @@
-//! A server of answers: real gRPC on a real port, and for each request what the test wants to see rendered.
+//! A server of answers: real gRPC on a real port, and for each request what the test wants to see
+//! rendered.
 
 pub(crate) mod archive;
 mod batch;
@@ -38,7 +39,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::program::PATIENCE;
 
-/// What the server answers with, and what it was asked; it outlives the server, so that one can come back.
+/// What the server answers with, and what it was asked; it outlives the server, so that one can
+/// come back.
 pub(crate) struct Script {
     /// The one batch that there is.
     pub(crate) batch: watch::Sender<Batch>,
@@ -52,7 +54,8 @@ pub(crate) struct Script {
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
     /// What lists and figures leave out because it can't be read.
     pub(crate) unreadable: Mutex<Vec<UnreadableDocument>>,
-    /// What the next call about the watcher, the events, the progress of the batch or a later page of the archive is answered with.
+    /// What the next call about the watcher, the events, the progress of the batch or a later page
+    /// of the archive is answered with.
     refusal: Mutex<Option<Status>>,
     /// How many orders are archived.
     pub(crate) archived: AtomicUsize,
@@ -114,7 +117,8 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    /// Waits until a tail is open: only a reader that knows a cursor gets to see an event before that.
+    /// Waits until a tail is open: only a reader that knows a cursor gets to see an event before
+    /// that.
     pub(crate) fn await_tail(&self) {
         let tails = self.script.tails.lock().unwrap();
         tails.recv_timeout(PATIENCE).expect("a tail is opened");

@@ -1,5 +1,5 @@
-//! What people see, at four widths, with colours and without: `client/tests/golden/`, for looking through with `cat`.
-//! `UPDATE_DOCS=1 cargo test --workspace` rewrites it.
+//! What people see, at four widths, with colours and without: `client/tests/golden/`, for looking
+//! through with `cat`. `UPDATE_DOCS=1 cargo test --workspace` rewrites it.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 

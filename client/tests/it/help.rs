@@ -1,4 +1,5 @@
-//! The help of every command is what `client/tests/help/` says; `UPDATE_DOCS=1 cargo test --workspace` rewrites it.
+//! The help of every command is what `client/tests/help/` says; `UPDATE_DOCS=1 cargo test
+//! --workspace` rewrites it.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 

@@ -1,6 +1,8 @@
-//! `archctl` as people and scripts meet it: the program itself, against a server that says what each test needs.
+//! `archctl` as people and scripts meet it: the program itself, against a server that says what
+//! each test needs.
 //!
-//! The server here is no imitation of `archd`: it holds answers, not orders. What the two do together is tested elsewhere.
+//! The server here is no imitation of `archd`: it holds answers, not orders. What the two do
+//! together is tested elsewhere.
 
 #![allow(
     clippy::unwrap_used,

@@ -74,7 +74,8 @@ fn forget_settings(command: &mut Command) {
         .env("ARCHCTL_TIME_ZONE", "UTC");
 }
 
-/// Keeps out what says on the tests' machine whether there are colours: in a CI, even a terminal that calls itself dumb has them.
+/// Keeps out what says on the tests' machine whether there are colours: in a CI, even a terminal
+/// that calls itself dumb has them.
 fn forget_colours(command: &mut Command) {
     for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(variable);

@@ -1,4 +1,5 @@
-//! What people see on a terminal: colours unless refused, times in their zone, and progress that tells first what matters.
+//! What people see on a terminal: colours unless refused, times in their zone, and progress that
+//! tells first what matters.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! Runs a part of a test in a process of its own: this test program again, told by its environment which part to play.
+//! Runs a part of a test in a process of its own: this test program again, told by its environment
+//! which part to play.
 
 use std::env;
 use std::fmt::Display;
@@ -48,7 +49,8 @@ fn say(what: impl Display) -> Result<()> {
     writeln!(stdout(), "{SAYS}{what}").context("nobody listens")
 }
 
-/// Owns a frozen mongod in a set and one by itself, a killed one and an ordinary one, and waits to be killed.
+/// Owns a frozen mongod in a set and one by itself, a killed one and an ordinary one, and waits to
+/// be killed.
 #[tokio::test]
 #[ignore = "a part in another test"]
 async fn owner() -> Result<()> {

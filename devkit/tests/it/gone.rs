@@ -74,7 +74,8 @@ async fn after_the_owner_is_killed() -> Result<()> {
     Ok(())
 }
 
-/// A terminal sends Ctrl-C to the whole process group: the owner has to be the only one to take notice.
+/// A terminal sends Ctrl-C to the whole process group: the owner has to be the only one to take
+/// notice.
 #[cfg(unix)]
 #[test]
 fn not_before_the_owner_has_dealt_with_an_interruption() -> Result<()> {

@@ -168,7 +168,8 @@ async fn a_checkpoint_that_goes_back() -> Result<()> {
     play.is_told("the checkpoint went back").await
 }
 
-/// A successor takes up the last place that was saved, which may lie before one that its predecessor's last words held.
+/// A successor takes up the last place that was saved, which may lie before one that its
+/// predecessor's last words held.
 #[tokio::test]
 async fn a_checkpoint_may_go_back_with_a_new_epoch_and_an_epoch_never() -> Result<()> {
     let play = Play::begin().await?;

@@ -58,7 +58,8 @@ async fn a_program_on_the_path_comes_before_the_cache() -> Result<()> {
 #[test]
 fn two_processes_install_one_mongod_between_them() -> Result<()> {
     let cache = tempfile::tempdir()?;
-    // What an installation that was killed leaves behind: half a program that is not in place, and one that is broken.
+    // What an installation that was killed leaves behind: half a program that is not in place, and
+    // one that is broken.
     fs::create_dir(cache.path().join("installing-half"))?;
     fs::create_dir(cache.path().join("mongod-6.0.5"))?;
     fs::write(cache.path().join("mongod-6.0.5/mongod"), "half a program")?;

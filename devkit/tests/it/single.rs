@@ -1,4 +1,5 @@
-//! A set of one node is ready when it is returned: it takes writes, streams changes, fails on demand and comes back.
+//! A set of one node is ready when it is returned: it takes writes, streams changes, fails on
+//! demand and comes back.
 
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ async fn is_shared_and_its_databases_are_not() -> Result<()> {
     Ok(())
 }
 
-/// Each test has a runtime of its own, and the shared set has to outlive that of the test which came first.
+/// Each test has a runtime of its own, and the shared set has to outlive that of the test which
+/// came first.
 #[test]
 fn is_shared_between_runtimes() -> Result<()> {
     for id in 0..2 {

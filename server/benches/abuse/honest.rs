@@ -1,4 +1,5 @@
-//! Honest callers: orders asked for at a steady rate, whatever happens to the ones before, and how long each answer took.
+//! Honest callers: orders asked for at a steady rate, whatever happens to the ones before, and how
+//! long each answer took.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How the honest callers fared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fared {
-    /// What each order took, in milliseconds, sorted; one that was not archived took as long as anybody may wait.
+    /// What each order took, in milliseconds, sorted; one that was not archived took as long as
+    /// anybody may wait.
     latencies: Vec<f64>,
     /// How many got no order archived.
     pub(crate) refused: usize,

@@ -1,8 +1,8 @@
-//! What misbehaving callers cost the honest ones: 200 orders a second beside each attack, and beside a process that only burns
-//! as much CPU time as the attacker did.
+//! What misbehaving callers cost the honest ones: 200 orders a second beside each attack, and
+//! beside a process that only burns as much CPU time as the attacker did.
 //!
-//! `cargo bench --bench abuse` measures; options follow `--`, and `--help` names them. Under `cargo test` it makes one short
-//! round to show that it still works.
+//! `cargo bench --bench abuse` measures; options follow `--`, and `--help` names them. Under `cargo
+//! test` it makes one short round to show that it still works.
 
 #![allow(missing_docs, reason = "a bench has no readers of its documentation")]
 #![allow(clippy::print_stdout, reason = "the figures are its data")]
@@ -29,7 +29,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{attack::Attack, stage::Stage};
 
-/// An attack may make the slowest honest answers so many times slower than a process that burns as much CPU time.
+/// An attack may make the slowest honest answers so many times slower than a process that burns as
+/// much CPU time.
 const AIM: f64 = 1.5;
 
 /// Measures what misbehaving callers cost the honest ones.
@@ -51,7 +52,8 @@ struct Arguments {
     role: Option<Role>,
 }
 
-/// What this program is when it starts itself again: a process of its own, whose CPU time can be told.
+/// What this program is when it starts itself again: a process of its own, whose CPU time can be
+/// told.
 #[derive(Subcommand)]
 enum Role {
     /// Attacks a server until it is killed.

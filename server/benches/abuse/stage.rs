@@ -74,7 +74,8 @@ impl Stage {
         })
     }
 
-    /// Measures honest callers beside an attack, then beside a burner, each on a server of their own.
+    /// Measures honest callers beside an attack, then beside a burner, each on a server of their
+    /// own.
     pub(crate) async fn round(&self, attack: Attack, span: Duration) -> Result<Round> {
         let numbers = self.orders(span).await?;
         let server = server::serve(&self.ground.config).await?;

@@ -1,4 +1,5 @@
-//! Callers: services that archive one order at a time over gRPC, each on a connection of its own, each awaiting its answer.
+//! Callers: services that archive one order at a time over gRPC, each on a connection of its own,
+//! each awaiting its answer.
 
 use std::{
     sync::{
@@ -135,7 +136,8 @@ async fn call_all(
     Ok(archived)
 }
 
-/// Asks for one order after the other until the time is up or none is left; how many it got archived.
+/// Asks for one order after the other until the time is up or none is left; how many it got
+/// archived.
 async fn call(
     mut client: ArchiveServiceClient<Channel>,
     numbers: &[String],

@@ -1,4 +1,5 @@
-//! The contest: every contender archives the same orders into an empty archive, in turns, for several rounds.
+//! The contest: every contender archives the same orders into an empty archive, in turns, for
+//! several rounds.
 
 use anyhow::{Result, ensure};
 use bson::RawDocumentBuf;

@@ -1,4 +1,5 @@
-//! Growth: ten times the orders in one batch, then batches that find nothing new, and raw inserts of as many documents.
+//! Growth: ten times the orders in one batch, then batches that find nothing new, and raw inserts
+//! of as many documents.
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use crate::{
 /// How often a batch finds nothing new: one is over in a moment, and so told by its median.
 const AGAIN: usize = 5;
 
-/// Archives a large platform once, runs the batch again and again, and inserts what it archived by itself; `small` are the rates
-/// of the small platform, if they were measured.
+/// Archives a large platform once, runs the batch again and again, and inserts what it archived by
+/// itself; `small` are the rates of the small platform, if they were measured.
 pub(crate) async fn measure(platform: &Platform, size: &Size, small: Option<&Rates>) -> Result<()> {
     let orders = platform.delivered;
     platform.empty_archive().await?;

@@ -1,7 +1,9 @@
-//! How fast a batch archives, beside what else somebody would write and beside the database's own limit; what it costs; how it grows.
+//! How fast a batch archives, beside what else somebody would write and beside the database's own
+//! limit; what it costs; how it grows.
 //!
-//! `cargo bench --bench batch` measures and prints what [REPORT.md](../REPORT.md) shows; options follow `--`, and `--help` names them.
-//! Under `cargo test` it makes one short round to show that it still works. Everything runs on one mongod, on orders made up from one seed.
+//! `cargo bench --bench batch` measures and prints what [REPORT.md](../REPORT.md) shows; options
+//! follow `--`, and `--help` names them. Under `cargo test` it makes one short round to show that
+//! it still works. Everything runs on one mongod, on orders made up from one seed.
 
 #![allow(missing_docs, reason = "a bench has no readers of its documentation")]
 #![allow(clippy::print_stdout, reason = "the figures are its data")]
@@ -36,7 +38,8 @@ use bson::doc;
 use options::Part;
 use platform::Platform;
 
-/// The storage engine's cache, in gigabytes: enough for the million orders and their archive, as in production.
+/// The storage engine's cache, in gigabytes: enough for the million orders and their archive, as in
+/// production.
 const CACHE: f64 = 4.0;
 
 #[tokio::main]

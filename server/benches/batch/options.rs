@@ -68,7 +68,8 @@ struct Arguments {
     bench: bool,
 }
 
-/// The size that was asked for: a short round unless cargo says that this is a bench, whatever `cargo test` passes on.
+/// The size that was asked for: a short round unless cargo says that this is a bench, whatever
+/// `cargo test` passes on.
 pub(crate) fn read() -> Size {
     let asked = env::args().skip(1);
     if !asked

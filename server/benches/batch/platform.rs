@@ -1,4 +1,5 @@
-//! The platform whose orders are archived: delivered orders among the others, as the seeder makes them up.
+//! The platform whose orders are archived: delivered orders among the others, as the seeder makes
+//! them up.
 
 use std::{
     future::Future,
@@ -33,7 +34,8 @@ pub(crate) struct Cost {
     pub(crate) mongod: Duration,
     /// The CPU time of the bench, and of the `archd` that it awaited.
     pub(crate) client: Duration,
-    /// The share of the machine's CPU time that went to processes which have nothing to do with this: it should be next to none.
+    /// The share of the machine's CPU time that went to processes which have nothing to do with
+    /// this: it should be next to none.
     pub(crate) others: f64,
 }
 
@@ -48,7 +50,8 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Writes orders until so many of them are delivered. The same seed and number give the same platform.
+    /// Writes orders until so many of them are delivered. The same seed and number give the same
+    /// platform.
     pub(crate) async fn seeded(set: &ReplicaSet, seed: u64, delivered: usize) -> Result<Platform> {
         // Nearly nine in ten are delivered.
         let plan = Plan {
@@ -91,7 +94,8 @@ impl Platform {
         })
     }
 
-    /// Empties the archive, and lets the database write everything to disk, so that nobody pays for the one before.
+    /// Empties the archive, and lets the database write everything to disk, so that nobody pays for
+    /// the one before.
     pub(crate) async fn empty_archive(&self) -> Result<()> {
         self.archive().drop().await?;
         self.store.prepare_archive().await?;

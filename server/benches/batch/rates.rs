@@ -68,7 +68,8 @@ async fn watch(platform: &Platform, limit: u32, length: Duration) -> Result<Vec<
     Ok(seen)
 }
 
-/// The least and the most in any stretch, as shares of a limit. The first second is left to the start.
+/// The least and the most in any stretch, as shares of a limit. The first second is left to the
+/// start.
 fn extremes(seen: &[(f64, f64)], limit: f64) -> (f64, f64) {
     let share = |orders: f64| orders / (limit * STRETCH);
     let (mut least, mut most) = (f64::INFINITY, 0.0_f64);

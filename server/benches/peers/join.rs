@@ -1,4 +1,5 @@
-//! A join in the client: a thousand orders at a time, four finds for what they refer to, one insert, one thing after the other.
+//! A join in the client: a thousand orders at a time, four finds for what they refer to, one
+//! insert, one thing after the other.
 
 use std::collections::HashMap;
 

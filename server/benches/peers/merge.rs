@@ -7,7 +7,8 @@ use mongodb::{Database, options::WriteConcern};
 
 /// Archives every delivered order.
 ///
-/// The joins have no pipelines of their own, and the merge is on `_id`: of several forms this one is the cheapest for the database.
+/// The joins have no pipelines of their own, and the merge is on `_id`: of several forms this one
+/// is the cheapest for the database.
 pub(crate) async fn archive(database: &Database) -> Result<()> {
     let lookup = |from: &str, id: &str, name: &str| doc! { "$lookup": { "from": from, "localField": id, "foreignField": id, "as": name } };
     let first = |path: &str| doc! { "$first": format!("${path}") };

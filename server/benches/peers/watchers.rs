@@ -1,4 +1,5 @@
-//! Two watchers: what somebody would write first with the plain driver, and the least that any watcher does.
+//! Two watchers: what somebody would write first with the plain driver, and the least that any
+//! watcher does.
 
 use anyhow::Result;
 use bson::{Bson, Document, doc};
@@ -7,7 +8,8 @@ use mongodb::{Database, options::WriteConcern};
 
 use super::enriched::enriched;
 
-/// A plain watcher: the driver's change stream, one order after the other, each confirmed by a majority. Runs until it is dropped.
+/// A plain watcher: the driver's change stream, one order after the other, each confirmed by a
+/// majority. Runs until it is dropped.
 pub(crate) async fn plain_watcher(database: Database) -> Result<()> {
     let delivered = doc! { "$match": { "$or": [
         { "operationType": "insert", "fullDocument.status": "livrée" },
@@ -30,7 +32,8 @@ pub(crate) async fn plain_watcher(database: Database) -> Result<()> {
     Ok(())
 }
 
-/// The floor: delivery by the change stream and one majority insert, with nothing in between. Runs until it is dropped.
+/// The floor: delivery by the change stream and one majority insert, with nothing in between. Runs
+/// until it is dropped.
 pub(crate) async fn floor(database: Database) -> Result<()> {
     let updated = doc! { "$match": { "operationType": "update" } };
     let mut changes = database

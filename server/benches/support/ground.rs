@@ -1,4 +1,5 @@
-//! A database to archive in: people, restaurants and menus, with the indexes that production has, and no order yet.
+//! A database to archive in: people, restaurants and menus, with the indexes that production has,
+//! and no order yet.
 
 use std::time::Duration;
 

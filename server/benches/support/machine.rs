@@ -1,4 +1,5 @@
-//! What Linux says of the machine and of processes: the CPU time that they have used, the memory that they hold.
+//! What Linux says of the machine and of processes: the CPU time that they have used, the memory
+//! that they hold.
 
 use std::{fs, thread, time::Duration};
 
@@ -7,7 +8,8 @@ use anyhow::{Context, Result};
 /// The unit of the CPU times in `/proc`, which every Linux shows its programs.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The CPU time of a process so far, in its own code and in the system's; to the hundredth of a second.
+/// The CPU time of a process so far, in its own code and in the system's; to the hundredth of a
+/// second.
 pub(crate) fn cpu(process: u32) -> Result<Duration> {
     ticks(&process.to_string(), 11)
 }
@@ -27,7 +29,8 @@ pub(crate) fn all_cpu() -> Result<Duration> {
         .map(str::parse)
         .collect::<Result<_, _>>()
         .context("/proc/stat")?;
-    // The fourth is idleness, the fifth idleness that waits for a disk; after the eighth, guests are counted once more.
+    // The fourth is idleness, the fifth idleness that waits for a disk; after the eighth, guests
+    // are counted once more.
     let busy = |(place, time): (usize, u64)| if [3, 4].contains(&place) { 0 } else { time };
     let busy: u64 = times.into_iter().take(8).enumerate().map(busy).sum();
     Ok(Duration::from_millis(busy * 10))
@@ -64,7 +67,8 @@ pub(crate) fn size() -> Result<String> {
     Ok(format!("{cores} cores, {:.0} GiB", memory / 1024.0))
 }
 
-/// The sum of two neighbouring times in `stat`, counted from the field after the name of the program.
+/// The sum of two neighbouring times in `stat`, counted from the field after the name of the
+/// program.
 fn ticks(process: &str, first: usize) -> Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).context(path.clone())?;

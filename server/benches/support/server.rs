@@ -23,7 +23,8 @@ pub(crate) struct Server {
     _process: Child,
 }
 
-/// Starts `archd serve` without its watcher and its schedule, allowed 1,024 open files as is usual, and waits until it is ready.
+/// Starts `archd serve` without its watcher and its schedule, allowed 1,024 open files as is usual,
+/// and waits until it is ready.
 pub(crate) async fn serve(config: &Config) -> Result<Server> {
     let archd = env!("CARGO_BIN_EXE_archd");
     let mut process = Command::new("sh")

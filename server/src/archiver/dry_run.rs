@@ -31,11 +31,13 @@ pub(super) struct DryRun {
     taken: Mutex<Taken>,
 }
 
-/// The numbers that this run would have archived so far: the next order with one of them would be refused.
+/// The numbers that this run would have archived so far: the next order with one of them would be
+/// refused.
 ///
-/// For each number there is a hash of 64 bits, and one of the `_id` of the order that has it, so that a page may be dry again. A
-/// million new orders take 20 to 39 MB, for a moment 58 MB while the table grows. That two numbers of a million have one hash, so that an
-/// order is taken for a conflict that is none, happens once in 37 million dry runs; of ten million, once in 370,000.
+/// For each number there is a hash of 64 bits, and one of the `_id` of the order that has it, so
+/// that a page may be dry again. A million new orders take 20 to 39 MB, for a moment 58 MB while
+/// the table grows. That two numbers of a million have one hash, so that an order is taken for a
+/// conflict that is none, happens once in 37 million dry runs; of ten million, once in 370,000.
 #[derive(Default)]
 struct Taken {
     hashes: RandomState,

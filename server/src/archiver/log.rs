@@ -51,8 +51,8 @@ pub(super) fn end(end: &End, counts: Counts) {
     }
 }
 
-/// Tells how many orders have a status that only looks delivered, and names a few. A status or number
-/// that is no text may hold anything, also names, and stays out of the log.
+/// Tells how many orders have a status that only looks delivered, and names a few. A status or
+/// number that is no text may hold anything, also names, and stays out of the log.
 pub(super) fn near_misses(ended: &Ended) {
     const FEW: usize = 5;
     let (misses, beyond) = (&ended.near_misses, ended.near_misses_beyond);

@@ -1,6 +1,7 @@
 //! The archiver: the source through which a batch brings every delivered order, page by page.
 //!
-//! A batch outlives the instance that runs it: whoever finds it without a runner takes it up and goes on from its saved place.
+//! A batch outlives the instance that runs it: whoever finds it without a runner takes it up and
+//! goes on from its saved place.
 
 use std::{
     sync::{Arc, Weak},
@@ -86,8 +87,8 @@ enum Ending {
 }
 
 impl Archiver {
-    /// An archiver whose batches run among `tasks` and are let go when `stop` is cancelled. `limits` hold for batches that have
-    /// none of their own.
+    /// An archiver whose batches run among `tasks` and are let go when `stop` is cancelled.
+    /// `limits` hold for batches that have none of their own.
     pub fn new(
         store: Store,
         pipeline: Pipeline,
@@ -134,7 +135,8 @@ impl Archiver {
         self.tasks.spawn(self.clone().care());
     }
 
-    /// Starts a batch and answers at once, or answers with the one that is active or that the request id belongs to.
+    /// Starts a batch and answers at once, or answers with the one that is active or that the
+    /// request id belongs to.
     pub async fn start(
         &self,
         options: Options,
@@ -150,7 +152,8 @@ impl Archiver {
         Ok(Started { batch, already })
     }
 
-    /// Looks now and then for a batch that nobody runs: its instance has stopped, or a caller left before it was taken up.
+    /// Looks now and then for a batch that nobody runs: its instance has stopped, or a caller left
+    /// before it was taken up.
     async fn care(self) {
         let mut beat = interval(self.store.beat());
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,13 +165,14 @@ impl Archiver {
         }
     }
 
-    /// Takes up the batch that nobody runs, if there is one. Cut short anywhere, it leaves the batch to the next look.
+    /// Takes up the batch that nobody runs, if there is one. Cut short anywhere, it leaves the
+    /// batch to the next look.
     async fn take_up(&self) {
         if self.stop.is_cancelled() {
             return;
         }
-        // An instance that was slow to say that it lives goes on with its batch: taken up again, it would run twice here. So
-        // every look must know what the one before it has taken up.
+        // An instance that was slow to say that it lives goes on with its batch: taken up again, it
+        // would run twice here. So every look must know what the one before it has taken up.
         let _one_at_a_time = self.looking.lock().await;
         let own = self.running().upgrade();
         let own = own.as_deref().map(String::as_str);
@@ -225,8 +229,8 @@ impl Archiver {
     }
 }
 
-/// Whether a batch that has waited for so long goes on waiting. For the archive's index as long as that takes; for credentials
-/// too, which may be changed while it runs.
+/// Whether a batch that has waited for so long goes on waiting. For the archive's index as long as
+/// that takes; for credentials too, which may be changed while it runs.
 fn waits(error: &Error, waited: Duration) -> bool {
     match error {
         Error::NotReady { .. } => true,

@@ -28,7 +28,8 @@ use crate::{
 pub(super) struct Met {
     /// What became of its delivered orders.
     pub(super) counts: Counts,
-    /// Those of its orders that only look delivered: lists and symbols, which the database takes for the text in them.
+    /// Those of its orders that only look delivered: lists and symbols, which the database takes
+    /// for the text in them.
     pub(super) near_misses: NearMisses,
 }
 
@@ -50,8 +51,8 @@ impl Met {
     }
 }
 
-/// Archives the orders of a page, with `stamp` as their `date_archivage`. Those that the archive holds since one of `ours` were
-/// archived by an earlier try that did not come to count them.
+/// Archives the orders of a page, with `stamp` as their `date_archivage`. Those that the archive
+/// holds since one of `ours` were archived by an earlier try that did not come to count them.
 pub(super) async fn archive_page(
     archiver: &Archiver,
     page: &Page,
@@ -104,8 +105,8 @@ pub(super) async fn archive_page(
     Ok(met)
 }
 
-/// Corrects the counts of orders that were not in the archive a moment ago and are duplicates now: what an earlier try had sent
-/// has come in between.
+/// Corrects the counts of orders that were not in the archive a moment ago and are duplicates now:
+/// what an earlier try had sent has come in between.
 async fn landed_late(
     archiver: &Archiver,
     page: &Page,

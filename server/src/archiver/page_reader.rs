@@ -23,12 +23,14 @@ use crate::{
 
 /// A page of bare `_id`s holds this many times as many orders.
 pub(super) const IDS_FOR_ONE: usize = 20;
-/// Entries of the index in one page where few orders are delivered ones: even on a slow disk a few seconds' work.
+/// Entries of the index in one page where few orders are delivered ones: even on a slow disk a few
+/// seconds' work.
 const STRIDE: i32 = 20_000;
 /// The database's code for a hint at an index that is not there.
 const BAD_VALUE: i32 = 2;
 
-/// Pages as they are read, and whether an earlier run may have archived orders of them that are not counted.
+/// Pages as they are read, and whether an earlier run may have archived orders of them that are not
+/// counted.
 pub(super) type Pages = ReceiverStream<Result<(Page, bool), Error>>;
 
 /// Where a batch's pages come from, and what is known of how to read them.

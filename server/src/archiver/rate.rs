@@ -1,14 +1,17 @@
-//! Rate: when the next orders are due so that no ten seconds see more than they may. Pure: the caller tells the time.
+//! Rate: when the next orders are due so that no ten seconds see more than they may. Pure: the
+//! caller tells the time.
 //!
-//! Orders are taken in portions, each due when the one before has taken its time at that rate. Whoever is late, because a page
-//! took long to read or a timer to fire, catches up on one portion and no more; and only a third of a second's worth is under way
-//! at once. So when the database stops answering and comes back, ten seconds see less than a twentieth more than their share.
+//! Orders are taken in portions, each due when the one before has taken its time at that rate.
+//! Whoever is late, because a page took long to read or a timer to fire, catches up on one portion
+//! and no more; and only a third of a second's worth is under way at once. So when the database
+//! stops answering and comes back, ten seconds see less than a twentieth more than their share.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long one portion is to take, and by how much the next one may be late without losing its time.
+/// How long one portion is to take, and by how much the next one may be late without losing its
+/// time.
 const PORTION: Duration = Duration::from_millis(80);
 /// How long what is under way at once is to take.
 const UNDER_WAY: Duration = Duration::from_millis(330);
@@ -71,7 +74,8 @@ impl Rate {
         }
     }
 
-    /// Another rate from now on: what is still owed at the old one takes as long as it does at the new one.
+    /// Another rate from now on: what is still owed at the old one takes as long as it does at the
+    /// new one.
     pub(super) fn tune(&mut self, most: u32, now: Instant) {
         if most == self.most {
             return;
@@ -178,7 +182,8 @@ mod tests {
             for pause in [1, 5, 60] {
                 let mut reader = Reader::new(most);
                 reader.read(Duration::from_secs(12), Duration::from_millis(5));
-                // The page that meets the pause takes all of it, and comes with those that were under way.
+                // The page that meets the pause takes all of it, and comes with those that were
+                // under way.
                 reader.read(Duration::from_nanos(1), Duration::from_secs(pause));
                 let mut under_way = Rate::new(most, reader.now);
                 for (at, orders) in reader.taken.iter_mut().rev() {

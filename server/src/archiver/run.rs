@@ -1,5 +1,5 @@
-//! One run of a batch: a reader pages through the orders, several pages are archived at once, and their counts and the place
-//! behind them are saved together, in the order of the pages.
+//! One run of a batch: a reader pages through the orders, several pages are archived at once, and
+//! their counts and the place behind them are saved together, in the order of the pages.
 
 use std::{
     sync::Arc,
@@ -40,7 +40,8 @@ use crate::{
     },
 };
 
-/// Pages that are archived at once: while the database writes one, others are read, joined and enriched.
+/// Pages that are archived at once: while the database writes one, others are read, joined and
+/// enriched.
 const PAGES: usize = 4;
 /// How often the batch is saved while no page is done: so it hears in time what is asked of it.
 const TICK: Duration = Duration::from_secs(1);
@@ -84,8 +85,8 @@ struct Done {
 
 impl Run {
     pub(super) fn new(archiver: &Archiver, taken: TakenUp) -> Run {
-        // So many orders can have been under way, whatever the chunks of that instance; others that were delivered since may lie
-        // between them.
+        // So many orders can have been under way, whatever the chunks of that instance; others that
+        // were delivered since may lie between them.
         let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * LARGEST_CHUNK as usize;
         let stamps = Stamps::new(now(), taken.progress.stamps.clone(), reach);
         // What slows a batch down is how long its own inserts take.
@@ -224,7 +225,8 @@ impl Run {
                 break Some(ending);
             }
         };
-        // What is under way is finished and counted, whatever ended the reading; but an archive without its index is not waited for.
+        // What is under way is finished and counted, whatever ended the reading; but an archive
+        // without its index is not waited for.
         drop(reader);
         if ending.is_some() {
             self.ends.cancel();
@@ -245,8 +247,8 @@ impl Run {
         }
     }
 
-    /// Archives pages, several at once; they come out in their order, together those that are done together: saving takes as long
-    /// for one of them as for all.
+    /// Archives pages, several at once; they come out in their order, together those that are done
+    /// together: saving takes as long for one of them as for all.
     fn archive(
         self: &Arc<Self>,
         pages: Pages,
@@ -278,7 +280,8 @@ impl Run {
         let met = self
             .archiver
             .patiently(|| {
-                // What an earlier try has archived bears this page's stamp, and counts as archived by it.
+                // What an earlier try has archived bears this page's stamp, and counts as archived
+                // by it.
                 let stamps = if std::mem::replace(&mut doubtful, true) {
                     &known[..]
                 } else {
@@ -310,7 +313,8 @@ impl Run {
         })
     }
 
-    /// Accounts for pages up to the first fault; behind it orders are counted, and nobody goes on from there.
+    /// Accounts for pages up to the first fault; behind it orders are counted, and nobody goes on
+    /// from there.
     fn account_all(
         &self,
         pages: Vec<Result<Done, Error>>,
@@ -349,7 +353,8 @@ impl Run {
         kept.progress = progress.clone();
     }
 
-    /// Saves how far the batch is, with a new stamp for the pages to come. None when it is not this instance's any more.
+    /// Saves how far the batch is, with a new stamp for the pages to come. None when it is not this
+    /// instance's any more.
     async fn save(&self) -> Result<Option<Batch>, Error> {
         let (next, stamps) = self.source.stamps().next(now());
         let progress = Progress {

@@ -1,4 +1,5 @@
-//! The runner: a batch on this instance, from when it is taken up until it ends, is let go or is lost.
+//! The runner: a batch on this instance, from when it is taken up until it ends, is let go or is
+//! lost.
 
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use crate::{
     },
 };
 
-/// How many runs in a row a batch may have without getting any further, before it is given up: it may be what kills them.
+/// How many runs in a row a batch may have without getting any further, before it is given up: it
+/// may be what kills them.
 const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;
 
 /// What is looked for beside the archiving.
@@ -124,7 +126,8 @@ impl Archiver {
         let run = Arc::new(Run::new(self, taken));
         let ending = run.clone().archive_all(&mut progress).await;
         let ending = ending.unwrap_or_else(|error| {
-            // A batch that could not wait for the database, because its server stops, can wait in its next run.
+            // A batch that could not wait for the database, because its server stops, can wait in
+            // its next run.
             if error.is_transient() && self.stop.is_cancelled() {
                 return Ending::Released;
             }
@@ -136,7 +139,8 @@ impl Archiver {
         (progress.counts, near_misses, ending)
     }
 
-    /// Tells the others that this batch is alive, and returns once it is not this instance's any more.
+    /// Tells the others that this batch is alive, and returns once it is not this instance's any
+    /// more.
     async fn keep_alive(&self, lease: &Lease) {
         let mut beat = interval(self.store.beat());
         loop {
@@ -157,8 +161,8 @@ impl Archiver {
         }
     }
 
-    /// What is looked for beside the archiving: how many orders are delivered, for a progress bar, and statuses that only look
-    /// so. The batch is none the worse when it can't be.
+    /// What is looked for beside the archiving: how many orders are delivered, for a progress bar,
+    /// and statuses that only look so. The batch is none the worse when it can't be.
     async fn survey(
         self,
         lease: Lease,
@@ -182,8 +186,9 @@ impl Archiver {
         self.near_misses(meets_all).await
     }
 
-    /// Looks for statuses that only look delivered. What an index does not tell from the delivered status is left to a batch that
-    /// meets all delivered orders; any other batch has to look at every order.
+    /// Looks for statuses that only look delivered. What an index does not tell from the delivered
+    /// status is left to a batch that meets all delivered orders; any other batch has to look at
+    /// every order.
     async fn near_misses(&self, meets_all: bool) -> Result<NearMisses, Error> {
         if meets_all && let Some(index) = self.store.paging_index().await? {
             match self.store.near_misses_along(&index).await {
@@ -196,7 +201,8 @@ impl Archiver {
         self.store.near_misses().await
     }
 
-    /// What the survey has seen. Only a batch that succeeded waits for it, and not while its server stops.
+    /// What the survey has seen. Only a batch that succeeded waits for it, and not while its server
+    /// stops.
     async fn seen(&self, survey: Survey, state: State) -> Seen {
         let enough = async {
             if state == State::Succeeded {

@@ -1,4 +1,5 @@
-//! The schedule's runner: starts a batch whenever one is due, and of several instances on a database exactly one makes it.
+//! The schedule's runner: starts a batch whenever one is due, and of several instances on a
+//! database exactly one makes it.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::{
 
 /// The longest sleep: the clock may be set while nobody looks.
 const NAP: Duration = Duration::from_secs(60);
-/// The pause before a batch is asked for again, when another one is running or the database is away.
+/// The pause before a batch is asked for again, when another one is running or the database is
+/// away.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What starts batches by the schedule.
@@ -53,7 +55,8 @@ impl Runner {
         }
         loop {
             let now = Utc::now();
-            // Once the clock is set back, times come again; the database knows which batches were made.
+            // Once the clock is set back, times come again; the database knows which batches were
+            // made.
             seen = seen.min(now);
             let Some(next) = self.due.next_after(seen) else {
                 return;
@@ -63,11 +66,13 @@ impl Runner {
             }
             match (next.to_utc() - now).to_std() {
                 Ok(wait) if !wait.is_zero() => sleep(wait.min(NAP)).await,
-                // After a long sleep of the machine, one batch makes up for every time that it slept through.
+                // After a long sleep of the machine, one batch makes up for every time that it
+                // slept through.
                 _ => {
                     let latest = self.due.latest_until(now).unwrap_or(next);
                     self.make(latest).await;
-                    // Not the latest time: whatever the searches say, no time up to now is looked for again.
+                    // Not the latest time: whatever the searches say, no time up to now is looked
+                    // for again.
                     seen = now;
                 }
             }

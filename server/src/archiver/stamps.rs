@@ -1,7 +1,8 @@
-//! Stamps of stamps: by their `date_archivage`, a batch tells the orders that it has archived and not counted from those that
-//! the archive held before.
+//! Stamps of stamps: by their `date_archivage`, a batch tells the orders that it has archived and
+//! not counted from those that the archive held before.
 //!
-//! A stamp is saved with the batch before any order bears it, and until every order that may bear it is counted.
+//! A stamp is saved with the batch before any order bears it, and until every order that may bear
+//! it is counted.
 
 use std::collections::VecDeque;
 
@@ -29,7 +30,8 @@ pub(super) struct Entry {
 }
 
 impl Stamps {
-    /// The stamps of a run that begins `now`. So many of its first orders may bear one of the stamps of `earlier` runs.
+    /// The stamps of a run that begins `now`. So many of its first orders may bear one of the
+    /// stamps of `earlier` runs.
     pub(super) fn new(now: DateTime, earlier: Vec<DateTime>, reach: usize) -> Stamps {
         Stamps {
             stamp: now,
@@ -39,14 +41,17 @@ impl Stamps {
         }
     }
 
-    /// Whether a page that is read now may hold orders which an earlier run has archived and not counted.
+    /// Whether a page that is read now may hold orders which an earlier run has archived and not
+    /// counted.
     pub(super) fn in_doubt(&self) -> bool {
         self.doubtful > 0
     }
 
-    /// Notes that a page of so many orders is under way; `doubtful` is what [`Stamps::in_doubt`] said when it was read.
+    /// Notes that a page of so many orders is under way; `doubtful` is what [`Stamps::in_doubt`]
+    /// said when it was read.
     pub(super) fn begin_page(&mut self, orders: usize, doubtful: bool) -> Entry {
-        // Not as soon as it is read: the stamps of earlier runs are forgotten once no doubtful order is left.
+        // Not as soon as it is read: the stamps of earlier runs are forgotten once no doubtful
+        // order is left.
         self.doubtful = self.doubtful.saturating_sub(orders);
         let entry = Entry {
             stamp: self.stamp,
@@ -70,7 +75,8 @@ impl Stamps {
         in_use
     }
 
-    /// The stamp of the pages after the next saving, and all that must be saved with the batch by then.
+    /// The stamp of the pages after the next saving, and all that must be saved with the batch by
+    /// then.
     pub(super) fn next(&mut self, now: DateTime) -> (DateTime, Vec<DateTime>) {
         if self.doubtful == 0 && !self.under_way.iter().any(|entry| entry.doubtful) {
             self.earlier.clear();

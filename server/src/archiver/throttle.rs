@@ -1,4 +1,5 @@
-//! Throttle: how gently a batch goes about it, by the limits that hold at the moment and by how hard the database is at work.
+//! Throttle: how gently a batch goes about it, by the limits that hold at the moment and by how
+//! hard the database is at work.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ pub(super) struct Throttle {
     store: Store,
     defaults: Limits,
     state: Mutex<ThrottleState>,
-    /// Told of new limits and of orders that are done: whoever waits for its turn must hear of them.
+    /// Told of new limits and of orders that are done: whoever waits for its turn must hear of
+    /// them.
     news: Notify,
 }
 
@@ -79,7 +81,8 @@ impl Throttle {
         self.state().rate.portion()
     }
 
-    /// Waits until the database is well enough for at most so many more orders, and the rate allows for them.
+    /// Waits until the database is well enough for at most so many more orders, and the rate allows
+    /// for them.
     pub(super) async fn admit(&self, portion: usize) {
         let slow = self.too_slow();
         if let Some((reason, pause)) = slow {
@@ -134,7 +137,8 @@ impl Throttle {
         self.news.notify_one();
     }
 
-    /// Why and for how long to pause after a slow insert: for as long as it took, and only once after each.
+    /// Why and for how long to pause after a slow insert: for as long as it took, and only once
+    /// after each.
     fn too_slow(&self) -> Option<(String, Duration)> {
         let most = self.state().limits.max_write_latency?;
         let took = self.store.take_insert_latency();

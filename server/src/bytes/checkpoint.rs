@@ -1,7 +1,9 @@
-//! A checkpoint: a place in the database's history that is trusted only after it has been looked at.
+//! A checkpoint: a place in the database's history that is trusted only after it has been looked
+//! at.
 //!
-//! The database follows almost any place it is given: one in the future, or of another collection, is an empty stream that
-//! looks healthy. So a checkpoint says what it belongs to and is sealed, and a bad one is recognised before it is followed.
+//! The database follows almost any place it is given: one in the future, or of another collection,
+//! is an empty stream that looks healthy. So a checkpoint says what it belongs to and is sealed,
+//! and a bad one is recognised before it is followed.
 
 use bson::{RawDocument, RawDocumentBuf, Timestamp};
 use sha2::{Digest, Sha256};
@@ -39,8 +41,8 @@ pub(crate) enum Validated {
     Bad(&'static str),
 }
 
-/// The cluster time inside a token: after its first byte, seconds and increment as big-endian numbers.
-/// (<https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h>)
+/// The cluster time inside a token: after its first byte, seconds and increment as big-endian
+/// numbers. (<https://github.com/mongodb/mongo/blob/master/src/mongo/db/pipeline/resume_token.h>)
 pub fn time_of(position: &RawDocument) -> Option<Timestamp> {
     let data = raw::find(position, "_data")?.as_str()?;
     let bytes = hex::decode(data.get(2..18)?).ok()?;

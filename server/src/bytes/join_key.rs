@@ -1,4 +1,5 @@
-//! When two ids are equal: as MongoDB compares them, so that a join in Rust finds what a `$lookup` finds.
+//! When two ids are equal: as MongoDB compares them, so that a join in Rust finds what a `$lookup`
+//! finds.
 
 use super::raw::{ValueRef, kind};
 
@@ -7,8 +8,9 @@ const DECIMAL_DIGITS: u32 = 34;
 
 /// An id in a form in which equal ids have equal bytes.
 ///
-/// Numbers are equal across their types: 1, 1.0, NumberLong(1) and NumberDecimal("1.00") are one key. A string never equals a number.
-/// Null, arrays, documents and all other types are no ids: they join nothing, so they have no key.
+/// Numbers are equal across their types: 1, 1.0, NumberLong(1) and NumberDecimal("1.00") are one
+/// key. A string never equals a number. Null, arrays, documents and all other types are no ids:
+/// they join nothing, so they have no key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum JoinKey {
     /// A whole number that fits 64 bits, whatever its type was.
@@ -17,12 +19,14 @@ pub(crate) enum JoinKey {
     Fraction {
         /// Below zero.
         negative: bool,
-        /// The significant digits, at most 34 of them: a number of 128 bits, by its bytes, so that a key takes no more than 24.
+        /// The significant digits, at most 34 of them: a number of 128 bits, by its bytes, so that
+        /// a key takes no more than 24.
         digits: [u8; 16],
         /// The power of ten.
         exponent: i32,
     },
-    /// A double, by its bits, that takes more digits than a decimal has: no number of another type is equal to it.
+    /// A double, by its bits, that takes more digits than a decimal has: no number of another type
+    /// is equal to it.
     Double(u64),
     /// An infinite number.
     Infinity {
@@ -52,8 +56,8 @@ impl JoinKey {
     }
 }
 
-/// Whether ids of a type, by the database's name for it, have a key. None at all, and null, is no id
-/// that could be of another type.
+/// Whether ids of a type, by the database's name for it, have a key. None at all, and null, is no
+/// id that could be of another type.
 pub(crate) fn may_join(of_type: &str) -> bool {
     const TYPES: [&str; 9] = [
         "int",
@@ -106,7 +110,8 @@ fn of_decimal(bits: u128) -> JoinKey {
         0b11110 => return JoinKey::Infinity { negative },
         _ => {}
     }
-    // Where both bits are set the coefficient would have more than 34 digits; the standard reads it as zero.
+    // Where both bits are set the coefficient would have more than 34 digits; the standard reads it
+    // as zero.
     if (bits >> 125) & 0b11 == 0b11 {
         return JoinKey::Integer(0);
     }

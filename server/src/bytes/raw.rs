@@ -1,7 +1,9 @@
-//! BSON as bytes: walks and writes documents without decoding what nobody asked for, whatever the bytes inside.
+//! BSON as bytes: walks and writes documents without decoding what nobody asked for, whatever the
+//! bytes inside.
 //!
-//! The bson crate decodes field names and strings as UTF-8 and fails on a document that holds anything else. The database
-//! stores such documents, and an archive has to carry them unchanged; a walk over lengths does, and is the fastest copy too.
+//! The bson crate decodes field names and strings as UTF-8 and fails on a document that holds
+//! anything else. The database stores such documents, and an archive has to carry them unchanged; a
+//! walk over lengths does, and is the fastest copy too.
 
 use bson::{RawDocument, RawDocumentBuf};
 
@@ -158,7 +160,8 @@ pub struct Element<'a> {
     pub value: ValueRef<'a>,
 }
 
-/// Walks the fields of a document in their order. A document whose lengths are wrong ends early; the database stores none.
+/// Walks the fields of a document in their order. A document whose lengths are wrong ends early;
+/// the database stores none.
 pub fn elements(document: &[u8]) -> Elements<'_> {
     Elements {
         rest: document.get(LENGTH..).unwrap_or_default(),

@@ -34,7 +34,8 @@ pub(super) fn shape(config: &Config, archive: &Archive) -> Finding {
     Finding::ok(NAME, format!("{name} keeps what is written to it"))
 }
 
-/// On what keeps the archive's numbers unique. `repeated` hinders an index that is missing; `progress` is that of one being built.
+/// On what keeps the archive's numbers unique. `repeated` hinders an index that is missing;
+/// `progress` is that of one being built.
 pub(super) fn unique_index(
     config: &Config,
     archive: &Archive,

@@ -14,7 +14,8 @@ use crate::{
 /// How many names of other collections are shown to somebody who may have misspelt one.
 const MOST_NAMES: usize = 10;
 
-/// On the collections that archd reads and their archive, in the order of [`read`]; and the names of all others.
+/// On the collections that archd reads and their archive, in the order of [`read`]; and the names
+/// of all others.
 pub(super) fn collections(
     config: &Config,
     summaries: &[CollectionSummary],
@@ -96,7 +97,8 @@ pub(super) fn indexes(config: &Config, absent: &[AbsentIndex]) -> Finding {
     Finding::warning(NAME, found.join("; "), fixes.join("\n"))
 }
 
-/// On the indexes that lists of the archive would be quick with. Archiving needs none of them, so nothing is amiss.
+/// On the indexes that lists of the archive would be quick with. Archiving needs none of them, so
+/// nothing is amiss.
 pub(super) fn lists(commands: &[String]) -> Finding {
     const NAME: &str = "lists";
     match commands {

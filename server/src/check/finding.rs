@@ -114,7 +114,8 @@ impl CheckReport {
             .push(Finding::not_checked("everything else", why));
     }
 
-    /// Notes the finding on an answer of the database, or on an answer that did not come; none when the database is away.
+    /// Notes the finding on an answer of the database, or on an answer that did not come; none when
+    /// the database is away.
     pub(super) fn note<T>(
         &mut self,
         name: &'static str,

@@ -1,4 +1,5 @@
-//! `archd check`: says in one go whether archd can do its work on a database, and what mends what keeps it from it. Writes nothing there.
+//! `archd check`: says in one go whether archd can do its work on a database, and what mends what
+//! keeps it from it. Writes nothing there.
 
 use std::{process::ExitCode, time::Duration};
 

@@ -17,7 +17,8 @@ pub(super) struct Need {
     pub(super) lost: Option<&'static str>,
 }
 
-/// Everything that archd does on such a deployment. `absent` are the indexes that a batch can be told to make.
+/// Everything that archd does on such a deployment. `absent` are the indexes that a batch can be
+/// told to make.
 pub(super) fn needs(
     config: &Config,
     names: &Names,

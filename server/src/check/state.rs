@@ -1,4 +1,5 @@
-//! `archd state`: lists the server's own documents that can't be worked with, and sets them aside on demand.
+//! `archd state`: lists the server's own documents that can't be worked with, and sets them aside
+//! on demand.
 
 use std::{
     io::{self, Write},
@@ -78,7 +79,8 @@ pub async fn state(config: Config, args: StateArgs, stop: CancellationToken) -> 
     }
 }
 
-/// Sets a document aside. One that is written to all the while may change under the hand that moves it.
+/// Sets a document aside. One that is written to all the while may change under the hand that moves
+/// it.
 async fn set_aside(store: &Store, fault: &Fault) -> Result<Fate, Error> {
     const TRIES: usize = 10;
     for _ in 0..TRIES {

@@ -29,7 +29,8 @@ pub struct BatchArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     pub limit: Option<u64>,
 
-    /// Only orders whose date_commande is before this moment: RFC 3339, or YYYY-MM-DD for midnight UTC
+    /// Only orders whose date_commande is before this moment: RFC 3339, or YYYY-MM-DD for midnight
+    /// UTC
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub before: Option<DateTime<Utc>>,
 
@@ -41,7 +42,8 @@ pub struct BatchArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Create the missing indexes that archiving is slow without, instead of only warning about them
+    /// Create the missing indexes that archiving is slow without, instead of only warning about
+    /// them
     #[arg(long, conflicts_with = "dry_run")]
     pub create_indexes: bool,
 
@@ -69,7 +71,8 @@ pub struct CheckArgs {
 /// What is done with documents that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct StateArgs {
-    /// Set this document aside, by the name that it is listed under; may be repeated; all names every one that is listed but those of a newer archd
+    /// Set this document aside, by the name that it is listed under; may be repeated; all names
+    /// every one that is listed but those of a newer archd
     #[arg(long, value_name = "DOCUMENT")]
     pub set_aside: Vec<String>,
 

@@ -19,7 +19,8 @@ use crate::domain::schedule::Schedule;
 pub struct Config {
     /// Where MongoDB is, with the credentials.
     pub mongodb_uri: MongodbUri,
-    /// The file that this was read from, where `MONGODB_URI_FILE` gave it; read again when the database refuses the password.
+    /// The file that this was read from, where `MONGODB_URI_FILE` gave it; read again when the
+    /// database refuses the password.
     pub mongodb_uri_file: Option<PathBuf>,
     /// The database of the orders and of their archive.
     pub database: String,
@@ -43,7 +44,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long work in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
-    /// The most connections that callers may have open at one time; 0 means as many as there are files for.
+    /// The most connections that callers may have open at one time; 0 means as many as there are
+    /// files for.
     pub max_connections: usize,
     /// The most readers that may tail the events at one time.
     pub max_tail_readers: usize,
@@ -51,9 +53,11 @@ pub struct Config {
     pub watch: bool,
     /// How long this instance may be silent before another one takes its watch or its batch over.
     pub lease: Duration,
-    /// The most orders that a batch meets in a second unless it is told otherwise; 0 means no limit.
+    /// The most orders that a batch meets in a second unless it is told otherwise; 0 means no
+    /// limit.
     pub max_orders_per_second: u32,
-    /// A batch waits while a secondary is further behind, unless it is told otherwise; none means that it never waits.
+    /// A batch waits while a secondary is further behind, unless it is told otherwise; none means
+    /// that it never waits.
     pub max_replication_lag: Option<Duration>,
     /// A batch slows down while the insert of a chunk takes longer, unless it is told otherwise.
     pub max_write_latency: Duration,
@@ -128,9 +132,11 @@ pub struct Collections {
 }
 
 impl Config {
-    /// Chooses each setting from the flags, else the environment, else the `.env` file, else its default, and checks them all.
+    /// Chooses each setting from the flags, else the environment, else the `.env` file, else its
+    /// default, and checks them all.
     ///
-    /// It looks at nothing but its arguments, the files that `…_FILE` names and, for the default of `ARCHD_INSTANCE`, the name of the host.
+    /// It looks at nothing but its arguments, the files that `…_FILE` names and, for the default of
+    /// `ARCHD_INSTANCE`, the name of the host.
     ///
     /// # Errors
     ///
@@ -217,8 +223,9 @@ impl Config {
         })
     }
 
-    /// The defaults under the simulation profile, with a random instance and without watcher and schedule: what a test or a
-    /// demonstration starts from, in which nothing happens that it did not ask for.
+    /// The defaults under the simulation profile, with a random instance and without watcher and
+    /// schedule: what a test or a demonstration starts from, in which nothing happens that it did
+    /// not ask for.
     ///
     /// # Errors
     ///
@@ -238,7 +245,8 @@ impl Config {
     }
 }
 
-/// Names of collections that are the same, or that fall among the server's own. Names that are bad anyway are left alone.
+/// Names of collections that are the same, or that fall among the server's own. Names that are bad
+/// anyway are left alone.
 fn clashes(chosen: &Chosen, bad: &[Problem]) -> Vec<Problem> {
     let good = |setting: &Setting| bad.iter().all(|problem| problem.name != setting.name);
     let collections: Vec<Setting> = COLLECTIONS.into_iter().filter(good).collect();

@@ -1,4 +1,5 @@
-//! What `archd` is told before it starts: every setting, typed and checked, from flags, environment, `.env` and defaults.
+//! What `archd` is told before it starts: every setting, typed and checked, from flags,
+//! environment, `.env` and defaults.
 
 pub mod cli;
 pub mod docs;

@@ -27,7 +27,8 @@ pub struct BadValue {
 }
 
 impl Problem {
-    /// The part of a value that may be shown. A URI may have strayed into any setting, and its password with it; a long text only hides the rest.
+    /// The part of a value that may be shown. A URI may have strayed into any setting, and its
+    /// password with it; a long text only hides the rest.
     pub(super) fn shown(value: &str) -> Option<String> {
         (!value.contains("://")).then(|| value.chars().take(80).collect())
     }

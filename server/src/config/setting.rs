@@ -16,7 +16,8 @@ use crate::domain::schedule::{BadSchedule, Schedule};
 pub struct Setting {
     /// Its name in the environment and in `.env`.
     pub name: &'static str,
-    /// Its flag, without the dashes. A secret has none: everyone on a machine can read the arguments of its processes.
+    /// Its flag, without the dashes. A secret has none: everyone on a machine can read the
+    /// arguments of its processes.
     pub flag: Option<&'static str>,
     /// Which values it takes.
     pub form: Form,
@@ -110,7 +111,8 @@ impl Form {
         }
     }
 
-    /// Everything that is wrong with a value, each with its mend. The answer never repeats the value, which may be a secret.
+    /// Everything that is wrong with a value, each with its mend. The answer never repeats the
+    /// value, which may be a secret.
     pub(super) fn faults(&self, value: &str) -> Vec<BadValue> {
         match self {
             Form::Uri => uri::faults(value),
@@ -124,7 +126,8 @@ impl Form {
         }
     }
 
-    /// What is wrong with a value, if anything is. The answer never repeats the value, which may be a secret.
+    /// What is wrong with a value, if anything is. The answer never repeats the value, which may be
+    /// a secret.
     pub fn wrong(&self, value: &str) -> Option<&'static str> {
         match *self {
             // All that is wrong with it is told by [`Form::faults`].
@@ -197,7 +200,8 @@ impl fmt::Display for Form {
     }
 }
 
-/// The address that a text names. No name but localhost is looked up, so that a setting means the same wherever it is read.
+/// The address that a text names. No name but localhost is looked up, so that a setting means the
+/// same wherever it is read.
 pub(super) fn address(value: &str) -> Option<SocketAddr> {
     match value.strip_prefix("localhost:") {
         Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
@@ -205,7 +209,8 @@ pub(super) fn address(value: &str) -> Option<SocketAddr> {
     }
 }
 
-/// The longest name that MongoDB gives a database, in bytes (<https://www.mongodb.com/docs/manual/reference/limits/>).
+/// The longest name that MongoDB gives a database, in bytes
+/// (<https://www.mongodb.com/docs/manual/reference/limits/>).
 const MOST_DATABASE: usize = 63;
 
 fn wrong_database(value: &str) -> Option<&'static str> {

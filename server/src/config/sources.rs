@@ -79,7 +79,8 @@ impl<'a> Sources<'a> {
                     }]
                 })?;
                 let value = value.trim_end_matches(['\n', '\r']).to_owned();
-                // An empty value counts as none, but an empty file is a secret that failed to arrive.
+                // An empty value counts as none, but an empty file is a secret that failed to
+                // arrive.
                 if value.is_empty() {
                     return Err(vec![problem(&origin, "", "is an empty file")]);
                 }
@@ -120,7 +121,8 @@ impl<'a> Sources<'a> {
         Some(PathBuf::from(file.value))
     }
 
-    /// The first source that has a value of this name. An empty one counts as none: `NAME=` is how many tools unset a variable.
+    /// The first source that has a value of this name. An empty one counts as none: `NAME=` is how
+    /// many tools unset a variable.
     fn given(&self, name: &str, flag: Option<&str>) -> Option<Given<'a>> {
         let flag = flag.map(|flag| format!("--{flag}")).unwrap_or_default();
         [

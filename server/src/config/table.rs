@@ -1,4 +1,5 @@
-//! The table of settings. A new one is a row here and a field of `Config`; flags, help and documents follow by themselves.
+//! The table of settings. A new one is a row here and a field of `Config`; flags, help and
+//! documents follow by themselves.
 
 use std::time::Duration;
 

@@ -1,12 +1,15 @@
-//! Finds variables that look like settings and are none: whoever set them expects something of them.
+//! Finds variables that look like settings and are none: whoever set them expects something of
+//! them.
 
 use strsim::levenshtein;
 
 use super::{sources::Sources, table::SETTINGS};
 
-/// A sentence about the variables of the environment and of `.env` that are named like a setting and are none.
+/// A sentence about the variables of the environment and of `.env` that are named like a setting
+/// and are none.
 ///
-/// They are never a reason to refuse: Kubernetes gives every pod variables such as `ARCHD_PORT=tcp://…` for a service named archd.
+/// They are never a reason to refuse: Kubernetes gives every pod variables such as
+/// `ARCHD_PORT=tcp://…` for a service named archd.
 pub(super) fn warning(sources: &Sources<'_>) -> Option<String> {
     let known: Vec<String> = SETTINGS
         .iter()

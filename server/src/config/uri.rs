@@ -1,7 +1,8 @@
-//! Where MongoDB is: the one secret among the settings, and everything that can be wrong with how it is written.
+//! Where MongoDB is: the one secret among the settings, and everything that can be wrong with how
+//! it is written.
 //!
-//! What is wrong is said without repeating any part of the URI but the names of its options: a password that is not escaped can
-//! make any other part hold a piece of it.
+//! What is wrong is said without repeating any part of the URI but the names of its options: a
+//! password that is not escaped can make any other part hold a piece of it.
 
 use std::{fmt, str::FromStr};
 

@@ -69,7 +69,8 @@ fn at_most(orders: i32) -> Option<u32> {
     u32::try_from(orders).ok()
 }
 
-/// A length of time as exact as the database keeps it, so that a repeated request is found equal to what was kept of it.
+/// A length of time as exact as the database keeps it, so that a repeated request is found equal to
+/// what was kept of it.
 fn whole_millis(length_of_time: Option<&prost_types::Duration>) -> Option<Duration> {
     let millis = length(length_of_time?)?.as_millis();
     u64::try_from(millis).ok().map(Duration::from_millis)

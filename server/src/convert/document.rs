@@ -11,7 +11,8 @@ use crate::{
     },
 };
 
-/// The most Extended JSON that a message carries, in bytes: callers take 4 MiB in all unless they say otherwise.
+/// The most Extended JSON that a message carries, in bytes: callers take 4 MiB in all unless they
+/// say otherwise.
 pub(crate) const MOST_JSON: usize = 3 * 1024 * 1024;
 
 /// The most of a number that a message carries, in bytes.
@@ -46,7 +47,8 @@ impl Document<'_> {
     pub(crate) fn json(self, omitted: &mut Vec<String>) -> String {
         let text = match self {
             Document::NotAsked => return String::new(),
-            // Extended JSON can be several times larger than the BSON it shows, so small documents alone are worth a try.
+            // Extended JSON can be several times larger than the BSON it shows, so small documents
+            // alone are worth a try.
             Document::Given(document, form) if document.as_bytes().len() <= MOST_JSON => {
                 Some(ext_json::text(document, form))
             }

@@ -30,7 +30,8 @@ pub(crate) fn reason(reason: pb::QuarantineReason) -> Option<Reason> {
         .find(|own| quarantine_reason(*own) == reason)
 }
 
-/// An entry, with its document where one is given, or else the reason that there is none to be left out.
+/// An entry, with its document where one is given, or else the reason that there is none to be left
+/// out.
 pub(crate) fn quarantine_entry(entry: Entry, document: Document<'_>) -> pb::QuarantineEntry {
     let mut omitted_fields = Vec::new();
     let mut time = |name: &str, date| {

@@ -8,7 +8,8 @@ use std::{
 use bson::DateTime;
 use prost_types::Timestamp;
 
-/// A moment of BSON as one of protobuf; none beyond the years 1 to 9999, which a date of BSON can be and one of protobuf can't.
+/// A moment of BSON as one of protobuf; none beyond the years 1 to 9999, which a date of BSON can
+/// be and one of protobuf can't.
 pub(crate) fn timestamp(date: DateTime) -> Option<Timestamp> {
     let millis = date.timestamp_millis();
     let seconds = millis.div_euclid(1000);

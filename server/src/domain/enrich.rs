@@ -1,4 +1,5 @@
-//! Enrich: turns a bundle into the document that the archive keeps. Total: no input can make it fail.
+//! Enrich: turns a bundle into the document that the archive keeps. Total: no input can make it
+//! fail.
 
 use bson::{DateTime, RawDocument, RawDocumentBuf};
 
@@ -8,7 +9,8 @@ use super::{
 };
 use crate::bytes::raw::{self, Element, Value, ValueRef, Writer, kind};
 
-/// The largest document that the database stores, in bytes (<https://www.mongodb.com/docs/manual/reference/limits/>).
+/// The largest document that the database stores, in bytes
+/// (<https://www.mongodb.com/docs/manual/reference/limits/>).
 pub const LARGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// Whether a field of the eight is missing.
@@ -19,11 +21,11 @@ pub(crate) const MISSING_FIELDS: &str = "missing_fields";
 pub(crate) const DATE_ARCHIVAGE: &str = "date_archivage";
 /// Who archived it.
 pub(crate) const ARCHIVED_BY: &str = "archived_by";
-/// Fields of the order that can't stand in their place, so that the order can be rebuilt from its archive exactly: those whose
-/// names the archive takes for its own, and empty timestamps, which the database replaces by the
-/// time of the insert. Of an `_id` that is not the order's first field a copy is here, for its
-/// place: the archive has it first, as every insert does.
-/// A list of `{ at, name, value }`: `at` counts the fields of the order before it. Absent in nearly every document.
+/// Fields of the order that can't stand in their place, so that the order can be rebuilt from its
+/// archive exactly: those whose names the archive takes for its own, and empty timestamps, which
+/// the database replaces by the time of the insert. Of an `_id` that is not the order's first field
+/// a copy is here, for its place: the archive has it first, as every insert does. A list of `{ at,
+/// name, value }`: `at` counts the fields of the order before it. Absent in nearly every document.
 pub(crate) const ORIGINAL_FIELDS: &str = "original_fields";
 
 const ID: &[u8] = b"_id";

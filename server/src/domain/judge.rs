@@ -1,4 +1,5 @@
-//! Judge: decides from a bundle what is to become of its order, and which fields the archive will miss.
+//! Judge: decides from a bundle what is to become of its order, and which fields the archive will
+//! miss.
 
 use super::{
     order::{Bundle, LONGEST_ID, NUMERO, Reference, STATUS},
@@ -85,7 +86,8 @@ impl Field {
     }
 }
 
-/// "Prénom Nom", or the one of them that there is. A part that is blank or no string counts as absent.
+/// "Prénom Nom", or the one of them that there is. A part that is blank or no string counts as
+/// absent.
 fn full_name(bundle: &Bundle, reference: Reference) -> Option<Content<'_>> {
     let part = |field| {
         let value = bundle.referred(reference, field)?;

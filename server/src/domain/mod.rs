@@ -1,4 +1,5 @@
-//! The meaning: what an order is, what becomes of it and what its archive looks like. Pure: no I/O, no clock, no runtime.
+//! The meaning: what an order is, what becomes of it and what its archive looks like. Pure: no I/O,
+//! no clock, no runtime.
 
 pub mod text;
 

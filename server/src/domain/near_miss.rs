@@ -161,8 +161,9 @@ fn hash_of(status: &str) -> u64 {
     hasher.finish()
 }
 
-/// Whether a person would read this status as the delivered one although it is not exactly that: other accents, other case,
-/// blanks or invisible characters in it, or the delivered status inside a list or an object.
+/// Whether a person would read this status as the delivered one although it is not exactly that:
+/// other accents, other case, blanks or invisible characters in it, or the delivered status inside
+/// a list or an object.
 pub(crate) fn is_near_miss(status: &Bson, delivered: &str) -> bool {
     status.as_str() != Some(delivered) && resembles(status, &skeleton(delivered))
 }

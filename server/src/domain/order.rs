@@ -134,7 +134,8 @@ pub struct AlreadyArchived {
 pub struct Bundle {
     /// The order itself.
     pub order: Order,
-    /// The documents that the order refers to, in the order of [`Reference::ALL`]; absent when its id points at nobody.
+    /// The documents that the order refers to, in the order of [`Reference::ALL`]; absent when its
+    /// id points at nobody.
     pub references: [Option<Arc<RawDocumentBuf>>; 4],
     /// The order's place in the archive, if it has one.
     pub archived: Option<AlreadyArchived>,

@@ -1,4 +1,5 @@
-//! When the schedule is due: a cron expression in a time zone, through both clock changes of the year.
+//! When the schedule is due: a cron expression in a time zone, through both clock changes of the
+//! year.
 
 use std::fmt;
 
@@ -11,10 +12,12 @@ use croner::{
 
 /// When a batch is due.
 ///
-/// An expression that leaves out at least one hour of the day names times of day, however many. Each is due once on each of its days,
-/// when the clocks first show it or, where they are set forward over it, when they first show a later time: at the end of the gap.
-/// Times that fall on one moment are due together. An expression with all 24 hours recurs: its times are due as often as the clocks
-/// show them, so that what recurs within the hour keeps its distance through both changes.
+/// An expression that leaves out at least one hour of the day names times of day, however many.
+/// Each is due once on each of its days, when the clocks first show it or, where they are set
+/// forward over it, when they first show a later time: at the end of the gap. Times that fall on
+/// one moment are due together. An expression with all 24 hours recurs: its times are due as often
+/// as the clocks show them, so that what recurs within the hour keeps its distance through both
+/// changes.
 #[derive(Clone)]
 pub struct Schedule {
     cron: Cron,
@@ -47,8 +50,8 @@ impl BadSchedule {
 }
 
 impl Schedule {
-    /// Reads a cron expression of five fields (minute, hour, day of the month, month, day of the week), or of six with the second
-    /// before them, and the IANA name of a time zone.
+    /// Reads a cron expression of five fields (minute, hour, day of the month, month, day of the
+    /// week), or of six with the second before them, and the IANA name of a time zone.
     ///
     /// # Errors
     ///
@@ -73,7 +76,8 @@ impl Schedule {
         })
     }
 
-    /// The first time after a moment; none in the far future only, beyond the years of the cron expression.
+    /// The first time after a moment; none in the far future only, beyond the years of the cron
+    /// expression.
     pub(crate) fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Tz>> {
         let moment = self.second(moment);
         if self.recurs {
@@ -97,7 +101,8 @@ impl Schedule {
             return self.cron.find_previous_occurrence(&moment, true).ok();
         }
         let wall = moment.naive_local();
-        // In the second pass of an hour, the first one has shown later times than the clocks show now.
+        // In the second pass of an hour, the first one has shown later times than the clocks show
+        // now.
         let further = match self.zone.from_local_datetime(&wall) {
             LocalResult::Ambiguous(first, second) if second == moment => second - first,
             _ => TimeDelta::zero(),
@@ -114,7 +119,8 @@ impl Schedule {
         }
     }
 
-    /// When the clocks of the zone first show a time, or a later one where they are set forward over it.
+    /// When the clocks of the zone first show a time, or a later one where they are set forward
+    /// over it.
     fn first_shown(&self, wall: NaiveDateTime) -> Option<DateTime<Tz>> {
         match self.zone.from_local_datetime(&wall) {
             LocalResult::Single(shown) | LocalResult::Ambiguous(shown, _) => Some(shown),
@@ -287,7 +293,8 @@ mod tests {
                 "2026-10-25T02:30:00+02:00",
                 &["2026-10-25T02:40:00+02:00", "2026-10-26T02:00:00+01:00"],
             ),
-            // The gap of 28 March 2026 in Nuuk reaches to midnight, and the day of the week is that of the time it took away.
+            // The gap of 28 March 2026 in Nuuk reaches to midnight, and the day of the week is that
+            // of the time it took away.
             (
                 "30 23 * * 6",
                 "America/Nuuk",

@@ -1,4 +1,5 @@
-//! Admission: each call is held to the limits, its request as it arrives and its answer until it has been sent.
+//! Admission: each call is held to the limits, its request as it arrives and its answer until it
+//! has been sent.
 
 use std::{
     convert::Infallible,
@@ -29,7 +30,8 @@ use super::{
 
 /// The package of the contract.
 const PACKAGE: &str = "orderarchiver.v1";
-/// How much of an answer is handed over at a time, in bytes: progress is seen from one part to the next.
+/// How much of an answer is handed over at a time, in bytes: progress is seen from one part to the
+/// next.
 const PART: usize = 64 * 1024;
 
 /// Holds calls to the limits.
@@ -82,7 +84,8 @@ impl Admission {
 struct Kind {
     streams_requests: bool,
     streams_answers: bool,
-    /// Whether it belongs to a service beside the contract's: health or reflection, which don't hear that the server stops.
+    /// Whether it belongs to a service beside the contract's: health or reflection, which don't
+    /// hear that the server stops.
     is_foreign: bool,
 }
 
@@ -213,7 +216,8 @@ where
             let mut response = answering.await?;
             drop(arriving);
             let mut room = response.extensions_mut().remove::<Room>();
-            // A message that is no stream's is there whole, and whoever takes none of it may keep it for long.
+            // A message that is no stream's is there whole, and whoever takes none of it may keep
+            // it for long.
             let mut first = None;
             if room.is_none() && !kind.streams_answers && !response.body().is_end_stream() {
                 first = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
@@ -244,7 +248,8 @@ where
     }
 }
 
-/// What the head of a request takes, in bytes, as HTTP/2 counts it: few bytes on the wire can name many.
+/// What the head of a request takes, in bytes, as HTTP/2 counts it: few bytes on the wire can name
+/// many.
 fn head_bytes(request: &Request<Body>) -> usize {
     const OF_A_FIELD: usize = 32;
     let fields = request.headers().iter();
@@ -260,7 +265,8 @@ fn most_unpacked(request: &Request<Body>) -> usize {
     }
 }
 
-/// A request as it arrives, and until it is answered: room for all of it, head and body, beyond a small one.
+/// A request as it arrives, and until it is answered: room for all of it, head and body, beyond a
+/// small one.
 #[derive(Debug)]
 struct Arriving {
     limits: Limits,
@@ -348,7 +354,8 @@ struct Answer {
     _call: Call,
 }
 
-/// The body of an answer, handed over in parts. Each part knows when it has been sent, which may be long after.
+/// The body of an answer, handed over in parts. Each part knows when it has been sent, which may be
+/// long after.
 struct AnswerBody<B> {
     inner: B,
     /// What has been taken from it already.

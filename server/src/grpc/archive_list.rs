@@ -1,4 +1,5 @@
-//! Listing the archive: which orders a page shows, how far it looks, and where the next one goes on.
+//! Listing the archive: which orders a page shows, how far it looks, and where the next one goes
+//! on.
 
 use std::mem::take;
 

@@ -1,4 +1,5 @@
-//! An archived order as a message: its fields in types that every language has, and what those can't hold.
+//! An archived order as a message: its fields in types that every language has, and what those
+//! can't hold.
 
 use bson::RawDocument;
 use order_archiver_api::v1 as pb;
@@ -67,7 +68,8 @@ pub(super) fn archived_order(document: &RawDocument, form: Option<Form>) -> pb::
     order
 }
 
-/// Fields of an archived order as a message carries them. What it can't carry is left out, and named.
+/// Fields of an archived order as a message carries them. What it can't carry is left out, and
+/// named.
 struct Fields<'a> {
     document: &'a RawDocument,
     omitted: Vec<String>,

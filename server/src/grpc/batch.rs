@@ -317,7 +317,8 @@ impl BatchService {
     }
 }
 
-/// The limits have the same rules at the start and later; `within` is the path of the message that holds them.
+/// The limits have the same rules at the start and later; `within` is the path of the message that
+/// holds them.
 fn check_limits(
     violations: &mut Violations,
     within: &str,

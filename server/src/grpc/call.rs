@@ -1,4 +1,5 @@
-//! How every call is answered: only while the database is there, and never later than the caller waits.
+//! How every call is answered: only while the database is there, and never later than the caller
+//! waits.
 
 use std::{future::Future, time::Duration};
 
@@ -22,7 +23,8 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Answers a unary call: at once while the database is away, and before the caller's deadline in any case.
+    /// Answers a unary call: at once while the database is away, and before the caller's deadline
+    /// in any case.
     pub(crate) async fn answer<Q, A>(
         &self,
         request: Request<Q>,
@@ -34,8 +36,8 @@ impl Calls {
             .map(Response::new)
     }
 
-    /// The same, for an answer that can be large: its room is kept until it has been sent. One that was made without room is
-    /// given some as it leaves.
+    /// The same, for an answer that can be large: its room is kept until it has been sent. One that
+    /// was made without room is given some as it leaves.
     pub(super) async fn answer_in_room<Q, A, R: Into<Option<Room>>>(
         &self,
         request: Request<Q>,
@@ -55,15 +57,16 @@ impl Calls {
         self.limits.answer(bytes).await
     }
 
-    /// How long a caller may be kept waiting: the settings say so, or the caller, whichever is shorter.
+    /// How long a caller may be kept waiting: the settings say so, or the caller, whichever is
+    /// shorter.
     pub(crate) fn limit(&self, metadata: &MetadataMap) -> Duration {
         deadline(metadata).map_or(self.request_timeout, |deadline| {
             deadline.min(self.request_timeout)
         })
     }
 
-    /// Does something for a caller within a limit. What has begun is finished even when the server is told to stop: the grace
-    /// period is there for it.
+    /// Does something for a caller within a limit. What has begun is finished even when the server
+    /// is told to stop: the grace period is there for it.
     pub(crate) async fn within<A>(
         &self,
         limit: Duration,
@@ -91,13 +94,15 @@ impl Calls {
     }
 }
 
-/// Who makes a call: the address at the other end of the connection, be it that of a proxy. Empty when it is not known.
+/// Who makes a call: the address at the other end of the connection, be it that of a proxy. Empty
+/// when it is not known.
 pub(super) fn peer<Q>(request: &Request<Q>) -> String {
     let address = request.remote_addr();
     address.map_or_else(String::new, |address| address.to_string())
 }
 
-/// An answer of many small messages, each of which gzip would make larger, and at more expense than the message itself.
+/// An answer of many small messages, each of which gzip would make larger, and at more expense than
+/// the message itself.
 pub(super) fn small_messages<S>(messages: S) -> Response<S> {
     let mut response = Response::new(messages);
     response.disable_compression();
@@ -112,7 +117,8 @@ pub(super) fn caller<Q>(instance: &str, request: &Request<Q>) -> Caller {
     }
 }
 
-/// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the answer still arrives.
+/// How long there is for an answer to a caller with a deadline: nine tenths of it, so that the
+/// answer still arrives.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (amount, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

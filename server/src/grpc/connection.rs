@@ -1,4 +1,5 @@
-//! One connection: served until it ends, and told to leave when it is of no use or its answers are not read.
+//! One connection: served until it ends, and told to leave when it is of no use or its answers are
+//! not read.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -25,7 +26,8 @@ use super::{
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a connection must have been without a call before it makes way for another.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long one must have said nothing at all: clients speak first, so a first byte is a round trip away.
+/// How long one must have said nothing at all: clients speak first, so a first byte is a round trip
+/// away.
 const SILENT: Duration = Duration::from_millis(250);
 /// How long one that has asked for nothing may take to leave a server that stops.
 const SHORT_FAREWELL: Duration = Duration::from_secs(1);
@@ -74,7 +76,8 @@ struct Usage {
     asked: bool,
     /// Why it has to leave, if it has to.
     leaves: Option<Reason>,
-    /// Answers that wait to be read, by the span of time in which they last made progress, counted from the start.
+    /// Answers that wait to be read, by the span of time in which they last made progress, counted
+    /// from the start.
     unread: [usize; SPANS],
 }
 
@@ -98,7 +101,8 @@ impl Connection {
         }
     }
 
-    /// Notes that a call begins, which only listens or does not; it ends when what is returned is dropped.
+    /// Notes that a call begins, which only listens or does not; it ends when what is returned is
+    /// dropped.
     pub(super) fn call(self: &Arc<Self>, listens: bool) -> OpenCall {
         self.update(|used| {
             (used.spoken, used.asked) = (true, true);
@@ -130,7 +134,8 @@ impl Connection {
         })
     }
 
-    /// Notes that there is an answer to be read; it has been, or never will be, when what is returned is dropped.
+    /// Notes that there is an answer to be read; it has been, or never will be, when what is
+    /// returned is dropped.
     pub(super) fn unread(self: &Arc<Self>, now: Instant) -> UnreadAnswer {
         let span = self.span(now);
         self.update(|used| used.unread[span] += 1);
@@ -140,9 +145,10 @@ impl Connection {
         }
     }
 
-    /// How willingly it is parted with: those that have said nothing go first, those that have made no request next, then those
-    /// that have long had no call, and those that have just come, and last those that only listen: they can do so again. None
-    /// for one that is in use, or leaves already.
+    /// How willingly it is parted with: those that have said nothing go first, those that have made
+    /// no request next, then those that have long had no call, and those that have just come, and
+    /// last those that only listen: they can do so again. None for one that is in use, or leaves
+    /// already.
     pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
         let (spoken, asked, listening, idle_since) =
             self.update(|used| (used.spoken, used.asked, used.listening > 0, used.idle_since));
@@ -165,7 +171,8 @@ impl Connection {
         self.leave.cancel();
     }
 
-    /// When a peer that was told to leave is left behind. A call may have begun before it heard of that, and is answered.
+    /// When a peer that was told to leave is left behind. A call may have begun before it heard of
+    /// that, and is answered.
     fn end(&self, told: Instant) -> Instant {
         let (asked, calls, listening, leaves) =
             self.update(|used| (used.asked, used.calls, used.listening, used.leaves));
@@ -179,9 +186,11 @@ impl Connection {
         }
     }
 
-    /// Tells the peer to leave if one of its answers has lain unread for too long. To be asked once a span.
+    /// Tells the peer to leave if one of its answers has lain unread for too long. To be asked once
+    /// a span.
     pub(super) fn close_if_unread(&self, now: Instant) {
-        // Two spans back is one whole span ago, at least; the one before that belongs to a look that came late.
+        // Two spans back is one whole span ago, at least; the one before that belongs to a look
+        // that came late.
         let stale = [2, 3].map(|back| (self.span(now) + SPANS - back) % SPANS);
         let unread = self.update(|used| stale.map(|span| used.unread[span]));
         if unread != [0, 0] && !self.leave.is_cancelled() {
@@ -264,7 +273,8 @@ pub(super) async fn serve<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut first_request = pin!(sleep_until(connection.opened + limits::FIRST_REQUEST));
-    // Clients speak first. Those that never do cost a place and nothing of HTTP/2, not even a farewell.
+    // Clients speak first. Those that never do cost a place and nothing of HTTP/2, not even a
+    // farewell.
     let mut first_byte = [0];
     tokio::select! {
         biased;
@@ -329,7 +339,8 @@ async fn end(connection: &Connection, told: Option<Instant>) {
     }
 }
 
-/// hyper leaves most limits open: without these, one caller could hold any number of streams and pings open for ever.
+/// hyper leaves most limits open: without these, one caller could hold any number of streams and
+/// pings open for ever.
 fn http() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder

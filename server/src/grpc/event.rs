@@ -33,7 +33,8 @@ use crate::{
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
-/// Messages that wait for a reader. A slow one holds up its own reading of the history and nothing else.
+/// Messages that wait for a reader. A slow one holds up its own reading of the history and nothing
+/// else.
 const BACKLOG: usize = 64;
 /// How long a reader that keeps up takes for a large message.
 const QUICK: Duration = Duration::from_millis(100);
@@ -145,7 +146,8 @@ impl EventService {
                     "must be a moment from 1970 to now; absent means now",
                 );
                 violations.into_result()?;
-                // Cluster time counts whole seconds, so this begins a moment early rather than late.
+                // Cluster time counts whole seconds, so this begins a moment early rather than
+                // late.
                 Ok(Start::At(bson::Timestamp {
                     time: seconds.unwrap_or(0),
                     increment: 1,
@@ -157,7 +159,8 @@ impl EventService {
     /// Opens the news, and says how far the history reaches when it does not reach far enough.
     async fn open(&self, start: &Start) -> Result<Reader, Status> {
         let opened = match (self.live.reader(start).await, start) {
-            // A release that tells other news has another filter, to which a place of the old one means nothing; its moment does.
+            // A release that tells other news has another filter, to which a place of the old one
+            // means nothing; its moment does.
             (Err(Error::BadPlace { .. }), Start::After(position)) => {
                 let moment = time_of(position).map_or(Start::Now, Start::At);
                 self.live.reader(&moment).await

@@ -128,7 +128,8 @@ pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
         .map_err(|error| status::of_error(&error))
 }
 
-/// Tells a caller each state of a batch until the last one, or until it leaves them unread for so long.
+/// Tells a caller each state of a batch until the last one, or until it leaves them unread for so
+/// long.
 pub(crate) async fn tell(
     mut states: watch::Receiver<Latest>,
     caller: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,

@@ -1,4 +1,5 @@
-//! What callers may take of this process: every limit on connections, calls, requests and answers, in one place.
+//! What callers may take of this process: every limit on connections, calls, requests and answers,
+//! in one place.
 //!
 //! | what | limit | beyond it |
 //! |---|---|---|
@@ -48,15 +49,18 @@ pub(super) const CALLS_OF_A_CONNECTION: u32 = 1_024;
 const CALLS: usize = 16 * KIB;
 /// Streams of requests that one connection may have open at once.
 ///
-/// h2 cuts a connection on which small frames lie unread: each counts as the bytes by which it is smaller than 256, and half of
-/// [`CONNECTION_WINDOW`] is allowed in all. A stream that is not being read holds at most [`STREAM_WINDOW`], which is 819
-/// requests of 5 bytes, the smallest there are, or 201 KiB by that count. So these many can all lie unread.
+/// h2 cuts a connection on which small frames lie unread: each counts as the bytes by which it is
+/// smaller than 256, and half of [`CONNECTION_WINDOW`] is allowed in all. A stream that is not
+/// being read holds at most [`STREAM_WINDOW`], which is 819 requests of 5 bytes, the smallest there
+/// are, or 201 KiB by that count. So these many can all lie unread.
 pub(super) const REQUEST_STREAMS_OF_A_CONNECTION: usize = 32;
 /// Streams of requests that all connections may have open at once.
 const REQUEST_STREAMS: usize = 128;
-/// Streams of reflection that all connections may have open at once. They take nothing from [`REQUEST_STREAMS`].
+/// Streams of reflection that all connections may have open at once. They take nothing from
+/// [`REQUEST_STREAMS`].
 const REFLECTION_STREAMS: usize = 64;
-/// How long a stream of orders may be open without a request, and without one that waits for its answer.
+/// How long a stream of orders may be open without a request, and without one that waits for its
+/// answer.
 pub(super) const STREAM_IDLE: Duration = Duration::from_secs(60);
 /// How long answers of a stream of orders may lie unread while nothing else happens on it.
 pub(super) const STREAM_UNREAD: Duration = Duration::from_secs(10 * 60);
@@ -64,12 +68,13 @@ pub(super) const STREAM_UNREAD: Duration = Duration::from_secs(10 * 60);
 pub(super) const SLOWEST: Duration = Duration::from_secs(60);
 /// What a client may send on one stream before the server has read it, in bytes.
 pub(super) const STREAM_WINDOW: u32 = 4 * 1024;
-/// What a client may send on all streams of a connection before the server has read it, in bytes. More than all its streams
-/// together hold; so much because h2 measures small frames by it.
+/// What a client may send on all streams of a connection before the server has read it, in bytes.
+/// More than all its streams together hold; so much because h2 measures small frames by it.
 pub(super) const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
-/// Requests of one stream that have been read and wait for their turn, in bytes with what each takes beside its text. Enough for
-/// usual requests that a client sends before it has heard of [`STREAM_WINDOW`], not for as many of the smallest; those lie in
-/// h2, whose count has room for them.
+/// Requests of one stream that have been read and wait for their turn, in bytes with what each
+/// takes beside its text. Enough for usual requests that a client sends before it has heard of
+/// [`STREAM_WINDOW`], not for as many of the smallest; those lie in h2, whose count has room for
+/// them.
 pub(super) const STREAM_QUEUE: usize = 256 * KIB;
 /// The largest request, in bytes.
 pub(super) const REQUEST: usize = 64 * KIB;
@@ -81,21 +86,26 @@ pub(super) const CURSOR_REQUEST: usize = 4 * MIB;
 pub(super) const UNPACKED: usize = 1_032;
 /// The most header fields that a request may have, in bytes.
 pub(super) const HEADERS: u32 = 16 * 1024;
-/// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.
+/// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never
+/// keep them out.
 pub(super) const SMALL_REQUEST: usize = 4 * KIB;
-/// Requests that have not been answered, in all, in bytes, without the first [`SMALL_REQUEST`] of each.
+/// Requests that have not been answered, in all, in bytes, without the first [`SMALL_REQUEST`] of
+/// each.
 const REQUESTS: usize = 64 * MIB;
 /// How long a request may take to arrive.
 pub(super) const ARRIVAL: Duration = Duration::from_secs(10);
 /// Answers over [`SMALL_ANSWER`] that have not been sent, in all, in bytes.
 const LARGE_ANSWERS: usize = 128 * MIB;
-/// Answers up to [`SMALL_ANSWER`] that have not been sent, in all, in bytes. They never wait for large ones.
+/// Answers up to [`SMALL_ANSWER`] that have not been sent, in all, in bytes. They never wait for
+/// large ones.
 const SMALL_ANSWERS: usize = 64 * MIB;
-/// What an answer needs no room for, in bytes: nearly all are smaller, so that large ones never keep them out.
+/// What an answer needs no room for, in bytes: nearly all are smaller, so that large ones never
+/// keep them out.
 const TINY_ANSWER: usize = 4 * KIB;
 /// The largest small answer, in bytes.
 const SMALL_ANSWER: usize = 256 * KIB;
-/// The largest change of which a reader of the news may have several messages on their way, in bytes.
+/// The largest change of which a reader of the news may have several messages on their way, in
+/// bytes.
 pub(super) const LARGE_NEWS: usize = 32 * KIB;
 /// How long a call waits until there is room for its answer.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
@@ -177,8 +187,8 @@ impl Limits {
         }
     }
 
-    /// Room for an answer that has been made without; it can't be waited for, as the answer is there already. None for one that
-    /// needs none.
+    /// Room for an answer that has been made without; it can't be waited for, as the answer is
+    /// there already. None for one that needs none.
     pub(super) fn made_answer(&self, bytes: usize) -> Result<Option<Room>, Status> {
         if bytes <= TINY_ANSWER {
             return Ok(None);
@@ -199,8 +209,8 @@ impl Limits {
     }
 }
 
-/// Room for an answer, kept until it has been sent. It travels with the calls to the database that read what the answer is made
-/// of, which go on when their caller leaves, and with the response.
+/// Room for an answer, kept until it has been sent. It travels with the calls to the database that
+/// read what the answer is made of, which go on when their caller leaves, and with the response.
 #[derive(Clone, Debug)]
 pub(super) struct Room(Arc<OwnedSemaphorePermit>);
 

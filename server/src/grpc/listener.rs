@@ -1,4 +1,5 @@
-//! The listener: takes in as many connections as the process has files for, and has those leave that keep others out.
+//! The listener: takes in as many connections as the process has files for, and has those leave
+//! that keep others out.
 
 use std::{
     convert::Infallible,
@@ -25,8 +26,8 @@ use super::{
 };
 use crate::log_limit::LogLimit;
 
-/// Files beside connections: standard streams, the log, the runtime's own, names and certificates that are looked up, and a
-/// caller who waits for a place.
+/// Files beside connections: standard streams, the log, the runtime's own, names and certificates
+/// that are looked up, and a caller who waits for a place.
 const OTHER_FILES: usize = 48;
 /// The most connections where neither the settings nor the files say less.
 const MOST: usize = 10_000;
@@ -34,8 +35,9 @@ const MOST: usize = 10_000;
 const LEAST: usize = 8;
 /// How long a caller waits for one connection to leave before another is told to.
 const LEAVE_PAUSE: Duration = Duration::from_millis(200);
-/// After so many connections that made way for others there is a pause, so long: those that ask for nothing can come back at any
-/// rate. It is short because a caller who stands behind them in the system's queue waits as well.
+/// After so many connections that made way for others there is a pause, so long: those that ask for
+/// nothing can come back at any rate. It is short because a caller who stands behind them in the
+/// system's queue waits as well.
 const TURNOVER: (u32, Duration) = (8, Duration::from_millis(2));
 /// The pauses after connections that could not be taken in.
 const FAULT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -85,7 +87,8 @@ impl Listener {
             let mut made_way = 0;
             loop {
                 let stream = self.accept().await;
-                // Whoever has been accepted waits here for a place, and all others in the system's queue.
+                // Whoever has been accepted waits here for a place, and all others in the system's
+                // queue.
                 let (place, another_left) = self.place().await;
                 let connection = Arc::new(Connection::new(self.longest_call));
                 self.note(&connection);
@@ -115,7 +118,8 @@ impl Listener {
         }
     }
 
-    /// The next connection. A fault, as when the process has no file left, is followed by a pause: the same caller still waits.
+    /// The next connection. A fault, as when the process has no file left, is followed by a pause:
+    /// the same caller still waits.
     async fn accept(&self) -> TcpStream {
         let mut pause = FAULT_PAUSES.0;
         loop {
@@ -133,7 +137,8 @@ impl Listener {
         }
     }
 
-    /// A place for a connection, if need be that of the one that is most easily parted with, and whether there was need.
+    /// A place for a connection, if need be that of the one that is most easily parted with, and
+    /// whether there was need.
     async fn place(&self) -> (OwnedSemaphorePermit, bool) {
         loop {
             if let Ok(place) = self.places.clone().try_acquire_owned() {
@@ -162,7 +167,8 @@ impl Listener {
         let now = Instant::now();
         let mut first = None;
         let open = self.open.lock();
-        // They stand in the order in which they came: of those that go first, the first has been there longest.
+        // They stand in the order in which they came: of those that go first, the first has been
+        // there longest.
         for connection in open.iter().filter_map(Weak::upgrade) {
             let Some(order) = connection.dispensable(now) else {
                 continue;
@@ -215,8 +221,8 @@ fn is_of_the_caller(error: &io::Error) -> bool {
     )
 }
 
-/// How many connections the process has files for, when so many were asked for (0: as many as there can be) and the database
-/// takes up to `database` of its own. With a warning where that is fewer.
+/// How many connections the process has files for, when so many were asked for (0: as many as there
+/// can be) and the database takes up to `database` of its own. With a warning where that is fewer.
 pub(super) fn most_connections(asked: usize, database: usize) -> usize {
     let files = open_files();
     let (most, fewer) = share(asked, database, files);

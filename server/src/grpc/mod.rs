@@ -51,7 +51,8 @@ use crate::{
     store::state::fault::Fault,
 };
 
-/// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with it whoever says to understand it.
+/// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with
+/// it whoever says to understand it.
 macro_rules! served {
     ($service:expr, $most:expr) => {
         $service
@@ -219,7 +220,8 @@ impl Own {
     }
 }
 
-/// Keeps the health service true to the database's state: every service needs it, and some a document in it.
+/// Keeps the health service true to the database's state: every service needs it, and some a
+/// document in it.
 async fn report_health(
     reporter: HealthReporter,
     mut monitor: Monitor,
@@ -267,7 +269,8 @@ fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body
     status::internal().into_http()
 }
 
-/// Gives a status that the transport made, as for a message over its limit, the details that every status has here.
+/// Gives a status that the transport made, as for a message over its limit, the details that every
+/// status has here.
 fn explain<B>(mut response: http::Response<B>) -> http::Response<B> {
     let bare = Status::from_header_map(response.headers())
         .filter(|status| status.code() != Code::Ok && status.details().is_empty());

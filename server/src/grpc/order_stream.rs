@@ -1,4 +1,5 @@
-//! A stream of orders: requests are read as they come, answers go out in their order as fast as they are read.
+//! A stream of orders: requests are read as they come, answers go out in their order as fast as
+//! they are read.
 
 use std::{
     pin::pin,
@@ -74,14 +75,16 @@ pub(super) fn answers(
     answers.chain(farewell)
 }
 
-/// The requests, read by a task of its own until the queue is full, however slowly the answers are read.
+/// The requests, read by a task of its own until the queue is full, however slowly the answers are
+/// read.
 ///
-/// What is not read lies in h2, which cuts the connection when too many small frames do. The queue takes all that a client may
-/// send before it knows the window of a stream; then the window keeps it from sending more than h2 bears.
+/// What is not read lies in h2, which cuts the connection when too many small frames do. The queue
+/// takes all that a client may send before it knows the window of a stream; then the window keeps
+/// it from sending more than h2 bears.
 ///
-/// A stream on which nothing happens ends: after the first patience when nothing is under way, after the second when answers
-/// lie unread. Where its end lies unread as well, the connection is cut. The call has ended when what is returned beside the
-/// requests is dropped.
+/// A stream on which nothing happens ends: after the first patience when nothing is under way,
+/// after the second when answers lie unread. Where its end lies unread as well, the connection is
+/// cut. The call has ended when what is returned beside the requests is dropped.
 fn queued(
     requests: impl Stream<Item = Result<pb::ArchiveOrdersRequest, Status>> + Send + 'static,
     patience: (Duration, Duration),
@@ -139,7 +142,8 @@ fn queued(
     (UnboundedReceiverStream::new(receiver), open)
 }
 
-/// Returns when no request has come and no answer gone for so long: the first patience holds while nothing is under way.
+/// Returns when no request has come and no answer gone for so long: the first patience holds while
+/// nothing is under way.
 async fn nothing_happens(read: &AtomicU64, room: &Semaphore, patience: (Duration, Duration)) {
     let state = || (read.load(Ordering::Relaxed), room.available_permits());
     let (mut known, mut since) = (state(), Instant::now());

@@ -10,9 +10,11 @@ use crate::{
 
 /// The longest number that a token holds whole, and how much it holds of a longer one, in bytes.
 ///
-/// Numbers that are cut at the same place to the same prefix follow one another, with no shorter one between them.
+/// Numbers that are cut at the same place to the same prefix follow one another, with no shorter
+/// one between them.
 const LONGEST_NUMERO: usize = 512;
-/// Between the count and the prefix. The count has ten digits, so that the two are longer than any whole number.
+/// Between the count and the prefix. The count has ten digits, so that the two are longer than any
+/// whole number.
 const SEPARATOR: char = ' ';
 
 /// The size of a page: what was asked, within bounds.
@@ -43,9 +45,11 @@ pub(crate) fn position(request: &impl Name, token: &str) -> Option<String> {
     (self::token(request, &position) == token).then_some(position)
 }
 
-/// The place after the last of these numbers, the highest first, on a page that began below another.
+/// The place after the last of these numbers, the highest first, on a page that began below
+/// another.
 ///
-/// A number that would make the token long is named by what it begins with, and how many that begin so have been passed by.
+/// A number that would make the token long is named by what it begins with, and how many that begin
+/// so have been passed by.
 pub(crate) fn token_after(
     request: &impl Name,
     numeros: &[&str],

@@ -129,7 +129,8 @@ async fn seed(calls: Calls, store: Store, job: Job, answers: Answers) {
     }
 }
 
-/// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to the seeding, which ends it.
+/// Tells a caller how far it is, until it leaves that unread for so long; then nobody listens to
+/// the seeding, which ends it.
 async fn tell(
     mut progress: mpsc::Receiver<SeedProgress>,
     answers: &Answers,

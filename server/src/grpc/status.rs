@@ -1,4 +1,5 @@
-//! Where every failure meets its gRPC code, and nowhere else. Each status carries what a program needs to react.
+//! Where every failure meets its gRPC code, and nowhere else. Each status carries what a program
+//! needs to react.
 
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
@@ -17,7 +18,8 @@ use crate::{
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
 const DOMAIN: &str = "orderarchiver.v1";
-/// How often the log tells of calls that fail for what somebody has to mend: callers may ask at any rate.
+/// How often the log tells of calls that fail for what somebody has to mend: callers may ask at any
+/// rate.
 static FAILED_CALLS: LazyLock<LogLimit> =
     LazyLock::new(|| LogLimit::new(5, Duration::from_secs(60)));
 
@@ -26,7 +28,8 @@ const REASON: &str = "error-reason";
 /// When a caller should try again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The longest message, in bytes. It travels twice in the headers, escaped, and many clients take 8 KiB of headers in all.
+/// The longest message, in bytes. It travels twice in the headers, escaped, and many clients take 8
+/// KiB of headers in all.
 const LONGEST_MESSAGE: usize = 1_024;
 /// The most of a message that the violation of a precondition repeats, in bytes.
 const LONGEST_DESCRIPTION: usize = 256;
@@ -83,7 +86,8 @@ pub(crate) fn of_error(error: &Error) -> Status {
     }
 }
 
-/// A caller who waits for less is told of the deadline: a sound database may take as long for an answer.
+/// A caller who waits for less is told of the deadline: a sound database may take as long for an
+/// answer.
 const SHORT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The database did not answer within the caller's deadline, or the server's own limit for a call.
@@ -125,7 +129,8 @@ pub(crate) fn internal() -> Status {
 /// What the transport says of its own accord, in the form that every error has here.
 pub(crate) fn of_transport(status: Status) -> Status {
     let reason = match status.code() {
-        // tonic says so of a message over its size limit, which is over it however often it is sent.
+        // tonic says so of a message over its size limit, which is over it however often it is
+        // sent.
         Code::OutOfRange | Code::ResourceExhausted => {
             return detailed(
                 Code::ResourceExhausted,
@@ -393,7 +398,8 @@ impl Violations {
     }
 }
 
-/// A status with its details. Their reason also travels as a text of its own, for clients that have no use for the rest.
+/// A status with its details. Their reason also travels as a text of its own, for clients that have
+/// no use for the rest.
 fn detailed(code: Code, message: impl Into<String>, details: ErrorDetails) -> Status {
     let reason = details.error_info().map(|info| info.reason.parse());
     let mut metadata = MetadataMap::new();

@@ -91,7 +91,8 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
 }
 
 impl WatcherService {
-    /// Tells the watcher to pause or to go on, and waits until it has heard. One that nobody runs hears when it is next started.
+    /// Tells the watcher to pause or to go on, and waits until it has heard. One that nobody runs
+    /// hears when it is next started.
     async fn steer(
         &self,
         paused: bool,

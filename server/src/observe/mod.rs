@@ -1,4 +1,5 @@
-//! What is seen of the server and its database: events, figures, whether it can be worked with, and who works on it.
+//! What is seen of the server and its database: events, figures, whether it can be worked with, and
+//! who works on it.
 
 pub(crate) mod events;
 pub(crate) mod heartbeat;

@@ -1,4 +1,5 @@
-//! The monitor: knows at any moment whether the database can be worked with, and prepares it when it comes.
+//! The monitor: knows at any moment whether the database can be worked with, and prepares it when
+//! it comes.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::store::{Error, Store};
 
 /// How often the database is asked for a heartbeat, and how long it may take to answer.
 const PULSE: Duration = Duration::from_secs(2);
-/// How often it is prepared anew: somebody may have dropped an index, or a batch may have been left by a dead instance.
+/// How often it is prepared anew: somebody may have dropped an index, or a batch may have been left
+/// by a dead instance.
 const UPKEEP: Duration = Duration::from_secs(30);
 /// How often people hear how far something is that takes long.
 const REMINDER: Duration = Duration::from_secs(30);
@@ -56,7 +58,8 @@ impl Monitor {
         Monitor { condition }
     }
 
-    /// An error while the database can't be read. An archive that takes nothing, as while its index is built, can be.
+    /// An error while the database can't be read. An archive that takes nothing, as while its index
+    /// is built, can be.
     pub(crate) fn check_reads(&self) -> Result<(), Error> {
         match self.check() {
             Err(Error::NotReady { .. } | Error::ArchiveUnfit(_)) => Ok(()),
@@ -81,7 +84,8 @@ impl Monitor {
             .await;
     }
 
-    /// Waits until the database can be worked with, or can't be for a reason that does not pass by itself.
+    /// Waits until the database can be worked with, or can't be for a reason that does not pass by
+    /// itself.
     pub async fn settled(&mut self) -> Result<(), Error> {
         let passing = |condition: &Condition| matches!(condition, Condition::Away(error) if error.is_transient());
         let _ = self
@@ -91,7 +95,8 @@ impl Monitor {
         self.check()
     }
 
-    /// Waits for the next change, and says whether the database can be worked with now; none once the server stops.
+    /// Waits for the next change, and says whether the database can be worked with now; none once
+    /// the server stops.
     pub async fn changed(&mut self) -> Option<bool> {
         self.condition.changed().await.ok()?;
         Some(self.check().is_ok())
@@ -171,7 +176,8 @@ async fn feel(store: &Store) -> Result<(), Error> {
     }
 }
 
-/// Whether people should hear of the outcome: not of every try of the same failure, and of how far something is only now and then.
+/// Whether people should hear of the outcome: not of every try of the same failure, and of how far
+/// something is only now and then.
 fn is_news(known: &Condition, outcome: &Result<(), Error>, since_told: Duration) -> bool {
     match (known, outcome) {
         (Condition::Ready, Ok(())) => false,

@@ -27,7 +27,8 @@ pub(crate) struct Stats {
     pub quarantine_size: i64,
     /// The latest batch.
     pub last_batch: Option<Batch>,
-    /// How far the watcher is behind, see [`Watcher::lag`](crate::store::watch::record::Watcher::lag); none while no instance watches.
+    /// How far the watcher is behind, see
+    /// [`Watcher::lag`](crate::store::watch::record::Watcher::lag); none while no instance watches.
     pub watcher_lag: Option<Duration>,
     /// The watcher, or what is wrong with its document; none when nobody has ever watched.
     pub watcher: Result<Option<Watcher>, Box<Fault>>,

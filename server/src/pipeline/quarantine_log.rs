@@ -1,4 +1,5 @@
-//! The log of quarantine: a line for each order that goes there, so many in a minute; the others are counted.
+//! The log of quarantine: a line for each order that goes there, so many in a minute; the others
+//! are counted.
 
 use std::{
     sync::{

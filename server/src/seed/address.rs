@@ -50,7 +50,8 @@ pub(super) struct Address {
 impl Address {
     /// The address of one document.
     ///
-    /// It follows from the number alone, so an order finds its client's address without keeping all clients.
+    /// It follows from the number alone, so an order finds its client's address without keeping all
+    /// clients.
     pub(super) fn of(seed: u64, stream: Stream, number: u32, town: &'static Town) -> Self {
         let chance = mix(seed, stream, number);
         let house = scale(chance as u32, 120) + 1;

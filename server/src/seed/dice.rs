@@ -4,7 +4,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// What a stream of chance is used for.
 ///
-/// Every use has a stream of its own, so that asking for more of one thing leaves the others as they are.
+/// Every use has a stream of its own, so that asking for more of one thing leaves the others as
+/// they are.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     Clients = 1,

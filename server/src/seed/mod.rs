@@ -1,12 +1,13 @@
-//! Deterministic French data for demonstrations, tests and benchmarks: no I/O, no clock, only a seed.
+//! Deterministic French data for demonstrations, tests and benchmarks: no I/O, no clock, only a
+//! seed.
 //!
-//! Reading order: [`Plan`] says how much of what; [`Generator`] turns it into documents;
-//! `people`, `restaurants` and `orders` write them; `lifecycle` says what happens to an order and `rush` when it is made;
-//! [`LiveOrders`] goes on one by one. `towns`, `cuisines` and `address` are what they draw from,
-//! `dice`, `paris` and `ids` the arithmetic below.
+//! Reading order: [`Plan`] says how much of what; [`Generator`] turns it into documents; `people`,
+//! `restaurants` and `orders` write them; `lifecycle` says what happens to an order and `rush` when
+//! it is made; [`LiveOrders`] goes on one by one. `towns`, `cuisines` and `address` are what they
+//! draw from, `dice`, `paris` and `ids` the arithmetic below.
 //!
-//! The same plan gives the same bytes. Each collection has a stream of chance of its own: more clients change no
-//! restaurant, and of an order nothing but which neighbour made it.
+//! The same plan gives the same bytes. Each collection has a stream of chance of its own: more
+//! clients change no restaurant, and of an order nothing but which neighbour made it.
 
 mod plan;
 pub mod writer;
@@ -40,7 +41,8 @@ use restaurants::Restaurant;
 
 /// Turns a plan into the documents of each collection.
 ///
-/// Every call begins again from the first document. Only restaurants and their menus are kept in memory.
+/// Every call begins again from the first document. Only restaurants and their menus are kept in
+/// memory.
 pub struct Generator {
     plan: Plan,
     restaurants: Vec<Restaurant>,

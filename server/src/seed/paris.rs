@@ -26,7 +26,8 @@ pub(super) fn year(millis: i64) -> i64 {
     era * 400 + year_of_era + i64::from(day_of_year >= 306)
 }
 
-/// How far Paris is ahead of UTC: two hours from the last Sunday of March to that of October, else one.
+/// How far Paris is ahead of UTC: two hours from the last Sunday of March to that of October, else
+/// one.
 fn offset(millis: i64) -> i64 {
     let year = year(millis);
     let summer = last_sunday(year, 3) * DAY + HOUR..last_sunday(year, 10) * DAY + HOUR;

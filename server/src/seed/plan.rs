@@ -24,7 +24,8 @@ pub struct Plan {
     pub orders: u32,
     /// The share of orders, from 0 to 1, that have a reference which points at nobody.
     ///
-    /// Such an order has exactly one: client, restaurant, menu or, once it has one, courier, each as likely.
+    /// Such an order has exactly one: client, restaurant, menu or, once it has one, courier, each
+    /// as likely.
     pub dangling_share: f64,
     /// The date of the newest order; nothing that is told lies after it.
     pub until: DateTime,
@@ -66,7 +67,8 @@ impl Default for Offset {
 impl Plan {
     /// The plan of a platform on which that many orders in half a year are believable.
     ///
-    /// It ends on a Saturday at dinner time, 29 November 2025: without a clock the bytes stay the same.
+    /// It ends on a Saturday at dinner time, 29 November 2025: without a clock the bytes stay the
+    /// same.
     pub fn for_orders(orders: u32) -> Self {
         Self {
             seed: 1,

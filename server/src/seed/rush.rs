@@ -14,7 +14,8 @@ use super::{
 /// No order takes longer than an hour, so all earlier orders have come to their end.
 const LAST_HOUR_SHARE: f64 = 0.085;
 
-/// How many orders come in by hour of day: lunch is at its height at noon, dinner at seven and eight.
+/// How many orders come in by hour of day: lunch is at its height at noon, dinner at seven and
+/// eight.
 const BY_HOUR: [u32; 24] = [
     4, 1, 0, 0, 0, 0, 0, 1, 3, 3, 4, 14, 40, 30, 9, 4, 4, 6, 16, 42, 46, 26, 12, 7,
 ];
@@ -47,7 +48,8 @@ pub(super) fn dates(plan: &Plan) -> impl Iterator<Item = DateTime> + use<> {
     })
 }
 
-/// The orders that have come in by a certain time, read backwards: from a share of them to the time.
+/// The orders that have come in by a certain time, read backwards: from a share of them to the
+/// time.
 struct Curve {
     end: i64,
     total: u64,

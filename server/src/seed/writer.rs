@@ -1,4 +1,5 @@
-//! The seed writer: writes what the seeder makes up into an empty database, and keeps new orders coming.
+//! The seed writer: writes what the seeder makes up into an empty database, and keeps new orders
+//! coming.
 
 use std::{
     cmp::Reverse,
@@ -97,7 +98,8 @@ pub enum SeedFault {
 /// Where progress is told.
 pub(crate) type Listener = mpsc::Sender<SeedProgress>;
 
-/// Writes what a request asks for, telling how far it is. With live orders it goes on until nobody listens any more.
+/// Writes what a request asks for, telling how far it is. With live orders it goes on until nobody
+/// listens any more.
 pub async fn write(store: &Store, job: Job, listener: &Listener) -> Result<(), SeedFault> {
     let collections = Collections::of(store);
     let mut plan = job.plan;

@@ -1,4 +1,5 @@
-//! Collections: what the collections hold that archd reads, and what it finds in the archive before it begins.
+//! Collections: what the collections hold that archd reads, and what it finds in the archive before
+//! it begins.
 
 use std::collections::HashMap;
 
@@ -68,14 +69,15 @@ impl Inspector {
         Ok((summaries, others))
     }
 
-    /// The archive: what it is, and what keeps its numbers unique. `sharded` says whether a mongos answers.
+    /// The archive: what it is, and what keeps its numbers unique. `sharded` says whether a mongos
+    /// answers.
     pub async fn archive(&self, sharded: bool) -> Result<Archive, Error> {
         let look = || self.store.look_at_archive(sharded);
         self.store.retry(look).await
     }
 
-    /// What hinders a unique index of the archive: by a look at all of it, for as long as one call may take, or where that is too
-    /// short by what the last build of the index met.
+    /// What hinders a unique index of the archive: by a look at all of it, for as long as one call
+    /// may take, or where that is too short by what the last build of the index met.
     pub async fn repeated(&self) -> Result<Repeated, Error> {
         let found = self.store.repeated(self.store.policy.operation_timeout);
         match found.await {
@@ -94,7 +96,8 @@ impl Inspector {
         self.store.absent_indexes().await
     }
 
-    /// Compares a few archived orders, from either end of the archive, with the delivered orders of their numbers.
+    /// Compares a few archived orders, from either end of the archive, with the delivered orders of
+    /// their numbers.
     pub async fn sample(&self) -> Result<Sample, Error> {
         let mut archived = HashMap::new();
         for direction in [1, -1] {

@@ -1,4 +1,5 @@
-//! The world: the only code that knows MongoDB. It speaks of orders, batches and events outward, and commands inward.
+//! The world: the only code that knows MongoDB. It speaks of orders, batches and events outward,
+//! and commands inward.
 //!
 //! What lies here has rooms of its own, and each uses only those that stand before it:
 //!
@@ -49,8 +50,8 @@ pub mod wire;
 pub use deployment::inspector::Inspector;
 pub use wire::error::Error;
 
-/// How many readers of the news may have the database read for them at once while they catch up; the
-/// others wait their turn, reply by reply.
+/// How many readers of the news may have the database read for them at once while they catch up;
+/// the others wait their turn, reply by reply.
 const CATCHING_UP: u32 = 8;
 
 /// Names of the collections.
@@ -69,7 +70,8 @@ pub struct Names {
     pub batches: String,
     /// The counters behind the statistics.
     pub counters: String,
-    /// The state of the server on this database: the watcher, the database's identity, and who builds the unique index.
+    /// The state of the server on this database: the watcher, the database's identity, and who
+    /// builds the unique index.
     pub state: String,
     /// The heartbeats of the instances.
     pub instances: String,
@@ -132,9 +134,10 @@ pub struct Store {
     names: Names,
     delivered: String,
     policy: Policy,
-    /// The cluster time that is known to lie behind us: the history and the pages of batches have been read up to it, or a batch
-    /// has begun at it. What it tells of must be there to be read, even on a new primary that has not heard yet how much a
-    /// majority holds, or on a secondary that lags.
+    /// The cluster time that is known to lie behind us: the history and the pages of batches have
+    /// been read up to it, or a batch has begun at it. What it tells of must be there to be read,
+    /// even on a new primary that has not heard yet how much a majority holds, or on a secondary
+    /// that lags.
     horizon: Arc<AtomicU64>,
     latency: wire::latency::Latency,
     /// What the archive has refused lately for reasons that nobody knows.
@@ -154,7 +157,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Prepares to talk to the database of the settings. Nothing is sent yet, so the database need not be there.
+    /// Prepares to talk to the database of the settings. Nothing is sent yet, so the database need
+    /// not be there.
     ///
     /// Fails when the URI can't be used; the error never shows it.
     pub async fn new(config: &Config) -> Result<Store, Error> {
@@ -214,7 +218,8 @@ impl Store {
         }
     }
 
-    /// The same, whose calls keep something until the database has answered, whoever waits for that.
+    /// The same, whose calls keep something until the database has answered, whoever waits for
+    /// that.
     pub fn keeping(&self, kept: impl Send + Sync + 'static) -> Store {
         Store {
             kept: Some(Arc::new(kept)),
@@ -252,23 +257,27 @@ impl Store {
         i64::try_from(self.policy.lease.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// The most connections to the database that may be open at once, as far as can be known: while one primary follows
-    /// another both have a full pool, and each member of the set is watched over two more.
+    /// The most connections to the database that may be open at once, as far as can be known: while
+    /// one primary follows another both have a full pool, and each member of the set is watched
+    /// over two more.
     pub fn most_connections(&self) -> usize {
         2 * (self.connection.size() + self.catching_up.size()) as usize + 16
     }
 
-    /// A better account of why the database can't be worked with, where what its servers say of themselves makes for one.
+    /// A better account of why the database can't be worked with, where what its servers say of
+    /// themselves makes for one.
     pub async fn explain(&self, error: Error) -> Error {
         self.connection.explain(error).await
     }
 
-    /// Closes the connections, once nothing that was written is in doubt and what was counted is written.
+    /// Closes the connections, once nothing that was written is in doubt and what was counted is
+    /// written.
     pub async fn close(self) {
         let limit = self.policy.operation_timeout;
         let (settled, counted) = tokio::join!(
             timeout(limit, self.settle_archive()),
-            // Boxed: what would be deep inside the type of a server's future is too deep for those who spawn one.
+            // Boxed: what would be deep inside the type of a server's future is too deep for those
+            // who spawn one.
             timeout(limit, self.finish_counts().boxed())
         );
         if settled.is_err() {

@@ -5,7 +5,8 @@ use bson::doc;
 use super::{Error, Store, batches, quarantine};
 
 impl Store {
-    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several instances at once.
+    /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
+    /// instances at once.
     ///
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {

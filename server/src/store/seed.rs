@@ -71,7 +71,8 @@ impl Store {
         Ok(row.as_ref().and_then(|row| row.get(field)).map_or(0, floor))
     }
 
-    /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is none.
+    /// The highest sequence in the numbers of the orders ("CMD-2025-000123" → 123), 0 when there is
+    /// none.
     pub async fn highest_sequence(&self) -> Result<i64, Error> {
         let text = doc! { "$arrayElemAt": [{ "$split": ["$numero_commande", "-"] }, -1] };
         let sequence =

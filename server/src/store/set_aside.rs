@@ -1,6 +1,8 @@
-//! Setting aside: finds the server's own documents that can't be worked with, and moves one out of the way when somebody asks.
+//! Setting aside: finds the server's own documents that can't be worked with, and moves one out of
+//! the way when somebody asks.
 //!
-//! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever deleted for good.
+//! What is moved is kept whole, with the reason, in a collection of its own; nothing is ever
+//! deleted for good.
 
 use bson::{Document, RawDocument, rawdoc};
 use sha2::{Digest, Sha256};
@@ -34,7 +36,8 @@ const DUPLICATE_KEY: i32 = 11000;
 pub enum SetAside {
     /// It lies in the collection of what was set aside.
     Moved,
-    /// It was changed or removed at the same moment, or can be read by now: it was left where it is.
+    /// It was changed or removed at the same moment, or can be read by now: it was left where it
+    /// is.
     Changed,
 }
 
@@ -46,8 +49,8 @@ impl Inspector {
 }
 
 impl Store {
-    /// What is wrong with the documents that others depend on: the watcher, the database's identity, the active batch, and the
-    /// counters for all time.
+    /// What is wrong with the documents that others depend on: the watcher, the database's
+    /// identity, the active batch, and the counters for all time.
     pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
         let (watcher, identity, batch) =
             futures::join!(self.watcher(), self.read_identity(), self.active_batch());
@@ -84,7 +87,8 @@ impl Store {
         Ok(faults)
     }
 
-    /// What is wrong with the documents that a command reads, of which no more than a reply is held at once.
+    /// What is wrong with the documents that a command reads, of which no more than a reply is held
+    /// at once.
     async fn faults_in(&self, collection: &str, find: &RawDocument) -> Result<Vec<Fault>, Error> {
         let mut faults = Vec::new();
         self.each_row(find, |row| faults.extend(self.fault_of(collection, row)))
@@ -92,7 +96,8 @@ impl Store {
         Ok(faults)
     }
 
-    /// Moves a document that can't be read out of the way, if it is still there and can still not be read.
+    /// Moves a document that can't be read out of the way, if it is still there and can still not
+    /// be read.
     pub async fn set_document_aside(&self, fault: &Fault) -> Result<SetAside, Error> {
         let by_id = field("_id", document_value(&field("$eq", fault.id.as_ref())));
         let mut find = Writer::default();
@@ -163,7 +168,8 @@ impl Store {
             .map(|fault| *fault)
     }
 
-    /// The fields that a document of one of the server's own collections has; none of one that this version knows nothing about.
+    /// The fields that a document of one of the server's own collections has; none of one that this
+    /// version knows nothing about.
     fn fields_of(&self, collection: &str, row: &RawDocument) -> Option<&'static [Field]> {
         let names = &self.names;
         let id = raw::find(row, "_id").and_then(ValueRef::as_str);

@@ -11,7 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 /// The bar that is drawn, if one is.
 static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// The progress of a batch on standard error, where that is a terminal; it goes when this is dropped.
+/// The progress of a batch on standard error, where that is a terminal; it goes when this is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct BatchBar(ProgressBar);
 

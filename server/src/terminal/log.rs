@@ -1,4 +1,5 @@
-//! The log on its way to standard error: written by a thread of its own, so that a pipe that nobody reads holds up nothing else.
+//! The log on its way to standard error: written by a thread of its own, so that a pipe that nobody
+//! reads holds up nothing else.
 
 use std::{
     cell::Cell,
@@ -68,8 +69,8 @@ impl Write for Log {
     }
 }
 
-/// Waits until what was logged has been written, but not long if nobody reads it. For whoever prints
-/// something below the log, or ends the process.
+/// Waits until what was logged has been written, but not long if nobody reads it. For whoever
+/// prints something below the log, or ends the process.
 pub fn flush_log() {
     QUEUE.flush();
 }
@@ -173,7 +174,8 @@ fn print(line: &str) {
     };
 }
 
-/// The log escapes what others wrote of this one character itself, so what is left of it are its own colours.
+/// The log escapes what others wrote of this one character itself, so what is left of it are its
+/// own colours.
 fn one_line_of_log(event: &str) -> String {
     let parts: Vec<String> = event.split(ESCAPE).map(one_line).collect();
     parts.join(ESCAPE)

@@ -39,7 +39,8 @@ pub(super) struct CatchingUp {
     _abandoned: DropGuard,
 }
 
-/// Why a gap is open for longer than a batch takes, until that has been told; empty while there is nothing to tell.
+/// Why a gap is open for longer than a batch takes, until that has been told; empty while there is
+/// nothing to tell.
 #[derive(Clone, Default)]
 struct Trouble(Arc<Mutex<String>>);
 
@@ -55,7 +56,8 @@ impl CatchingUp {
         self.closed.is_cancelled()
     }
 
-    /// Why the gap is still open, for people, each time once; empty when there is nothing new to say.
+    /// Why the gap is still open, for people, each time once; empty when there is nothing new to
+    /// say.
     pub(super) fn take_trouble(&self) -> String {
         std::mem::take(&mut *self.trouble.0.lock())
     }
@@ -149,7 +151,8 @@ impl GapCloser {
         while gap.batch_id.is_empty() {
             let started = self.archiver.start(Options::default(), None).await?;
             if started.already {
-                // It began before the gap was known, so it may have passed orders that were delivered since.
+                // It began before the gap was known, so it may have passed orders that were
+                // delivered since.
                 self.end_of(&started.batch.id).await?;
                 continue;
             }
@@ -171,7 +174,8 @@ impl GapCloser {
             gap.batch_id
         );
         gap.batch_id.clear();
-        // The next run of the stream is not to take this batch for one that may still close the gap.
+        // The next run of the stream is not to take this batch for one that may still close the
+        // gap.
         self.store.name_gap_batch(epoch, gap).await?;
         Ok(Some(why))
     }

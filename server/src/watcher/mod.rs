@@ -1,7 +1,8 @@
 //! The watcher: the source through which an order comes at the moment it is delivered.
 //!
-//! One reply of the change stream is one chunk through the pipeline is one checkpoint. The place in the history is ours alone
-//! to keep: after any fault the stream is opened anew from the last place whose orders are all archived, never from now.
+//! One reply of the change stream is one chunk through the pipeline is one checkpoint. The place in
+//! the history is ours alone to keep: after any fault the stream is opened anew from the last place
+//! whose orders are all archived, never from now.
 
 mod gap;
 mod policy;
@@ -50,7 +51,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher whose catch-up batches run on this archiver. `owner` names this very process, `instance` is its name.
+    /// A watcher whose catch-up batches run on this archiver. `owner` names this very process,
+    /// `instance` is its name.
     pub fn new(
         store: Store,
         pipeline: Pipeline,
@@ -209,8 +211,8 @@ impl Watcher {
             self.pause(TURN_POLL).await;
             return Ok(Ending::Again);
         }
-        // Not what a majority holds: right after an election the new primary has everything that a place can stand for, and does
-        // not know yet that a majority has it too.
+        // Not what a majority holds: right after an election the new primary has everything that a
+        // place can stand for, and does not know yet that a majority has it too.
         let now = self
             .store
             .hello()
@@ -251,8 +253,8 @@ impl Watcher {
         stream.run(epoch, start, known, &catching_up, backoff).await
     }
 
-    /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after both are saved. A gap that is still
-    /// open becomes part of the new one.
+    /// Takes a new starting point and opens a gap before it; the catch-up batch reads only after
+    /// both are saved. A gap that is still open becomes part of the new one.
     async fn start_over(
         &self,
         epoch: i64,

@@ -11,7 +11,8 @@ pub(super) enum Next {
     Reopen,
     /// Open it at the moment of the last place: the place itself is no good to this stream.
     FromMoment,
-    /// Take a new starting point and catch up: the history is lost, or holds something that can't be read.
+    /// Take a new starting point and catch up: the history is lost, or holds something that can't
+    /// be read.
     StartOver,
     /// Wait for somebody to mend the deployment.
     Unsupported,
@@ -53,7 +54,8 @@ fn longer(shortest: Duration, longest: Duration, doublings: u32) -> Duration {
     pause.mul_f64(1.0 + rand::random::<f64>() / 2.0)
 }
 
-/// Ever longer pauses: doubling from 200 ms to 10 s, each up to a half longer by chance so that instances spread.
+/// Ever longer pauses: doubling from 200 ms to 10 s, each up to a half longer by chance so that
+/// instances spread.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,

@@ -113,7 +113,8 @@ impl Stream<'_> {
         let ending = self
             .follow(epoch, start, catching_up, &mut progress, backoff)
             .await;
-        // What is archived is worth saving, whatever ended this run; but never a place after a halt that nobody was told of.
+        // What is archived is worth saving, whatever ended this run; but never a place after a halt
+        // that nobody was told of.
         if let (Ok(_), Some(why)) = (&ending, &progress.halt) {
             error!("{why}");
             self.store.pause_watch(true, why).await?;
@@ -162,7 +163,8 @@ impl Stream<'_> {
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
-                    // The first reply is that of the opening; a stream that never gets further has not recovered.
+                    // The first reply is that of the opening; a stream that never gets further has
+                    // not recovered.
                     if progress.place.replace(place).is_some() {
                         backoff.reset();
                     }
@@ -179,7 +181,8 @@ impl Stream<'_> {
                                 Ok::<_, Error>((chunk.place, chunk.wall, report))
                             });
                         }
-                        // What was read before is archived first: a stream that breaks after every reply gets on all the same.
+                        // What was read before is archived first: a stream that breaks after every
+                        // reply gets on all the same.
                         Err(error) => (fault, ended) = (Some(error), true),
                     }
                 }
@@ -244,8 +247,9 @@ impl Stream<'_> {
         }
     }
 
-    /// Notices when the collection's life ends; a renamed one is not followed blindly. An error when another collection is given
-    /// its name: orders were delivered there that this history does not tell of.
+    /// Notices when the collection's life ends; a renamed one is not followed blindly. An error
+    /// when another collection is given its name: orders were delivered there that this history
+    /// does not tell of.
     fn look_for_an_end(&self, reply: &Reply, progress: &mut StreamProgress) -> Result<bool, Error> {
         let orders = self.store.names().orders.as_str();
         let mut ended = false;
@@ -335,7 +339,8 @@ fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
     [of(true), of(false)]
 }
 
-/// Reads replies in a task of its own, so that a deadline on one is not begun anew whenever something else happens.
+/// Reads replies in a task of its own, so that a deadline on one is not begun anew whenever
+/// something else happens.
 fn read(mut changes: Changes) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
     let (sender, replies) = mpsc::channel(1);
     let reader: JoinHandle<()> = tokio::spawn(async move {

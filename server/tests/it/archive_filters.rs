@@ -1,5 +1,5 @@
-//! The archive is listed by order date, client, restaurant and menu: every order that a filter takes is found, once, and no page looks at
-//! more than ten thousand others.
+//! The archive is listed by order date, client, restaurant and menu: every order that a filter
+//! takes is found, once, and no page looks at more than ten thousand others.
 
 use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 use devkit::ReplicaSet;
@@ -63,7 +63,8 @@ fn day(at: usize) -> Option<prost_types::Timestamp> {
     })
 }
 
-/// The most documents and keys that a read of the archive has looked at since the database was told to note that.
+/// The most documents and keys that a read of the archive has looked at since the database was told
+/// to note that.
 async fn most_looked_at(server: &TestServer) -> (i64, i64) {
     let notes = server.collection("system.profile");
     let ns = format!("{}.Historique", server.database.name());

@@ -1,4 +1,5 @@
-//! An archive that would lose orders in silence is refused by name before anything is written to it, also when it becomes one later.
+//! An archive that would lose orders in silence is refused by name before anything is written to
+//! it, also when it becomes one later.
 
 use bson::{Bson, DateTime, Document, doc};
 use devkit::ReplicaSet;
@@ -152,7 +153,8 @@ async fn an_archive_that_becomes_one_later_is_refused_too() {
             // Nothing but its kind tells it from the one before.
             make(&server.database, std::slice::from_ref(&unique)).await;
         }
-        // What is sent within a tenth of a second after the last look at the one before is still written.
+        // What is sent within a tenth of a second after the last look at the one before is still
+        // written.
         let mut announced = usize::from(added);
         let mut refused = 0;
         for number in 2..=100 {

@@ -1,4 +1,5 @@
-//! The server is there before its database and after it: callers hear at once how things are, and work goes on by itself.
+//! The server is there before its database and after it: callers hear at once how things are, and
+//! work goes on by itself.
 
 use std::time::{Duration, Instant};
 
@@ -111,7 +112,8 @@ async fn healths(server: &TestServer) -> Vec<ServingStatus> {
 async fn assert_works(server: &TestServer, numero: &str) {
     server.insert("Commande", [order(numero)]).await;
     server.archive_order(numero).await.unwrap();
-    // Not by this call, perhaps: a batch whose caller gave up while the database was frozen begins when that is back.
+    // Not by this call, perhaps: a batch whose caller gave up while the database was frozen begins
+    // when that is back.
     let archive = server.collection("Historique");
     let archived = archive.count_documents(doc! { "numero_commande": numero });
     assert_eq!(archived.await.unwrap(), 1);

@@ -1,4 +1,5 @@
-//! A batch may be killed at any moment, again and again: it counts every order once, and one that kills whoever runs it is given up.
+//! A batch may be killed at any moment, again and again: it counts every order once, and one that
+//! kills whoever runs it is given up.
 
 use std::{process::Stdio, time::Duration};
 
@@ -72,7 +73,8 @@ impl Runs {
             .await;
     }
 
-    /// No insert of the program comes to anything, however often it is sent; not in a later run either.
+    /// No insert of the program comes to anything, however often it is sent; not in a later run
+    /// either.
     async fn refuse_inserts(&self) {
         const MAX_TIME_EXPIRED: i32 = 50;
         self.inserts(doc! { "errorCode": MAX_TIME_EXPIRED }).await;

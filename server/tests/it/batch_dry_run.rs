@@ -1,4 +1,5 @@
-//! A dry run predicts, order by order, what the next batch makes of the same data, however bad it is, and writes nothing.
+//! A dry run predicts, order by order, what the next batch makes of the same data, however bad it
+//! is, and writes nothing.
 
 use archd::domain::enrich::LARGEST_DOCUMENT;
 use bson::{Bson, Document, RawDocumentBuf, doc};
@@ -61,7 +62,8 @@ fn hostile() -> Vec<Document> {
         with("LISTS", doc! { "id_client": [1], "id_menu": {} }),
         without("NO-MENU", "id_menu"),
         without("NO-DATE", "date_commande"),
-        // What is as large as an order may be, and what fits; one that is refused for its size does not take its number.
+        // What is as large as an order may be, and what fits; one that is refused for its size does
+        // not take its number.
         of_size("LARGE", LARGEST_DOCUMENT),
         order("LARGE"),
         of_size("LARGE TOO", LARGEST_DOCUMENT),
@@ -79,7 +81,8 @@ fn hostile() -> Vec<Document> {
     orders
 }
 
-/// Documents of others in the archive: to the unique index a list is each of its members, and a symbol is its text.
+/// Documents of others in the archive: to the unique index a list is each of its members, and a
+/// symbol is its text.
 fn foreign() -> [Document; 2] {
     [
         doc! { "_id": "foreign-1", "numero_commande": ["IN-A-LIST", "ANOTHER"] },

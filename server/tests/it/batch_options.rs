@@ -1,4 +1,5 @@
-//! A batch keeps what it was asked for to its end; its limits change while it runs, and that makes no other request of it.
+//! A batch keeps what it was asked for to its end; its limits change while it runs, and that makes
+//! no other request of it.
 
 use order_archiver_api::v1 as pb;
 use pb::{BatchOptions, TuneBatchRequest};

@@ -1,4 +1,5 @@
-//! A batch meets every order that was delivered before it began, whatever happens around its position; the next one meets the rest.
+//! A batch meets every order that was delivered before it began, whatever happens around its
+//! position; the next one meets the rest.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -351,7 +352,8 @@ async fn where_few_orders_are_delivered_the_batch_goes_on_in_strides() {
         .await
         .unwrap();
         profile(&server, 2).await;
-        // One with a limit looks for near misses without a `find`, so that none but a page can meet the fail point.
+        // One with a limit looks for near misses without a `find`, so that none but a page can meet
+        // the fail point.
         let limited = BatchOptions {
             limit: 1_000,
             ..Default::default()

@@ -1,4 +1,5 @@
-//! A batch as a process: it archives what was asked of it, whoever else is at work, and its code says how it went.
+//! A batch as a process: it archives what was asked of it, whoever else is at work, and its code
+//! says how it went.
 
 use bson::{DateTime, Document, doc};
 use devkit::{ReplicaSet, relay};

@@ -1,4 +1,5 @@
-//! A batch's rate is kept over any ten seconds, however its pages come, and its pauses are for its own inserts alone.
+//! A batch's rate is kept over any ten seconds, however its pages come, and its pauses are for its
+//! own inserts alone.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ const STRETCH: f64 = 10.0;
 /// By how much a stretch may be above the rate.
 const SLACK: f64 = 1.05;
 
-/// How many orders a batch had met by which second, by the database's clock, each time it was saved.
+/// How many orders a batch had met by which second, by the database's clock, each time it was
+/// saved.
 #[derive(Default)]
 struct Record(Vec<(f64, i64)>);
 
@@ -61,7 +63,8 @@ impl Record {
         most / (rate * STRETCH)
     }
 
-    /// The least that was met in any stretch that lies within the record, as a share of the rate: for the eye.
+    /// The least that was met in any stretch that lies within the record, as a share of the rate:
+    /// for the eye.
     fn least(&self, rate: f64) -> f64 {
         let mut least = f64::MAX;
         for (from, before) in &self.0 {

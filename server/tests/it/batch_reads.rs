@@ -1,4 +1,5 @@
-//! A batch that is told to read from a secondary does, and misses no order there, whatever becomes of the secondary.
+//! A batch that is told to read from a secondary does, and misses no order there, whatever becomes
+//! of the secondary.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ use crate::{
     support::{TestServer, eventually, order, tally},
 };
 
-/// For how long a batch may be held up by a secondary: one short try, beside what the batch itself takes here.
+/// For how long a batch may be held up by a secondary: one short try, beside what the batch itself
+/// takes here.
 const HELD_UP: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(20);
 
 fn reads_from_secondaries(config: &mut Config) {
@@ -63,7 +65,8 @@ async fn database_on(node: &Node, server: &TestServer) -> Database {
     client.database(server.database.name())
 }
 
-/// How many pages of orders, looks at the archive and finds of clients a node has answered the server since it began to take notes.
+/// How many pages of orders, looks at the archive and finds of clients a node has answered the
+/// server since it began to take notes.
 async fn notes(server: &TestServer, node: &Node) -> [u64; 3] {
     let database = database_on(node, server).await;
     let profile = database.collection::<Document>("system.profile");
@@ -106,7 +109,8 @@ async fn pages_are_read_from_a_secondary_and_what_orders_refer_to_from_the_prima
         elsewhere = std::array::from_fn(|what| elsewhere[what] + noted[what]);
     }
     let [pages, looks, clients] = elsewhere;
-    // Ten for each of the first two batches; once most orders are archived, pages of bare ids are longer.
+    // Ten for each of the first two batches; once most orders are archived, pages of bare ids are
+    // longer.
     assert!(pages > 20 && looks > 20, "{pages} pages, {looks} looks");
     assert_eq!(clients, 0);
     server.shut_down().await;

@@ -1,4 +1,5 @@
-//! Only what happened counts as a run of a batch: an answer that was lost, or a majority that was away, makes no second one.
+//! Only what happened counts as a run of a batch: an answer that was lost, or a majority that was
+//! away, makes no second one.
 
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ async fn taken_up(database: &Database, times: i64) {
     eventually(async || batches.find_one(taken_up.clone()).await.unwrap()).await;
 }
 
-/// A server whose changes of a batch happen, while the majority that is to confirm them is away; until the fail point is mended.
+/// A server whose changes of a batch happen, while the majority that is to confirm them is away;
+/// until the fail point is mended.
 async fn without_a_majority(points: &FailPoints, change: impl FnOnce(&mut Config)) -> TestServer {
     let database = points.set.fresh_database().await.unwrap();
     put(&database, orphan(0)).await;

@@ -1,4 +1,5 @@
-//! A batch keeps to the rate that it is given, waits for a database that labours, says why, and stops when its time is over.
+//! A batch keeps to the rate that it is given, waits for a database that labours, says why, and
+//! stops when its time is over.
 
 use bson::{Bson, DateTime, doc};
 use devkit::ReplicaSet;
@@ -79,7 +80,8 @@ impl News {
         .await
     }
 
-    /// That the batch meets no more than so many orders a second for so long, begun at a state of it; the state at the end.
+    /// That the batch meets no more than so many orders a second for so long, begun at a state of
+    /// it; the state at the end.
     async fn keeps_to(
         &mut self,
         rate: f64,
@@ -242,7 +244,8 @@ async fn a_slow_insert_slows_down_only_what_comes_right_after_it() {
     server.archive_order("slow").await.unwrap();
     points.mend().await;
 
-    // There is nothing to insert any more, and a pause of 2 s before each of a dozen pages would be noticed.
+    // There is nothing to insert any more, and a pause of 2 s before each of a dozen pages would be
+    // noticed.
     let options = BatchOptions {
         max_write_latency: millis(100),
         ..Default::default()

@@ -1,4 +1,5 @@
-//! One batch at a time on a database, whichever instance was asked; whatever ends it, the next one takes up the rest.
+//! One batch at a time on a database, whichever instance was asked; whatever ends it, the next one
+//! takes up the rest.
 
 use std::time::Duration;
 
@@ -206,7 +207,8 @@ async fn a_batch_is_not_taken_for_dead_while_it_looks_for_near_misses() {
     let server = TestServer::start_on(&set, |config| config.lease = lease).await;
     let _other = server.second(|_| {}).await;
     server.insert("Commande", orders(3)).await;
-    // Three times as long as the lease; of what a batch does only the look for near misses aggregates.
+    // Three times as long as the lease; of what a batch does only the look for near misses
+    // aggregates.
     let slow = doc! {
         "configureFailPoint": "failCommand", "mode": "alwaysOn",
         "data": { "failCommands": ["aggregate"], "blockConnection": true, "blockTimeMS": 3_000 },

@@ -1,4 +1,5 @@
-//! A whole evening's orders delivered by one statement: they drain, in bounded memory, and the checkpoint never runs ahead.
+//! A whole evening's orders delivered by one statement: they drain, in bounded memory, and the
+//! checkpoint never runs ahead.
 
 use std::{fs, time::Instant};
 
@@ -62,7 +63,8 @@ async fn a_burst_is_drained_in_bounded_memory_and_the_checkpoint_never_runs_ahea
     assert_place_was_kept(&database).await;
 }
 
-/// How many orders were delivered up to the checkpoint, and how many are archived, both as of one moment.
+/// How many orders were delivered up to the checkpoint, and how many are archived, both as of one
+/// moment.
 async fn due_and_archived(client: &Client, database: &Database) -> (u64, u64) {
     let mut moment = client.start_session().snapshot(true).await.unwrap();
     let state = database.collection::<Document>("archd_state");

@@ -1,4 +1,5 @@
-//! `archd check` tells in one go whether archd can do its work on a database, names what mends it, and writes nothing there.
+//! `archd check` tells in one go whether archd can do its work on a database, names what mends it,
+//! and writes nothing there.
 
 use std::{
     collections::BTreeMap,
@@ -124,7 +125,8 @@ pub(crate) async fn furnish(set: &ReplicaSet) -> TestServer {
     server
 }
 
-/// Everything that a write would change: the data, and the last entry of the history that tells of one.
+/// Everything that a write would change: the data, and the last entry of the history that tells of
+/// one.
 async fn imprint(client: &Client, database: &str) -> (Document, Vec<String>, Document) {
     let hash = client
         .database(database)

@@ -1,4 +1,5 @@
-//! What `archd check` advises mends what it is for: each command that it can print is run in the shell, and the check is ok then.
+//! What `archd check` advises mends what it is for: each command that it can print is run in the
+//! shell, and the check is ok then.
 
 mod batch_indexes;
 mod cases;
@@ -21,7 +22,8 @@ enum How {
 
 use How::{By, Never, Run};
 
-/// Every place that prints fixes: its file and function, how many there are, and how each is shown, in their order.
+/// Every place that prints fixes: its file and function, how many there are, and how each is shown,
+/// in their order.
 const SITES: &[(&str, &[How])] = &[
     (
         "archive.rs shape",
@@ -150,7 +152,8 @@ const SITES: &[(&str, &[How])] = &[
     ("privileges.rs optional", &[By("check_privileges")]),
 ];
 
-/// The places in the code of the check that print a fix: each file and function, and how many there are in it.
+/// The places in the code of the check that print a fix: each file and function, and how many there
+/// are in it.
 fn sites() -> BTreeMap<String, usize> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check");
     let mut sites = BTreeMap::new();

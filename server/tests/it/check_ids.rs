@@ -1,4 +1,5 @@
-//! Ids of a type that joins nothing are told by `archd check` before orders are archived without the names behind them.
+//! Ids of a type that joins nothing are told by `archd check` before orders are archived without
+//! the names behind them.
 
 use bson::{Binary, Bson, doc, spec::BinarySubtype};
 use devkit::ReplicaSet;

@@ -1,4 +1,5 @@
-//! `archd check` names exactly the privileges that the database user lacks; the commands it prints give them, and they are enough.
+//! `archd check` names exactly the privileges that the database user lacks; the commands it prints
+//! give them, and they are enough.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -128,7 +129,8 @@ async fn what_check_grants_is_all_that_archd_needs() {
     }
     assert_works(&guarded, true).await;
 
-    // One that is taken away again is missed, alone, and the role that is there by now gets it back.
+    // One that is taken away again is missed, alone, and the role that is there by now gets it
+    // back.
     guarded
         .revoke("archd_livraison", "Historique", "insert")
         .await;
@@ -143,7 +145,8 @@ async fn what_check_grants_is_all_that_archd_needs() {
     checked.assert_is("privileges", 0, "ok");
 }
 
-/// Everything that the server does for somebody, as the user of archd: with all the privileges also what takes the optional ones.
+/// Everything that the server does for somebody, as the user of archd: with all the privileges also
+/// what takes the optional ones.
 async fn assert_works(guarded: &Guarded, all: bool) {
     let round = if all { "all" } else { "few" };
     let began = std::time::SystemTime::now();

@@ -1,4 +1,5 @@
-//! `archd serve` as a process of its own under a limit of open files, and what the system says of it.
+//! `archd serve` as a process of its own under a limit of open files, and what the system says of
+//! it.
 
 use std::{fs, net::SocketAddr, time::Duration};
 
@@ -102,7 +103,8 @@ impl Server {
     /// The processor time that it has used.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.read("stat");
-        // The name in brackets may hold blanks; the times are the 14th and 15th field, in hundredths of a second.
+        // The name in brackets may hold blanks; the times are the 14th and 15th field, in
+        // hundredths of a second.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
         let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)

@@ -1,4 +1,5 @@
-//! A database whose clock is set forward or back loses no order, doubles none, and keeps nobody waiting.
+//! A database whose clock is set forward or back loses no order, doubles none, and keeps nobody
+//! waiting.
 
 use devkit::{Options, ReplicaSet, audit};
 use order_archiver_api::v1 as pb;
@@ -33,7 +34,8 @@ async fn while_the_clock_jumps_every_order_is_archived_once() {
         let batch = server.run_batch().await;
         assert_eq!(batch.state(), pb::BatchState::Succeeded, "{batch:?}");
         server.watcher_is(pb::WatcherState::Watching).await;
-        // It looks as if it lay behind by the whole jump until its next checkpoint; cluster time never goes back.
+        // It looks as if it lay behind by the whole jump until its next checkpoint; cluster time
+        // never goes back.
         eventually(async || {
             let lag = server.watcher_now().await.lag.unwrap();
             (lag.seconds < 60).then_some(())

@@ -1,4 +1,5 @@
-//! Clients that compress with gzip are served, and what a request becomes when it is unpacked counts, not what it was.
+//! Clients that compress with gzip are served, and what a request becomes when it is unpacked
+//! counts, not what it was.
 
 use order_archiver_api::v1 as pb;
 use pb::{

@@ -1,4 +1,5 @@
-//! Connections: those that say nothing shut nobody out, whatever they leave unsaid, and cost next to nothing.
+//! Connections: those that say nothing shut nobody out, whatever they leave unsaid, and cost next
+//! to nothing.
 
 use std::time::{Duration, Instant};
 
@@ -212,7 +213,8 @@ async fn a_client_that_waits_before_its_first_call_is_answered() {
         sleep(Duration::from_millis(9_000 + client * 50)).await;
         for _ in 0..2 {
             let mut answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
-            // A call that crosses the server's farewell was not begun, as that says, and other clients send it again by themselves.
+            // A call that crosses the server's farewell was not begun, as that says, and other
+            // clients send it again by themselves.
             if answer.as_ref().is_err_and(crosses_a_farewell) {
                 answer = within(stats.get_stats(pb::GetStatsRequest::default())).await;
             }

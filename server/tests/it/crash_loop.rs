@@ -1,4 +1,5 @@
-//! The archiver may be killed at any moment: what was delivered is archived exactly once all the same.
+//! The archiver may be killed at any moment: what was delivered is archived exactly once all the
+//! same.
 
 use std::{process::Stdio, time::Duration};
 
@@ -87,7 +88,8 @@ pub(crate) async fn assert_place_was_kept(database: &Database) {
 #[tokio::test]
 async fn killed_at_random_moments_it_loses_nothing_and_doubles_nothing() {
     let (seed, crashes) = (seed(), how_many("CRASHES", 50));
-    // Most of the time a new process waits for its predecessor's lease to end, so two loops side by side take half as long.
+    // Most of the time a new process waits for its predecessor's lease to end, so two loops side by
+    // side take half as long.
     tokio::join!(
         crash_loop(seed, crashes / 2),
         crash_loop(seed.wrapping_add(1), crashes.div_ceil(2))
@@ -99,7 +101,8 @@ async fn crash_loop(seed: u64, crashes: usize) {
     let set = ReplicaSet::shared().await.unwrap();
     let database = set.fresh_database().await.unwrap();
     let load = Load::start(&database, seed).await;
-    // Otherwise the catch-up batch of a first start, begun again in every run, would make up for whatever the watcher loses.
+    // Otherwise the catch-up batch of a first start, begun again in every run, would make up for
+    // whatever the watcher loses.
     let mut archiver = watching(&set.uri(), &database);
     caught_up(&database).await;
     archiver.kill().await.unwrap();

@@ -1,4 +1,5 @@
-//! What somebody has to mend about the database is told from a database that is away, with its mend, and no program asks again for it.
+//! What somebody has to mend about the database is told from a database that is away, with its
+//! mend, and no program asks again for it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,8 @@ use crate::{
     support::{TestServer, eventually, faults},
 };
 
-/// That everybody is told these words of a database at this URI: callers, a batch and a check, each in a way that says whether
-/// waiting helps.
+/// That everybody is told these words of a database at this URI: callers, a batch and a check, each
+/// in a way that says whether waiting helps.
 async fn told(uri: &str, words: &str, passes: bool) {
     let server = TestServer::on(uri, "faulty").await;
     let status = eventually(async || {

@@ -1,4 +1,5 @@
-//! An error that the database says of a single document is told by its name, of which the database gives the number alone.
+//! An error that the database says of a single document is told by its name, of which the database
+//! gives the number alone.
 
 use bson::doc;
 use order_archiver_api::v1 as pb;

@@ -1,4 +1,5 @@
-//! Names of other people can't steer the terminal, nor turn a line around, in any output of `archd`.
+//! Names of other people can't steer the terminal, nor turn a line around, in any output of
+//! `archd`.
 
 use bson::{DateTime, doc};
 use serde_json::Value;
@@ -11,7 +12,8 @@ use crate::{
 /// It reads backwards from the fifth character on, and clears the screen where it can.
 const NAME: &str = "CMD-\u{202e}1\u{9b}2J\u{1b}[2J\u{2028}";
 
-/// Runs `archd` on a database in which that name stands everywhere, with its log at its most talkative.
+/// Runs `archd` on a database in which that name stands everywhere, with its log at its most
+/// talkative.
 async fn said(arguments: &[&str], log: &str) -> (String, String) {
     let server = TestServer::start().await;
     let named = |mut order: bson::Document| {

@@ -1,4 +1,5 @@
-//! What the tests of the watcher's faults share: a watching server behind a relay, and the audit at their end.
+//! What the tests of the watcher's faults share: a watching server behind a relay, and the audit at
+//! their end.
 
 use archd::config::Config;
 use bson::{Bson, Document, doc};
@@ -55,7 +56,8 @@ pub(crate) async fn fresh(set: &ReplicaSet) -> Database {
     database
 }
 
-/// A server that reaches the database at this URI, while the test reaches it as it always does; it watches.
+/// A server that reaches the database at this URI, while the test reaches it as it always does; it
+/// watches.
 pub(crate) async fn watching(
     uri: &str,
     database: Database,
@@ -129,7 +131,8 @@ pub(crate) async fn state(database: &Database) -> Document {
     watcher.unwrap()
 }
 
-/// The seed of a random test: `SEED`, or a new one. It is printed, so that a failure can be repeated.
+/// The seed of a random test: `SEED`, or a new one. It is printed, so that a failure can be
+/// repeated.
 #[allow(
     clippy::print_stderr,
     reason = "whoever reads of a failure needs the seed"

@@ -1,4 +1,5 @@
-//! The figures for all time and of a window count an order when its fate changes, and no order waits for them.
+//! The figures for all time and of a window count an order when its fate changes, and no order
+//! waits for them.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! A database whose disk is full ends by itself; once there is space and the database is back, work goes on and nothing is lost.
+//! A database whose disk is full ends by itself; once there is space and the database is back, work
+//! goes on and nothing is lost.
 
 use std::{fs, time::SystemTime};
 

@@ -1,4 +1,5 @@
-//! Every example of every help text can be followed: each is run as it is written there, in a world in which it makes sense.
+//! Every example of every help text can be followed: each is run as it is written there, in a world
+//! in which it makes sense.
 
 use std::{
     env, fs,
@@ -53,7 +54,8 @@ async fn every_example_of_every_help_can_be_followed() {
         gather(&[program], &mut examples).await;
     }
     assert!(examples.len() > 50, "{examples:?}");
-    // One of its own: some tails look back ten minutes, and others' large writes shorten the history of a shared one.
+    // One of its own: some tails look back ten minutes, and others' large writes shorten the
+    // history of a shared one.
     let set = ReplicaSet::start().await.unwrap();
     for example in &examples {
         println!("{}: {}", example.help, example.line);
@@ -258,7 +260,8 @@ impl World {
         shell
     }
 
-    /// Waits until an endless example has done what it is for, ends it as a person would, and waits for that.
+    /// Waits until an endless example has done what it is for, ends it as a person would, and waits
+    /// for that.
     async fn until_it_works(&self, mut running: Child, example: &Example) -> Output {
         let mut stdout = BufReader::new(running.stdout.take().unwrap()).lines();
         let mut stderr = BufReader::new(running.stderr.take().unwrap()).lines();
@@ -332,7 +335,8 @@ impl Drop for Group {
     }
 }
 
-/// Presses Ctrl-C on the program, not on the shell and what else it runs, so that their codes are the program's.
+/// Presses Ctrl-C on the program, not on the shell and what else it runs, so that their codes are
+/// the program's.
 fn interrupt(running: &Child) {
     let shell = running.id().expect("it runs");
     let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
@@ -352,7 +356,8 @@ fn interrupt(running: &Child) {
 }
 
 impl TestServer {
-    /// Delivered orders, one of them archived, and two that are in quarantine and have been mended since.
+    /// Delivered orders, one of them archived, and two that are in quarantine and have been mended
+    /// since.
     async fn with_orders(self) -> TestServer {
         let server = self.with_references().await;
         server.insert("Commande", orders(1)).await;
@@ -381,7 +386,8 @@ impl TestServer {
         server
     }
 
-    /// The batch that examples name: one that runs elsewhere for those that steer it, else one that has ended.
+    /// The batch that examples name: one that runs elsewhere for those that steer it, else one that
+    /// has ended.
     async fn with_batch(&self, example: &Example) {
         let now = DateTime::now();
         let mut batch = doc! {

@@ -1,4 +1,5 @@
-//! When the database's history no longer reaches back, that is said aloud and made up for: never a silent start from now.
+//! When the database's history no longer reaches back, that is said aloud and made up for: never a
+//! silent start from now.
 
 use std::process::Stdio;
 
@@ -34,7 +35,8 @@ fn watching(set: &ReplicaSet, server: &TestServer) -> Child {
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// A mongod whose history soon passes out of its oplog: that is small, and what a crash would need of it is cut every second.
+/// A mongod whose history soon passes out of its oplog: that is small, and what a crash would need
+/// of it is cut every second.
 async fn forgetful() -> ReplicaSet {
     let options = Options::new().oplog_mb(2);
     let options = options.arg("--syncdelay").arg("1");
@@ -69,7 +71,8 @@ async fn hold(set: &ReplicaSet, mode: &str) {
     set.configure_fail_point(point).await.unwrap();
 }
 
-/// That a gap is in the news, in `GetWatcher` and in the log of the watcher, and that it is closed by a batch of its own.
+/// That a gap is in the news, in `GetWatcher` and in the log of the watcher, and that it is closed
+/// by a batch of its own.
 async fn assert_made_up_for(
     set: &ReplicaSet,
     server: &TestServer,
@@ -111,7 +114,8 @@ async fn assert_made_up_for(
     }
 }
 
-/// That everything is archived once, and that a place from before the loss is refused for what it is.
+/// That everything is archived once, and that a place from before the loss is refused for what it
+/// is.
 async fn assert_whole(server: TestServer, before: String) {
     settled(&server.database).await;
     let request = pb::TailEventsRequest {

@@ -1,4 +1,5 @@
-//! A batch gives every order its due, whatever it holds: no bad order harms a neighbour, and no byte of any is lost.
+//! A batch gives every order its due, whatever it holds: no bad order harms a neighbour, and no
+//! byte of any is lost.
 
 mod any_shape;
 mod any_type;
@@ -100,7 +101,8 @@ fn id_of(order: &RawDocumentBuf) -> ValueRef<'_> {
     raw::find(order, "_id").unwrap()
 }
 
-/// Puts the orders among good ones, runs a batch, and holds every one of them to its due. A second batch changes nothing.
+/// Puts the orders among good ones, runs a batch, and holds every one of them to its due. A second
+/// batch changes nothing.
 async fn all_get_their_due(server: &TestServer, mut cases: Vec<Case>) {
     for at in 0..=cases.len() {
         let neighbour = (format!("neighbour {at}"), raw_of(&good()), complete());

@@ -1,4 +1,5 @@
-//! The house stays as ARCHITECTURE.md describes it: imports run downward, and every file says what it is for.
+//! The house stays as ARCHITECTURE.md describes it: imports run downward, and every file says what
+//! it is for.
 
 mod arrows;
 mod files;

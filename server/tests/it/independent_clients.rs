@@ -1,4 +1,5 @@
-//! Clients in other languages, which know nothing of this code, find the whole contract kept: `tests/clients/check.py` plays the story.
+//! Clients in other languages, which know nothing of this code, find the whole contract kept:
+//! `tests/clients/check.py` plays the story.
 
 use std::{
     fs,

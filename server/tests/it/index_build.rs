@@ -1,4 +1,5 @@
-//! An archive whose unique index is not finished takes no order, whoever builds it and however that ends.
+//! An archive whose unique index is not finished takes no order, whoever builds it and however that
+//! ends.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The unique index goes while orders are archived: hardly any number gets in twice, and each that does is named.
+//! The unique index goes while orders are archived: hardly any number gets in twice, and each that
+//! does is named.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +36,8 @@ struct Logged {
 
 impl Logged {
     async fn start(uri: &str, database: &str) -> Logged {
-        // What the watcher has left over from a while without an index it would write in chunks of thousands.
+        // What the watcher has left over from a while without an index it would write in chunks of
+        // thousands.
         let settings = [
             ("MONGODB_URI", uri),
             ("MONGODB_DATABASE", database),

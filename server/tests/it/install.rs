@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use devkit::Sources;
 use sha2::{Digest, Sha256};
 
-/// The folder that holds what was installed of these parts; installs it the first time, whoever asks
-/// for it at once.
+/// The folder that holds what was installed of these parts; installs it the first time, whoever
+/// asks for it at once.
 pub(crate) fn installed(
     name: &str,
     parts: &[&str],

@@ -1,5 +1,5 @@
-//! Large orders cost those who ask for small ones nothing: of one that is archived no more is read than its answer needs, and one
-//! that has to be read whole is served beside the others.
+//! Large orders cost those who ask for small ones nothing: of one that is archived no more is read
+//! than its answer needs, and one that has to be read whole is served beside the others.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Orders that become delivered all the time, by chance in one way or the other, whatever happens to the database.
+//! Orders that become delivered all the time, by chance in one way or the other, whatever happens
+//! to the database.
 
 use std::{env, time::Duration};
 
@@ -16,7 +17,8 @@ use crate::support::{order, references};
 /// How long one write may take before it is sent again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What a random test begins with: the environment's `SEED`, else any. It is printed, so that a failure can be seen again.
+/// What a random test begins with: the environment's `SEED`, else any. It is printed, so that a
+/// failure can be seen again.
 pub(crate) fn seed() -> u64 {
     let seed = env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("SEED={seed}");
@@ -81,7 +83,8 @@ async fn deliver(database: Database, seed: u64, stop: CancellationToken) -> usiz
     delivered
 }
 
-/// Inserts orders; one that is there already is put there again unchanged, which is no change at all.
+/// Inserts orders; one that is there already is put there again unchanged, which is no change at
+/// all.
 fn put(group: &[Document]) -> Vec<Document> {
     let put =
         |order: &Document| doc! { "q": { "_id": order.get("_id") }, "u": order, "upsert": true };

@@ -1,4 +1,5 @@
-//! Memory: requests that never end and answers that nobody reads hold a bounded amount of it, for a bounded time.
+//! Memory: requests that never end and answers that nobody reads hold a bounded amount of it, for a
+//! bounded time.
 
 use std::{
     pin::Pin,

@@ -1,5 +1,5 @@
-//! A status that only looks delivered is told by its kind and its difference; the command that comes with it mends exactly the orders that
-//! have it, and they are archived then.
+//! A status that only looks delivered is told by its kind and its difference; the command that
+//! comes with it mends exactly the orders that have it, and they are archived then.
 
 use bson::{Bson, Document, doc};
 use devkit::ReplicaSet;

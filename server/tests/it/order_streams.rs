@@ -1,4 +1,5 @@
-//! Streams of orders: every request is answered, in order, however many there are and however slowly the answers are read.
+//! Streams of orders: every request is answered, in order, however many there are and however
+//! slowly the answers are read.
 
 use std::{future::poll_fn, time::Duration};
 
@@ -75,7 +76,8 @@ fn memory() -> usize {
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4 / 1024
 }
 
-/// Sends requests in a frame each, as fast as the windows allow, and reads the answers as fast as they come.
+/// Sends requests in a frame each, as fast as the windows allow, and reads the answers as fast as
+/// they come.
 async fn ask_in_frames(server: &TestServer, count: usize) {
     let address = server.address.strip_prefix("http://").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();

@@ -1,4 +1,5 @@
-//! The README and the documents beside it are true: their tables are generated or compared, and their commands are run.
+//! The README and the documents beside it are true: their tables are generated or compared, and
+//! their commands are run.
 
 use std::{
     env, fs,

@@ -1,4 +1,5 @@
-//! Whatever a caller sends, it hears what is wrong with every field of it, in words that a program can compare.
+//! Whatever a caller sends, it hears what is wrong with every field of it, in words that a program
+//! can compare.
 
 use order_archiver_api::v1 as pb;
 use prost_types::{Duration, Timestamp};

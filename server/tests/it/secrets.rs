@@ -1,4 +1,5 @@
-//! The password in MONGODB_URI is seen by nobody: not in a log at its most talkative, an error, a status, help or a debug form.
+//! The password in MONGODB_URI is seen by nobody: not in a log at its most talkative, an error, a
+//! status, help or a debug form.
 
 use archd::{config::Config, store::Store};
 use devkit::ReplicaSet;

@@ -1,4 +1,5 @@
-//! Ids may be shortened wherever a request takes one: to a beginning that only one has, or to `latest` for a batch.
+//! Ids may be shortened wherever a request takes one: to a beginning that only one has, or to
+//! `latest` for a batch.
 
 use bson::{DateTime, Document, doc};
 use order_archiver_api::v1 as pb;

@@ -1,4 +1,5 @@
-//! A document of archd's own that can't be read is told by name and set aside on demand; it fails no order, and all else goes on.
+//! A document of archd's own that can't be read is told by name and set aside on demand; it fails
+//! no order, and all else goes on.
 
 mod format;
 mod index_build;

@@ -1,5 +1,5 @@
-//! Lists of archd's own documents go on past those that can't be read, whatever their `_id`s are and however long, and fields
-//! that archd does not know do no harm.
+//! Lists of archd's own documents go on past those that can't be read, whatever their `_id`s are
+//! and however long, and fields that archd does not know do no harm.
 
 use archd::bytes::raw::{self, Value, ValueRef, Writer, kind};
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId, rawdoc};

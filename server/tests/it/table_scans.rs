@@ -1,4 +1,5 @@
-//! No query of the server's own reads a whole collection: on a mongod that refuses to, everything works but what is named here.
+//! No query of the server's own reads a whole collection: on a mongod that refuses to, everything
+//! works but what is named here.
 
 use std::collections::BTreeSet;
 
@@ -268,7 +269,8 @@ async fn seed(server: &TestServer) {
     while within(seeding.message()).await.unwrap().is_some() {}
 }
 
-/// Which collections were read whole since the profiler was set, by which command. A hint may ask for that where nothing else can.
+/// Which collections were read whole since the profiler was set, by which command. A hint may ask
+/// for that where nothing else can.
 async fn scanned(server: &TestServer) -> BTreeSet<(String, String)> {
     let profile = server.collection("system.profile");
     let whole = doc! { "appName": "archd", "planSummary": { "$regex": "COLLSCAN" } };
@@ -334,7 +336,8 @@ async fn what_reads_all_orders_is_named_with_its_reason() {
     }
 }
 
-/// How many keys and documents a command of the server's was made to look at, as mongod's profiler tells.
+/// How many keys and documents a command of the server's was made to look at, as mongod's profiler
+/// tells.
 async fn looked_at(server: &TestServer, collection: &str) -> (i64, i64) {
     let namespace = format!("{}.{collection}", server.database.name());
     let last = eventually(async || {

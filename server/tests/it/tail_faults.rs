@@ -1,4 +1,5 @@
-//! A reader that comes back with its last cursor misses nothing; one that comes with a bad one is told what is wrong with it.
+//! A reader that comes back with its last cursor misses nothing; one that comes with a bad one is
+//! told what is wrong with it.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
-//! The news reach whoever listens, from every instance, and nobody who does not listen harms anybody.
+//! The news reach whoever listens, from every instance, and nobody who does not listen harms
+//! anybody.
 
 use std::collections::HashSet;
 
@@ -84,7 +85,8 @@ async fn a_batch_of_any_instance_is_told_from_its_start_to_its_end() {
     }
     told.dedup();
     assert_eq!(told, kinds);
-    // Each message tells how far the batch was when it was sent, which may be further than the change behind it.
+    // Each message tells how far the batch was when it was sent, which may be further than the
+    // change behind it.
     assert!(found.is_sorted(), "{found:?}");
     assert_eq!(found.last(), Some(&50));
 }

@@ -1,4 +1,5 @@
-//! A replica set of three may lose its primary, its majority or all of itself: archiving goes on, and nothing is lost or doubled.
+//! A replica set of three may lose its primary, its majority or all of itself: archiving goes on,
+//! and nothing is lost or doubled.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,15 @@ use crate::{
     support::{TestServer, assert_unavailable, eventually, order},
 };
 
-/// Longest that archiving may stand still once the set has a primary whose writes a majority confirms.
+/// Longest that archiving may stand still once the set has a primary whose writes a majority
+/// confirms.
 const STANDSTILL: Duration = Duration::from_secs(15);
 
 /// Three nodes, and a server that watches an empty database on them.
 async fn three_nodes() -> (ReplicaSet, TestServer) {
     let set = ReplicaSet::start_nodes(3).await.unwrap();
-    // The observer must be no slower than the server to notice that a frozen primary has a successor.
+    // The observer must be no slower than the server to notice that a frozen primary has a
+    // successor.
     let uri = format!(
         "{}&heartbeatFrequencyMS=2000&connectTimeoutMS=3000",
         set.uri()
@@ -85,7 +88,8 @@ async fn archiving_goes_on_when_the_primary_steps_down_is_killed_or_freezes() {
             "is killed" => primary.kill().await.unwrap(),
             _ => primary.freeze().unwrap(),
         }
-        // The set itself may need long to confirm a write again, longest when its primary freezes: that is no fault of archd's.
+        // The set itself may need long to confirm a write again, longest when its primary freezes:
+        // that is no fault of archd's.
         confirms_writes(&server).await;
         let set_took = since.elapsed();
         let before = count(&server.database).await;

@@ -1,4 +1,5 @@
-//! A checkpoint is followed only after it has been looked at: a wrong one opens a gap that a catch-up batch closes.
+//! A checkpoint is followed only after it has been looked at: a wrong one opens a gap that a
+//! catch-up batch closes.
 
 use archd::bytes::checkpoint::{Checkpoint, Identity, seal, time_of};
 use bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
@@ -10,7 +11,8 @@ use crate::{
     support::{TestServer, eventually},
 };
 
-/// Lets a server watch, changes its checkpoint while it is away, and lets it watch again; the cause of the gap that it found.
+/// Lets a server watch, changes its checkpoint while it is away, and lets it watch again; the cause
+/// of the gap that it found.
 async fn found_after(change: impl FnOnce(&mut Document)) -> Option<String> {
     let gap = gap_after(change).await?;
     Some(gap.get_str("cause").unwrap().to_owned())

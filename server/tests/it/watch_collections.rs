@@ -1,4 +1,5 @@
-//! Collections are dropped, renamed and filled behind the watcher's back; orders collide, move on and come in every way.
+//! Collections are dropped, renamed and filled behind the watcher's back; orders collide, move on
+//! and come in every way.
 
 use bson::{Document, doc};
 use devkit::{ReplicaSet, audit};
@@ -98,7 +99,8 @@ async fn nothing_is_written_to_an_archive_that_has_lost_its_unique_index() {
     settled(&server.database).await;
     let archive = server.collection("Historique");
     archive.drop_index("numero_commande_1").await.unwrap();
-    // A look holds for a tenth of a second: what is sent within it is written, and named if it is double.
+    // A look holds for a tenth of a second: what is sent within it is written, and named if it is
+    // double.
     tokio::time::sleep(A_LOOK).await;
     deliver(&server.database, "one number").await;
     settled(&server.database).await;

@@ -1,4 +1,5 @@
-//! However often the way to the database breaks, the watcher loses no order; the driver's own change stream does.
+//! However often the way to the database breaks, the watcher loses no order; the driver's own
+//! change stream does.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,8 @@ async fn a_stream_that_is_cut_again_while_it_resumes_loses_nothing() {
     for number in 0..300 {
         deliver(&server.database, &format!("cut twice-{number}")).await;
     }
-    // In weather that never clears up the pauses between tries grow long; what counts is that nothing is lost in it.
+    // In weather that never clears up the pauses between tries grow long; what counts is that
+    // nothing is lost in it.
     eventually(async || (relay.hits() >= 2).then_some(())).await;
     relay.clear();
     settled(&server.database).await;
@@ -49,7 +51,8 @@ async fn a_stream_that_is_cut_again_while_it_resumes_loses_nothing() {
 /// The negative control: this is what the watcher would be if the driver kept its place.
 #[tokio::test]
 async fn the_drivers_own_change_stream_loses_orders_in_the_same_weather() {
-    // An order is lost when it is delivered between two cuts, which most rounds see but not every one.
+    // An order is lost when it is delivered between two cuts, which most rounds see but not every
+    // one.
     const ROUNDS: usize = 12;
     for _ in 0..ROUNDS {
         if lost_by_the_driver().await > 0 {
@@ -192,7 +195,8 @@ async fn a_stream_that_opens_and_breaks_for_ever_is_tried_ever_more_slowly() {
     deliver(&server.database, "waits").await;
     server.watcher_is(pb::WatcherState::Retrying).await;
     let took = hit(&relay, 4).await;
-    // Wherever in the row of pauses they begin: 400 ms, 800 ms and 1.6 s lie between four tries at least.
+    // Wherever in the row of pauses they begin: 400 ms, 800 ms and 1.6 s lie between four tries at
+    // least.
     assert!(took > Duration::from_millis(2_700), "4 tries in {took:?}");
     relay.clear();
     settled(&server.database).await;

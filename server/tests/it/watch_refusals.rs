@@ -37,7 +37,8 @@ async fn a_stream_that_the_database_ends_is_opened_again() {
         };
         points.set.nodes()[0].admin(met).await.unwrap();
         deliver(&server.database, &format!("code {code} then")).await;
-        // The stream got on between two codes, so the pauses between tries begin anew and never grow to their 10 s.
+        // The stream got on between two codes, so the pauses between tries begin anew and never
+        // grow to their 10 s.
         let archived = server.archived(2 * (before + 1));
         timeout(Duration::from_secs(10), archived).await.unwrap();
     }
@@ -128,7 +129,8 @@ async fn a_write_that_is_cut_twice_is_looked_up_and_sent_again() {
     server.shut_down().await;
 }
 
-/// An insert is never more than one message of 16 MiB, so that its one reply tells of every document in it.
+/// An insert is never more than one message of 16 MiB, so that its one reply tells of every
+/// document in it.
 #[tokio::test]
 async fn a_large_write_that_is_refused_halfway_is_finished_later() {
     let points = FailPoints::turn().await;
@@ -154,7 +156,8 @@ async fn a_large_write_that_is_refused_halfway_is_finished_later() {
     server.shut_down().await;
 }
 
-/// Right after an election a primary can have an order and not know yet that a majority has it: a read must wait for that.
+/// Right after an election a primary can have an order and not know yet that a majority has it: a
+/// read must wait for that.
 #[tokio::test]
 async fn an_order_is_read_no_earlier_than_the_history_told_of_it() {
     let points = FailPoints::turn().await;

@@ -1,4 +1,5 @@
-//! What an instance is told of a take-up is its own: frozen at any point of it, it never has its successor's for its own.
+//! What an instance is told of a take-up is its own: frozen at any point of it, it never has its
+//! successor's for its own.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Every order is archived at the moment it is delivered, from the first start on, through pauses and restarts.
+//! Every order is archived at the moment it is delivered, from the first start on, through pauses
+//! and restarts.
 
 use bson::{Document, doc};
 use order_archiver_api::v1 as pb;

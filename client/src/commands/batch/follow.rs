@@ -9,14 +9,16 @@ use crate::{
     reconnect::Reconnect, render,
 };
 
-/// Shows the progress of a batch and hands each of its states to `each`; gives its last state, or none after Ctrl-C.
+/// Shows the progress of a batch and hands each of its states to `each`; gives its last state, or
+/// none after Ctrl-C.
 pub(super) async fn to_the_end(
     session: &Session,
     id: &str,
     each: impl FnMut(&Batch) -> Result<(), Fault>,
 ) -> Result<Option<Batch>, Fault> {
     let mut progress = BatchProgress::new();
-    // `latest` may be another batch soon: once the server has named this one, it goes by its whole id.
+    // `latest` may be another batch soon: once the server has named this one, it goes by its whole
+    // id.
     let mut id = id.to_owned();
     let ended = tokio::select! {
         ended = persist(session, &mut id, &mut progress, each) => Some(ended),
@@ -30,7 +32,8 @@ pub(super) async fn to_the_end(
             Ok(Some(batch))
         }
         Some(Err(fault)) => {
-            // Whoever reads no more needs no advice, and a batch that does not exist has nothing to follow.
+            // Whoever reads no more needs no advice, and a batch that does not exist has nothing to
+            // follow.
             if matches!(&fault, Fault::Refused(status) if status.code() != Code::NotFound) {
                 say(&format!("Batch {id} may be running still; {advice}"));
             }

@@ -85,7 +85,8 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         .as_ref()
         .ok_or_else(|| Fault::left_out("batch"))?;
     let is_dry_run = batch.options.is_some_and(|options| options.validate_only);
-    // A dry run archives nothing, and a batch is no prediction: a script must not take one for the other.
+    // A dry run archives nothing, and a batch is no prediction: a script must not take one for the
+    // other.
     let done = if started.already_running && is_dry_run != args.dry_run {
         Exit::Conflict
     } else {

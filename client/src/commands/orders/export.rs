@@ -1,7 +1,8 @@
 //! `archctl orders export`: the archive, or a part of it, page by page onto standard output.
 //!
-//! One page is held at a time, so a million orders take no more memory than a thousand. A page that a lost connection cuts off is asked
-//! for again: its token names the place in the archive, on whichever instance answers.
+//! One page is held at a time, so a million orders take no more memory than a thousand. A page that
+//! a lost connection cuts off is asked for again: its token names the place in the archive, on
+//! whichever instance answers.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -35,7 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     format: Format,
 
-    /// The form of MongoDB Extended JSON of ndjson: canonical keeps every type, relaxed has plain numbers and dates
+    /// The form of MongoDB Extended JSON of ndjson: canonical keeps every type, relaxed has plain
+    /// numbers and dates
     #[arg(long, value_name = "FORM", default_value = "canonical")]
     extended_json: Form,
 
@@ -53,7 +55,8 @@ Examples:
 enum Format {
     /// One document a line
     Ndjson,
-    /// A header, then an order a line: its number, the eight fields, what is missing, and who archived it when
+    /// A header, then an order a line: its number, the eight fields, what is missing, and who
+    /// archived it when
     Csv,
 }
 

@@ -23,7 +23,8 @@ pub(super) struct Filter {
     #[arg(long, value_name = "TIME", value_parser = values::moment)]
     ordered_to: Option<Timestamp>,
 
-    /// Only orders with this `id_client`: a number, or else a text; Extended JSON says more, such as '"42"' for the text
+    /// Only orders with this `id_client`: a number, or else a text; Extended JSON says more, such
+    /// as '"42"' for the text
     #[arg(long, value_name = "ID", value_parser = values::id)]
     client: Option<String>,
 

@@ -11,7 +11,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     filter: Filter,
 
-    /// Each order with its whole document, in the field `document_json`; only with --output json or ndjson
+    /// Each order with its whole document, in the field `document_json`; only with --output json or
+    /// ndjson
     #[arg(long)]
     with_documents: bool,
 

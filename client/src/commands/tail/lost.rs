@@ -23,7 +23,8 @@ pub(super) fn report(status: &Status, place: &Place) -> Option<Report> {
     let to = oldest.map_or_else(
         || "up to a moment that the server can't see".to_owned(),
         |oldest| {
-            // The moment in the words of every other line, or in the server's own when it is no moment.
+            // The moment in the words of every other line, or in the server's own when it is no
+            // moment.
             let oldest =
                 values::moment(oldest).map_or_else(|_| oldest.clone(), |time| moment(&time));
             format!("to {oldest}")

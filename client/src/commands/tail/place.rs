@@ -11,7 +11,8 @@ pub(super) struct Place {
     pub(super) start: Option<Start>,
     /// The moment of the last message, or the one that was asked for.
     pub(super) time: Option<Timestamp>,
-    /// Whether the server has named the place: a cursor that it has yet to accept is not worth passing on.
+    /// Whether the server has named the place: a cursor that it has yet to accept is not worth
+    /// passing on.
     confirmed: bool,
 }
 
@@ -40,7 +41,8 @@ impl Place {
 
     /// Takes the place that the server remembers, where there is no better one.
     pub(super) fn fall_back(&mut self, cursor: &str) {
-        // The reader's own place stands behind what was printed, and the server's behind what was sent.
+        // The reader's own place stands behind what was printed, and the server's behind what was
+        // sent.
         if self.start.is_none() {
             self.start = Some(Start::Cursor(cursor.to_owned()));
             self.confirmed = true;

@@ -18,7 +18,8 @@ impl Found {
     }
 }
 
-/// A text without its escapes; none where what they stand for is not UTF-8. A `%` that escapes nothing stands for itself.
+/// A text without its escapes; none where what they stand for is not UTF-8. A `%` that escapes
+/// nothing stands for itself.
 pub(super) fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,5 @@
-//! The options of a MongoDB URI: one table of all that the driver has, with what each takes and whether it has an effect here.
+//! The options of a MongoDB URI: one table of all that the driver has, with what each takes and
+//! whether it has an effect here.
 
 use strsim::levenshtein;
 

@@ -1,5 +1,5 @@
-//! What a change of the history tells. All of it is in the change itself, so it is the same whenever
-//! it is read.
+//! What a change of the history tells. All of it is in the change itself, so it is the same
+//! whenever it is read.
 
 use bson::RawDocument;
 

@@ -243,8 +243,8 @@ impl Reader {
         }
     }
 
-    /// Takes back what it was told since `last`. It is read once more, so that nothing of it is held
-    /// until then; but for what comes first to a reader that began now, who would begin later.
+    /// Takes back what it was told since `last`. It is read once more, so that nothing of it is
+    /// held until then; but for what comes first to a reader that began now, who would begin later.
     pub(crate) fn put_back(&mut self, told: Arc<Told>, last: Option<Arc<Told>>) {
         self.last = last;
         match self.start() {

@@ -1,8 +1,8 @@
 //! The right to build the archive's unique index, and what became of the last build.
 //!
 //! The right is a lease by the database's clock, in a document that also keeps why the last build
-//! failed. So no instance takes another one's build for an index, all of them tell the same numbers,
-//! and a build that fails is tried again at a pace, by whoever comes first.
+//! failed. So no instance takes another one's build for an index, all of them tell the same
+//! numbers, and a build that fails is tried again at a pace, by whoever comes first.
 
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ impl Store {
             tokio::select! {
                 done = &mut work => return done,
                 _ = beat.tick() => {
-                    // Should it be lost all the same, another instance begins the same build, and both wait for one end.
+                    // Should it be lost all the same, another instance begins the same build, and
+                    // both wait for one end.
                     let alive = doc! { "alive_until": self.lease_end() };
                     if let Err(error) = self.change_build(lease, alive).await {
                         warn!(%error, "the lease of an index build could not be kept");
@@ -71,10 +72,11 @@ impl Store {
 
     /// Takes the right to build, if nobody has it and no build has failed just now.
     pub(super) async fn take_build(&self) -> Result<Option<Lease>, Error> {
-        // When this is sent again because its answer was lost, the right may have been taken already, by this very call.
+        // When this is sent again because its answer was lost, the right may have been taken
+        // already, by this very call.
         let call = uuid::Uuid::new_v4().to_string();
-        // What lies further ahead than it can was set before the database's clock was set back, and counts for nothing.
-        // So does what is no date.
+        // What lies further ahead than it can was set before the database's clock was set back, and
+        // counts for nothing. So does what is no date.
         let is_over = |field: &str, longest: Document| {
             let until = date_or(field, DateTime::MIN);
             doc! { "$or": [
@@ -98,7 +100,8 @@ impl Store {
             &rawdoc! { "upsert": true, "new": true, "writeConcern": write_concern() },
         ]);
         let reply = match self.write_retried(&command).await {
-            // Two instances made the document at once and this one was second, or a newer one wrote it.
+            // Two instances made the document at once and this one was second, or a newer one wrote
+            // it.
             Err(Error::Refused {
                 code: DUPLICATE_KEY,
                 ..

@@ -10,7 +10,8 @@ use crate::store::{
 };
 
 impl Store {
-    /// How far the database is with the build; none without the privilege to see it, or where it says nothing.
+    /// How far the database is with the build; none without the privilege to see it, or where it
+    /// says nothing.
     pub(in crate::store) async fn build_progress(&self) -> Option<String> {
         let namespace = format!("{}.{}", self.database_name(), self.names.archive);
         let builds = doc! { "ns": namespace, "msg": { "$regex": "^Index Build" }, "progress.total": { "$gt": 0 } };

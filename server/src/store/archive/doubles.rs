@@ -7,7 +7,8 @@ use tracing::error;
 
 use crate::{bytes::raw::Value, store::Store};
 
-/// How long it may take to find out which numbers are double: without its index the archive is read as a whole.
+/// How long it may take to find out which numbers are double: without its index the archive is read
+/// as a whole.
 const SEARCH_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How many doubled numbers are remembered for people to ask; the log names all.
 const REMEMBERED: usize = 1_000;
@@ -15,7 +16,8 @@ const REMEMBERED: usize = 1_000;
 pub(super) const IN_A_LINE: usize = 100;
 
 impl Store {
-    /// Says which of these numbers the archive holds twice. They were written while the unique index may have been gone.
+    /// Says which of these numbers the archive holds twice. They were written while the unique
+    /// index may have been gone.
     pub(super) async fn search(self, numbers: Vec<Value>) {
         let doubled = self.name_doubles(&numbers).await;
         let mut mind = self.looks.mind();

@@ -1,4 +1,5 @@
-//! Building the archive's unique index: by one instance on behalf of all, in a task that nobody drops.
+//! Building the archive's unique index: by one instance on behalf of all, in a task that nobody
+//! drops.
 
 use std::time::Duration;
 
@@ -21,14 +22,17 @@ use crate::store::{
 const BUILD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the numbers that hinder a build are looked for.
 const SEARCH_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// How long whoever starts a build waits for its end before it only tells of it: most archives are young and small then.
+/// How long whoever starts a build waits for its end before it only tells of it: most archives are
+/// young and small then.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Makes sure that the archive keeps numbers unique: one that was dropped would come back without its index.
+    /// Makes sure that the archive keeps numbers unique: one that was dropped would come back
+    /// without its index.
     ///
-    /// Fails with [`Error::NotReady`] while the index is being built, however long that takes, and with
-    /// [`Error::ArchiveUnfit`] while the archive is no collection that keeps orders, or holds one number twice.
+    /// Fails with [`Error::NotReady`] while the index is being built, however long that takes, and
+    /// with [`Error::ArchiveUnfit`] while the archive is no collection that keeps orders, or holds
+    /// one number twice.
     pub async fn prepare_archive(&self) -> Result<(), Error> {
         let archive = self.retry(|| self.look()).await?;
         let name = &self.names.archive;
@@ -60,7 +64,8 @@ impl Store {
         }
     }
 
-    /// Builds the unique index, unless another instance does, or the last build failed only just now.
+    /// Builds the unique index, unless another instance does, or the last build failed only just
+    /// now.
     async fn build_index(&self, archive: &Archive) -> Result<(), Error> {
         let name = &self.names.archive;
         let Some(lease) = self.take_build().await? else {

@@ -1,4 +1,5 @@
-//! Write: puts documents into the archive, each exactly once, and knows of every single one what became of it.
+//! Write: puts documents into the archive, each exactly once, and knows of every single one what
+//! became of it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,7 +29,8 @@ use crate::{
 };
 
 const DUPLICATE_KEY: i32 = 11000;
-/// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for the whole command.
+/// Overflow, InvalidBSON and BSONObjectTooLarge: faults of a document that the database answers for
+/// the whole command.
 const BAD_DOCUMENT: [i32; 3] = [15, 22, 10334];
 
 /// What became of one document.
@@ -50,10 +52,12 @@ struct Present {
 }
 
 impl Store {
-    /// Inserts documents, unordered, confirmed by a majority. One outcome comes back for each document, in their order.
+    /// Inserts documents, unordered, confirmed by a majority. One outcome comes back for each
+    /// document, in their order.
     ///
-    /// A duplicate key is looked up: the same order is a duplicate, another one under the same number a conflict. After an answer
-    /// that did not come, the archive is read to see what it holds, and only the rest is sent again.
+    /// A duplicate key is looked up: the same order is a duplicate, another one under the same
+    /// number a conflict. After an answer that did not come, the archive is read to see what it
+    /// holds, and only the rest is sent again.
     ///
     /// A document that is refused with a code which is known neither as a document's fault nor as a
     /// passing one is tried again. Refused once more, it is at fault if the archive has taken
@@ -166,7 +170,8 @@ impl Store {
             let reply = self.keeping(sending).run(command).await;
             self.latency.note(sent.elapsed());
             let reply = match reply {
-                // One document is at fault and the whole call pays for it: halve until it stands alone.
+                // One document is at fault and the whole call pays for it: halve until it stands
+                // alone.
                 Err(Error::Refused { code, .. })
                     if BAD_DOCUMENT.contains(&code) && part.len() > 1 =>
                 {
@@ -182,7 +187,8 @@ impl Store {
                 reply => reply?,
             };
             if let Ok(failure) = reply.get_document("writeConcernError") {
-                // The documents may be there or not, and a majority has not confirmed those that are: read back next round.
+                // The documents may be there or not, and a majority has not confirmed those that
+                // are: read back next round.
                 return Err(Error::from_reply(
                     "insert",
                     code_of(failure),
@@ -252,8 +258,9 @@ impl Store {
         Ok(())
     }
 
-    /// Looks for one document by its `_id` and by its number. Alone, because whatever the database then finds is equal to it,
-    /// and need not have equal bytes: to the database 1 is 1.0, a text is a symbol, and a list is each of its members.
+    /// Looks for one document by its `_id` and by its number. Alone, because whatever the database
+    /// then finds is equal to it, and need not have equal bytes: to the database 1 is 1.0, a text
+    /// is a symbol, and a list is each of its members.
     async fn read_back_alone(
         &self,
         documents: &[ArchiveDocument],
@@ -339,7 +346,8 @@ fn settled(
                 ),
             })
         }
-        // The stamp is this call's own, to the millisecond: after an answer that did not come, an equal one was written by it.
+        // The stamp is this call's own, to the millisecond: after an answer that did not come, an
+        // equal one was written by it.
         (Some(present), _)
             if uncertain
                 && present.numero == numero
@@ -375,7 +383,8 @@ fn refusals(reply: &Document) -> HashMap<usize, &Document> {
         .collect()
 }
 
-/// Whether a unique index is the one on `_id` or that on the number. Somebody else's refuses with the same code.
+/// Whether a unique index is the one on `_id` or that on the number. Somebody else's refuses with
+/// the same code.
 fn is_own(key: &Document) -> bool {
     key.keys().eq(["_id"]) || key.keys().eq([NUMERO])
 }

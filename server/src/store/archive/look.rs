@@ -1,4 +1,5 @@
-//! A look at the archive: what it is, which indexes it has, and whether orders may be written to it.
+//! A look at the archive: what it is, which indexes it has, and whether orders may be written to
+//! it.
 
 use bson::{Document, RawDocumentBuf, rawdoc};
 use mongodb::options::ReadPreference;
@@ -33,8 +34,8 @@ impl Archive {
         unique_index::guard_of(&self.indexes)
     }
 
-    /// Its unique indexes by which it may refuse orders with numbers of their own: the name of each,
-    /// and what it is on.
+    /// Its unique indexes by which it may refuse orders with numbers of their own: the name of
+    /// each, and what it is on.
     pub fn other_unique_indexes(&self) -> Vec<(String, String)> {
         let others = self.indexes.iter().filter(|index| {
             // One on the number alone is told of as what keeps the number unique.
@@ -85,7 +86,8 @@ pub(super) fn being_built(archive: &str) -> String {
 }
 
 impl Store {
-    /// Looks at the archive once. `sharded` says whether a mongos answers, which alone knows how a collection is spread.
+    /// Looks at the archive once. `sharded` says whether a mongos answers, which alone knows how a
+    /// collection is spread.
     pub(in crate::store) async fn look_at_archive(&self, sharded: bool) -> Result<Archive, Error> {
         let name = self.names.archive.as_str();
         let listed = rawdoc! {

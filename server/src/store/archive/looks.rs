@@ -1,10 +1,12 @@
-//! The looks at the archive that the calls of an instance share, and what they say of the orders that were written between them.
+//! The looks at the archive that the calls of an instance share, and what they say of the orders
+//! that were written between them.
 //!
-//! An insert is sent only after a look that found the archive as it must be, and that began at most [`FRESH`] before, or after
-//! the insert was ready. Between the two somebody can drop the index. So every number that is sent is kept
-//! in mind until a look that began after the database's answer finds the unique index finished: the archive then holds no
-//! number twice. When a look finds it gone or unfinished, the numbers in mind are looked for in the archive, and those it
-//! holds twice are named.
+//! An insert is sent only after a look that found the archive as it must be, and that began at most
+//! [`FRESH`] before, or after the insert was ready. Between the two somebody can drop the index. So
+//! every number that is sent is kept in mind until a look that began after the database's answer
+//! finds the unique index finished: the archive then holds no number twice. When a look finds it
+//! gone or unfinished, the numbers in mind are looked for in the archive, and those it holds twice
+//! are named.
 
 use std::{
     sync::{
@@ -32,7 +34,8 @@ use crate::{
 
 /// How long ago a look may have begun when an insert is sent.
 const FRESH: Duration = Duration::from_millis(100);
-/// From the beginning of one look to that of the next, while orders are archived: the other half is for the look itself.
+/// From the beginning of one look to that of the next, while orders are archived: the other half is
+/// for the look itself.
 const PACE: Duration = Duration::from_millis(50);
 /// The same while looks fail.
 const SLOW_PACE: Duration = Duration::from_millis(250);
@@ -71,7 +74,8 @@ impl Default for Look {
     }
 }
 
-/// Numbers on their way into the archive. Dropping it says that the database has answered, or that nobody waits for it any more.
+/// Numbers on their way into the archive. Dropping it says that the database has answered, or that
+/// nobody waits for it any more.
 #[derive(Debug)]
 pub(in crate::store) struct Sending {
     looks: Looks,
@@ -169,11 +173,11 @@ impl Drop for Looking {
 }
 
 impl Store {
-    /// Waits until orders may be sent to the archive: until a look has found it as it must be that is at most a tenth of a second
-    /// old, or began after this was called.
+    /// Waits until orders may be sent to the archive: until a look has found it as it must be that
+    /// is at most a tenth of a second old, or began after this was called.
     ///
-    /// Fails with [`Error::NotReady`] or [`Error::ArchiveUnfit`] when the archive is not as it must be, and like every read while
-    /// the database is away.
+    /// Fails with [`Error::NotReady`] or [`Error::ArchiveUnfit`] when the archive is not as it must
+    /// be, and like every read while the database is away.
     pub async fn assure_archive(&self) -> Result<(), Error> {
         let away = |error: &Error| error.is_transient() && !matches!(error, Error::NotReady { .. });
         self.retry_when(|| self.fresh_look(), away).await
@@ -187,7 +191,8 @@ impl Store {
             self.keep_looking();
             {
                 let look = latest.borrow_and_update();
-                // A look that found something amiss holds for nobody who comes after it: it may be mended by now.
+                // A look that found something amiss holds for nobody who comes after it: it may be
+                // mended by now.
                 let holds = |began: Instant| look.outcome.is_ok() && began.elapsed() < FRESH;
                 let is_fresh = |began: Instant| began >= asked || holds(began);
                 if look.began.is_some_and(is_fresh) {
@@ -231,7 +236,8 @@ impl Store {
         }
     }
 
-    /// Looks at the archive, tells whoever waits for a look what this one found, and draws the conclusions from it.
+    /// Looks at the archive, tells whoever waits for a look what this one found, and draws the
+    /// conclusions from it.
     pub(in crate::store) async fn look(&self) -> Result<Archive, Error> {
         let began = Instant::now();
         let archive = self.look_at_archive(self.looks.is_sharded()).await;
@@ -267,13 +273,15 @@ impl Store {
         archive
     }
 
-    /// Waits until the latest look, whoever looked, has found that nothing may be written to the archive.
+    /// Waits until the latest look, whoever looked, has found that nothing may be written to the
+    /// archive.
     pub async fn archive_unfit(&self) {
         let mut latest = self.looks.0.latest.subscribe();
         let _ = latest.wait_for(|look| look.found_unfit).await;
     }
 
-    /// Waits until a look has followed the last insert, so that a process that ends leaves nothing in doubt.
+    /// Waits until a look has followed the last insert, so that a process that ends leaves nothing
+    /// in doubt.
     pub(in crate::store) async fn settle_archive(&self) {
         while self.looks.is_in_doubt() {
             let asked = Instant::now();

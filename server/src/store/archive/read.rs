@@ -93,7 +93,8 @@ impl Store {
         Ok(self.find(head).await?.pop())
     }
 
-    /// The archived order with this number: its size in bytes, and the order itself unless that is larger than `most`.
+    /// The archived order with this number: its size in bytes, and the order itself unless that is
+    /// larger than `most`.
     pub async fn small_archived_order(
         &self,
         numero: &str,
@@ -237,8 +238,8 @@ pub fn numero(archived: &RawDocumentBuf) -> &str {
 /// The longest name of a field that can be missing, in bytes, and how many there are.
 const MISSABLE: (usize, usize) = (64, 8);
 
-/// What [`missing_fields`] and a duplicate's answer need of an archived order, as a projection of the
-/// document at a path: of the fields that may be missing no more than that they are there.
+/// What [`missing_fields`] and a duplicate's answer need of an archived order, as a projection of
+/// the document at a path: of the fields that may be missing no more than that they are there.
 pub(in crate::store) fn in_brief(path: &str) -> Document {
     let whole = [NUMERO, MISSING_FIELDS].map(|name| (name, Bson::from(format!("{path}{name}"))));
     let there = Field::ALL.map(|field| {
@@ -253,8 +254,8 @@ pub(in crate::store) fn in_brief(path: &str) -> Document {
     all.map(|(name, shown)| (name.to_owned(), shown)).collect()
 }
 
-/// The fields that an archived order misses, told by the document itself where it has no list of them: one that another program
-/// has archived.
+/// The fields that an archived order misses, told by the document itself where it has no list of
+/// them: one that another program has archived.
 pub fn missing_fields(archived: &RawDocument) -> Vec<String> {
     let list = raw::find(archived, MISSING_FIELDS);
     match list.filter(|list| list.kind == kind::ARRAY) {

@@ -1,4 +1,5 @@
-//! Refusals: which of the archive's refusals lie with a document, which may, and which with the archive itself.
+//! Refusals: which of the archive's refusals lie with a document, which may, and which with the
+//! archive itself.
 
 use std::sync::{
     Arc,
@@ -92,7 +93,8 @@ pub(super) fn refused_by_database(code: i32, name: &str) -> Refusal {
     }
 }
 
-/// The fault of a document that somebody else's unique index refuses: for what it has in these keys.
+/// The fault of a document that somebody else's unique index refuses: for what it has in these
+/// keys.
 pub(super) fn refused_by_index(key: &Document) -> Refusal {
     Refusal {
         reason: Reason::Refused,

@@ -1,4 +1,5 @@
-//! Numbers that the archive holds more than once: finding them, telling of them, and the commands that mend them.
+//! Numbers that the archive holds more than once: finding them, telling of them, and the commands
+//! that mend them.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -32,7 +33,8 @@ pub struct Repeated {
     pub numbers: Vec<String>,
     /// How many there are beyond these.
     pub more: i64,
-    /// How many documents have none, where that are several: to the index, none is a number like any other.
+    /// How many documents have none, where that are several: to the index, none is a number like
+    /// any other.
     pub without: i64,
 }
 
@@ -70,7 +72,8 @@ impl Repeated {
         )
     }
 
-    /// What mends it, a command for the shell each. Every document stays, and keeps what it had for a number in another field.
+    /// What mends it, a command for the shell each. Every document stays, and keeps what it had for
+    /// a number in another field.
     pub fn mends(&self, database: &str, archive: &str) -> Vec<String> {
         let archive = shell::collection(database, archive);
         let renumber = |id: &str, name: &str| {
@@ -132,7 +135,8 @@ impl Repeated {
 }
 
 impl Store {
-    /// What the archive holds more than once, as a unique index on the number would see it. Reads all of it, within this time.
+    /// What the archive holds more than once, as a unique index on the number would see it. Reads
+    /// all of it, within this time.
     pub(in crate::store) async fn repeated(&self, limit: Duration) -> Result<Repeated, Error> {
         let number = format!("${NUMERO}");
         // A list is each of its members; an empty one, like no number at all, is a key of its own.
@@ -179,7 +183,8 @@ impl Store {
         })
     }
 
-    /// Which of these numbers the archive holds more than once, as Extended JSON. May read all of it, within this time.
+    /// Which of these numbers the archive holds more than once, as Extended JSON. May read all of
+    /// it, within this time.
     pub(super) async fn doubled(
         &self,
         numbers: &[Value],

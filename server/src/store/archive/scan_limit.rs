@@ -1,4 +1,5 @@
-//! Filters that the archive has no index for: how far a page may look, and the indexes that would spare it the look.
+//! Filters that the archive has no index for: how far a page may look, and the indexes that would
+//! spare it the look.
 
 use bson::{Document, doc};
 
@@ -17,8 +18,8 @@ pub const STRETCH: usize = 10_000;
 const LONGEST_END: usize = 512;
 
 impl Store {
-    /// Bounds what a page has to look at: by an index that leads to the orders asked for, or else by
-    /// the number at which it ends. A filter of numbers alone needs neither.
+    /// Bounds what a page has to look at: by an index that leads to the orders asked for, or else
+    /// by the number at which it ends. A filter of numbers alone needs neither.
     pub async fn bounded_list(&self, mut filter: Filter) -> Result<Filter, Error> {
         if !filter.looks_at_orders() {
             return Ok(filter);
@@ -60,7 +61,8 @@ impl Store {
 }
 
 impl Inspector {
-    /// The commands that make the indexes which lists by client, restaurant or menu would be quick with, of those that are not there.
+    /// The commands that make the indexes which lists by client, restaurant or menu would be quick
+    /// with, of those that are not there.
     pub async fn list_indexes_to_make(&self) -> Result<Vec<String>, Error> {
         let names = self.names();
         let indexes = self.store.list_indexes(&names.archive).await?;

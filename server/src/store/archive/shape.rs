@@ -1,4 +1,5 @@
-//! The shape of the archive: what kind of collection it is, and whether one of that kind keeps what is written to it.
+//! The shape of the archive: what kind of collection it is, and whether one of that kind keeps what
+//! is written to it.
 
 use bson::{Bson, Document, doc};
 

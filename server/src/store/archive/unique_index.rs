@@ -1,4 +1,5 @@
-//! The unique index on the number: what makes sure that the archive takes each number once, and whether it is there.
+//! The unique index on the number: what makes sure that the archive takes each number once, and
+//! whether it is there.
 
 use bson::{Document, doc};
 
@@ -20,11 +21,13 @@ pub enum Guard {
     Kept,
     /// A unique index of this name is there, and is hidden from queries.
     Hidden(String),
-    /// A unique index is being built: until that has ended it refuses nothing, and nobody knows whether it can be built.
+    /// A unique index is being built: until that has ended it refuses nothing, and nobody knows
+    /// whether it can be built.
     Building,
     /// There is none.
     Missing,
-    /// A unique index of this name takes different numbers for one, and so refuses orders that the archive does not hold.
+    /// A unique index of this name takes different numbers for one, and so refuses orders that the
+    /// archive does not hold.
     Hindered(String),
 }
 
@@ -51,11 +54,13 @@ pub(super) fn guard_of(indexes: &[IndexSpec]) -> Guard {
     guard
 }
 
-/// The unique index, to be made beside these. A name of its own keeps every other index out of its way.
+/// The unique index, to be made beside these. A name of its own keeps every other index out of its
+/// way.
 pub(in crate::store) fn wanted(indexes: &[IndexSpec]) -> Document {
     let key = doc! { NUMERO: 1 };
     let name = free_name(indexes, &key);
-    // Said aloud: an index has the collation of its collection otherwise, to which two numbers may be one.
+    // Said aloud: an index has the collation of its collection otherwise, to which two numbers may
+    // be one.
     doc! { "key": key, "name": name, "unique": true, "collation": { "locale": SIMPLE } }
 }
 

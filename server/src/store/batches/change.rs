@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Store {
-    /// Changes the batch that matches and answers with it, all but its position. Repeating such a change does no harm.
+    /// Changes the batch that matches and answers with it, all but its position. Repeating such a
+    /// change does no harm.
     pub(super) async fn change_batch(
         &self,
         query: &Document,

@@ -13,7 +13,8 @@ use crate::{
 
 /// The word for the batch that was asked for last.
 pub const LATEST: &str = "latest";
-/// The shortest part of an id that stands for all of it, in bytes. One that is shorter is more likely a slip.
+/// The shortest part of an id that stands for all of it, in bytes. One that is shorter is more
+/// likely a slip.
 pub const SHORTEST: usize = 4;
 /// How many ids are named that begin alike.
 const NAMED: usize = 5;
@@ -43,7 +44,8 @@ pub enum Kind {
 }
 
 impl Store {
-    /// What is meant by an id: the whole of one, the beginning of only one, or, of batches, the word for the latest.
+    /// What is meant by an id: the whole of one, the beginning of only one, or, of batches, the
+    /// word for the latest.
     pub async fn id_meant(&self, kind: Kind, id: &str) -> Result<Meant, Error> {
         let ids = self.ids_that_begin(kind, id).await?;
         // A whole id comes before all that begin with it.

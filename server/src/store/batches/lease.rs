@@ -1,8 +1,9 @@
-//! The runner's side of a batch: taking it up, saving how far it is, ending it. At most one instance has the right to.
+//! The runner's side of a batch: taking it up, saving how far it is, ending it. At most one
+//! instance has the right to.
 //!
-//! The right is a lease by the database's clock with an epoch: whoever takes a batch up raises its epoch, and what an earlier
-//! runner still says of it is not taken down any more. A run of a batch counts from `begin_batch` on:
-//! a take-up that no majority confirmed is none.
+//! The right is a lease by the database's clock with an epoch: whoever takes a batch up raises its
+//! epoch, and what an earlier runner still says of it is not taken down any more. A run of a batch
+//! counts from `begin_batch` on: a take-up that no majority confirmed is none.
 
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 
@@ -48,7 +49,8 @@ pub struct Progress {
     pub exhausted: bool,
     /// Whether this run has got any further than the one before it.
     pub moved: bool,
-    /// The `date_archivage`s that orders from the position on may bear if this batch has archived them, the current one last.
+    /// The `date_archivage`s that orders from the position on may bear if this batch has archived
+    /// them, the current one last.
     pub stamps: Vec<DateTime>,
     /// Why the batch runs slower than it could; empty at full speed.
     pub throttle: String,
@@ -87,8 +89,8 @@ pub struct Ended {
 }
 
 impl Store {
-    /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been silent for too long. But not
-    /// `own`, the one that this instance runs.
+    /// Takes up the active batch if nobody runs it: a new one, or one whose instance has been
+    /// silent for too long. But not `own`, the one that this instance runs.
     pub async fn take_up_batch(
         &self,
         instance: &str,
@@ -98,7 +100,8 @@ impl Store {
         if self.active_batch().await?.is_none() {
             return Ok(None);
         }
-        // When this is sent again because its answer was lost, the batch may be taken up already, by this very call.
+        // When this is sent again because its answer was lost, the batch may be taken up already,
+        // by this very call.
         let call = uuid::Uuid::new_v4().to_string();
         let by_this_call = doc! { "$eq": ["$taken_by", &call] };
         let mut free = doc! {
@@ -135,8 +138,9 @@ impl Store {
         }))
     }
 
-    /// Notes that a run of a batch has begun; a batch that is taken up again keeps its first beginning. From then on every read,
-    /// of whichever member of the set, sees at least what a majority had confirmed before.
+    /// Notes that a run of a batch has begun; a batch that is taken up again keeps its first
+    /// beginning. From then on every read, of whichever member of the set, sees at least what a
+    /// majority had confirmed before.
     pub async fn begin_batch(
         &self,
         lease: &Lease,
@@ -173,8 +177,8 @@ impl Store {
         self.runner_says(lease, &stages).await.map(|_| ())
     }
 
-    /// Saves the counters and the position of a batch together, and tells what has been asked of it since. None when somebody
-    /// else runs it now, or it has been ended.
+    /// Saves the counters and the position of a batch together, and tells what has been asked of it
+    /// since. None when somebody else runs it now, or it has been ended.
     pub async fn save_batch(
         &self,
         lease: &Lease,
@@ -204,13 +208,15 @@ impl Store {
         self.runner_says(lease, &stages).await
     }
 
-    /// Says that the instance that runs a batch is alive. False when the batch is not its own any more.
+    /// Says that the instance that runs a batch is alive. False when the batch is not its own any
+    /// more.
     pub async fn keep_batch(&self, lease: &Lease) -> Result<bool, Error> {
         let alive = doc! { "$set": { "alive_until": self.alive_until() } };
         Ok(self.runner_says(lease, &[raw(&alive)]).await?.is_some())
     }
 
-    /// Lets go of a batch that is not at its end, so that another instance, or a later run of this one, takes it up at once.
+    /// Lets go of a batch that is not at its end, so that another instance, or a later run of this
+    /// one, takes it up at once.
     pub async fn release_batch(&self, lease: &Lease) -> Result<(), Error> {
         let let_go = doc! { "$set": { "alive_until": "$$NOW", "barren_lives": 0_i64 } };
         let stages = [raw(&let_go)];
@@ -244,16 +250,17 @@ impl Store {
         doc! { "$add": ["$$NOW", self.lease_millis()] }
     }
 
-    /// Whether the instance that runs a batch has been silent for longer than its own lease: the settings of whoever looks may
-    /// differ. A heartbeat from further ahead than a lease was given before the database's clock was set back, and would count
-    /// for ever so long.
+    /// Whether the instance that runs a batch has been silent for longer than its own lease: the
+    /// settings of whoever looks may differ. A heartbeat from further ahead than a lease was given
+    /// before the database's clock was set back, and would count for ever so long.
     fn silent_runner(&self) -> Document {
         let lease = millis_or("lease", self.lease_millis());
         let furthest = doc! { "$add": ["$$NOW", { "$multiply": [lease, 2] }] };
         doc! { "$or": [{ "$lte": ["$alive_until", "$$NOW"] }, { "$gt": ["$alive_until", furthest] }] }
     }
 
-    /// Changes a batch on behalf of its runner; the batch as it is then, or none if the lease is over.
+    /// Changes a batch on behalf of its runner; the batch as it is then, or none if the lease is
+    /// over.
     async fn runner_says(
         &self,
         lease: &Lease,

@@ -38,9 +38,10 @@ impl Store {
         self.find_batch(doc! { "_id": id }).await
     }
 
-    /// The latest batches, by the database's clock: those asked for before the batch at this place, at most `limit`, in one of
-    /// these states, or in any. None when that batch is gone. Of the near misses of each only the first few come along, and the
-    /// others are counted: a page of batches with all of theirs would be too large for many clients.
+    /// The latest batches, by the database's clock: those asked for before the batch at this place,
+    /// at most `limit`, in one of these states, or in any. None when that batch is gone. Of the
+    /// near misses of each only the first few come along, and the others are counted: a page of
+    /// batches with all of theirs would be too large for many clients.
     ///
     /// In the place of a batch that can't be read stands what is wrong with it.
     pub async fn batches(
@@ -84,7 +85,8 @@ impl Store {
             let Some(row) = rows.first() else {
                 return Ok(None);
             };
-            // A bound of the index, unlike a condition, has batches of other types on its other side too.
+            // A bound of the index, unlike a condition, has batches of other types on its other
+            // side too.
             let created = raw::find(row, "created").unwrap_or(ValueRef::NULL);
             let place = joined(&[&field("created", created), &id]);
             let mut max = Writer::default();

@@ -88,7 +88,8 @@ impl Options {
     }
 }
 
-/// How gently a batch treats the database. What is absent is left to whoever comes next: see [`Limits::or`].
+/// How gently a batch treats the database. What is absent is left to whoever comes next: see
+/// [`Limits::or`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// The most orders to meet in a second; 0 means no limit.
@@ -109,7 +110,8 @@ impl Limits {
         }
     }
 
-    /// The limits of a batch that is told nothing, all but the lag always given: an absent one means that no batch waits for it.
+    /// The limits of a batch that is told nothing, all but the lag always given: an absent one
+    /// means that no batch waits for it.
     pub fn of_settings(config: &Config) -> Limits {
         Limits {
             max_orders_per_second: Some(config.max_orders_per_second),

@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Store {
-    /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is known. The flag says whether
-    /// the batch was there before.
+    /// Asks for a batch: makes one that nobody runs yet, unless one is active or the request id is
+    /// known. The flag says whether the batch was there before.
     pub async fn ask_for_batch(
         &self,
         options: &Options,
@@ -69,8 +69,9 @@ impl Store {
         if let Some(request_id) = request_id {
             stage.insert("request_id", doc! { "$literal": request_id });
         }
-        // An upsert by pipeline, because only there the database's own clock can be written. When it is sent again because its
-        // answer was lost, the batch may run already, or have ended: then it stays as it is.
+        // An upsert by pipeline, because only there the database's own clock can be written. When
+        // it is sent again because its answer was lost, the batch may run already, or have ended:
+        // then it stays as it is.
         let is_new = doc! { "$eq": [{ "$type": "$created" }, "missing"] };
         let born = doc! { "$mergeObjects": ["$$ROOT", stage] };
         let replace = doc! { "$replaceWith": { "$cond": [is_new, born, "$$ROOT"] } };
@@ -95,7 +96,8 @@ impl Store {
         self.ask_of_batch(id, doc! { "state": state }).await
     }
 
-    /// Sets the limits that are given, and leaves the others as they are; answers with the batch. None when it has ended.
+    /// Sets the limits that are given, and leaves the others as they are; answers with the batch.
+    /// None when it has ended.
     pub async fn tune_batch(&self, id: &str, limits: &Limits) -> Result<Option<Batch>, Error> {
         let mut set = doc! {};
         for (name, limit) in limits.document() {
@@ -104,8 +106,8 @@ impl Store {
         self.ask_of_batch(id, set).await
     }
 
-    /// Changes the active batch on behalf of a caller. When this is sent again because its answer was lost, the batch may have
-    /// ended since, and has been asked nevertheless.
+    /// Changes the active batch on behalf of a caller. When this is sent again because its answer
+    /// was lost, the batch may have ended since, and has been asked nevertheless.
     async fn ask_of_batch(&self, id: &str, mut set: Document) -> Result<Option<Batch>, Error> {
         let call = uuid::Uuid::new_v4().to_string();
         set.extend(doc! { "asked_by": &call, "updated": "$$NOW" });
@@ -118,7 +120,8 @@ impl Store {
     }
 }
 
-/// The type is said aloud: without it the index on request ids, which holds those of texts alone, is not used.
+/// The type is said aloud: without it the index on request ids, which holds those of texts alone,
+/// is not used.
 fn by_request(request_id: &str) -> Document {
     doc! { "request_id": { "$eq": request_id, "$type": "string" } }
 }

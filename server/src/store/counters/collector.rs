@@ -1,4 +1,5 @@
-//! Counting: collects in memory what became of orders, and adds it to the counters a few times a second.
+//! Counting: collects in memory what became of orders, and adds it to the counters a few times a
+//! second.
 //!
 //! Nobody waits for that: an order is answered for once it is archived. A process that dies takes
 //! with it what it had collected since the last write, a fraction of a second of its figures.

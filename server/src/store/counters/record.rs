@@ -1,6 +1,8 @@
-//! The counters behind the statistics: one document a source for all time, and one a source and minute for the windows.
+//! The counters behind the statistics: one document a source for all time, and one a source and
+//! minute for the windows.
 //!
-//! They count what has changed for orders; those that were archived or in quarantine before are not counted again.
+//! They count what has changed for orders; those that were archived or in quarantine before are not
+//! counted again.
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
 
@@ -36,8 +38,8 @@ pub(in crate::store) const COUNTS: &[Field] = &[
     may("gone", Is::Whole),
 ];
 
-/// What a counter counts. Older servers also counted, as `found`, `duplicates` and `errors`, what each batch met again; these are
-/// left as they are.
+/// What a counter counts. Older servers also counted, as `found`, `duplicates` and `errors`, what
+/// each batch met again; these are left as they are.
 const COUNTED: [&str; 4] = ["archived", "incomplete", "quarantined", "gone"];
 
 /// The fields of a counter.
@@ -67,7 +69,8 @@ pub struct Sums {
     pub since: Option<DateTime>,
     /// In the window.
     pub window: Counts,
-    /// What is wrong with counters that can't be read, a few of them; the sums lack what these counted.
+    /// What is wrong with counters that can't be read, a few of them; the sums lack what these
+    /// counted.
     pub faults: Vec<Fault>,
 }
 
@@ -89,7 +92,8 @@ impl Store {
 
     /// The sums for all time and since a moment.
     pub async fn counter_sums(&self, window_from: DateTime) -> Result<Sums, Error> {
-        // The counters for all time are those of no minute; either way the index on the minutes leads to what is asked for.
+        // The counters for all time are those of no minute; either way the index on the minutes
+        // leads to what is asked for.
         let window = doc! { "minute": { "$gte": minute_of(window_from) } };
         let ((lifetime, since, mut faults), (window, _, more)) = futures::try_join!(
             self.sums_where(doc! { "minute": Bson::Null }),
@@ -105,7 +109,8 @@ impl Store {
         })
     }
 
-    /// The sum of some counters, the earliest moment among them, and what is wrong with those that can't be read.
+    /// The sum of some counters, the earliest moment among them, and what is wrong with those that
+    /// can't be read.
     async fn sums_where(
         &self,
         filter: Document,

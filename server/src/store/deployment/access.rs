@@ -44,8 +44,8 @@ pub enum Resource {
     Anything,
     /// The deployment as a whole.
     Cluster,
-    /// A collection of a database. Without a name for the collection every one of the database; without one for the database
-    /// the collection of that name in every database.
+    /// A collection of a database. Without a name for the collection every one of the database;
+    /// without one for the database the collection of that name in every database.
     Collection {
         /// Name of the database, or empty.
         database: String,
@@ -77,7 +77,8 @@ impl Resource {
                     collection: wanted_collection,
                 },
             ) => {
-                // What is granted on every collection of every database stops at those of the database itself.
+                // What is granted on every collection of every database stops at those of the
+                // database itself.
                 let internal = ["local", "config"].contains(&wanted_database.as_str())
                     || wanted_collection.starts_with("system.");
                 match (database.as_str(), collection.as_str()) {

@@ -46,7 +46,8 @@ impl Store {
         self.retry(|| self.hello()).await
     }
 
-    /// The oldest moment that the database's history still reaches; none without the privilege to see it.
+    /// The oldest moment that the database's history still reaches; none without the privilege to
+    /// see it.
     pub async fn oldest_history(&self) -> Option<bson::Timestamp> {
         let command = rawdoc! { "find": "oplog.rs", "sort": { "$natural": 1 }, "limit": 1, "projection": { "ts": 1 } };
         let reply = self.run_on("local", command, ReadPreference::Primary);

@@ -26,14 +26,16 @@ pub struct UnjoinableIds {
     pub collection: String,
     /// Whom the ids name.
     pub reference: Reference,
-    /// In how many of the documents looked at the id is of such a type, by the database's name for it.
+    /// In how many of the documents looked at the id is of such a type, by the database's name for
+    /// it.
     pub types: BTreeMap<String, usize>,
     /// How many documents were looked at.
     pub looked_at: usize,
 }
 
 impl Inspector {
-    /// The ids that can't join, in the orders and in the documents that they refer to, and how many documents were looked at.
+    /// The ids that can't join, in the orders and in the documents that they refer to, and how many
+    /// documents were looked at.
     pub async fn unjoinable_ids(&self) -> Result<(Vec<UnjoinableIds>, usize), Error> {
         let names = self.names();
         let mut found = Vec::new();
@@ -50,7 +52,8 @@ impl Inspector {
         Ok((found, all))
     }
 
-    /// The types of these fields in documents from either end of a collection: a row each, whatever the ids hold.
+    /// The types of these fields in documents from either end of a collection: a row each, whatever
+    /// the ids hold.
     async fn id_types(
         &self,
         collection: &str,

@@ -1,5 +1,5 @@
-//! An index as the database lists it, and what it can be relied on for: told by what it does, not by its name or the spelling
-//! of its options.
+//! An index as the database lists it, and what it can be relied on for: told by what it does, not
+//! by its name or the spelling of its options.
 
 use std::cmp::Ordering;
 
@@ -45,7 +45,8 @@ impl IndexSpec {
         self.spec.contains_key("expireAfterSeconds")
     }
 
-    /// Whether, once it is built, no two documents have the same value in a field, byte by byte, or both none.
+    /// Whether, once it is built, no two documents have the same value in a field, byte by byte, or
+    /// both none.
     pub(in crate::store) fn makes_unique(&self, field: &str) -> bool {
         // The direction makes no difference. A hashed index can't be unique.
         let alone = self.key().is_some_and(|key| {
@@ -59,7 +60,8 @@ impl IndexSpec {
             && !self.expires_documents()
     }
 
-    /// Whether it refuses documents whose texts in a field differ, because a collation takes them for one.
+    /// Whether it refuses documents whose texts in a field differ, because a collation takes them
+    /// for one.
     pub(in crate::store) fn takes_texts_for_one(&self, field: &str) -> bool {
         let key = self.key();
         key.is_some_and(|key| key.keys().eq([field]))
@@ -79,7 +81,8 @@ impl IndexSpec {
         self.key().map_or_else(String::new, Document::to_string)
     }
 
-    /// Whether it holds every document, ordered by these fields, ascending and byte by byte, and queries may use it.
+    /// Whether it holds every document, ordered by these fields, ascending and byte by byte, and
+    /// queries may use it.
     pub(super) fn orders_all_by(&self, fields: &[&str]) -> bool {
         let ascends = |way| direction(way) == Some(Ordering::Greater);
         let key = self.key();
@@ -89,7 +92,8 @@ impl IndexSpec {
             && self.can_be_used()
     }
 
-    /// Whether documents are found by it that have a value in a field, compared by this collation; none is byte by byte.
+    /// Whether documents are found by it that have a value in a field, compared by this collation;
+    /// none is byte by byte.
     pub(super) fn finds_by(&self, field: &str, collation: Option<&Document>) -> bool {
         let first = self.key().and_then(|key| key.iter().next());
         let equal = |way: &Bson| direction(way).is_some() || way.as_str() == Some("hashed");
@@ -100,7 +104,8 @@ impl IndexSpec {
             && self.can_be_used()
     }
 
-    /// Whether the documents with a value in the first field are found by it in the order of the second, byte by byte.
+    /// Whether the documents with a value in the first field are found by it in the order of the
+    /// second, byte by byte.
     pub(in crate::store) fn finds_in_order(&self, first: &str, second: &str) -> bool {
         let key = self.key();
         let begins = key.is_some_and(|key| {
@@ -154,7 +159,8 @@ impl IndexSpec {
         self.spec.get_document("key").ok()
     }
 
-    /// Whether an option is switched on. Drivers and shells have written `true`, `1` and `1.0`, and `false` where it is off.
+    /// Whether an option is switched on. Drivers and shells have written `true`, `1` and `1.0`, and
+    /// `false` where it is off.
     fn is_set(&self, option: &str) -> bool {
         match self.spec.get(option) {
             None | Some(Bson::Null | Bson::Undefined | Bson::Boolean(false)) => false,

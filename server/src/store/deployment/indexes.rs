@@ -1,4 +1,5 @@
-//! The indexes that archiving is slow without: which are absent, making them, and the commands that make them by hand.
+//! The indexes that archiving is slow without: which are absent, making them, and the commands that
+//! make them by hand.
 
 use bson::{Document, doc, rawdoc};
 use tracing::warn;
@@ -132,9 +133,11 @@ impl Store {
         Ok(absent)
     }
 
-    /// Makes the indexes that archiving is slow without. One that the database refuses is left to whoever reads the warnings.
+    /// Makes the indexes that archiving is slow without. One that the database refuses is left to
+    /// whoever reads the warnings.
     pub async fn create_absent_indexes(&self) -> Result<(), Error> {
-        // Only those, because the database refuses a second index that does the same, under whatever name.
+        // Only those, because the database refuses a second index that does the same, under
+        // whatever name.
         for absent in self.absent_indexes().await? {
             if absent.instead.is_some() {
                 continue;
@@ -152,7 +155,8 @@ impl Store {
         Ok(())
     }
 
-    /// The name of the index that a batch can page along without a look at the orders themselves, if there is one.
+    /// The name of the index that a batch can page along without a look at the orders themselves,
+    /// if there is one.
     pub async fn paging_index(&self) -> Result<Option<String>, Error> {
         let indexes = match self.indexes(&self.names.orders).await {
             Err(Error::Denied { .. } | Error::Refused { .. }) => return Ok(None),
@@ -199,14 +203,15 @@ impl Store {
     }
 }
 
-/// The collation of the collection with these indexes; none where it compares byte by byte. The index on `_id` compares as its
-/// collection does.
+/// The collation of the collection with these indexes; none where it compares byte by byte. The
+/// index on `_id` compares as its collection does.
 pub(super) fn collation_of(indexes: &[IndexSpec]) -> Option<&Document> {
     let of_ids = indexes.iter().find(|index| index.name() == "_id_");
     of_ids.and_then(IndexSpec::collation)
 }
 
-/// Whether none of these indexes serves as one with this key should; and which would serve if it were otherwise.
+/// Whether none of these indexes serves as one with this key should; and which would serve if it
+/// were otherwise.
 fn lacks(there: &[IndexSpec], key: &Document) -> Option<Option<Instead>> {
     let fields: Vec<&str> = key.keys().map(String::as_str).collect();
     let collation = collation_of(there);

@@ -43,7 +43,8 @@ pub struct Server {
     pub writable: bool,
     /// How long a question and its answer take at best.
     pub round_trip: Duration,
-    /// How many milliseconds this machine's clock is ahead of the database's, to within the round trip.
+    /// How many milliseconds this machine's clock is ahead of the database's, to within the round
+    /// trip.
     pub ahead: i64,
 }
 
@@ -119,10 +120,12 @@ impl Inspector {
         })
     }
 
-    /// How many members can confirm a write, as the primary sees them. Takes the privilege `replSetGetStatus`.
+    /// How many members can confirm a write, as the primary sees them. Takes the privilege
+    /// `replSetGetStatus`.
     pub async fn majority(&self) -> Result<Majority, Error> {
         let status = self.ask("admin", rawdoc! { "replSetGetStatus": 1 }).await?;
-        // The configuration tells who votes. Without the privilege to see it everybody is taken to, as is usual.
+        // The configuration tells who votes. Without the privilege to see it everybody is taken to,
+        // as is usual.
         let config = self.ask("admin", rawdoc! { "replSetGetConfig": 1 }).await;
         Ok(majority_of(&status, config.ok().as_ref()))
     }

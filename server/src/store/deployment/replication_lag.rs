@@ -17,10 +17,11 @@ use crate::{
 const NO_REPLICATION: i32 = 76;
 
 impl Store {
-    /// How far the secondary that is furthest behind is behind the primary; zero where there is no other member that holds data.
-    /// Members that are delayed on purpose don't count.
+    /// How far the secondary that is furthest behind is behind the primary; zero where there is no
+    /// other member that holds data. Members that are delayed on purpose don't count.
     ///
-    /// Without the privileges to ask for each member and for the set's configuration this is how far the majority is behind.
+    /// Without the privileges to ask for each member and for the set's configuration this is how
+    /// far the majority is behind.
     pub async fn replication_lag(&self) -> Result<Duration, Error> {
         let status = self.ask_set("replSetGetStatus");
         let config = self.ask_set("replSetGetConfig");
@@ -49,7 +50,8 @@ impl Store {
     }
 }
 
-/// In milliseconds, from what `replSetGetStatus` and `replSetGetConfig` answer; none where nobody follows.
+/// In milliseconds, from what `replSetGetStatus` and `replSetGetConfig` answer; none where nobody
+/// follows.
 fn lag_of_members(status: &Document, config: &Document) -> Option<i64> {
     const PRIMARY: i64 = 1;
     const SECONDARY: i64 = 2;
@@ -96,7 +98,8 @@ mod tests {
     const ARBITER: i32 = 7;
     const DOWN: i32 = 8;
 
-    /// How far they are behind, in seconds, when members of these states have the writes of these seconds, and are configured so.
+    /// How far they are behind, in seconds, when members of these states have the writes of these
+    /// seconds, and are configured so.
     fn lag(members: &[(i32, i64, Document)]) -> Option<i64> {
         let numbered = || members.iter().zip(0_i32..);
         let state = |((state, second, _), id): (&(i32, i64, Document), i32)| doc! { "_id": id, "state": state, "optimeDate": DateTime::from_millis(second * 1_000) };
@@ -134,7 +137,8 @@ mod tests {
                 None,
             ),
             (vec![(SECONDARY, 10_000, none())], None),
-            // A hidden member is to be where the others are, a delayed one is not, by whatever kind of number.
+            // A hidden member is to be where the others are, a delayed one is not, by whatever kind
+            // of number.
             (
                 vec![
                     primary(),

@@ -4,7 +4,8 @@ use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
 use crate::bytes::raw::{Value, ValueRef, Writer, elements, kind};
 
-/// A document as bytes. For documents that this server puts together, which hold nothing that BSON can't.
+/// A document as bytes. For documents that this server puts together, which hold nothing that BSON
+/// can't.
 pub(in crate::store) fn raw(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).expect("a document of our own")
 }

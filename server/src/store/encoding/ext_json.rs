@@ -12,7 +12,8 @@ use crate::{
 pub enum Form {
     /// Every type survives.
     Canonical,
-    /// Numbers and the dates of years 1970 to 9999 are as people write them, and their types are lost.
+    /// Numbers and the dates of years 1970 to 9999 are as people write them, and their types are
+    /// lost.
     Relaxed,
 }
 

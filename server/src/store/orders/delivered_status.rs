@@ -1,4 +1,5 @@
-//! The delivered status: what makes an order delivered here, and what is told of one that only looks so.
+//! The delivered status: what makes an order delivered here, and what is told of one that only
+//! looks so.
 
 use bson::{Bson, Document};
 
@@ -67,8 +68,8 @@ impl<'s> DeliveredStatus<'s> {
         })
     }
 
-    /// The command for the shell that makes every order of this very status delivered, and no other:
-    /// to a plain condition a list is each of its members and a symbol its text.
+    /// The command for the shell that makes every order of this very status delivered, and no
+    /// other: to a plain condition a list is each of its members and a symbol its text.
     fn mend(self, status: &Bson) -> String {
         let orders = shell::collection(self.database, self.orders);
         let path = format!("\"${STATUS}\"");

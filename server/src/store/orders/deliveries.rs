@@ -26,8 +26,9 @@ impl Store {
     }
 }
 
-/// Only the changes by which an order can become archivable, and those that end the collection; and of them only what says which
-/// order it is. The order itself is read by its `_id`, so a change of any size comes as a line.
+/// Only the changes by which an order can become archivable, and those that end the collection; and
+/// of them only what says which order it is. The order itself is read by its `_id`, so a change of
+/// any size comes as a line.
 pub fn stages(delivered: &str) -> Vec<Document> {
     let updated = |field: &str| format!("updateDescription.updatedFields.{field}");
     let kinds = doc! { "$or": [

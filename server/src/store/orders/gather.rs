@@ -1,7 +1,8 @@
 //! Gather: reads orders and everything that hangs off them, as majority-committed bundles.
 //!
-//! There are two ways with one result. A single order comes with all its references in one `$lookup` aggregation, one round
-//! trip. Several come with one `find` for each kind of reference, joined here: that costs the database a third of the CPU.
+//! There are two ways with one result. A single order comes with all its references in one
+//! `$lookup` aggregation, one round trip. Several come with one `find` for each kind of reference,
+//! joined here: that costs the database a third of the CPU.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,7 +30,8 @@ use crate::{
     },
 };
 
-/// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the finds hardly does.
+/// Up to this many orders are gathered by `$lookup`: its cost grows with each order, that of the
+/// finds hardly does.
 const FEW: usize = 1;
 /// The largest order that is read whole when it is asked for by number, in bytes: as many as the
 /// coalescer serves at once fit a chunk.
@@ -49,7 +51,8 @@ pub enum Selection {
     /// The orders with these numbers, which are strings; two orders can share one. Of those over
     /// 32 KiB only the head is read, which is enough unless they are to be written.
     Numbers(Vec<Value>),
-    /// These orders, read a moment ago, of which the archive holds none; what they refer to may be remembered.
+    /// These orders, read a moment ago, of which the archive holds none; what they refer to may be
+    /// remembered.
     Read(Vec<Order>, Arc<ReferenceCache>),
 }
 
@@ -75,7 +78,8 @@ impl Selection {
 }
 
 impl Store {
-    /// Reads the selected orders with everything that hangs off them. Orders that do not exist are simply not there.
+    /// Reads the selected orders with everything that hangs off them. Orders that do not exist are
+    /// simply not there.
     pub async fn gather_orders(&self, selection: &Selection) -> Result<Gathered, Error> {
         let (name, values) = match selection {
             Selection::Ids(ids) | Selection::Candidates(ids) => ("_id", ids),
@@ -97,7 +101,8 @@ impl Store {
                         rest: None,
                     });
                 }
-                // Bundles too large for one reply, or data that an expression chokes on: the finds meet neither limit.
+                // Bundles too large for one reply, or data that an expression chokes on: the finds
+                // meet neither limit.
                 Ok(None) | Err(Error::Refused { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -111,8 +116,9 @@ impl Store {
         Ok(gathered)
     }
 
-    /// Gathers with one aggregation the orders that have one of these values in a field, `_id` or the number. None where an
-    /// order refers to an id that several documents have: which of them counts is for the finds to tell.
+    /// Gathers with one aggregation the orders that have one of these values in a field, `_id` or
+    /// the number. None where an order refers to an id that several documents have: which of them
+    /// counts is for the finds to tell.
     pub async fn gather_by_lookup(
         &self,
         name: &str,
@@ -145,8 +151,8 @@ impl Store {
         Ok(Some(bundles))
     }
 
-    /// Gathers the orders that have one of these values in a field, `_id` or the number, with one `find` for them and one for
-    /// each kind of reference.
+    /// Gathers the orders that have one of these values in a field, `_id` or the number, with one
+    /// `find` for them and one for each kind of reference.
     pub async fn gather_by_find(&self, name: &str, values: &[Value]) -> Result<Gathered, Error> {
         let mut command = Writer::default();
         command
@@ -243,8 +249,8 @@ fn bundles(
     orders.into_iter().enumerate().map(bundle).collect()
 }
 
-/// Tells orders that were asked for from others that the database takes for them: to it a list is each of its members, and a
-/// symbol its text, but neither is a number.
+/// Tells orders that were asked for from others that the database takes for them: to it a list is
+/// each of its members, and a symbol its text, but neither is a number.
 fn asked_for<'v>(name: &str, values: &'v [Value]) -> impl Fn(&Order) -> bool + 'v {
     let numbers: Option<HashSet<ValueRef<'v>>> =
         (name == NUMERO).then(|| values.iter().map(Value::as_ref).collect());
@@ -286,9 +292,10 @@ fn already_archived(archived: &RawDocument) -> AlreadyArchived {
     }
 }
 
-/// The stages after the `$match`: they wrap each order, so that no field of it can be mistaken for one of the joins, and look
-/// up what hangs off it. An id that is none is replaced by one that nobody has: `$lookup` joins a missing id with every document
-/// whose id is missing too, and a list with each of its members.
+/// The stages after the `$match`: they wrap each order, so that no field of it can be mistaken for
+/// one of the joins, and look up what hangs off it. An id that is none is replaced by one that
+/// nobody has: `$lookup` joins a missing id with every document whose id is missing too, and a list
+/// with each of its members.
 fn lookup_stages(store: &Store, name: &str) -> Vec<Document> {
     let is_id = |path: &str| doc! { "$in": [{ "$type": path }, &ID_TYPES[..]] };
     let nobody = bson::Uuid::new();
@@ -305,7 +312,8 @@ fn lookup_stages(store: &Store, name: &str) -> Vec<Document> {
         );
     }
     let mut stages = vec![doc! { "$project": wrap }];
-    // What is joined is cut down afterwards, once for all: a pipeline of its own in each `$lookup` costs several times as much.
+    // What is joined is cut down afterwards, once for all: a pipeline of its own in each `$lookup`
+    // costs several times as much.
     let mut needed = doc! { "order": 1, HEAD_ALONE: 1 };
     let mut join = |from: &str, local: &str, foreign: &str, into: String, projection: Document| {
         stages.push(doc! { "$lookup": { "from": from, "localField": local, "foreignField": foreign, "as": &into } });

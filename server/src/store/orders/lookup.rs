@@ -28,7 +28,8 @@ impl Store {
         Ok(rows.iter().filter_map(id).collect())
     }
 
-    /// About how many orders are delivered now, all of them or those with an earlier `date_commande`.
+    /// About how many orders are delivered now, all of them or those with an earlier
+    /// `date_commande`.
     pub async fn delivered_orders(&self, before: Option<bson::DateTime>) -> Result<i64, Error> {
         let mut query = rawdoc! { "status": self.delivered.as_str() };
         if let Some(before) = before {

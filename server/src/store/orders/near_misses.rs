@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// More statuses than this are no statuses, and walking from one to the next costs more than reading all orders.
+/// More statuses than this are no statuses, and walking from one to the next costs more than
+/// reading all orders.
 const MOST_STATUSES: usize = 1_000;
 /// A longer status or number, in bytes, is not fetched to be looked at: thousands of them would not
 /// fit into memory. A batch meets those that hold the delivered status among the delivered orders.
@@ -29,7 +30,8 @@ const LONGEST: i32 = 4 * 1024;
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 impl Store {
-    /// Orders whose status looks like the delivered one and is not. Reads the status of every order.
+    /// Orders whose status looks like the delivered one and is not. Reads the status of every
+    /// order.
     pub async fn near_misses(&self) -> Result<NearMisses, Error> {
         let known = [
             self.delivered.as_str(),
@@ -38,7 +40,8 @@ impl Store {
             "en_cours",
             "annulée",
         ];
-        // `$nin` takes a list that holds a known status for it, and a symbol for the string that it compares equal to.
+        // `$nin` takes a list that holds a known status for it, and a symbol for the string that it
+        // compares equal to.
         let unknown = doc! { "$or": [
             { STATUS: { "$nin": &known[..] } }, { STATUS: { "$type": "array" } }, { STATUS: { "$type": "symbol" } },
         ] };
@@ -46,9 +49,10 @@ impl Store {
             .await
     }
 
-    /// Like [`Store::near_misses`], but walks an index on status and `_id` from one status to the next, whatever lies between.
-    /// To the index a list is each of its members and a symbol its text, so those that hold or spell the delivered status are
-    /// left out here: a batch meets them among the delivered orders. None when there are too many statuses.
+    /// Like [`Store::near_misses`], but walks an index on status and `_id` from one status to the
+    /// next, whatever lies between. To the index a list is each of its members and a symbol its
+    /// text, so those that hold or spell the delivered status are left out here: a batch meets them
+    /// among the delivered orders. None when there are too many statuses.
     pub async fn near_misses_along(&self, index: &str) -> Result<Option<NearMisses>, Error> {
         let Some(statuses) = self.statuses(index).await? else {
             return Ok(None);
@@ -121,7 +125,8 @@ impl Store {
         ]);
         for _ in 0..MOST_STATUSES {
             let keys = self.keys_from(index, &behind).await?;
-            // The last order of a status may have the highest `_id` there is, and then it lies behind itself.
+            // The last order of a status may have the highest `_id` there is, and then it lies
+            // behind itself.
             let next = keys.iter().find_map(|key| {
                 let status = raw::find(key, STATUS)?.to_owned();
                 (Some(&status) != last.as_ref()).then_some(status)

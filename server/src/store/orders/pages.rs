@@ -1,7 +1,9 @@
-//! Pages: reads the delivered orders in the order of their `_id`s, and tells which of them the archive holds.
+//! Pages: reads the delivered orders in the order of their `_id`s, and tells which of them the
+//! archive holds.
 //!
-//! The `_id`s may be of any type, and a plain `$gte` ends with the type that it compares with. The bounds `min` and `max` of an
-//! index go on through all of them, but leave out MaxKey, which comes last: it has a page of its own after all the others.
+//! The `_id`s may be of any type, and a plain `$gte` ends with the type that it compares with. The
+//! bounds `min` and `max` of an index go on through all of them, but leave out MaxKey, which comes
+//! last: it has a page of its own after all the others.
 //!
 //! A page along `_id` follows the collation of the orders, in which each `_id` has one place, as in
 //! its index. The archive may have another one: then what it holds is asked for one by one.
@@ -43,10 +45,12 @@ pub struct PageRequest {
     pub before: Option<DateTime>,
     /// How much of each.
     pub view: View,
-    /// The index on status and `_id` to walk: see [`Store::paging_index`]. None walks the one on `_id`, and looks into every order.
+    /// The index on status and `_id` to walk: see [`Store::paging_index`]. None walks the one on
+    /// `_id`, and looks into every order.
     pub index: Option<String>,
-    /// Walk at most so many entries of the index, even if the page stays empty: right where few orders are delivered ones, so
-    /// that looking for a full page would take longer than a call may.
+    /// Walk at most so many entries of the index, even if the page stays empty: right where few
+    /// orders are delivered ones, so that looking for a full page would take longer than a call
+    /// may.
     pub stride: Option<i32>,
 }
 
@@ -85,8 +89,9 @@ const BOUNDS_CROSS: i32 = 51175;
 impl Store {
     /// Reads a page of delivered orders.
     ///
-    /// An order that is delivered before the first page is read, and stays so, is on exactly one page: its `_id` is its place.
-    /// A page that takes too long fails at once with [`Error::Slow`] or [`Error::Timeout`]: the same again would too.
+    /// An order that is delivered before the first page is read, and stays so, is on exactly one
+    /// page: its `_id` is its place. A page that takes too long fails at once with [`Error::Slow`]
+    /// or [`Error::Timeout`]: the same again would too.
     pub async fn order_page(&self, request: &PageRequest) -> Result<Page, Error> {
         let from = request
             .from
@@ -94,7 +99,8 @@ impl Store {
             .map_or(ValueRef::MIN_KEY, Value::as_ref);
         let last = from == ValueRef::MAX_KEY;
         let mut filter = match &request.index {
-            // All that lies between its bounds is delivered, and to ask for the status would have every order looked into.
+            // All that lies between its bounds is delivered, and to ask for the status would have
+            // every order looked into.
             Some(_) if !last => rawdoc! {},
             _ => rawdoc! { "status": self.delivered.as_str() },
         };
@@ -172,7 +178,8 @@ impl Store {
         }
     }
 
-    /// Whether the archive holds the orders of a page, each in its turn. Only the archive's index is read, not its documents.
+    /// Whether the archive holds the orders of a page, each in its turn. Only the archive's index
+    /// is read, not its documents.
     pub async fn archive_states(&self, page: &Page) -> Result<Vec<ArchiveState>, Error> {
         let ids = rawdoc! { "_id": 1 };
         let within = match (page.orders.first(), &page.next) {
@@ -200,7 +207,8 @@ impl Store {
         };
         let rows = match within {
             Some(rows) => rows,
-            // The archive goes on far beyond the page, or is far denser because its orders have been deleted: asking for each costs less.
+            // The archive goes on far beyond the page, or is far denser because its orders have
+            // been deleted: asking for each costs less.
             None => {
                 let mut rows = Vec::new();
                 for command in self.archived_among(page, &ids) {
@@ -212,8 +220,9 @@ impl Store {
         Ok(states(page, &rows, &[]))
     }
 
-    /// Like [`Store::archive_states`], and tells which of them bear one of these stamps as their `date_archivage`. That is counted
-    /// on, so the primary is asked, which knows the latest inserts.
+    /// Like [`Store::archive_states`], and tells which of them bear one of these stamps as their
+    /// `date_archivage`. That is counted on, so the primary is asked, which knows the latest
+    /// inserts.
     pub async fn stamped_archive_states(
         &self,
         page: &Page,
@@ -230,7 +239,8 @@ impl Store {
         Ok(states(page, &rows, stamps))
     }
 
-    /// The commands that ask what the archive holds under the `_id`s of a page, without their read options.
+    /// The commands that ask what the archive holds under the `_id`s of a page, without their read
+    /// options.
     fn archived_among(&self, page: &Page, projection: &RawDocument) -> Vec<RawDocumentBuf> {
         let ids: Vec<Value> = page
             .orders

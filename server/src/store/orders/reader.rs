@@ -1,4 +1,5 @@
-//! Reader: the database as somebody sees it who may look at orders and at the archive, and has nothing to write with.
+//! Reader: the database as somebody sees it who may look at orders and at the archive, and has
+//! nothing to write with.
 
 use std::collections::HashSet;
 
@@ -61,7 +62,8 @@ impl Reader {
     }
 }
 
-/// The texts that the unique index takes for equal to a number: a symbol is its text, and a list is each of its members.
+/// The texts that the unique index takes for equal to a number: a symbol is its text, and a list is
+/// each of its members.
 fn taken_by(numero: ValueRef<'_>) -> Vec<Value> {
     let text = |value: ValueRef<'_>| match value.kind {
         kind::SYMBOL => Value {

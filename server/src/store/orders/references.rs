@@ -1,4 +1,5 @@
-//! References: the documents that orders refer to, read by their ids, and remembered for a moment where many orders follow each other.
+//! References: the documents that orders refer to, read by their ids, and remembered for a moment
+//! where many orders follow each other.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,21 +26,25 @@ use crate::{
 /// Documents that orders refer to, by their ids.
 type ById = HashMap<JoinKey, Arc<RawDocumentBuf>>;
 
-/// For each of some orders the document of one kind that it refers to; none where its id points at nobody.
+/// For each of some orders the document of one kind that it refers to; none where its id points at
+/// nobody.
 pub(in crate::store) type Column = Vec<Option<Arc<RawDocumentBuf>>>;
 
 /// Ids, each by its key.
 type Wanted<'o> = HashMap<&'o JoinKey, ValueRef<'o>>;
 
-/// How long a document is remembered: an order may be archived with a name that was changed so shortly before.
+/// How long a document is remembered: an order may be archived with a name that was changed so
+/// shortly before.
 const FRESH: Duration = Duration::from_secs(60);
-/// How many bytes are remembered at most; what does not fit is read for every page. Two hundred thousand clients fit.
+/// How many bytes are remembered at most; what does not fit is read for every page. Two hundred
+/// thousand clients fit.
 const MOST_BYTES: usize = 56 * 1024 * 1024;
-/// What a document takes besides its own bytes: its key, its place in the table while that is half empty, and the allocator's share.
+/// What a document takes besides its own bytes: its key, its place in the table while that is half
+/// empty, and the allocator's share.
 const OVERHEAD: usize = 200;
 
-/// Documents read a moment ago, so that a batch reads a client once and not for every page. That somebody is absent is never
-/// remembered: who is added while the batch runs is found.
+/// Documents read a moment ago, so that a batch reads a client once and not for every page. That
+/// somebody is absent is never remembered: who is added while the batch runs is found.
 #[derive(Debug, Default)]
 pub struct ReferenceCache {
     known: Mutex<Known>,

@@ -82,7 +82,8 @@ impl Store {
     }
 }
 
-/// Makes the entry of an order, or notes one more attempt; whether this call makes it, it notes too.
+/// Makes the entry of an order, or notes one more attempt; whether this call makes it, it notes
+/// too.
 fn entry_statement(order: &Order, refusal: &Refusal, call: &str) -> RawDocumentBuf {
     let literal = |value: ValueRef<'_>| field("$literal", value);
     let text = |text: &str| literal(Value::string(text).as_ref());
@@ -98,7 +99,8 @@ fn entry_statement(order: &Order, refusal: &Refusal, call: &str) -> RawDocumentB
         .document("detail", &text(&refusal.detail));
     set.int32("bytes", i32::try_from(order.size()).unwrap_or(i32::MAX))
         .int32(FORMAT, CURRENT);
-    // A pipeline, because only there the database's own clock can be written. What the entry held before may be anything.
+    // A pipeline, because only there the database's own clock can be written. What the entry held
+    // before may be anything.
     let times = doc! {
         "first_seen": date_or("first_seen", "$$NOW"), "last_seen": "$$NOW",
         "attempts": { "$add": [millis_or("attempts", 0), 1] },

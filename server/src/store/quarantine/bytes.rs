@@ -36,7 +36,8 @@ impl Store {
             .flat_map(|value| &value.bytes[5..])
             .copied()
             .collect::<Vec<u8>>();
-        // An order that is shorter than when it came here before leaves its last parts behind; it says its length itself.
+        // An order that is shorter than when it came here before leaves its last parts behind; it
+        // says its length itself.
         let length = bytes
             .first_chunk()
             .map(|length| u32::from_le_bytes(*length));
@@ -45,7 +46,8 @@ impl Store {
     }
 }
 
-/// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows `/`.
+/// The ids of the parts begin with the entry's id and `/`, and `0` is the character that follows
+/// `/`.
 pub(super) fn parts_of(id: &str) -> RawDocumentBuf {
     rawdoc! { "_id": { "$gte": format!("{id}/"), "$lt": format!("{id}0") } }
 }

@@ -25,7 +25,8 @@ pub struct Filter {
 }
 
 impl Store {
-    /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is wrong with it.
+    /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is
+    /// wrong with it.
     pub async fn quarantine_entries(
         &self,
         filter: &Filter,
@@ -37,8 +38,8 @@ impl Store {
             .0)
     }
 
-    /// The same, until about so many bytes of entries have come: an entry holds the `_id` of its order, however long that is. The
-    /// flag says whether more are left.
+    /// The same, until about so many bytes of entries have come: an entry holds the `_id` of its
+    /// order, however long that is. The flag says whether more are left.
     pub async fn quarantine_entries_up_to(
         &self,
         filter: &Filter,

@@ -1,4 +1,5 @@
-//! The record of a quarantined order: its fields in the database, and an entry as it is read from them.
+//! The record of a quarantined order: its fields in the database, and an entry as it is read from
+//! them.
 
 use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use sha2::{Digest, Sha256};
@@ -115,8 +116,8 @@ impl Store {
     }
 }
 
-/// A statement that puts what an expression yields in the place of a document, or makes it; but not where a newer version of the
-/// server wrote that document.
+/// A statement that puts what an expression yields in the place of a document, or makes it; but not
+/// where a newer version of the server wrote that document.
 pub(super) fn replaced_unless_newer(
     query: &RawDocument,
     expression: &RawDocument,

@@ -84,7 +84,8 @@ impl Store {
         self.write_all(update, "updates", &statements).await
     }
 
-    /// Lets go every entry whose order is in the archive under the number that it has now. Says how many there were.
+    /// Lets go every entry whose order is in the archive under the number that it has now. Says how
+    /// many there were.
     pub async fn release_archived_entries(&self) -> Result<usize, Error> {
         let mut released = 0;
         let mut filter = Filter::default();

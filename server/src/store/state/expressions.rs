@@ -1,11 +1,13 @@
-//! Expressions and conditions of updates and queries that no document makes fail, whatever somebody wrote into it.
+//! Expressions and conditions of updates and queries that no document makes fail, whatever somebody
+//! wrote into it.
 
 use bson::{Bson, DateTime, Document, doc};
 
 use super::format::LONGEST;
 use crate::store::Store;
 
-/// A number that is taken from a field only where it is one, else this one: an expression that no document makes fail.
+/// A number that is taken from a field only where it is one, else this one: an expression that no
+/// document makes fail.
 pub(in crate::store) fn millis_or(field: &str, otherwise: i64) -> Document {
     let field = format!("${field}");
     let is = doc! { "$and": [
@@ -21,8 +23,9 @@ pub(in crate::store) fn date_or(field: &str, otherwise: impl Into<Bson>) -> Docu
 }
 
 impl Store {
-    /// Whether the instance that a document tells of has been silent for longer than its own lease: the settings of whoever looks may differ.
-    /// A heartbeat from further ahead was given before the database's clock was set back, and would count for ever so long.
+    /// Whether the instance that a document tells of has been silent for longer than its own lease:
+    /// the settings of whoever looks may differ. A heartbeat from further ahead was given before
+    /// the database's clock was set back, and would count for ever so long.
     pub(in crate::store) fn silent(&self) -> Document {
         let lease = millis_or("lease", self.lease_millis());
         let alive_at = date_or("alive_at", DateTime::MIN);

@@ -19,7 +19,8 @@ pub struct Fault {
 /// What is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// A newer version of the server wrote it, in this format. It is not at fault, and is left alone.
+    /// A newer version of the server wrote it, in this format. It is not at fault, and is left
+    /// alone.
     Newer(i64),
     /// A field is not what it must be.
     Field {
@@ -33,8 +34,8 @@ pub enum Problem {
 }
 
 impl Fault {
-    /// What `archd state` calls the document: its collection, a slash and its `_id`, as Extended JSON unless that is a text, cut
-    /// to 1,024 bytes.
+    /// What `archd state` calls the document: its collection, a slash and its `_id`, as Extended
+    /// JSON unless that is a text, cut to 1,024 bytes.
     pub fn name(&self) -> String {
         const LONGEST_ID: usize = 1_024;
         let id = self.id.as_ref();

@@ -1,8 +1,9 @@
-//! The fields of the server's own documents, and their format: what each must be, checked when a document is read.
+//! The fields of the server's own documents, and their format: what each must be, checked when a
+//! document is read.
 //!
-//! Each is checked against a table of its fields, byte by byte and without decoding it, so that whatever
-//! somebody wrote there is told by its collection, `_id` and field, and nothing else is kept from
-//! working by it.
+//! Each is checked against a table of its fields, byte by byte and without decoding it, so that
+//! whatever somebody wrote there is told by its collection, `_id` and field, and nothing else is
+//! kept from working by it.
 
 use bson::{Document, RawDocument, RawDocumentBuf};
 
@@ -15,7 +16,8 @@ use crate::{
     store::encoding::document::document_value,
 };
 
-/// The longest length of time that a document may name, in milliseconds: some thirty years. More would overflow a date.
+/// The longest length of time that a document may name, in milliseconds: some thirty years. More
+/// would overflow a date.
 pub(in crate::store) const LONGEST: i64 = 1_000_000_000_000;
 
 /// A field of a document.
@@ -99,8 +101,8 @@ pub(in crate::store) fn check(
     }
 }
 
-/// The fields of a document that this version knows, if it can be worked with. Whatever else somebody keeps there may be text that
-/// is not UTF-8, and is not decoded.
+/// The fields of a document that this version knows, if it can be worked with. Whatever else
+/// somebody keeps there may be text that is not UTF-8, and is not decoded.
 pub(in crate::store) fn read(
     collection: &str,
     fields: &'static [Field],

@@ -2,7 +2,8 @@
 
 use bson::{Document, doc};
 
-/// Where a document says which version its format has. One that does not say so is older than versions are, and has the first.
+/// Where a document says which version its format has. One that does not say so is older than
+/// versions are, and has the first.
 pub(in crate::store) const FORMAT: &str = "format";
 /// The version that is written, and the latest one that can be read.
 pub(in crate::store) const CURRENT: i32 = 1;

@@ -1,4 +1,5 @@
-//! Catching up: opening a gap in the watcher's document, naming the batch that makes up for it, and closing it.
+//! Catching up: opening a gap in the watcher's document, naming the batch that makes up for it, and
+//! closing it.
 
 use bson::{Document, RawDocument, doc, rawdoc};
 
@@ -12,8 +13,9 @@ use crate::{
 };
 
 impl Store {
-    /// Begins at a new place, with a gap before it, in one update: there is never a moment when the gap is forgotten. Of the state,
-    /// which follows from it, the next heartbeat tells: a change tells of one thing.
+    /// Begins at a new place, with a gap before it, in one update: there is never a moment when the
+    /// gap is forgotten. Of the state, which follows from it, the next heartbeat tells: a change
+    /// tells of one thing.
     pub async fn open_gap(
         &self,
         epoch: i64,

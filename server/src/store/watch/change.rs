@@ -58,7 +58,8 @@ pub(super) fn update_of_watcher(name: &str, update: &RawDocument) -> RawDocument
     field.finish()
 }
 
-/// The watch under an epoch, as long as it lasts. A newer server that takes it over may not be known by its epoch.
+/// The watch under an epoch, as long as it lasts. A newer server that takes it over may not be
+/// known by its epoch.
 pub(in crate::store) fn mine(epoch: i64) -> Document {
     doc! { "_id": ID, "epoch": epoch, FORMAT: not_newer() }
 }

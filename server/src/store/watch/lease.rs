@@ -1,4 +1,5 @@
-//! The right to watch: taking it, keeping it by heartbeats that save the checkpoint, and giving it back.
+//! The right to watch: taking it, keeping it by heartbeats that save the checkpoint, and giving it
+//! back.
 
 use bson::{Bson, DateTime, Document, RawDocument, doc, rawdoc};
 
@@ -32,10 +33,11 @@ pub struct Heartbeat<'s> {
 }
 
 impl Store {
-    /// Takes the watch: if nobody has it, or whoever has it is silent. None when somebody else has it.
+    /// Takes the watch: if nobody has it, or whoever has it is silent. None when somebody else has
+    /// it.
     ///
-    /// What comes back is what this very call has made of it, however long this instance is frozen meanwhile: its epoch is never
-    /// that of a successor.
+    /// What comes back is what this very call has made of it, however long this instance is frozen
+    /// meanwhile: its epoch is never that of a successor.
     pub async fn take_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
         // The expression below is not allowed in an upsert, so the document is made first.
         if self.watcher().await?.is_none() {
@@ -46,7 +48,8 @@ impl Store {
             self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
                 .await?;
         }
-        // When this is sent again because its answer was lost, the watch may be taken already, by this very call.
+        // When this is sent again because its answer was lost, the watch may be taken already, by
+        // this very call.
         let call = uuid::Uuid::new_v4().to_string();
         let free = doc! {
             "_id": ID, FORMAT: not_newer(), "taken_by": { "$ne": &call },
@@ -80,7 +83,8 @@ impl Store {
         }
     }
 
-    /// Gives a heartbeat, and saves how far the watcher is. False when somebody else has taken the watch.
+    /// Gives a heartbeat, and saves how far the watcher is. False when somebody else has taken the
+    /// watch.
     pub async fn keep_watch(&self, epoch: i64, heartbeat: &Heartbeat<'_>) -> Result<bool, Error> {
         let mut set = Writer::default();
         set.string("state", heartbeat.state.name());
@@ -131,8 +135,8 @@ impl Store {
         self.update_watcher(mine(epoch), leave, false).await
     }
 
-    /// Pauses the watcher, or lets it go on, without anybody having asked for it; `why` tells of the fault that it is paused for, if
-    /// it is. False when nobody has ever watched.
+    /// Pauses the watcher, or lets it go on, without anybody having asked for it; `why` tells of
+    /// the fault that it is paused for, if it is. False when nobody has ever watched.
     pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
         let known = doc! { "_id": ID, FORMAT: not_newer() };
         let mut pause = doc! { "$set": { "paused": paused }, "$unset": { "asked_by": "" } };

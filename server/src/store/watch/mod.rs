@@ -1,4 +1,5 @@
-//! The watcher as the database keeps it: who watches, how far, what was asked of it, and how many orders wait.
+//! The watcher as the database keeps it: who watches, how far, what was asked of it, and how many
+//! orders wait.
 
 pub mod asked_by;
 mod catch_up;

@@ -1,4 +1,5 @@
-//! News of the watcher: the stages by which a change of its document leaves a snapshot for those who read the news.
+//! News of the watcher: the stages by which a change of its document leaves a snapshot for those
+//! who read the news.
 
 use bson::{Document, RawDocument, RawDocumentBuf, doc};
 

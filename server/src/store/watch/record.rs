@@ -1,7 +1,7 @@
 //! The record of the watcher: its fields in the database, and the watcher as it is read from them.
 //!
-//! One document, changed by plain updates, so that whoever reads the history of the database hears of
-//! every change.
+//! One document, changed by plain updates, so that whoever reads the history of the database hears
+//! of every change.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use crate::{
 
 /// The `_id` of the watcher's document.
 pub(in crate::store) const ID: &str = "watcher";
-/// The fields of the watcher's document, all but the checkpoint, which is looked at before it is followed.
+/// The fields of the watcher's document, all but the checkpoint, which is looked at before it is
+/// followed.
 pub(in crate::store) const WATCHER: &[Field] = &[
     must("epoch", Is::Whole),
     must("state", Is::Word(|name| State::named(name).is_some())),
@@ -157,8 +158,9 @@ impl Watcher {
         )
     }
 
-    /// How far its position is behind the latest write that a majority holds, in cluster time, to the second; none before its first
-    /// position, while no instance watches, and on a standalone mongod.
+    /// How far its position is behind the latest write that a majority holds, in cluster time, to
+    /// the second; none before its first position, while no instance watches, and on a standalone
+    /// mongod.
     pub fn lag(&self, majority: Option<Timestamp>) -> Option<Duration> {
         let is_run = self.state_now() != State::Stopped;
         is_run.then_some(apart(majority?, self.position?))

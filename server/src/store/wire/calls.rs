@@ -115,9 +115,9 @@ impl Store {
     }
 }
 
-/// A future that goes on in a task of its own when whoever awaits it leaves. While somebody does, it
-/// needs none: handing it to another thread and its outcome back would take a good part of a call's
-/// time.
+/// A future that goes on in a task of its own when whoever awaits it leaves. While somebody does,
+/// it needs none: handing it to another thread and its outcome back would take a good part of a
+/// call's time.
 struct Begun<T: Send + 'static>(Option<BoxFuture<'static, T>>);
 
 impl<T: Send + 'static> Begun<T> {

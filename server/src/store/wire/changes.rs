@@ -1,7 +1,9 @@
-//! The change reader: the database's history as replies, each with the place where the next one begins.
+//! The change reader: the database's history as replies, each with the place where the next one
+//! begins.
 //!
-//! It reads raw replies and leaves resuming to its caller. The driver's own change stream resumes by itself and can lose its
-//! place while it does: when its first attempt to resume fails, the second one starts from now, without an error.
+//! It reads raw replies and leaves resuming to its caller. The driver's own change stream resumes
+//! by itself and can lose its place while it does: when its first attempt to resume fails, the
+//! second one starts from now, without an error.
 
 use std::time::Duration;
 
@@ -73,7 +75,8 @@ struct Opening {
 }
 
 impl Store {
-    /// Opens the history. `stages` filter and thin it; they must keep `_id`, the place of each change.
+    /// Opens the history. `stages` filter and thin it; they must keep `_id`, the place of each
+    /// change.
     pub async fn changes(
         &self,
         scope: Scope<'_>,
@@ -110,9 +113,9 @@ impl Store {
     async fn open_changes(&self, opening: Opening, start: &Start) -> Result<Changes, Error> {
         let mut cautious = 0;
         let mut opened = self.changes_cursor(&opening, start, opening.most).await;
-        // The database fills a reply with 16 MiB of changes and then adds its place, which is as long
-        // as the `_id` of the last one. A reply that has become too large for a message is never
-        // sent: it ends the connection, each time anew.
+        // The database fills a reply with 16 MiB of changes and then adds its place, which is as
+        // long as the `_id` of the last one. A reply that has become too large for a message is
+        // never sent: it ends the connection, each time anew.
         if let Err(Error::Unavailable(_)) = opened {
             cautious = CAUTIOUS_REPLIES;
             opened = self.changes_cursor(&opening, start, 1).await;
@@ -158,7 +161,8 @@ impl Store {
 }
 
 impl Changes {
-    /// The next reply. After an error this reader is of no more use: open another one after the last position.
+    /// The next reply. After an error this reader is of no more use: open another one after the
+    /// last position.
     pub async fn next(&mut self) -> Result<Reply, Error> {
         let reply = self.cursor.next(&self.store).await?;
         let reply = reply

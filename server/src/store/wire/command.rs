@@ -1,7 +1,9 @@
-//! Sending commands to MongoDB as raw BSON: each with a deadline on both sides, reads with bounded retries.
+//! Sending commands to MongoDB as raw BSON: each with a deadline on both sides, reads with bounded
+//! retries.
 //!
-//! Commands are built here rather than by the driver's helpers because orders may hold strings that are not UTF-8, in their
-//! ids too, and because one insert must be one wire message whose every per-document outcome is in one reply.
+//! Commands are built here rather than by the driver's helpers because orders may hold strings that
+//! are not UTF-8, in their ids too, and because one insert must be one wire message whose every
+//! per-document outcome is in one reply.
 
 use std::{future::Future, sync::atomic::Ordering, time::Duration};
 
@@ -24,7 +26,8 @@ const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(in crate::store) const SIMPLE: &str = "simple";
 /// Where a reply tells the cluster time that it was given at.
 pub(in crate::store) const OPERATION_TIME: &str = "operationTime";
-/// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB and 16 KiB in all.
+/// How much a command may carry besides the documents in it, in bytes. The database takes 16 MiB
+/// and 16 KiB in all.
 const COMMAND_OVERHEAD: usize = 8 * 1024;
 const LARGEST_COMMAND: usize = 16 * 1024 * 1024 + COMMAND_OVERHEAD;
 
@@ -54,7 +57,8 @@ impl Store {
         Ok(answer.rows)
     }
 
-    /// Like [`Store::rows`], but stops reading once `bytes` have come; the flag says whether rows are left.
+    /// Like [`Store::rows`], but stops reading once `bytes` have come; the flag says whether rows
+    /// are left.
     pub(in crate::store) async fn rows_up_to(
         &self,
         command: &RawDocument,
@@ -64,8 +68,8 @@ impl Store {
         Ok((answer.rows, answer.cut))
     }
 
-    /// Reads the rows in which a field has one of these values: asks once for as many values as fit one command.
-    /// `command` builds it around the filter.
+    /// Reads the rows in which a field has one of these values: asks once for as many values as fit
+    /// one command. `command` builds it around the filter.
     pub(in crate::store) async fn rows_for(
         &self,
         name: &str,
@@ -79,7 +83,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Runs a reading command on the primary until `bytes` have come, trying again while the database is away.
+    /// Runs a reading command on the primary until `bytes` have come, trying again while the
+    /// database is away.
     pub(in crate::store) async fn answer(
         &self,
         command: &RawDocument,
@@ -89,7 +94,8 @@ impl Store {
             .await
     }
 
-    /// Like [`Store::answer`], but when the database did not manage it in time, that is the outcome: the same again would take as long.
+    /// Like [`Store::answer`], but when the database did not manage it in time, that is the
+    /// outcome: the same again would take as long.
     pub(in crate::store) async fn answer_in_time(
         &self,
         command: &RawDocument,
@@ -149,8 +155,9 @@ impl Store {
         Ok(())
     }
 
-    /// Sends the statements of a write command in as few messages as its limits allow. All statements are upserts or
-    /// deletes that may be repeated, so an unknown outcome is simply tried again.
+    /// Sends the statements of a write command in as few messages as its limits allow. All
+    /// statements are upserts or deletes that may be repeated, so an unknown outcome is simply
+    /// tried again.
     pub(in crate::store) async fn write_all(
         &self,
         head: RawDocumentBuf,
@@ -198,7 +205,8 @@ impl Store {
         command.finish()
     }
 
-    /// The pauses between tries: doubling from 100 ms to 5 s, with jitter, as many as the settings allow.
+    /// The pauses between tries: doubling from 100 ms to 5 s, with jitter, as many as the settings
+    /// allow.
     pub(in crate::store) fn backoff(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
@@ -215,7 +223,8 @@ impl Store {
         self.retry_when(call, Error::is_transient).await
     }
 
-    /// Tries a call again as long as it fails in such a way, and no more often than the settings allow.
+    /// Tries a call again as long as it fails in such a way, and no more often than the settings
+    /// allow.
     pub(in crate::store) async fn retry_when<T, F: Future<Output = Result<T, Error>>>(
         &self,
         call: impl FnMut() -> F,
@@ -224,12 +233,14 @@ impl Store {
         call.retry(self.backoff()).when(again).await
     }
 
-    /// The limit that the database itself puts on a command, so that no abandoned one goes on working.
+    /// The limit that the database itself puts on a command, so that no abandoned one goes on
+    /// working.
     pub(in crate::store) fn max_time(&self) -> i64 {
         millis(self.policy.operation_timeout)
     }
 
-    /// The end of every reading command: only what a majority holds, no less than up to the horizon, and not longer than we wait.
+    /// The end of every reading command: only what a majority holds, no less than up to the
+    /// horizon, and not longer than we wait.
     pub(in crate::store) fn read_options(&self) -> RawDocumentBuf {
         self.read_options_within(self.policy.operation_timeout)
     }
@@ -248,8 +259,8 @@ impl Store {
         rawdoc! { "readConcern": concern, "maxTimeMS": millis(limit) }
     }
 
-    /// The end of a reading command that asks by number: it compares texts as the archive's unique index does, byte by byte, and not as
-    /// the collection may have been made to.
+    /// The end of a reading command that asks by number: it compares texts as the archive's unique
+    /// index does, byte by byte, and not as the collection may have been made to.
     pub(in crate::store) fn by_number_options(&self) -> RawDocumentBuf {
         joined(&[
             &self.read_options(),
@@ -264,7 +275,8 @@ impl Store {
     }
 }
 
-/// The commands that read the rows in which a field has one of these values, each for as many values as fit one command.
+/// The commands that read the rows in which a field has one of these values, each for as many
+/// values as fit one command.
 pub(in crate::store) fn commands_for(
     name: &str,
     values: &[Value],
@@ -282,8 +294,9 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Confirmed by a majority, or an answer that it is not yet. In their journals: a set may be configured
-/// (`writeConcernMajorityJournalDefault`) to confirm what a crash of all its members would lose.
+/// Confirmed by a majority, or an answer that it is not yet. In their journals: a set may be
+/// configured (`writeConcernMajorityJournalDefault`) to confirm what a crash of all its members
+/// would lose.
 pub(in crate::store) fn write_concern() -> RawDocumentBuf {
     rawdoc! { "w": "majority", "j": true, "wtimeout": millis(MAJORITY_TIMEOUT) }
 }
@@ -322,7 +335,8 @@ pub(super) fn name_of(command: &RawDocument) -> String {
         .unwrap_or_default()
 }
 
-/// A chunk is cut once its orders hold this many bytes, so that cache stays bounded however large they are.
+/// A chunk is cut once its orders hold this many bytes, so that cache stays bounded however large
+/// they are.
 pub(in crate::store) const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 
 impl Store {

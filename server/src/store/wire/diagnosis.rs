@@ -1,7 +1,8 @@
 //! Diagnosis: why no server can be worked with, from what the driver's heartbeats heard of each.
 //!
-//! To the driver a server of another set, one that speaks no TLS and one that is down are all the same: none that it can select.
-//! Somebody has to mend the first two, and the third comes back by itself.
+//! To the driver a server of another set, one that speaks no TLS and one that is down are all the
+//! same: none that it can select. Somebody has to mend the first two, and the third comes back by
+//! itself.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! What can go wrong between this server and MongoDB, without a word of what the driver says.
 //!
-//! The driver's texts can hold whole commands and key values, that is personal data, so none of them leaves this file:
-//! an error keeps the server's number and name for it and nothing else.
+//! The driver's texts can hold whole commands and key values, that is personal data, so none of
+//! them leaves this file: an error keeps the server's number and name for it and nothing else.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::store::state::fault::Fault;
 /// The outcome of a call to the database that did not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody answered, or somebody who can't serve right now. Worth a retry; whether a write happened is unknown.
+    /// Nobody answered, or somebody who can't serve right now. Worth a retry; whether a write
+    /// happened is unknown.
     #[error("the database can't be reached: {0}")]
     Unavailable(String),
     /// No answer in time. Worth a retry; whether a write happened is unknown.
@@ -30,7 +31,8 @@ pub enum Error {
     /// Nothing may be written to the archive before somebody mends it, for this reason.
     #[error("{0}")]
     ArchiveUnfit(String),
-    /// The database could not do it in the time that it was given. Worth a retry, but not at once: it would take as long again.
+    /// The database could not do it in the time that it was given. Worth a retry, but not at once:
+    /// it would take as long again.
     #[error(
         "the database did not finish `{command}` in the time that ARCHD_OPERATION_TIMEOUT gives it"
     )]
@@ -86,7 +88,8 @@ pub enum Error {
     /// A document of the server's own can't be worked with.
     #[error(transparent)]
     State(#[from] Box<Fault>),
-    /// The database answered something that the protocol does not know, or its data can't be used as it is.
+    /// The database answered something that the protocol does not know, or its data can't be used
+    /// as it is.
     #[error("{0}")]
     Unusable(String),
 }
@@ -97,7 +100,8 @@ const AUTHENTICATION_FAILED: i32 = 18;
 const CHANGE_STREAM_ON_STANDALONE: i32 = 40573;
 /// ChangeStreamHistoryLost on opening, CappedPositionLost on a stream that fell behind.
 const HISTORY_LOST: [i32; 2] = [286, 136];
-/// ChangeStreamFatalError, InvalidResumeToken, and what the database says of a token that it can't read.
+/// ChangeStreamFatalError, InvalidResumeToken, and what the database says of a token that it can't
+/// read.
 const BAD_PLACE: [i32; 4] = [280, 260, 40647, 40649];
 
 impl Error {
@@ -109,7 +113,8 @@ impl Error {
         )
     }
 
-    /// Nothing in place of a document of the server's own that can't be worked with: for whoever goes on without it.
+    /// Nothing in place of a document of the server's own that can't be worked with: for whoever
+    /// goes on without it.
     pub fn passing_by<T>(outcome: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
         match outcome {
             Err(Error::State(_)) => Ok(None),

@@ -47,7 +47,8 @@ pub(super) enum Failure {
     TooLate,
 }
 
-/// Why none of these servers can be worked with, by what was heard of them; none where they may be, or nothing is known.
+/// Why none of these servers can be worked with, by what was heard of them; none where they may be,
+/// or nothing is known.
 pub(super) fn account(heard: &[Heard], asked: Option<&str>, direct: bool) -> Option<Error> {
     let replies: Vec<(Option<&str>, Role)> = heard
         .iter()

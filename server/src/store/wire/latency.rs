@@ -34,8 +34,9 @@ impl Store {
         }
     }
 
-    /// How long the slowest insert of a chunk into the archive took, up to its confirmation by a majority, since this was last
-    /// asked; zero when there was none. So a slow insert is told once, and slows down nothing but what comes right after it.
+    /// How long the slowest insert of a chunk into the archive took, up to its confirmation by a
+    /// majority, since this was last asked; zero when there was none. So a slow insert is told
+    /// once, and slows down nothing but what comes right after it.
     pub fn take_insert_latency(&self) -> Duration {
         self.latency.take()
     }

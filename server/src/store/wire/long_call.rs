@@ -1,4 +1,5 @@
-//! Calls that take as long as a collection is large, under a limit of their own instead of `ARCHD_OPERATION_TIMEOUT`.
+//! Calls that take as long as a collection is large, under a limit of their own instead of
+//! `ARCHD_OPERATION_TIMEOUT`.
 //!
 //! Whoever makes one does so in a task of its own, which nobody drops.
 

@@ -1,4 +1,5 @@
-//! How MongoDB is spoken to: commands, cursors, streams of changes, and what may go wrong on the way.
+//! How MongoDB is spoken to: commands, cursors, streams of changes, and what may go wrong on the
+//! way.
 
 pub(super) mod access;
 pub(super) mod calls;

@@ -17,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 pub(super) const POOL: u32 = 100;
 /// As many calls as the server may have under way at one time for what is few by itself: the
 /// watcher's stream and that of the news, a heartbeat for the database, for the instance, for a
-/// batch and for the watch, a look at the archive, and five finds for each of four pages of a batch, of eight chunks
-/// of the watcher and of one of the orders that callers archive. Callers who read come on top.
+/// batch and for the watch, a look at the archive, and five finds for each of four pages of a
+/// batch, of eight chunks of the watcher and of one of the orders that callers archive. Callers who
+/// read come on top.
 pub(super) const FULL_POOL: u32 = 75;
 /// With fewer connections the server would starve itself: the two streams hold one each, and the
 /// heartbeats may not wait for them.

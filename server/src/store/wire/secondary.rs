@@ -1,8 +1,9 @@
-//! Bulk reads: a batch's pages and its looks at the archive's index, from a secondary where the settings want it and one keeps up.
+//! Bulk reads: a batch's pages and its looks at the archive's index, from a secondary where the
+//! settings want it and one keeps up.
 //!
-//! Nothing is missed there: like every read these see no less than what lies before the horizon, at least the beginning of the
-//! batch, so a secondary that lags catches up before it answers. One that can't in time costs a short try, and then the primary
-//! answers.
+//! Nothing is missed there: like every read these see no less than what lies before the horizon, at
+//! least the beginning of the batch, so a secondary that lags catches up before it answers. One
+//! that can't in time costs a short try, and then the primary answers.
 
 use std::{
     sync::Arc,
@@ -20,12 +21,13 @@ use crate::store::{Error, Store, encoding::document::joined};
 
 /// The most that a secondary may take over one read.
 const TRY: Duration = Duration::from_secs(2);
-/// For how long no secondary is asked after one has failed: tries in vain cost a batch a sixteenth of its time at most.
+/// For how long no secondary is asked after one has failed: tries in vain cost a batch a sixteenth
+/// of its time at most.
 const REST: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// Runs a reading command of a batch, given without its read options, until `bytes` have come; the flag says whether rows are
-    /// left. One that is too much for the time it has fails at once.
+    /// Runs a reading command of a batch, given without its read options, until `bytes` have come;
+    /// the flag says whether rows are left. One that is too much for the time it has fails at once.
     pub(in crate::store) async fn bulk_rows(
         &self,
         command: &RawDocument,
@@ -42,7 +44,8 @@ impl Store {
                 self.answer_in_time(&command, bytes).await?
             }
         };
-        // What the rows refer to is read next, and must not be older than they are: not even from a primary elected just now.
+        // What the rows refer to is read next, and must not be older than they are: not even from a
+        // primary elected just now.
         if let Some(time) = answer.time {
             self.has_read_up_to(time);
         }
@@ -100,7 +103,8 @@ struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Whether a read may be tried on a secondary. After a failure and a rest one read is, on behalf of all.
+    /// Whether a read may be tried on a secondary. After a failure and a rest one read is, on
+    /// behalf of all.
     fn admits(&mut self, now: Instant) -> bool {
         match self.lost {
             None => true,
@@ -112,7 +116,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// Notes that a read has succeeded which began then; whether that is news. One that began before the failure proves nothing.
+    /// Notes that a read has succeeded which began then; whether that is news. One that began
+    /// before the failure proves nothing.
     fn succeeded(&mut self, since: Instant) -> bool {
         let regained = self.lost.is_some_and(|lost| since >= lost);
         if regained {

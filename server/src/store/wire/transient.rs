@@ -5,8 +5,8 @@
 //! <https://github.com/mongodb/mongo/blob/007ba93486927dc7162c9b0f9d719e86b87fd8fe/src/mongo/base/error_codes.yml>
 //! (2025), and the driver's (mongodb 3.9.1, `src/error.rs`); 6.0 knows a part of them. Codes that a
 //! server never gives to a client (`InternalOnly`) are left out, and so are MaxTimeMSExpired,
-//! CappedPositionLost and ChangeStreamHistoryLost, for which [`crate::store::Error`] has variants of their
-//! own.
+//! CappedPositionLost and ChangeStreamHistoryLost, for which [`crate::store::Error`] has variants
+//! of their own.
 
 /// A category of transient codes.
 struct Category {

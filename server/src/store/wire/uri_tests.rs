@@ -1,4 +1,5 @@
-//! Tests that the settings take no URI that the driver refuses, and refuse every one that the driver does.
+//! Tests that the settings take no URI that the driver refuses, and refuse every one that the
+//! driver does.
 
 use mongodb::options::ConnectionString;
 

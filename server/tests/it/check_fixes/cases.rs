@@ -1,4 +1,5 @@
-//! Databases in order that somebody has put out of order, each in a way that is mended by running commands.
+//! Databases in order that somebody has put out of order, each in a way that is mended by running
+//! commands.
 
 use bson::{Bson, Document, doc};
 use futures::{FutureExt, future::BoxFuture};
@@ -189,7 +190,8 @@ pub(super) const CASES: &[Case] = &[
                 run(&db, doc! { "drop": name }).await;
                 run(&db, collated).await;
                 for key in keys {
-                    // The first has the collection's collation where it should not, the second has none where it should.
+                    // The first has the collection's collation where it should not, the second has
+                    // none where it should.
                     let fields: Vec<String> = key.keys().map(|key| format!("{key}_1")).collect();
                     let mut own = doc! { "name": fields.join("_"), "key": &key };
                     if key.len() == 1 {

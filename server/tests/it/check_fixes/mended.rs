@@ -1,4 +1,5 @@
-//! Whoever runs the commands that `archd check` prints has nothing left to complain of, and no order less.
+//! Whoever runs the commands that `archd check` prints has nothing left to complain of, and no
+//! order less.
 
 use bson::{Document, doc};
 use devkit::ReplicaSet;
@@ -10,7 +11,8 @@ use crate::{
     mongosh::{commands, mongosh},
 };
 
-/// Spoils a database, follows the advice to the letter, and sees that nothing is left to complain of and no order is lost.
+/// Spoils a database, follows the advice to the letter, and sees that nothing is left to complain
+/// of and no order is lost.
 async fn is_mended(set: &ReplicaSet, case: &Case) {
     let name = case.name;
     let server = furnish(set).await;

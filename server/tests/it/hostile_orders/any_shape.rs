@@ -1,4 +1,5 @@
-//! The original of an archived order can be rebuilt byte for byte, whatever its fields are called and hold.
+//! The original of an archived order can be rebuilt byte for byte, whatever its fields are called
+//! and hold.
 
 use archd::bytes::raw::{self, ValueRef, Writer};
 use bson::{Binary, Bson, Document, doc, oid::ObjectId, spec::BinarySubtype};

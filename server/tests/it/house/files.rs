@@ -8,8 +8,8 @@ use std::{
 
 use super::imports::imports;
 
-/// The files of a crate that are no tests, by their modules: `crate` is its root, `crate::a::b` what
-/// is in `a/b.rs`.
+/// The files of a crate that are no tests, by their modules: `crate` is its root, `crate::a::b`
+/// what is in `a/b.rs`.
 pub(super) struct Crate(BTreeMap<String, PathBuf>);
 
 impl Crate {

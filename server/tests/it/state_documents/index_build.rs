@@ -1,4 +1,5 @@
-//! The document of the index build keeps no index from being built when it can't be read, and is left alone when it is newer.
+//! The document of the index build keeps no index from being built when it can't be read, and is
+//! left alone when it is newer.
 
 use bson::{Bson, doc};
 

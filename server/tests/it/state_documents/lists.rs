@@ -1,4 +1,5 @@
-//! The list of batches is in the order of the database's clock, and goes on behind what can't be read.
+//! The list of batches is in the order of the database's clock, and goes on behind what can't be
+//! read.
 
 use order_archiver_api::v1 as pb;
 

@@ -1,4 +1,5 @@
-//! A document that can't be read is named, stops what depends on it and nothing else, and can be set aside.
+//! A document that can't be read is named, stops what depends on it and nothing else, and can be
+//! set aside.
 
 use bson::{Bson, doc};
 use devkit::audit;
