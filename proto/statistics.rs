@@ -28,7 +28,7 @@ pub fn of_batch(batch: &Batch, most: Option<usize>) -> String {
     } else {
         "STATISTICS OUTPUT"
     };
-    framed(title, &[found, pace(batch)], most)
+    framed(title, &[found, speed(batch)], most)
 }
 
 /// The five lines that every report of counts has, each share one of the orders found; and a sixth
@@ -86,7 +86,7 @@ fn of_found(numbers: &[(&str, i64, String)], found: i64) -> Vec<String> {
 }
 
 /// How long a batch took, and how many orders it archived in a minute.
-pub fn pace(batch: &Batch) -> Vec<String> {
+pub fn speed(batch: &Batch) -> Vec<String> {
     let duration = batch.duration.unwrap_or_default();
     let minutes = (duration.seconds as f64 + f64::from(duration.nanos) / 1e9) / 60.0;
     // As in the brief, where 1,220 orders archived in 12m 34s make 97 a minute.

@@ -1,7 +1,7 @@
 //! The figures of the whole database, in the layout of the brief.
 
 use order_archiver_api::{
-    statistics::{changed, counted, framed, line, pace, rounded, thousands},
+    statistics::{changed, counted, framed, line, rounded, speed, thousands},
     v1::{GetStatsResponse, Watcher, WatcherState},
 };
 
@@ -64,7 +64,7 @@ fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
             )),
         ));
         lines.extend(counted(&last.counts.unwrap_or_default()));
-        lines.extend(pace(last));
+        lines.extend(speed(last));
     }
     lines.extend(
         stats

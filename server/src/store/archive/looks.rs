@@ -221,11 +221,11 @@ impl Store {
             let began = Instant::now();
             let archive = self.look().await;
             let is_good = |archive: Archive| archive.may_be_written(&self.names.archive).is_ok();
-            let pace = match archive.is_ok_and(is_good) {
+            let pause = match archive.is_ok_and(is_good) {
                 true => PACE,
                 false => SLOW_PACE,
             };
-            sleep_until(began + pace).await;
+            sleep_until(began + pause).await;
             // Under one lock, so that nobody counts on a task that is about to end.
             let mut mind = self.looks.mind();
             if mind.is_idle(began) {
