@@ -2,8 +2,8 @@
 //! at once into one chunk.
 //!
 //! What a chunk costs depends little on its size, so the coalescer serves one chunk after the
-//! other: who comes meanwhile waits in queue and is in the next one. The busier the coalescer is
-//! the larger its chunks are, and an idle coalescer serves at once.
+//! other: who comes meanwhile waits in the queue and is in the next one. The busier it is, the
+//! larger its chunks are, and an idle one serves at once.
 //!
 //! Large orders are served one by one beside the chunks, a few at a time, so that nobody else waits
 //! for them.
@@ -33,11 +33,11 @@ use crate::{
 
 /// Callers in one chunk at most.
 const CALLERS: usize = 500;
-/// Callers in queue at most; more wait outside until there is room.
+/// Callers in the queue at most; more wait outside until there is room.
 const QUEUE: usize = 4_096;
 /// How long the coalescer waits after a chunk for a crowd as large as it was then: those who were
-/// answered, and those in queue. Who was answered comes back with the next order, one by one, and
-/// without a wait the first of them would leave the others behind.
+/// answered, and those in the queue. Who was answered comes back with the next order, one by one,
+/// and without a wait the first of them would leave the others behind.
 const LINGER: Duration = Duration::from_millis(4);
 /// Large orders that are served at once, each of which may be held in memory a few times over.
 const LARGE_AT_ONCE: usize = 2;
@@ -54,7 +54,7 @@ pub enum Answer {
     Unknown,
 }
 
-/// The place to ask for orders by number. Clones stand at the same coalescer.
+/// Where to ask for orders by number. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Coalescer {
     queue: mpsc::Sender<Caller>,
@@ -66,7 +66,8 @@ struct Caller {
 }
 
 impl Coalescer {
-    /// Opens a coalescer. It closes once `stop` is cancelled; chunks under way are finished.
+    /// Starts a coalescer. It ends once `stop` is cancelled: chunks under way are finished, large
+    /// orders that wait for their turn are left to another instance.
     pub fn open(
         store: Store,
         pipeline: Pipeline,
@@ -122,8 +123,8 @@ async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
     }
 }
 
-/// Who is in queue, once somebody is; waits a little for the rest of a crowd. Nobody once the queue
-/// is closed.
+/// Who is in the queue, once somebody is; waits a little for the rest of a crowd. Nobody once the
+/// queue is closed.
 async fn next_chunk<C>(queue: &mut mpsc::Receiver<C>, crowd: usize) -> Vec<C> {
     let mut chunk = Vec::new();
     queue.recv_many(&mut chunk, CALLERS).await;
@@ -314,7 +315,7 @@ mod tests {
     use super::*;
     use tokio::task::yield_now;
 
-    /// The chunk that forms when one caller is in queue, and others come right after.
+    /// The chunk that forms when one caller is in the queue, and others come right after.
     async fn chunk(crowd: usize, later: &[u32]) -> Vec<u32> {
         let (callers, mut queue) = mpsc::channel(QUEUE);
         callers.send(0).await.unwrap();

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// A dry_run of one run of a batch.
+/// A dry run: one run of a batch that writes nothing.
 pub(super) struct DryRun {
     reader: Reader,
     taken: Mutex<Taken>,

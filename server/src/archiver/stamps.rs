@@ -1,4 +1,4 @@
-//! Stamps of stamps: by their `date_archivage`, a batch tells the orders that it has archived and
+//! Stamps: by their `date_archivage`, a batch tells the orders that it has archived and
 //! not counted from those that the archive held before.
 //!
 //! A stamp is saved with the batch before any order bears it, and until every order that may bear

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::store::{Error, Store};
 
-/// How often the database is asked for a heartbeat, and how long it may take to answer.
+/// How often the database is asked whether it is there, and how long it may take to answer.
 const PULSE: Duration = Duration::from_secs(2);
 /// How often it is prepared anew: somebody may have dropped an index, or a batch may have been left
 /// by a dead instance.

@@ -1,4 +1,4 @@
-//! The seed writer: writes what the seeder makes up into an empty database, and keeps new orders
+//! The seed writer: writes what the generator makes up into an empty database, and keeps new orders
 //! coming.
 
 use std::{

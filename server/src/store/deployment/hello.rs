@@ -19,7 +19,7 @@ pub struct Deployment {
 }
 
 impl Store {
-    /// Asks the primary for a heartbeat.
+    /// Asks the primary whether it is there.
     pub async fn hello(&self) -> Result<Deployment, Error> {
         let reply = self.run(rawdoc! { "hello": 1 }).await?;
         let by_mongos = reply

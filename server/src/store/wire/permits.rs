@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// Connections of a pool where the URI does not say how many.
 pub(super) const POOL: u32 = 100;
 /// As many calls as the server may have under way at one time for what is few by itself: the
-/// watcher's stream and that of the news, a heartbeat for the database, for the instance, for a
-/// batch and for the watch, a look at the archive, and five finds for each of four pages of a
+/// watcher's stream and that of the news, a question to the database, heartbeats of the instance,
+/// of a batch and for the watch, a look at the archive, and five finds for each of four pages of a
 /// batch, of eight chunks of the watcher and of one of the orders that callers archive. Callers who
 /// read come on top.
 pub(super) const FULL_POOL: u32 = 75;
