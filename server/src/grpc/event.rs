@@ -273,18 +273,14 @@ impl Tail {
             let heartbeat_is_due = spoken.is_none_or(|spoken| spoken.elapsed() >= self.heartbeat);
             if let Some(kind) = self.wanted(&told, heartbeat_is_due) {
                 if room.is_none() && is_large(&told) {
-                    let sent = || self.large.clone().acquire_owned();
-                    room = timeout(QUICK, sent()).await.ok().and_then(Result::ok);
+                    let sent = timeout(QUICK, self.large.clone().acquire_owned());
+                    room = sent.await.ok().and_then(Result::ok);
                     if room.is_none() {
                         // The large message before has not gone out: nothing is held until it has.
                         reader.put_back(told, last.clone());
-                        let mut unread = self.sender.capacity();
-                        while room.is_none() {
-                            room = timeout(SLOWEST, sent()).await.ok().and_then(Result::ok);
-                            let before = std::mem::replace(&mut unread, self.sender.capacity());
-                            if room.is_none() && unread == before {
-                                return slow(&last);
-                            }
+                        room = self.place_of_large().await;
+                        if room.is_none() {
+                            return slow(&last);
                         }
                         continue;
                     }
@@ -297,6 +293,19 @@ impl Tail {
                 }
             }
             last = Some(told);
+        }
+    }
+
+    /// The place of the large message, once the one before has gone out. None when nothing has been
+    /// read for too long.
+    async fn place_of_large(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let before = self.sender.capacity();
+            match timeout(SLOWEST, self.large.clone().acquire_owned()).await {
+                Ok(place) => return place.ok(),
+                Err(_) if self.sender.capacity() == before => return None,
+                Err(_) => {}
+            }
         }
     }
 
