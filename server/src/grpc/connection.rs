@@ -348,7 +348,7 @@ fn http() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
         .max_concurrent_streams(limits::CALLS_OF_A_CONNECTION)
-        .max_pending_accept_reset_streams(64)
+        .max_pending_accept_reset_streams(limits::WITHDRAWN)
         .max_local_error_reset_streams(1_024)
         .max_header_list_size(limits::HEADERS)
         .keep_alive_interval(limits::PING_INTERVAL)

@@ -7,6 +7,7 @@
 //! | a connection without a request | [`FIRST_REQUEST`] | it is closed |
 //! | a peer that answers no ping | [`PING_INTERVAL`] and [`PING_TIMEOUT`] | its connection is closed |
 //! | calls of one connection | [`CALLS_OF_A_CONNECTION`] | the client waits, as HTTP/2 has it |
+//! | calls of one connection that are withdrawn before the server has seen them | [`WITHDRAWN`] | its connection is closed |
 //! | calls in all | [`CALLS`], and a few of each connection in any case | RESOURCE_EXHAUSTED |
 //! | a stream of orders on which nothing is asked or under way | [`STREAM_IDLE`] | DEADLINE_EXCEEDED |
 //! | a stream of orders of which no answer is read | [`STREAM_UNREAD`] | its connection is closed |
@@ -45,6 +46,10 @@ pub(super) const PING_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls that one connection may have open at once.
 pub(super) const CALLS_OF_A_CONNECTION: u32 = 1_024;
+/// Calls of one connection that may be withdrawn before the server has seen them: all of them,
+/// since a client whose deadlines end together withdraws all at once. One that withdraws more
+/// loses its connection.
+pub(super) const WITHDRAWN: usize = CALLS_OF_A_CONNECTION as usize;
 /// Calls that all connections may have open at once.
 const CALLS: usize = 16 * KIB;
 /// Streams of requests that one connection may have open at once.

@@ -30,6 +30,7 @@ mod batch_throttle;
 mod batches;
 mod burst;
 mod callers_leaving;
+mod calls_withdrawn;
 mod check;
 mod check_fixes;
 mod check_ids;
