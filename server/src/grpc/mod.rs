@@ -11,6 +11,7 @@ mod instance;
 mod quarantine;
 mod seed;
 mod stats;
+mod verification;
 mod watcher;
 
 mod order_stream;
@@ -32,7 +33,9 @@ use pb::{
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
     event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
     quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
-    stats_service_server::StatsServiceServer, watcher_service_server::WatcherServiceServer,
+    stats_service_server::StatsServiceServer,
+    verification_service_server::VerificationServiceServer,
+    watcher_service_server::WatcherServiceServer,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -175,6 +178,10 @@ fn add_services(
         store: store.clone(),
         simulation,
     };
+    let verification = verification::VerificationService {
+        calls: calls.clone(),
+        store: store.clone(),
+    };
     let quarantine = quarantine::QuarantineService {
         calls,
         store,
@@ -189,7 +196,11 @@ fn add_services(
         .add_service(served!(EventServiceServer::new(event), cursor))
         .add_service(served!(StatsServiceServer::new(stats), short))
         .add_service(served!(SeedServiceServer::new(seed), short))
-        .add_service(served!(QuarantineServiceServer::new(quarantine), long));
+        .add_service(served!(QuarantineServiceServer::new(quarantine), long))
+        .add_service(served!(
+            VerificationServiceServer::new(verification),
+            cursor
+        ));
 }
 
 /// The server's own documents, as far as a service stands still without them.
@@ -253,6 +264,7 @@ async fn report(reporter: &HealthReporter, ready: bool, stopped: &[&str]) {
         pb::stats_service_server::SERVICE_NAME,
         pb::seed_service_server::SERVICE_NAME,
         pb::quarantine_service_server::SERVICE_NAME,
+        pb::verification_service_server::SERVICE_NAME,
     ];
     for service in services {
         let status = if ready && !stopped.contains(&service) {

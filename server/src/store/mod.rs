@@ -68,6 +68,16 @@ pub struct Names {
     pub quarantine_bytes: String,
     /// The batches.
     pub batches: String,
+    /// The verifications.
+    pub verifications: String,
+    /// The differences that verifications found.
+    pub differences: String,
+    /// What somebody said of differences.
+    pub acknowledgements: String,
+    /// The record of each verification, each sealed with the hash of the one before.
+    pub ledger: String,
+    /// Archived documents that a repair has replaced or taken out.
+    pub replaced: String,
     /// The counters behind the statistics.
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who
@@ -96,6 +106,11 @@ impl Names {
             quarantine: own("quarantine"),
             quarantine_bytes: own("quarantine_bytes"),
             batches: own("batches"),
+            verifications: own("verifications"),
+            differences: own("differences"),
+            acknowledgements: own("acknowledgements"),
+            ledger: own("ledger"),
+            replaced: own("replaced"),
             counters: own("counters"),
             state: own("state"),
             instances: own("instances"),

@@ -1,0 +1,103 @@
+//! `VerificationService`: whether every delivered order is archived exactly once, what is known of
+//! one order, and repair.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use order_archiver_api::v1 as pb;
+use tonic::{Request, Response, Status};
+
+use super::call::Calls;
+use crate::store::Store;
+
+#[expect(dead_code, reason = "being built")]
+pub(crate) struct VerificationService {
+    pub(crate) calls: Calls,
+    pub(crate) store: Store,
+}
+
+#[tonic::async_trait]
+impl pb::verification_service_server::VerificationService for VerificationService {
+    async fn start_verification(
+        &self,
+        _: Request<pb::StartVerificationRequest>,
+    ) -> Result<Response<pb::StartVerificationResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn get_verification(
+        &self,
+        _: Request<pb::GetVerificationRequest>,
+    ) -> Result<Response<pb::GetVerificationResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn list_verifications(
+        &self,
+        _: Request<pb::ListVerificationsRequest>,
+    ) -> Result<Response<pb::ListVerificationsResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn cancel_verification(
+        &self,
+        _: Request<pb::CancelVerificationRequest>,
+    ) -> Result<Response<pb::CancelVerificationResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn list_differences(
+        &self,
+        _: Request<pb::ListDifferencesRequest>,
+    ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn acknowledge_difference(
+        &self,
+        _: Request<pb::AcknowledgeDifferenceRequest>,
+    ) -> Result<Response<pb::AcknowledgeDifferenceResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn list_acknowledgements(
+        &self,
+        _: Request<pb::ListAcknowledgementsRequest>,
+    ) -> Result<Response<pb::ListAcknowledgementsResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn explain_order(
+        &self,
+        _: Request<pb::ExplainOrderRequest>,
+    ) -> Result<Response<pb::ExplainOrderResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    async fn list_ledger(
+        &self,
+        _: Request<pb::ListLedgerRequest>,
+    ) -> Result<Response<pb::ListLedgerResponse>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    type WatchVerificationStream =
+        Pin<Box<dyn Stream<Item = Result<pb::WatchVerificationResponse, Status>> + Send>>;
+
+    async fn watch_verification(
+        &self,
+        _: Request<pb::WatchVerificationRequest>,
+    ) -> Result<Response<Self::WatchVerificationStream>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+
+    type RepairOrdersStream =
+        Pin<Box<dyn Stream<Item = Result<pb::RepairOrdersResponse, Status>> + Send>>;
+
+    async fn repair_orders(
+        &self,
+        _: Request<pb::RepairOrdersRequest>,
+    ) -> Result<Response<Self::RepairOrdersStream>, Status> {
+        Err(Status::unimplemented("being built"))
+    }
+}
