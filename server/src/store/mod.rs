@@ -40,6 +40,7 @@ pub mod instances;
 pub mod orders;
 mod prepare;
 pub mod quarantine;
+pub mod replaced;
 pub mod seed;
 pub mod set_aside;
 pub mod state;
