@@ -6,7 +6,10 @@ use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use tokio::time::interval;
 
-use crate::{options::Size, platform::Platform, process};
+use crate::{
+    options::Size,
+    support::{platform::Platform, process},
+};
 
 /// The limits that are tried, in orders a second.
 const LIMITS: [u32; 4] = [500, 3_000, 8_000, 20_000];
