@@ -50,7 +50,7 @@ async fn watch(platform: &Platform, limit: u32, length: Duration) -> Result<Vec<
         format!("--max-rate={limit}"),
         format!("--max-runtime={}ms", length.as_millis()),
     );
-    let mut batch = process::limited(platform, &[&rate, &runtime])?;
+    let mut batch = process::limited(platform, "batch", &[&rate, &runtime])?;
     let (mut seen, begun) = (Vec::new(), Instant::now());
     let mut look = interval(Duration::from_millis(20));
     while batch.try_wait()?.is_none() {

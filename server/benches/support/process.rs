@@ -97,9 +97,9 @@ pub(crate) async fn run(platform: &Platform, arguments: &[&str]) -> Result<Finis
     })
 }
 
-/// Starts a batch with these limits; its statistics are of no interest.
-pub(crate) fn limited(platform: &Platform, limits: &[&str]) -> Result<Child> {
-    let arguments = [&["batch", "--log=warn"], limits].concat();
+/// Starts a command with these limits; what it prints is of no interest.
+pub(crate) fn limited(platform: &Platform, command: &str, limits: &[&str]) -> Result<Child> {
+    let arguments = [&[command, "--log=warn"], limits].concat();
     Ok(archd(platform, &arguments).stdout(Stdio::null()).spawn()?)
 }
 
