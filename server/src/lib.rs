@@ -11,6 +11,7 @@ pub mod config;
 mod convert;
 pub mod domain;
 pub(crate) mod grpc;
+pub mod jobs;
 mod log_limit;
 pub(crate) mod observe;
 pub mod once;
@@ -31,7 +32,7 @@ use crate::{
     config::Config,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
-    store::batches::options::Limits,
+    store::jobs::limits::Limits,
 };
 
 /// Why the server ended.
@@ -56,7 +57,7 @@ pub async fn run(
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
-    parts.archiver.care_for_orphans();
+    jobs::care_for_orphans(&parts.archiver);
     if config.watch {
         parts
             .tasks
@@ -96,7 +97,7 @@ pub async fn run(
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
-    parts.archiver.care_for_orphans();
+    jobs::care_for_orphans(&parts.archiver);
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));

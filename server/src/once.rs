@@ -10,17 +10,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    archiver::Started,
     config::{BatchArgs, Config, Output},
     convert,
+    jobs::{self, Started, Work},
     parts::{Parts, Role},
     shutdown::{BATCH_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED, UNBALANCED},
     store::{
         Error,
         batches::{
-            options::{Limits, Options},
-            record::{Batch, State, StopReason},
+            options::Options,
+            record::{Batch, StopReason},
         },
+        jobs::{limits::Limits, record::State},
     },
     terminal::{
         BatchBar, columns, flush_log, has_colours, one_line,
@@ -41,7 +42,7 @@ struct Outcome {
 
 impl Outcome {
     fn code(&self) -> ExitCode {
-        match (self.batch.state, self.batch.stop_reason) {
+        match (self.batch.head.state, self.batch.stop_reason) {
             _ if !self.as_asked => ExitCode::from(INTERRUPTED),
             (State::Succeeded, _) => ExitCode::SUCCESS,
             (State::Failed, Some(StopReason::Unbalanced)) => ExitCode::from(UNBALANCED),
@@ -115,13 +116,13 @@ async fn archive(
 /// Runs a batch, or follows the one that is running; but one that does something else than what is
 /// asked is only waited for.
 async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Outcome, Error> {
-    let start = || parts.archiver.start(options.clone(), None);
+    let start = || parts.archiver.start(options, None);
     let mut started = start().await?;
     // Not sooner: a batch that was left is to be found by then, and told of, rather than taken up
     // and ended before.
-    parts.archiver.care_for_orphans();
+    jobs::care_for_orphans(&parts.archiver);
     loop {
-        let as_asked = started.batch.options.do_what_is_asked(options);
+        let as_asked = started.job.options.do_what_is_asked(options);
         let batch = follow(parts, started, as_asked, stop).await?;
         if as_asked || stop.is_cancelled() {
             return Ok(Outcome { batch, as_asked });
@@ -135,13 +136,16 @@ async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Resu
 /// end, so it is left to whoever runs it, or comes next.
 async fn follow(
     parts: &Parts,
-    started: Started,
+    started: Started<Batch>,
     as_asked: bool,
     stop: &CancellationToken,
 ) -> Result<Batch, Error> {
-    let (archiver, store) = (&parts.archiver, &parts.store);
-    let Started { mut batch, already } = started;
-    let id = batch.id.clone();
+    let (runner, store) = (parts.archiver.runner(), &parts.store);
+    let Started {
+        job: mut batch,
+        already,
+    } = started;
+    let id = batch.head.id.clone();
     if already {
         let Options {
             limit,
@@ -150,7 +154,7 @@ async fn follow(
             validate_only: dry_run,
             ..
         } = &batch.options;
-        let instance = &batch.instance;
+        let instance = &batch.head.instance;
         if as_asked {
             info!(id, instance, "a batch is running already; following it");
         } else {
@@ -167,15 +171,15 @@ async fn follow(
     }
     let mut asked_to_stop = false;
     let bar = BatchBar::new();
-    while !batch.state.is_final() {
-        bar.show(|| convert::batch(batch.clone(), batch.updated));
+    while !batch.head.state.is_final() {
+        bar.show(|| convert::batch(batch.clone(), batch.head.updated));
         let look = async {
             sleep(BATCH_POLL).await;
-            archiver.patiently(|| store.batch(&id)).await
+            runner.patiently(|| store.job::<Batch>(&id)).await
         };
         tokio::select! {
             () = stop.cancelled(), if !asked_to_stop => {
-                if already && archiver.runs(&id) {
+                if already && runner.runs(&id) {
                     warn!(id, "letting go of the batch, which was asked for elsewhere; another instance, or the next start, goes on with it");
                     break;
                 }
@@ -185,7 +189,7 @@ async fn follow(
                 }
                 info!(id, "asked to stop: cancelling the batch");
                 asked_to_stop = true;
-                if let Err(error) = store.cancel_batch(&id).await {
+                if let Err(error) = store.cancel_job::<Batch>(&id).await {
                     warn!(%error, id, "the batch can't be cancelled; another instance, or the next start, goes on with it");
                     break;
                 }
@@ -203,7 +207,7 @@ async fn follow(
     reason = "the statistics are this command's data"
 )]
 fn print(batch: Batch, output: Output) -> std::io::Result<()> {
-    let now = batch.updated;
+    let now = batch.head.updated;
     let batch: pb::Batch = convert::batch(batch, now);
     flush_log();
     let text = match output {

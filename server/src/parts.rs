@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
-    store::{Error, Store, batches::options::Limits, instances::Description},
+    store::{Error, Store, instances::Description, jobs::limits::Limits},
     watcher::Watcher,
 };
 

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::{
     archiver::Archiver,
     domain::schedule::Schedule,
-    store::batches::options::{Limits, Options},
+    store::{batches::options::Options, jobs::limits::Limits},
 };
 
 /// The longest sleep: the clock may be set while nobody looks.
@@ -90,18 +90,15 @@ impl Runner {
         let next = self.due.next_after(time.to_utc());
         let mut told = false;
         loop {
-            let asked = self
-                .archiver
-                .start(options.clone(), Some(request_id.clone()))
-                .await;
+            let asked = self.archiver.start(&options, Some(&request_id)).await;
             let obstacle = match asked {
-                Ok(started) if started.batch.request_id.as_ref() == Some(&request_id) => {
+                Ok(started) if started.job.head.request_id.as_ref() == Some(&request_id) => {
                     if !started.already {
-                        info!(id = started.batch.id, %time, "a batch was due");
+                        info!(id = started.job.head.id, %time, "a batch was due");
                     }
                     return;
                 }
-                Ok(started) => format!("batch {} is running", started.batch.id),
+                Ok(started) => format!("batch {} is running", started.job.head.id),
                 Err(error) => error.to_string(),
             };
             if next.is_some_and(|next| Utc::now() >= next) {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod document;
+mod job;
 pub(crate) mod near_misses;
 mod quarantine;
 mod remarks;

@@ -401,7 +401,7 @@ fn quarantine(entry: Detail<Entry>) -> pb::QuarantineEntry {
 fn batch(batch: Detail<Batch>) -> pb::Batch {
     match batch {
         Detail::Known(batch) => {
-            let updated = batch.updated;
+            let updated = batch.head.updated;
             convert::batch(*batch, updated)
         }
         Detail::Unknown(id) => pb::Batch {

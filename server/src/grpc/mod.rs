@@ -6,8 +6,8 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
-mod follow;
 mod instance;
+mod jobs;
 mod quarantine;
 mod seed;
 mod stats;
@@ -24,7 +24,6 @@ mod stopping;
 
 mod call;
 mod cursor;
-mod ids;
 mod page;
 mod status;
 
@@ -44,9 +43,7 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{
-    admission::Admission, call::Calls, follow::Followed, limits::Limits, listener::Listener,
-};
+use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
 use crate::{
     config::{Config, Profile},
     observe::{events::Live, monitor::Monitor, state_documents::Documents},

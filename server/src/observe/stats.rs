@@ -67,7 +67,7 @@ pub(crate) async fn read(
         )),
         store.collection_size(&names.archive),
         store.collection_size(&names.quarantine),
-        store.batches(&[], &latest, 1),
+        store.jobs::<Batch>(&[], &latest, 1),
         async { readable(store.watcher().await) },
         near_misses,
     )?;

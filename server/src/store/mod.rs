@@ -7,7 +7,7 @@
 //! 2. `state`: what the server's own documents have in common;
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
-//! 5. `counters` and `archive`;
+//! 5. `counters`, `archive` and `jobs`;
 //! 6. `orders`, `batches` and `quarantine`;
 //! 7. `watch`;
 //! 8. the files beside this one, which put several of them together.
@@ -37,9 +37,11 @@ pub mod encoding;
 pub mod events;
 pub mod gone;
 pub mod instances;
+pub mod jobs;
 pub mod orders;
 mod prepare;
 pub mod quarantine;
+pub mod replaced;
 pub mod seed;
 pub mod set_aside;
 pub mod state;

@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, batches, quarantine};
+use super::{Error, Store, jobs, quarantine};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -11,7 +11,7 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.create_indexes(&self.names.batches, batches::record::indexes())
+        self.create_indexes(&self.names.batches, jobs::record::indexes())
             .await?;
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
             .await?;

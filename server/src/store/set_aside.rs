@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Error, Inspector, Store,
     archive::build_lease::{self, BUILD},
-    batches::record::BATCH,
+    batches::record::{BATCH, Batch},
     counters::record::COUNTER,
     instances::INSTANCE,
     quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
@@ -52,8 +52,11 @@ impl Store {
     /// What is wrong with the documents that others depend on: the watcher, the database's
     /// identity, the active batch, and the counters for all time.
     pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
-        let (watcher, identity, batch) =
-            futures::join!(self.watcher(), self.read_identity(), self.active_batch());
+        let (watcher, identity, batch) = futures::join!(
+            self.watcher(),
+            self.read_identity(),
+            self.active_job::<Batch>()
+        );
         let mut faults = self.lifetime_faults().await?;
         for outcome in [watcher.map(drop), identity.map(drop), batch.map(drop)] {
             match outcome {

@@ -64,7 +64,7 @@ fn of_quarantine(store: &Store, change: &RawDocument) -> Option<Event> {
 
 fn of_batch(store: &Store, change: &RawDocument) -> Option<Event> {
     let batch = |shown: &RawDocument| -> Detail<Batch> {
-        Detail::of(store.batch_of(shown).ok(), || id(change))
+        Detail::of(store.job_of(shown).ok(), || id(change))
     };
     if let Some(left) = snapshot::of(change) {
         let tell = match left.news? {
@@ -78,8 +78,10 @@ fn of_batch(store: &Store, change: &RawDocument) -> Option<Event> {
     if let Some(whole) = snapshot::of_replacement(change) {
         let batch = batch(&whole.document);
         let tell = match &batch {
-            Detail::Known(batch) if batch.ended.is_some() => Event::BatchFinished,
-            Detail::Known(batch) if batch.started == Some(batch.updated) => Event::BatchStarted,
+            Detail::Known(batch) if batch.head.ended.is_some() => Event::BatchFinished,
+            Detail::Known(batch) if batch.head.started == Some(batch.head.updated) => {
+                Event::BatchStarted
+            }
             _ => Event::BatchProgress,
         };
         return Some(tell(batch));

@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::archive",
         ],
     ),
+    ("store::jobs", KEEPERS),
     (
         "store::batches",
         &[
@@ -59,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::wire",
             "store::deployment",
             "store::counters",
+            "store::jobs",
         ],
     ),
     (
@@ -90,6 +92,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::archive",
             "store::quarantine",
             "store::counters",
+            "store::jobs",
             "store::batches",
             "store::watch",
         ],
@@ -98,9 +101,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["bytes", "domain", "store"]),
     ("pipeline", &["bytes", "domain", "log_limit", "store"]),
     ("coalescer", &["bytes", "domain", "store", "pipeline"]),
+    ("jobs", &["store"]),
     (
         "archiver",
-        &["bytes", "domain", "log_limit", "store", "pipeline"],
+        &["bytes", "domain", "log_limit", "store", "pipeline", "jobs"],
     ),
     (
         "watcher",
@@ -133,6 +137,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "observe",
             "pipeline",
             "coalescer",
+            "jobs",
             "archiver",
             "parts",
             "convert",
@@ -141,7 +146,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "once",
         &[
-            "config", "terminal", "shutdown", "store", "archiver", "parts", "convert", "grpc",
+            "config", "terminal", "shutdown", "store", "jobs", "archiver", "parts", "convert",
+            "grpc",
         ],
     ),
     (
