@@ -235,7 +235,11 @@ impl Pipeline {
             archived_by: self.archived_by.clone(),
         };
         let prepared = prepare(bundles, self.store.delivered_status(), &stamp);
-        Ok(prepared.refused.into_iter().next().map(|(_, refusal)| refusal))
+        Ok(prepared
+            .refused
+            .into_iter()
+            .next()
+            .map(|(_, refusal)| refusal))
     }
 
     /// Writes documents to the archive and refused orders to quarantine, and counts what has
