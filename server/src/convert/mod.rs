@@ -2,6 +2,7 @@
 
 mod batch;
 mod document;
+pub(crate) mod explanation;
 pub(crate) mod near_misses;
 mod quarantine;
 mod remarks;

@@ -9,6 +9,8 @@ pub(crate) mod same_id;
 
 pub mod judge;
 
+pub mod ledger;
+
 pub mod enrich;
 
 pub mod counts;
@@ -18,3 +20,5 @@ pub mod near_miss;
 pub(crate) mod near_miss_kind;
 
 pub mod schedule;
+
+pub mod explanation;

@@ -28,6 +28,7 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
 pub mod collections;
@@ -35,11 +36,13 @@ pub mod counters;
 pub mod deployment;
 pub mod encoding;
 pub mod events;
+pub mod explanation;
 pub mod gone;
 pub mod instances;
 pub mod orders;
 mod prepare;
 pub mod quarantine;
+pub mod replaced;
 pub mod seed;
 pub mod set_aside;
 pub mod state;
