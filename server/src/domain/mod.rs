@@ -9,8 +9,6 @@ pub(crate) mod same_id;
 
 pub mod judge;
 
-pub mod ledger;
-
 pub mod enrich;
 
 pub mod counts;
@@ -21,4 +19,8 @@ pub(crate) mod near_miss_kind;
 
 pub mod schedule;
 
+pub mod verify;
+
 pub mod explanation;
+
+pub mod ledger;
