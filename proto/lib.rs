@@ -21,6 +21,7 @@ pub mod paint;
 pub mod progress;
 pub mod statistics;
 pub mod text;
+pub mod verification;
 
 /// Where `archd` listens and `archctl` calls unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";

@@ -6,7 +6,8 @@ use anstyle::AnsiColor;
 
 pub use anstyle::Style;
 
-const WELL: Style = AnsiColor::Green.on_default();
+/// What is as it should be.
+pub const WELL: Style = AnsiColor::Green.on_default();
 const UNDER_WAY: Style = AnsiColor::Cyan.on_default();
 /// What somebody may want to look at.
 pub const ODD: Style = AnsiColor::Yellow.on_default();
@@ -24,6 +25,8 @@ const WORDS: &[(Style, &[&str])] = &[
             "conflict",
             "quarantined",
             "gone",
+            "not verified",
+            "refused",
         ],
     ),
     (
@@ -36,6 +39,9 @@ const WORDS: &[(Style, &[&str])] = &[
             "duplicate",
             "batch finished",
             "gap closed",
+            "verified",
+            "replaced",
+            "removed",
             "yes",
         ],
     ),
@@ -49,6 +55,8 @@ const WORDS: &[(Style, &[&str])] = &[
             "batch started",
             "batch progress",
             "watcher state",
+            "verification started",
+            "verification progress",
         ],
     ),
     (
@@ -66,13 +74,18 @@ const WORDS: &[(Style, &[&str])] = &[
     ),
 ];
 
+/// The classes of differences that fail a verdict.
+const FAILING: [&str; 4] = ["missing", "altered", "doubled", "damaged"];
+
 /// The style of a value under the name of its field or column.
 pub fn of_field(name: &str, value: &str) -> Style {
     let is_none = matches!(value, "" | "-" | "0" | "none" | "nothing");
     match name.to_ascii_lowercase().as_str() {
         "state" | "outcome" | "complete" | "watcher" => of_word(value),
+        "verdict" => of_word(&value.to_ascii_lowercase()),
+        "class" if FAILING.contains(&value) => AT_FAULT,
         "last batch" => value.rsplit(' ').next().map_or(Style::new(), of_word),
-        "errors" | "gone" if !value.starts_with("0 ") && !is_none => AT_FAULT,
+        "errors" | "gone" | "differences" if !value.starts_with("0 ") && !is_none => AT_FAULT,
         "last error" | "reason" if !is_none => AT_FAULT,
         "missing" | "throttle" | "open gaps" | "near miss" | "open gap" | "waiting" | "warning"
             if !is_none =>
@@ -147,6 +160,12 @@ mod tests {
             ("Waiting", "nothing", Style::new()),
             ("Quarantine", "6 orders", ODD),
             ("Quarantine", "0 orders", Style::new()),
+            ("VERDICT", "verified", WELL),
+            ("Verdict", "NOT VERIFIED: 3 missing", AT_FAULT),
+            ("VERDICT", "-", Style::new()),
+            ("CLASS", "missing", AT_FAULT),
+            ("CLASS", "quarantined", Style::new()),
+            ("DIFFERENCES", "3", AT_FAULT),
         ] {
             assert_eq!(of_field(name, value), wanted, "{name} {value}");
         }

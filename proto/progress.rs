@@ -49,7 +49,8 @@ fn parts(batch: &Batch, throttle: Option<String>) -> Vec<String> {
         parts.push(format!("{}/s", rounded(batch.orders_per_second)));
     }
     if batch.state() == BatchState::Running {
-        parts.extend(left(batch).map(|left| format!("{left} left")));
+        let rest = batch.estimated_total - counts.found;
+        parts.extend(left(rest, batch.orders_per_second).map(|left| format!("{left} left")));
     }
     parts.extend(throttle);
     for (number, name) in [
@@ -86,7 +87,12 @@ pub fn state(batch: &Batch) -> String {
 
 /// How often another server took the batch up, when they did.
 pub fn resumed(batch: &Batch) -> Option<String> {
-    match batch.resumes {
+    times_resumed(batch.resumes)
+}
+
+/// The same of whatever servers take up.
+pub fn times_resumed(resumes: i32) -> Option<String> {
+    match resumes {
         ..1 => None,
         1 => Some("resumed once".to_owned()),
         times => Some(format!("resumed {times} times")),
@@ -115,9 +121,8 @@ fn reason(reason: BatchStopReason) -> Option<&'static str> {
 }
 
 /// How long the rest will take at the rate so far.
-fn left(batch: &Batch) -> Option<String> {
-    let rest = batch.estimated_total - batch.counts.unwrap_or_default().found;
-    let seconds = rest as f64 / batch.orders_per_second;
+pub(crate) fn left(rest: i64, per_second: f64) -> Option<String> {
+    let seconds = rest as f64 / per_second;
     let foreseeable = rest > 0 && seconds.is_finite();
     // Rounding up keeps "0s left" off the screen, and a fraction of a second is no news.
     let seconds = seconds.ceil() as i64;

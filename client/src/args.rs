@@ -10,7 +10,7 @@ use clap::{
 use crate::{
     commands::{
         archive, batch, completions, config, instances, orders, quarantine, seed, stats, tail,
-        version, watch,
+        verify, version, watch,
     },
     connect::Session,
     exit::{self, Exit},
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     /// Archive every delivered order that is not archived yet
     #[command(subcommand, arg_required_else_help = true)]
     Batch(batch::Command),
+    /// Prove that every delivered order is archived exactly once, unaltered, or name what is not
+    Verify(verify::Args),
     /// Look at the watcher, which archives orders as they are delivered, and steer it
     #[command(subcommand, arg_required_else_help = true)]
     Watch(watch::Command),
@@ -105,6 +107,7 @@ impl Command {
         match self {
             Self::Archive(args) => archive::run(&session, args).await,
             Self::Batch(command) => batch::run(&session, command).await,
+            Self::Verify(args) => verify::run(&session, args).await,
             Self::Watch(command) => watch::run(&session, command).await,
             Self::Tail(args) => tail::run(&session, args).await,
             Self::Stats(args) => stats::run(&session, &args).await,

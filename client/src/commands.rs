@@ -10,5 +10,6 @@ pub(crate) mod quarantine;
 pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod tail;
+pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod watch;

@@ -6,7 +6,9 @@ use order_archiver_api::v1::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
     event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
     quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
-    stats_service_client::StatsServiceClient, watcher_service_client::WatcherServiceClient,
+    stats_service_client::StatsServiceClient,
+    verification_service_client::VerificationServiceClient,
+    watcher_service_client::WatcherServiceClient,
 };
 use tonic::{
     Request,
@@ -77,6 +79,10 @@ impl Session {
 
     pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
         StatsServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn verification(&self) -> VerificationServiceClient<Channel> {
+        VerificationServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     pub(crate) fn watcher(&self) -> WatcherServiceClient<Channel> {

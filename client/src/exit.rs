@@ -15,21 +15,26 @@ pub(crate) enum Exit {
     Conflict = 6,
     BatchFailed = 7,
     Unbalanced = 8,
+    NotVerified = 9,
+    LedgerBroken = 10,
     Interrupted = 130,
 }
 
 /// The same for people, at the end of `archctl --help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-    0  done
-    1  failure; one of several orders or entries failed; a batch that was waited for was cancelled
+    0  done; a verification that was waited for says VERIFIED
+    1  failure; one of several orders or entries failed or was refused; a batch or verification that
+       was waited for was cancelled
     2  usage: a flag, a value or the config file is wrong
-    3  no order, batch or quarantine entry has that name
+    3  no order, batch, verification or quarantine entry has that name
     4  the server is unreachable, unavailable or did not answer in time
     5  denied
     6  conflict or failed precondition: not delivered, in quarantine, already ended, …
-    7  a batch that was waited for failed
+    7  a batch or verification that was waited for failed
     8  the books of a batch that was waited for did not balance; please report it
+    9  a verification that was waited for says NOT VERIFIED
+   10  the ledger is not intact
   130  interrupted by Ctrl-C while waiting";
 
 impl From<Exit> for ExitCode {

@@ -6,10 +6,40 @@ use tonic::Status;
 use crate::{
     fault::Fault,
     output::{Output, say},
+    reconnect::Reconnect,
 };
 
-/// The most items that the server puts on a page of orders or of quarantined ones.
+/// The most items that the server puts on any page.
 const LARGEST_PAGE: usize = 1_000;
+
+/// Hands over one page after another until the last, so that a list of any length takes no more
+/// memory than a page. One that a lost connection cuts off is asked for again: its token names the
+/// place in the list, on whichever instance answers.
+///
+/// `fetch` takes a page's size and token, and gives its items and the next token.
+pub(crate) async fn each<T>(
+    mut fetch: impl AsyncFnMut(i32, String) -> Result<(Vec<T>, String), Status>,
+    mut hand: impl FnMut(Vec<T>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let size = i32::try_from(LARGEST_PAGE).unwrap_or(i32::MAX);
+    let mut connection = Reconnect::bounded();
+    let mut token = String::new();
+    loop {
+        let (items, next) = match fetch(size, token.clone()).await {
+            Ok(page) => page,
+            Err(status) => {
+                connection.lost(status).await?;
+                continue;
+            }
+        };
+        connection.opened("");
+        hand(items)?;
+        if next.is_empty() {
+            return Ok(());
+        }
+        token = next;
+    }
+}
 
 /// Prints at most `limit` items, and says so when there are more.
 ///

@@ -7,11 +7,12 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use order_archiver_api::{
-    progress::{self, BAR, BLOCKS, HELD_BACK},
-    v1::{Batch, SeedDataResponse, SeedPhase},
+    progress::{BAR, BLOCKS, HELD_BACK},
+    v1::{SeedDataResponse, SeedPhase},
 };
 
 use crate::{
+    job::Job,
     output::say,
     render::{self, screen::screen, text},
 };
@@ -43,13 +44,13 @@ impl Lines {
     }
 }
 
-/// The progress of one batch.
-pub(crate) struct BatchProgress {
+/// The progress of one job.
+pub(crate) struct JobProgress {
     bar: ProgressBar,
     lines: Lines,
 }
 
-impl BatchProgress {
+impl JobProgress {
     pub(crate) fn new() -> Self {
         Self {
             bar: ProgressBar::new(0),
@@ -57,20 +58,19 @@ impl BatchProgress {
         }
     }
 
-    pub(crate) fn show(&mut self, batch: &Batch) {
+    pub(crate) fn show(&mut self, job: &impl Job) {
         if self.bar.is_hidden() {
-            return self.lines.say(progress::line(batch));
+            return self.lines.say(job.line());
         }
-        let found = batch.counts.unwrap_or_default().found;
+        let (done, estimated) = job.orders();
         let most = screen().columns.unwrap_or(usize::MAX);
-        let held_back = text::cut(&text::one_line(&batch.throttle), most);
+        let held_back = text::cut(&text::one_line(job.throttle()), most);
         let template = if held_back.is_empty() { BAR } else { HELD_BACK };
         self.bar.set_style(bar(template));
         self.bar.set_prefix(held_back);
-        self.bar
-            .set_length(unsigned(batch.estimated_total.max(found)));
-        self.bar.set_position(unsigned(found));
-        self.bar.set_message(progress::without_throttle(batch));
+        self.bar.set_length(unsigned(estimated.max(done)));
+        self.bar.set_position(unsigned(done));
+        self.bar.set_message(job.without_throttle());
     }
 
     /// Takes the bar away, so that what follows starts on a clean line.
@@ -79,7 +79,7 @@ impl BatchProgress {
     }
 }
 
-impl Drop for BatchProgress {
+impl Drop for JobProgress {
     fn drop(&mut self) {
         self.clear();
     }

@@ -144,6 +144,22 @@ pub(crate) fn proto_duration(text: &str) -> Result<prost_types::Duration, String
     to_proto(duration(text)?)
 }
 
+/// The same where no length at all is a choice, too.
+pub(crate) fn proto_length(text: &str) -> Result<prost_types::Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Ok(prost_types::Duration::default()),
+        _ => proto_duration(text),
+    }
+}
+
+/// Reads the hash of an entry of the ledger.
+pub(crate) fn hash(text: &str) -> Result<String, String> {
+    match text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("give a hash as 64 hexadecimal digits".to_owned()),
+    }
+}
+
 /// Reads an id as the contract takes it: Extended JSON as it is, and whatever is none as a text.
 pub(crate) fn id(text: &str) -> Result<String, String> {
     if text.is_empty() {
@@ -243,6 +259,22 @@ mod tests {
         );
         assert!(duration("0s").is_err());
         assert!(duration("24").unwrap_err().contains("24h"));
+    }
+
+    #[test]
+    fn a_length_may_be_none() {
+        assert_eq!(proto_length("0s"), Ok(prost_types::Duration::default()));
+        assert_eq!(proto_length("90s"), proto_duration("90s"));
+        assert!(proto_length("90").unwrap_err().contains("90s"));
+    }
+
+    #[test]
+    fn a_hash_is_64_digits_in_either_case() {
+        let hash = |text: &str| super::hash(text);
+        assert_eq!(hash(&"aB".repeat(32)), Ok("ab".repeat(32)));
+        for typed in ["", "ab", &"ag".repeat(32), &"ab".repeat(33)] {
+            assert!(hash(typed).unwrap_err().contains("64"), "{typed}");
+        }
     }
 
     #[test]

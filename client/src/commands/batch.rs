@@ -1,8 +1,7 @@
 //! `archctl batch`: archiving everything that is delivered, and following it.
 
 mod cancel;
-mod ended;
-mod follow;
+mod job;
 mod list;
 mod show;
 mod start;

@@ -24,6 +24,17 @@ const COMMANDS: &[(&str, &str)] = &[
     ("ResumeWatcher", "archctl watch resume"),
     ("ListInstances", "archctl instances"),
     ("GetInstance", "archctl version"),
+    ("StartVerification", "archctl verify"),
+    ("GetVerification", "archctl verify show"),
+    ("ListVerifications", "archctl verify list"),
+    ("CancelVerification", "archctl verify cancel"),
+    ("WatchVerification", "archctl verify watch"),
+    ("ListDifferences", "archctl verify differences"),
+    ("AcknowledgeDifference", "archctl verify acknowledge"),
+    ("ListAcknowledgements", "archctl verify acknowledgements"),
+    ("RepairOrders", "archctl verify repair"),
+    ("ListLedger", "archctl verify ledger"),
+    ("ExplainOrder", "archctl orders why"),
 ];
 
 /// The text with a command in the place of each RPC.

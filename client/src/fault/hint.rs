@@ -36,6 +36,10 @@ fn by_reason(details: &ErrorDetails) -> Option<String> {
         }
         ErrorReason::CollectionNotEmpty => "--append writes beside the data that is there",
         ErrorReason::BatchEnded => "`archctl batch list` shows how batches ended",
+        ErrorReason::VerificationEnded => "`archctl verify list` shows how verifications ended",
+        ErrorReason::NotConfirmed => {
+            "--yes with --reason TEXT replaces them; each document that is replaced is kept"
+        }
         ErrorReason::RequestIdReused => {
             "choose another --request-id, or repeat the first command exactly"
         }

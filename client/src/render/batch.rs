@@ -13,7 +13,7 @@ use super::{
     paint,
     screen::screen,
     text::one_line,
-    units::{chosen_length, moment, moment_or_dash},
+    units::{chosen_length, moment, moment_or_dash, rate_limit, some},
 };
 
 pub(crate) use order_archiver_api::progress::{ending, state};
@@ -98,13 +98,7 @@ fn asked(options: &BatchOptions) -> [(&'static str, Option<String>); 8] {
             options.max_runtime.as_ref().map(chosen_length),
         ),
         ("Create indexes", yes(options.create_indexes)),
-        (
-            "Max rate",
-            options.max_orders_per_second.map(|most| match most {
-                0 => "off".to_owned(),
-                most => format!("{}/s", orders(most.into())),
-            }),
-        ),
+        ("Max rate", options.max_orders_per_second.map(rate_limit)),
         (
             "Max lag",
             options.max_replication_lag.as_ref().map(chosen_length),
@@ -159,10 +153,6 @@ pub(crate) fn statistics(batch: &Batch) -> String {
         text.push_str(&near_misses(&batch.near_misses, more));
     }
     text
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]

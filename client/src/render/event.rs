@@ -1,11 +1,15 @@
 //! Events, one a line.
 
 use order_archiver_api::{
-    paint::of_word,
+    paint::{Style, of_word},
     progress,
     statistics::thousands,
     text::{columns, cut},
-    v1::{Batch, EventKind, GoneEvent, TailEventsResponse, tail_events_response::Event},
+    v1::{
+        Batch, EventKind, GoneEvent, TailEventsResponse, Verdict, Verification,
+        tail_events_response::Event,
+    },
+    verification,
 };
 
 use super::{
@@ -37,6 +41,9 @@ pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
             None => quarantine::line(entry, &id(&entry.id)),
         },
         Event::Batch(batch) => batch_story(event.kind(), batch, &id(&batch.id)),
+        Event::Verification(verification) => {
+            verification_story(event.kind(), verification, &id(&verification.id))
+        }
         Event::Watcher(watcher) => match &watcher.asked_by {
             Some(asked) if event.kind() == EventKind::WatcherAsked => watcher::asked_story(asked),
             _ => watcher::state_story(watcher),
@@ -45,7 +52,7 @@ pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
         Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
         Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
-    // The longest kind that there is today has 14 letters.
+    // The longer kinds are too rare to keep room for.
     let kind = format!("{kind:<14}");
     let story = one_line(&story.unwrap_or_default());
     // Cut before there are colours, which take no columns.
@@ -64,6 +71,7 @@ fn bare_story(story: &Event) -> String {
     let known = match story {
         Event::Quarantine(entry) => entry.id.clone(),
         Event::Batch(batch) => batch.id.clone(),
+        Event::Verification(verification) => verification.id.clone(),
         Event::Watcher(watcher) => watcher::state(watcher),
         Event::Order(_) | Event::Gap(_) | Event::Gone(_) => String::new(),
     };
@@ -88,6 +96,13 @@ fn batch_story(kind: EventKind, batch: &Batch, id: &str) -> String {
     }
 }
 
+fn verification_story(kind: EventKind, verification: &Verification, id: &str) -> String {
+    match kind {
+        EventKind::VerificationStarted => id.to_owned(),
+        _ => format!("{id}  {}", verification::line(verification)),
+    }
+}
+
 /// What happened in the colour of what it means: a batch that has finished may have failed.
 fn painted_kind(event: &TailEventsResponse, kind: &str) -> String {
     match &event.event {
@@ -96,7 +111,20 @@ fn painted_kind(event: &TailEventsResponse, kind: &str) -> String {
         {
             paint::painted(of_word(&progress::state(batch)), kind)
         }
+        Some(Event::Verification(verification))
+            if event.kind() == EventKind::VerificationFinished && !event.detail_unknown =>
+        {
+            paint::painted(of_verdict(verification), kind)
+        }
         _ => paint::word(kind),
+    }
+}
+
+/// The style of what a verification says, or of how it ended without saying anything.
+fn of_verdict(verification: &Verification) -> Style {
+    match verification.verdict() {
+        Verdict::Unspecified => of_word(&verification::state(verification)),
+        verdict => of_word(&words(verdict.as_str_name(), "VERDICT_")),
     }
 }
 

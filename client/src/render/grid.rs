@@ -179,6 +179,36 @@ fn narrowed<const N: usize>(
         .find(|widths| takes(*widths) <= room)
 }
 
+/// A table whose rows are explained: beside the cells of each, some sentences, which go on below
+/// where they are too long for the screen. The last cells stand to the right and are never empty.
+pub(crate) fn explained<const N: usize, const S: usize>(
+    header: [&str; N],
+    about: &str,
+    rows: impl IntoIterator<Item = ([String; N], [&'static str; S])>,
+) -> String {
+    let (cells, sentences): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let numbers = header.last_chunk::<1>().map_or(&[][..], |last| last);
+    let cells = table(header, numbers, cells);
+    let mut cells = cells.lines();
+    let header = cells.next().unwrap_or_default();
+    let margin = columns(header) + GAP;
+    let room = screen()
+        .columns
+        .map_or(usize::MAX, |most| most.saturating_sub(margin));
+    let mut lines = vec![format!("{header}{}{}", " ".repeat(GAP), cut(about, room))];
+    for (cells, sentences) in cells.zip(sentences) {
+        let parts = sentences.iter();
+        let parts = parts.flat_map(|sentence| wrapped(sentence, room.max(NARROWEST)));
+        for (index, part) in parts.enumerate() {
+            lines.push(match index {
+                0 => format!("{cells}{}{part}", " ".repeat(GAP)),
+                _ => format!("{}{part}", " ".repeat(margin)),
+            });
+        }
+    }
+    lines.join("\n")
+}
+
 /// A line per field: its name and its value, which goes on below where it is too long for the
 /// screen.
 pub(crate) fn card(fields: impl IntoIterator<Item = (&'static str, String)>) -> String {

@@ -1,6 +1,6 @@
 //! Colours, on a screen that has them.
 
-use order_archiver_api::paint::{self, AT_FAULT, ODD, Style, in_style, of_word};
+use order_archiver_api::paint::{self, AT_FAULT, ODD, Style, WELL, in_style, of_word};
 
 use super::screen::screen;
 
@@ -13,6 +13,11 @@ pub(crate) fn painted(style: Style, text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// What is as it should be.
+pub(crate) fn well(text: &str) -> String {
+    painted(WELL, text)
 }
 
 /// What is at fault.

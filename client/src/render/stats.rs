@@ -2,7 +2,8 @@
 
 use order_archiver_api::{
     statistics::{changed, counted, framed, line, rounded, speed, thousands},
-    v1::{GetStatsResponse, Watcher, WatcherState},
+    v1::{GetStatsResponse, Verification, Watcher, WatcherState},
+    verification,
 };
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
 pub(crate) fn statistics(stats: &GetStatsResponse) -> String {
     let mut sections = vec![lifetime(stats)];
     sections.extend(batches(stats));
+    sections.extend(stats.last_verification.as_ref().map(verified));
     sections.extend([window(stats), now(stats)]);
     let text = framed("STATISTICS OUTPUT", &sections, screen().columns);
     let mut text = paint::labelled(&text);
@@ -73,6 +75,25 @@ fn batches(stats: &GetStatsResponse) -> Option<Vec<String>> {
             .map(|time| line("Next batch:", &moment(time))),
     );
     (!lines.is_empty()).then_some(lines)
+}
+
+/// The last verification, and what it says.
+fn verified(last: &Verification) -> Vec<String> {
+    let id = ids::short(&last.id, ids::length([last.id.as_str()]));
+    let verdict = verification::verdict(last);
+    // The moment has a line of its own, in the reader's zone.
+    let verdict = verdict.split(", as of ").next().unwrap_or_default();
+    let verdict = verdict.strip_prefix("No verdict: ").unwrap_or(verdict);
+    let mut lines = vec![
+        one_line(&format!("Last verification {id}")),
+        line("Verdict:", &one_line(verdict)),
+    ];
+    lines.extend(
+        last.as_of
+            .as_ref()
+            .map(|time| line("As of:", &moment(time))),
+    );
+    lines
 }
 
 fn window(stats: &GetStatsResponse) -> Vec<String> {

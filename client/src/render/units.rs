@@ -1,7 +1,7 @@
-//! Lengths, sizes and moments as people write them.
+//! Lengths, sizes, limits and moments as people write them.
 
 use chrono::DateTime;
-use order_archiver_api::statistics::length;
+use order_archiver_api::statistics::{length, thousands};
 use prost_types::{Duration, Timestamp};
 
 use super::screen::screen;
@@ -24,6 +24,19 @@ pub(crate) fn whole_length(duration: &Duration) -> String {
         seconds @ ..60 => format!("{seconds}s"),
         _ => length(duration),
     }
+}
+
+/// A limit of the rate that somebody chose; 0 stands for none.
+pub(crate) fn rate_limit(orders_per_second: i32) -> String {
+    match orders_per_second {
+        0 => "off".to_owned(),
+        most => format!("{} orders/s", thousands(most.into())),
+    }
+}
+
+/// A text, if there is any.
+pub(crate) fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// In the zone of the reader's choice, to the second, with what it is ahead of UTC: `2025-10-16

@@ -93,6 +93,7 @@ impl StatsService {
                 seconds: time.timestamp(),
                 nanos: 0,
             }),
+            last_verification: None,
         })
     }
 }

@@ -3,8 +3,8 @@
 use order_archiver_api::v1::{BatchOptions, StartBatchRequest};
 use prost_types::{Duration, Timestamp};
 
-use super::{ended::exit_of, follow};
-use crate::{connect::Session, exit::Exit, fault::Fault, output::say, render, values};
+use super::job::exit_of;
+use crate::{connect::Session, exit::Exit, fault::Fault, follow, output::say, render, values};
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]

@@ -1,7 +1,9 @@
 //! `archctl batch watch`: following one batch until it ends.
 
-use super::{ended::exit_of, follow};
-use crate::{connect::Session, exit::Exit, fault::Fault, render};
+use order_archiver_api::v1::Batch;
+
+use super::job::exit_of;
+use crate::{connect::Session, exit::Exit, fault::Fault, follow, render};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]
@@ -20,7 +22,7 @@ Examples:
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Fault> {
     let output = session.output;
-    let ended = follow::to_the_end(session, &args.id, |batch| {
+    let ended = follow::to_the_end(session, &args.id, |batch: &Batch| {
         if output.is_ndjson() {
             output.line(batch, |_| String::new())
         } else {

@@ -1,8 +1,6 @@
 //! `archctl orders export`: the archive, or a part of it, page by page onto standard output.
 //!
-//! One page is held at a time, so a million orders take no more memory than a thousand. A page that
-//! a lost connection cuts off is asked for again: its token names the place in the archive, on
-//! whichever instance answers.
+//! One page is held at a time, so a million orders take no more memory than a thousand.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -19,12 +17,10 @@ use crate::{
     exit::Exit,
     fault::{Fault, Report},
     output::say,
-    reconnect::Reconnect,
+    pages,
     render::export,
 };
 
-/// The most orders that the server puts on a page.
-const PAGE: i32 = 1_000;
 /// How many orders are named that could not be exported.
 const NAMED: usize = 10;
 const DOCUMENT: &str = "document_json";
@@ -71,34 +67,31 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         Form::Canonical => ExtendedJson::Canonical,
         Form::Relaxed => ExtendedJson::Relaxed,
     };
-    let mut request = ListArchivedOrdersRequest {
-        page_size: PAGE,
+    let request = ListArchivedOrdersRequest {
         with_documents: args.format == Format::Ndjson,
         document_json_format: form.into(),
         ..args.filter.into()
     };
     let mut lines = Lines::new(args.format)?;
     let bar = ProgressBar::new_spinner();
-    let mut connection = Reconnect::bounded();
     let mut client = session.archive();
-    loop {
-        let answer = client.list_archived_orders(session.unary(request.clone()));
-        let page = match answer.await {
-            Ok(page) => page.into_inner(),
-            Err(status) => {
-                connection.lost(status).await?;
-                continue;
-            }
+    let fetch = async |page_size, page_token| {
+        let request = ListArchivedOrdersRequest {
+            page_size,
+            page_token,
+            ..request.clone()
         };
-        connection.opened("");
-        lines.write(&page.orders)?;
+        let page = client.list_archived_orders(session.unary(request)).await?;
+        let page = page.into_inner();
+        Ok((page.orders, page.next_page_token))
+    };
+    pages::each(fetch, |orders| {
+        lines.write(&orders)?;
         bar.set_message(format!("{} orders", thousands(lines.written)));
         bar.tick();
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+        Ok(())
+    })
+    .await?;
     bar.finish_and_clear();
     say(&format!("Exported {} orders.", thousands(lines.written)));
     lines.end()

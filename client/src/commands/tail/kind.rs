@@ -32,6 +32,12 @@ pub(super) enum Kind {
     WatcherAsked,
     /// An order left the quarantine
     Released,
+    /// A verification began
+    VerificationStarted,
+    /// A verification saved its progress, or was asked for something
+    VerificationProgress,
+    /// A verification ended
+    VerificationFinished,
 }
 
 impl From<Kind> for EventKind {
@@ -50,6 +56,9 @@ impl From<Kind> for EventKind {
             Kind::Gone => Self::Gone,
             Kind::WatcherAsked => Self::WatcherAsked,
             Kind::Released => Self::Released,
+            Kind::VerificationStarted => Self::VerificationStarted,
+            Kind::VerificationProgress => Self::VerificationProgress,
+            Kind::VerificationFinished => Self::VerificationFinished,
         }
     }
 }
