@@ -9,11 +9,9 @@ use super::{
 };
 use crate::{
     domain::{
-        explanation::{
-            comparison::{Comparison, Likeness},
-            conclusion::{By, Conclusion, Standing},
-        },
+        explanation::conclusion::{Conclusion, Likeness, Standing},
         text::{cut, escaped},
+        verify::{class::Class, compare::Match},
     },
     store::{
         acknowledgements::record::Acknowledgement,
@@ -39,6 +37,7 @@ pub(crate) fn conclusion(conclusion: Conclusion) -> pb::OrderConclusion {
         Conclusion::NoLongerDelivered => pb::OrderConclusion::NoLongerDelivered,
         Conclusion::Different => pb::OrderConclusion::Different,
         Conclusion::ArchivedInPart => pb::OrderConclusion::ArchivedInPart,
+        Conclusion::Damaged => pb::OrderConclusion::Damaged,
         Conclusion::OtherId => pb::OrderConclusion::OtherId,
         Conclusion::Archived => pb::OrderConclusion::Archived,
         Conclusion::ArchivedAlone => pb::OrderConclusion::ArchivedAlone,
@@ -80,8 +79,8 @@ pub(crate) fn explained_archive(
         Belongs::To(at, by) => {
             let order = ext_json::shown(orders[*at].id.as_ref(), LONGEST_ID);
             let by = match by {
-                By::Id => pb::ArchiveMatch::Id,
-                By::Number => pb::ArchiveMatch::Number,
+                Match::Id => pb::ArchiveMatch::Id,
+                Match::Number => pb::ArchiveMatch::Number,
             };
             (by, order, String::new())
         }
@@ -91,7 +90,14 @@ pub(crate) fn explained_archive(
         }
         Belongs::Nowhere => (pb::ArchiveMatch::None, String::new(), String::new()),
     };
-    let comparison = document.comparison.as_ref();
+    let found = document.found.as_ref().and_then(Option::as_ref);
+    // Of a document that belongs to no order here, only its own notes were looked at.
+    let compared = document.found.is_some() && matches!(document.belongs, Belongs::To(..));
+    let likeness = match found {
+        Some(found) if found.class == Class::Damaged => pb::ArchiveLikeness::Damaged,
+        found if compared => likeness(Likeness::of(found)),
+        _ => pb::ArchiveLikeness::Unspecified,
+    };
     pb::ExplainedArchive {
         archive_id_json: id_json,
         numero_commande: cut(document.numero.as_deref().unwrap_or_default(), LONGEST_ID),
@@ -103,37 +109,18 @@ pub(crate) fn explained_archive(
         belongs: belongs.into(),
         order_id_json,
         order_numero_commande,
-        likeness: comparison
-            .map_or(pb::ArchiveLikeness::Unspecified, |comparison| likeness(comparison.likeness))
-            .into(),
-        differing_fields: comparison.map_or_else(Vec::new, |it| it.fields.clone()),
-        more_differing_fields: comparison
-            .map_or(0, |it| i32::try_from(it.more).unwrap_or(i32::MAX)),
-        detail: comparison.map_or_else(String::new, detail),
+        likeness: likeness.into(),
+        differing_fields: found.map_or_else(Vec::new, |found| found.fields.clone()),
+        detail: found.map_or_else(String::new, |found| found.detail.clone()),
     }
 }
 
 fn likeness(likeness: Likeness) -> pb::ArchiveLikeness {
     match likeness {
         Likeness::Same => pb::ArchiveLikeness::Same,
+        Likeness::Damaged => pb::ArchiveLikeness::Damaged,
         Likeness::InPart => pb::ArchiveLikeness::InPart,
         Likeness::Different => pb::ArchiveLikeness::Different,
-    }
-}
-
-/// A comparison in words.
-fn detail(comparison: &Comparison) -> String {
-    let more = match comparison.more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let fields = format!("{}{more}", comparison.fields.join(", "));
-    let order_alone = comparison.fields.is_empty();
-    match comparison.likeness {
-        Likeness::Same => "as the live order".to_owned(),
-        _ if order_alone => "as the live order, with its fields in another order".to_owned(),
-        Likeness::InPart => format!("as the live order, without {fields}"),
-        Likeness::Different => format!("not as the live order: {fields}"),
     }
 }
 

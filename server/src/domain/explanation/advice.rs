@@ -20,8 +20,8 @@ pub struct Circumstances<'a> {
     pub mend: &'a str,
     /// The entry in quarantine, and why it is there.
     pub quarantined: Option<(&'a str, &'a str)>,
-    /// Whether the archive's side of a comparison is only in another order.
-    pub only_order: bool,
+    /// What a comparison with the archived document has found.
+    pub found: &'a str,
     /// Whether the watcher reads changes, or is about to.
     pub is_watched: bool,
     /// Whether it has passed the order by; none where that can't be told.
@@ -52,12 +52,14 @@ impl Circumstances<'_> {
             Conclusion::NoLongerDelivered => {
                 format!("archived, and not delivered any more: its status is no longer {delivered:?}")
             }
-            Conclusion::Different if self.only_order => {
-                "archived, and not as the live order is: its fields stand in another order".to_owned()
+            Conclusion::Different => {
+                format!("archived, and not as the live order is now: {}", self.found)
             }
-            Conclusion::Different => "archived, and not as the live order is now".to_owned(),
             Conclusion::ArchivedInPart => {
                 "archived by a program before archd, which did not keep all of it".to_owned()
+            }
+            Conclusion::Damaged => {
+                format!("archived, and the archive's own notes of it are at fault: {}", self.found)
             }
             Conclusion::OtherId => "archived, under another _id than the live order's".to_owned(),
             Conclusion::Archived => "archived, byte for byte as the live order is".to_owned(),
@@ -109,6 +111,10 @@ impl Circumstances<'_> {
                 ];
                 steps.extend(steps_now.map(str::to_owned));
             }
+            Conclusion::Damaged => steps.push(match self.orders {
+                0 => "no live order is left to make the archived one anew of: `AcknowledgeDifference` lets it stay".to_owned(),
+                _ => "`StartVerification` finds it, then `RepairOrders` makes the archived order anew, and keeps what was there; `AcknowledgeDifference` lets it stay".to_owned(),
+            }),
             Conclusion::ArchivedInPart => steps.push(
                 "keep the live order: it can't be rebuilt from the archive".to_owned(),
             ),
@@ -234,6 +240,7 @@ mod tests {
         let circumstances = Circumstances {
             other_number: Some("CMD-2"),
             difference: "other case",
+            found: "so it is",
             mend: "db.a.updateMany()",
             quarantined: Some(("q12", "too large")),
             ..here()
@@ -248,6 +255,7 @@ mod tests {
             (Conclusion::OtherNumber, "another number, CMD-2", Some("number back")),
             (Conclusion::NoLongerDelivered, "\"livrée\"", Some("StartVerification")),
             (Conclusion::Different, "as the live order is now", Some("RepairOrders")),
+            (Conclusion::Damaged, "at fault: so it is", Some("makes the archived order anew")),
             (Conclusion::ArchivedInPart, "not keep all", Some("keep the live order")),
             (Conclusion::Quarantined, "too large", Some("`RetryQuarantined q12`")),
             (Conclusion::NearMiss, "(other case)", Some("db.a.updateMany()")),

@@ -1,7 +1,10 @@
 //! What follows from all that is known of a number: one conclusion for it, and one for each live
 //! order that has it.
 
-use super::comparison::Likeness;
+use crate::domain::verify::{
+    class::Class,
+    compare::{Found, Match},
+};
 
 /// What there is to say of an order, or of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,7 @@ pub enum Conclusion {
     NoLongerDelivered,
     Different,
     ArchivedInPart,
+    Damaged,
     OtherId,
     Archived,
     ArchivedAlone,
@@ -35,20 +39,36 @@ pub enum Standing {
     Other,
 }
 
-/// By what an archived document belongs to a live order.
+/// How an archived document compares with its live order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// By its `_id`.
-    Id,
-    /// By its number alone.
-    Number,
+pub enum Likeness {
+    /// Its part of the order is byte for byte the live order.
+    Same,
+    /// So it is, but what the archive notes of the archiving does not agree with the document.
+    Damaged,
+    /// Fields of the order are absent, or in another order, as a program before archd left them.
+    InPart,
+    /// It is another one.
+    Different,
+}
+
+impl Likeness {
+    /// What a comparison has found.
+    pub fn of(found: Option<&Found>) -> Likeness {
+        match found.map(|found| found.class) {
+            None => Likeness::Same,
+            Some(Class::Damaged) => Likeness::Damaged,
+            Some(Class::NotRebuildable) => Likeness::InPart,
+            Some(_) => Likeness::Different,
+        }
+    }
 }
 
 /// The archived document of a live order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// By what it belongs to the order.
-    pub by: By,
+    pub by: Match,
     /// How the two compare.
     pub likeness: Likeness,
     /// Whether it has the order's number.
@@ -91,8 +111,9 @@ impl OrderFacts {
             (Some(copy), Standing::Delivered) => match (copy.likeness, copy.by) {
                 (Likeness::Different, _) => Conclusion::Different,
                 (Likeness::InPart, _) => Conclusion::ArchivedInPart,
-                (Likeness::Same, By::Number) => Conclusion::OtherId,
-                (Likeness::Same, By::Id) => Conclusion::Archived,
+                (Likeness::Damaged, _) => Conclusion::Damaged,
+                (Likeness::Same, Match::Number) => Conclusion::OtherId,
+                (Likeness::Same, Match::Id) => Conclusion::Archived,
             },
             (None, _) if self.quarantined => Conclusion::Quarantined,
             (None, Standing::Delivered) if self.other != Other::None => Conclusion::NumberTaken,
@@ -110,6 +131,8 @@ pub struct Facts {
     pub orders: Vec<OrderFacts>,
     /// How many archived documents have it.
     pub archived: usize,
+    /// Whether what the archive notes of one of these does not agree with it.
+    pub damaged: bool,
     /// Whether one of these belongs to a live order with another number.
     pub of_another_order: bool,
     /// Whether the quarantine has an entry for it.
@@ -126,6 +149,7 @@ impl Facts {
             [order] => order.conclusion(),
             [_, ..] => Conclusion::SeveralOrders,
             [] if self.archived > 0 && self.of_another_order => Conclusion::OtherNumber,
+            [] if self.archived > 0 && self.damaged => Conclusion::Damaged,
             [] if self.archived > 0 => Conclusion::ArchivedAlone,
             [] if self.quarantined => Conclusion::Quarantined,
             [] if self.noted => Conclusion::Gone,
@@ -145,7 +169,7 @@ mod tests {
         quarantined: false,
     };
 
-    fn archived(by: By, likeness: Likeness) -> OrderFacts {
+    fn archived(by: Match, likeness: Likeness) -> OrderFacts {
         let copy = Copy {
             by,
             likeness,
@@ -164,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_known_of_an_order_leads_to_one_conclusion() {
         use Standing::{NearMiss, Other as Status};
-        let here = archived(By::Id, Likeness::Same);
+        let here = archived(Match::Id, Likeness::Same);
         let quarantined = OrderFacts {
             quarantined: true,
             ..NOWHERE
@@ -180,14 +204,15 @@ mod tests {
         };
         for (facts, wanted) in [
             (here, Conclusion::Archived),
-            (archived(By::Number, Likeness::Same), Conclusion::OtherId),
-            (archived(By::Id, Likeness::InPart), Conclusion::ArchivedInPart),
-            (archived(By::Number, Likeness::InPart), Conclusion::ArchivedInPart),
-            (archived(By::Id, Likeness::Different), Conclusion::Different),
-            (archived(By::Number, Likeness::Different), Conclusion::Different),
+            (archived(Match::Number, Likeness::Same), Conclusion::OtherId),
+            (archived(Match::Id, Likeness::InPart), Conclusion::ArchivedInPart),
+            (archived(Match::Number, Likeness::InPart), Conclusion::ArchivedInPart),
+            (archived(Match::Id, Likeness::Different), Conclusion::Different),
+            (archived(Match::Number, Likeness::Different), Conclusion::Different),
+            (archived(Match::Id, Likeness::Damaged), Conclusion::Damaged),
             (standing(Status, here), Conclusion::NoLongerDelivered),
             (
-                standing(NearMiss, archived(By::Id, Likeness::Different)),
+                standing(NearMiss, archived(Match::Id, Likeness::Different)),
                 Conclusion::NoLongerDelivered,
             ),
             (elsewhere(Other::None), Conclusion::OtherNumber),
@@ -245,6 +270,13 @@ mod tests {
             ),
             (traces(true, true, true, 1), Some(Conclusion::OtherNumber)),
             (traces(false, true, true, 1), Some(Conclusion::ArchivedAlone)),
+            (
+                Facts {
+                    damaged: true,
+                    ..traces(false, false, false, 1)
+                },
+                Some(Conclusion::Damaged),
+            ),
             (traces(false, true, true, 0), Some(Conclusion::Quarantined)),
             (traces(false, false, true, 0), Some(Conclusion::Gone)),
             (traces(false, false, false, 0), None),

@@ -192,6 +192,8 @@ impl Surroundings<'_> {
             Some(at) => known.entry_of(at),
             None => known.quarantined.first(),
         };
+        let document = own.or_else(|| known.archived.first().filter(|_| order.is_none()));
+        let found = document.and_then(|it| it.found.as_ref()?.as_ref());
         Circumstances {
             numero: &known.numero,
             delivered: self.delivered,
@@ -200,9 +202,7 @@ impl Surroundings<'_> {
             difference: miss.map_or("", |miss| &miss.difference),
             mend: miss.map_or("", |miss| &miss.mend),
             quarantined: entry.map(|entry| (entry.id.as_str(), entry.refusal.detail.as_str())),
-            only_order: own
-                .and_then(|own| own.comparison.as_ref())
-                .is_some_and(|comparison| comparison.fields.is_empty()),
+            found: found.map_or("", |found| &found.detail),
             is_watched: self.is_watched,
             is_passed: live.and_then(|order| {
                 let ahead = self.ahead.as_ref().ok()?;

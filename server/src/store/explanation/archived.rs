@@ -13,13 +13,11 @@ use crate::{
     bytes::raw::{self, Value, ValueRef},
     domain::{
         enrich::{ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS},
-        explanation::{
-            comparison::Comparison,
-            conclusion::{By, Standing},
-        },
+        explanation::conclusion::Standing,
         order::NUMERO,
         same_id::is_same_id,
         text::cut,
+        verify::compare::{Found, Match},
     },
     store::{
         Error, Store,
@@ -50,15 +48,15 @@ pub struct Archived {
     pub bytes: usize,
     /// Which live order it belongs to.
     pub belongs: Belongs,
-    /// How the two compare, once they have been compared.
-    pub comparison: Option<Comparison>,
+    /// What is amiss with it; none before that was looked for.
+    pub found: Option<Option<Found>>,
 }
 
 /// Which live order an archived document belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Belongs {
     /// The one at this place among those with the number.
-    To(usize, By),
+    To(usize, Match),
     /// One with another number, by its `_id`; the number, if that is a text.
     Elsewhere(Option<String>),
     /// None.
@@ -76,7 +74,7 @@ impl Store {
         let (own, numbered) = futures::try_join!(try_join_all(own), self.archived_as(numero))?;
         let mut documents: Vec<Archived> = Vec::new();
         for (at, mut document) in own.into_iter().enumerate().filter_map(|(at, it)| Some((at, it?))) {
-            document.belongs = Belongs::To(at, By::Id);
+            document.belongs = Belongs::To(at, Match::Id);
             documents.push(document);
         }
         for mut document in numbered {
@@ -86,7 +84,7 @@ impl Store {
             document.belongs = match self.live_order_with(document.id.as_ref()).await? {
                 Some(other) => Belongs::Elsewhere(other),
                 None => without_document(orders, &documents)
-                    .map_or(Belongs::Nowhere, |at| Belongs::To(at, By::Number)),
+                    .map_or(Belongs::Nowhere, |at| Belongs::To(at, Match::Number)),
             };
             documents.push(document);
         }
@@ -147,6 +145,6 @@ fn archived(row: &RawDocument) -> Archived {
         missing: missing_fields(row),
         bytes: size(row),
         belongs: Belongs::Nowhere,
-        comparison: None,
+        found: None,
     }
 }

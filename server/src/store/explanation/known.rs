@@ -5,9 +5,9 @@ use bson::Timestamp;
 use super::{Archived, Belongs, LiveOrder};
 use crate::{
     bytes::raw::Value,
-    domain::explanation::{
-        comparison::{Likeness, compare},
-        conclusion::{By, Copy, Facts, OrderFacts, Other},
+    domain::{
+        explanation::conclusion::{Copy, Facts, Likeness, OrderFacts, Other},
+        verify::{compare::compare, metadata},
     },
     store::{
         Error, Store,
@@ -69,21 +69,22 @@ impl Store {
         })
     }
 
-    /// Compares each archived document with its live order.
+    /// Compares each archived document with its live order, if it has one, and with what it notes
+    /// of itself.
     pub async fn compare_archived(&self, known: &mut Known) -> Result<(), Error> {
         for document in &mut known.archived {
-            let Belongs::To(at, by) = document.belongs else {
+            let archived = self.whole_with(&self.names.archive, document.id.as_ref()).await?;
+            // It may be gone by now, and so may the order.
+            let Some(archived) = archived else {
                 continue;
             };
-            let order = known.orders[at].id.as_ref();
-            let pair = futures::try_join!(
-                self.whole_with(&self.names.orders, order),
-                self.whole_with(&self.names.archive, document.id.as_ref()),
-            )?;
-            // Either may be gone by now.
-            if let (Some(order), Some(archived)) = pair {
-                document.comparison = Some(compare(&order, &archived, by == By::Id));
-            }
+            let archived = metadata::Archived::read(&archived);
+            let Belongs::To(at, by) = document.belongs else {
+                document.found = Some(archived.damage());
+                continue;
+            };
+            let order = self.whole_with(&self.names.orders, known.orders[at].id.as_ref()).await?;
+            document.found = order.map(|order| compare(&order, &archived, by));
         }
         Ok(())
     }
@@ -97,9 +98,9 @@ fn readable<T>(found: Vec<Result<T, Fault>>, faults: &mut Vec<Fault>) -> Vec<T> 
 impl Known {
     /// The most bytes that are held at once while documents are compared.
     pub fn largest_pair(&self) -> usize {
-        let pairs = self.archived.iter().filter_map(|document| match document.belongs {
-            Belongs::To(at, _) => Some(document.bytes.saturating_add(self.orders[at].bytes)),
-            _ => None,
+        let pairs = self.archived.iter().map(|document| match document.belongs {
+            Belongs::To(at, _) => document.bytes.saturating_add(self.orders[at].bytes),
+            _ => document.bytes,
         });
         pairs.max().unwrap_or(0)
     }
@@ -136,6 +137,7 @@ impl Known {
         Facts {
             orders: (0..self.orders.len()).map(|at| self.order_facts(at)).collect(),
             archived: numbered().count(),
+            damaged: numbered().any(|it| matches!(it.found, Some(Some(_)))),
             of_another_order: numbered().any(|it| matches!(it.belongs, Belongs::Elsewhere(_))),
             quarantined: !self.quarantined.is_empty(),
             noted: !self.replaced.is_empty() || !self.acknowledged.is_empty(),
@@ -148,10 +150,10 @@ impl Known {
             let Belongs::To(_, by) = document.belongs else {
                 return None;
             };
-            let comparison = document.comparison.as_ref();
+            let found = document.found.as_ref();
             Some(Copy {
                 by,
-                likeness: comparison.map_or(Likeness::Different, |it| it.likeness),
+                likeness: found.map_or(Likeness::Different, |it| Likeness::of(it.as_ref())),
                 has_number: self.has_number(document),
             })
         });

@@ -62,7 +62,9 @@ async fn whatever_an_order_holds_its_answer_stays_small() {
     };
     server.insert("Historique", [odd]).await;
     let odd = explain(&server, "odd").await;
-    assert_eq!(odd.conclusion(), OrderConclusion::ArchivedAlone);
+    assert_eq!(odd.conclusion(), OrderConclusion::Damaged);
+    assert_eq!(odd.archived[0].likeness(), pb::ArchiveLikeness::Damaged);
+    assert!(odd.summary.contains("at fault: "), "{}", odd.summary);
     assert_eq!((odd.archived[0].archived_by.as_str(), odd.archived[0].date_archivage), ("", None));
     server.shut_down().await;
 }
