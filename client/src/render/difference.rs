@@ -128,7 +128,7 @@ mod tests {
             "\
 CLASS     NUMERO          FIELDS            DETAIL             FIRST SEEN            ACKNOWLEDGED                 ORDER ID  ARCHIVE ID
 altered   CMD-1           menu.prix, notes  two fields differ  2025-10-16 14:23:45Z  by marie: corrected by hand  1         1
-orphaned  {\"$oid\":\"65f\"}                                       -                                                        {\"$oid\":\"65f\"}"
+orphaned  {\"$oid\":\"65f\"}                                       -                                                            {\"$oid\":\"65f\"}"
         );
     }
 
