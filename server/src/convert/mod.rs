@@ -2,6 +2,7 @@
 
 mod batch;
 mod document;
+pub(crate) mod explanation;
 mod job;
 pub(crate) mod near_misses;
 mod quarantine;

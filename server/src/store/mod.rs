@@ -28,6 +28,7 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
 pub mod collections;
@@ -35,6 +36,7 @@ pub mod counters;
 pub mod deployment;
 pub mod encoding;
 pub mod events;
+pub mod explanation;
 pub mod gone;
 pub mod instances;
 pub mod jobs;

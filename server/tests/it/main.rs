@@ -45,6 +45,7 @@ mod deployment_faults;
 mod error_names;
 mod escapes;
 mod event_replay;
+mod explain_order;
 mod figures;
 mod full_disk;
 mod gather;

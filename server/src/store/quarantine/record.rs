@@ -36,9 +36,12 @@ pub(in crate::store) const ENTRY: &[Field] = &[
     may("release", Is::Fields(RELEASE)),
 ];
 
-/// What lists by reason walk along.
+/// What lists by reason walk along, and what finds the entries of a number.
 pub(in crate::store) fn indexes() -> Vec<Document> {
-    vec![doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" }]
+    vec![
+        doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" },
+        doc! { "key": { NUMERO: 1 }, "name": "numero" },
+    ]
 }
 
 /// An order in quarantine.
