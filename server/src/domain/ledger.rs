@@ -72,7 +72,10 @@ impl Entry {
     /// text.
     pub fn seal(&self, sequence: i64, previous: &str) -> Record {
         let time = |time: Timestamp| json!({ "t": time.time, "i": time.increment });
-        let counts = self.counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count)));
+        let counts = self
+            .counts
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), json!(count)));
         let days = self.days.iter();
         let days = days.map(|it| json!([it.day, it.documents, hex::encode(it.digest)]));
         let text = json!({
@@ -137,7 +140,10 @@ impl fmt::Display for Broken {
         match self {
             Broken::Missing { sequence } => write!(f, "entry {sequence} is missing"),
             Broken::Altered { sequence } => {
-                write!(f, "entry {sequence} is not what was sealed: its hash is another one")
+                write!(
+                    f,
+                    "entry {sequence} is not what was sealed: its hash is another one"
+                )
             }
             Broken::Unchained { sequence } => {
                 write!(f, "entry {sequence} was not made after the one before it")
@@ -178,7 +184,9 @@ pub fn check<'r>(records: impl IntoIterator<Item = &'r Record>) -> Result<(), Br
 /// A moment in UTC, to the millisecond.
 fn rfc3339(moment: DateTime) -> String {
     let moment = chrono::DateTime::from_timestamp_millis(moment.timestamp_millis());
-    moment.map_or_else(String::new, |it| it.to_rfc3339_opts(SecondsFormat::Millis, true))
+    moment.map_or_else(String::new, |it| {
+        it.to_rfc3339_opts(SecondsFormat::Millis, true)
+    })
 }
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ mod pages;
 mod process;
 mod quarantine;
 mod readme;
+mod repairs;
 mod requests;
 mod schedule;
 mod secrets;
