@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, batches, quarantine};
+use super::{Error, Store, batches, differences, quarantine};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -14,6 +14,8 @@ impl Store {
         self.create_indexes(&self.names.batches, batches::record::indexes())
             .await?;
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.differences, differences::record::indexes())
             .await?;
         let month = 32 * 24 * 60 * 60;
         self.create_indexes(
