@@ -52,7 +52,11 @@ pub(crate) async fn verified(server: &TestServer) -> pb::Verification {
         ..Default::default()
     };
     let mut client = verifications(server);
-    let started = client.start_verification(request).await.unwrap().into_inner();
+    let started = client
+        .start_verification(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert!(!started.already_running);
     let id = started.verification.unwrap().id;
     let request = pb::WatchVerificationRequest { id };
@@ -67,7 +71,10 @@ async fn repaired(
     server: &TestServer,
     request: pb::RepairOrdersRequest,
 ) -> Result<Vec<pb::RepairOrdersResponse>, tonic::Status> {
-    let mut answers = verifications(server).repair_orders(request).await?.into_inner();
+    let mut answers = verifications(server)
+        .repair_orders(request)
+        .await?
+        .into_inner();
     let mut all = Vec::new();
     while let Some(answer) = within(answers.message()).await? {
         all.push(answer);
@@ -87,7 +94,10 @@ fn of(id: &str, classes: &[Class], confirmed: bool) -> pb::RepairOrdersRequest {
 }
 
 fn outcomes(answers: &[pb::RepairOrdersResponse], outcome: Outcome) -> usize {
-    answers.iter().filter(|answer| answer.outcome() == outcome).count()
+    answers
+        .iter()
+        .filter(|answer| answer.outcome() == outcome)
+        .count()
 }
 
 async fn archived_server(orders: i32) -> TestServer {
@@ -107,21 +117,48 @@ async fn what_was_spoiled_is_found_repaired_and_then_all_is_verified() {
     let counts = found.counts.unwrap();
     let made = |class: &str| spoiled.get(class).map_or(0, Vec::len) as i64;
     assert_eq!(
-        [counts.missing, counts.altered, counts.damaged, counts.amended, counts.orphaned, counts.not_rebuildable],
-        ["missing", "altered", "damaged", "amended", "orphaned", "not_rebuildable"].map(made),
+        [
+            counts.missing,
+            counts.altered,
+            counts.damaged,
+            counts.amended,
+            counts.orphaned,
+            counts.not_rebuildable
+        ],
+        [
+            "missing",
+            "altered",
+            "damaged",
+            "amended",
+            "orphaned",
+            "not_rebuildable"
+        ]
+        .map(made),
         "{found:?}"
     );
 
     let spoiled_archive = server.all("Historique").await;
-    let refused = repaired(&server, of(&found.id, &[Class::Altered], false)).await.unwrap_err();
+    let refused = repaired(&server, of(&found.id, &[Class::Altered], false))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(server.all("Historique").await, spoiled_archive);
 
-    let missing = repaired(&server, of(&found.id, &[Class::Missing], false)).await.unwrap();
-    assert_eq!(outcomes(&missing, Outcome::Archived), AMOUNTS.missing, "{missing:?}");
+    let missing = repaired(&server, of(&found.id, &[Class::Missing], false))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcomes(&missing, Outcome::Archived),
+        AMOUNTS.missing,
+        "{missing:?}"
+    );
     let request = of(&found.id, &[Class::Altered, Class::Damaged], true);
     let replaced = repaired(&server, request.clone()).await.unwrap();
-    assert_eq!(outcomes(&replaced, Outcome::Replaced), AMOUNTS.altered + AMOUNTS.damaged, "{replaced:?}");
+    assert_eq!(
+        outcomes(&replaced, Outcome::Replaced),
+        AMOUNTS.altered + AMOUNTS.damaged,
+        "{replaced:?}"
+    );
     // To ask again does nothing.
     let again = repaired(&server, request).await.unwrap();
     assert_eq!(outcomes(&again, Outcome::Gone), again.len(), "{again:?}");
@@ -140,7 +177,11 @@ async fn what_was_spoiled_is_found_repaired_and_then_all_is_verified() {
         assert!(spoiled_archive.contains(document), "{document}");
         assert_eq!(kept.get_str("by").unwrap(), "Zoé of accounting");
         assert_eq!(kept.get_str("reason").unwrap(), "ticket 4711");
-        assert!(replaced.iter().any(|answer| answer.replaced_id == kept.get_str("_id").unwrap()));
+        assert!(
+            replaced
+                .iter()
+                .any(|answer| answer.replaced_id == kept.get_str("_id").unwrap())
+        );
     }
     // What nobody spoiled was not touched.
     let touched: Vec<&String> = ["missing", "altered", "damaged", "not_rebuildable"]
@@ -150,7 +191,10 @@ async fn what_was_spoiled_is_found_repaired_and_then_all_is_verified() {
     let now = server.all("Historique").await;
     for document in before {
         let numero = document.get_str("numero_commande").unwrap().to_owned();
-        assert!(touched.contains(&&numero) || now.contains(&document), "{numero}");
+        assert!(
+            touched.contains(&&numero) || now.contains(&document),
+            "{numero}"
+        );
     }
 }
 
@@ -160,16 +204,27 @@ async fn a_document_whose_live_order_is_gone_or_not_delivered_is_never_touched()
     let archive = server.collection("Historique");
     for numero in ["CMD-2025-000001", "CMD-2025-000002"] {
         let lie = doc! { "$set": { "coût_commande": 0.01 } };
-        archive.update_one(doc! { "numero_commande": numero }, lie).await.unwrap();
+        archive
+            .update_one(doc! { "numero_commande": numero }, lie)
+            .await
+            .unwrap();
     }
     let found = verified(&server).await;
     assert_eq!(found.counts.unwrap().altered, 2, "{found:?}");
     let orders = server.collection("Commande");
-    orders.delete_one(doc! { "numero_commande": "CMD-2025-000001" }).await.unwrap();
+    orders
+        .delete_one(doc! { "numero_commande": "CMD-2025-000001" })
+        .await
+        .unwrap();
     let refund = doc! { "$set": { "status": "annulée" } };
-    orders.update_one(doc! { "numero_commande": "CMD-2025-000002" }, refund).await.unwrap();
+    orders
+        .update_one(doc! { "numero_commande": "CMD-2025-000002" }, refund)
+        .await
+        .unwrap();
     let before = server.all("Historique").await;
-    let answers = repaired(&server, of(&found.id, &[Class::Altered], true)).await.unwrap();
+    let answers = repaired(&server, of(&found.id, &[Class::Altered], true))
+        .await
+        .unwrap();
     assert_eq!(outcomes(&answers, Outcome::Refused), 2, "{answers:?}");
     assert_eq!(server.all("Historique").await, before);
     assert!(server.all("archd_replaced").await.is_empty());
@@ -201,7 +256,9 @@ async fn a_number_that_stands_twice_is_mended_and_the_index_comes_back() {
     assert_eq!(server.all("Historique").await, before);
     assert_eq!(server.all("archd_replaced").await.len(), 2);
     // The instance makes its index anew, and archives again.
-    server.insert("Commande", platform_orders(21).skip(20)).await;
+    server
+        .insert("Commande", platform_orders(21).skip(20))
+        .await;
     eventually(async || server.archive_order("CMD-2025-000021").await.ok()).await;
     assert_eq!(verified(&server).await.verdict(), Verdict::Verified);
 }
@@ -247,6 +304,8 @@ async fn a_bad_request_names_what_is_wrong_with_it() {
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
         assert!(refused.message().contains(field), "{field}: {refused}");
     }
-    let unknown = repaired(&server, of(id, &[Class::Missing], false)).await.unwrap_err();
+    let unknown = repaired(&server, of(id, &[Class::Missing], false))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound, "{unknown}");
 }
