@@ -1,6 +1,7 @@
 //! Between the server's own values and the messages of the contract, whoever carries these.
 
 mod batch;
+pub(crate) mod class;
 mod document;
 pub(crate) mod explanation;
 mod job;

@@ -11,6 +11,7 @@ use super::call::Calls;
 use crate::{domain::schedule::Schedule, store::Store};
 
 mod explain;
+mod repair;
 
 pub(crate) struct VerificationService {
     pub(crate) calls: Calls,
