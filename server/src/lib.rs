@@ -17,11 +17,13 @@ pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+pub mod repair;
 pub mod seed;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod terminal;
+pub mod verifier;
 pub mod watcher;
 
 use tokio::{net::TcpListener, time::timeout};

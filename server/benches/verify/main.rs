@@ -21,6 +21,7 @@ mod support {
 
 mod beside;
 mod by_hand;
+mod chaos;
 mod options;
 mod speed;
 mod spoiled;
@@ -53,6 +54,9 @@ async fn main() -> Result<()> {
     }
     if size.has(Part::Spoiled) {
         spoiled::find(&platform, &size).await?;
+    }
+    if size.has(Part::Chaos) {
+        chaos::survive(&platform, &size).await?;
     }
     if size.has(Part::Beside) {
         beside::compare(&platform, &size).await?;

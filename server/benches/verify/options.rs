@@ -11,6 +11,8 @@ pub(crate) enum Part {
     Speed,
     /// Differences that were made on purpose: all are found, in their classes, and nothing else.
     Spoiled,
+    /// The same while orders are delivered, batches run, and the verifier is killed.
+    Chaos,
     /// A batch with a verification beside it, and without.
     Beside,
 }
@@ -25,6 +27,8 @@ pub(crate) struct Size {
     pub(crate) orders: usize,
     /// Rounds of each.
     pub(crate) rounds: usize,
+    /// How often the verifier is killed.
+    pub(crate) kills: usize,
     /// Whether the merge by hand is measured, which needs Python and PyPI.
     pub(crate) by_hand: bool,
 }
@@ -66,6 +70,7 @@ pub(crate) fn read() -> Size {
             seed: 1,
             orders: 4_000,
             rounds: 1,
+            kills: 3,
             by_hand: false,
         };
     }
@@ -75,6 +80,7 @@ pub(crate) fn read() -> Size {
         seed: arguments.seed,
         orders: arguments.orders,
         rounds: arguments.rounds,
+        kills: 30,
         by_hand: true,
     }
 }

@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use devkit::tamper::{self, Amounts};
 
 use crate::{
+    chaos::CLASSES,
     options::Size,
     support::{platform::Platform, process},
     verification::verify,
@@ -34,15 +35,7 @@ pub(crate) async fn find(platform: &Platform, size: &Size) -> Result<()> {
     let spoiled = tamper::spoil(&platform.database, AMOUNTS, size.seed).await?;
     let verification = verify(platform, &[]).await?;
     ensure!(!verification.verified, "{}", verification.said);
-    for class in [
-        "missing",
-        "altered",
-        "doubled",
-        "damaged",
-        "amended",
-        "orphaned",
-        "not_rebuildable",
-    ] {
+    for class in CLASSES {
         let made = spoiled.get(class).map_or(0, Vec::len) as u64;
         let found = verification.count(class)?;
         println!("- {class}: {made} made, {found} found");

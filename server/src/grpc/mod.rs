@@ -178,6 +178,7 @@ fn add_services(
     let verification = verification::VerificationService {
         calls: calls.clone(),
         store: store.clone(),
+        schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {
         calls,

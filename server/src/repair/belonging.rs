@@ -42,12 +42,11 @@ pub(super) enum Found {
 
 impl Belonging {
     /// Looks at the order of a difference, and at all that the archive holds of it.
-    pub(super) async fn look(
-        reader: &ComparisonReader,
-        finding: &Finding,
-    ) -> Result<Found, Error> {
+    pub(super) async fn look(reader: &ComparisonReader, finding: &Finding) -> Result<Found, Error> {
         let ids: Vec<Value> = finding.order_id.iter().cloned().collect();
-        let mut orders = reader.with_ids(Side::Orders, &ids, Extent::Whole, Primary).await?;
+        let mut orders = reader
+            .with_ids(Side::Orders, &ids, Extent::Whole, Primary)
+            .await?;
         let Some(order) = orders.pop().map(Order::new) else {
             return Ok(Found::NoOrder);
         };
@@ -92,9 +91,12 @@ impl Belonging {
         let ids: Vec<Value> = std::iter::once(self.order_id())
             .chain(finding.archive_id.clone())
             .collect();
-        let mut documents = reader.with_ids(Side::Archive, &ids, Extent::Whole, Primary).await?;
-        if let Some(numero) = self.order.numero().map(Value::string) {
-            let same = reader.with_numbers(Side::Archive, &[numero], Extent::Whole, Primary);
+        let mut documents = reader
+            .with_ids(Side::Archive, &ids, Extent::Whole, Primary)
+            .await?;
+        if let Some(numero) = self.order.numero() {
+            let numero = [Value::string(numero)];
+            let same = reader.with_numbers(Side::Archive, &numero, Extent::Whole, Primary);
             documents.extend(same.await?);
         }
         let own = IdKey::of(self.order.id());
@@ -127,7 +129,11 @@ async fn is_of_another_order(
     reader: &ComparisonReader,
     document: &RawDocumentBuf,
 ) -> Result<bool, Error> {
-    let id = raw::find(document, "_id").unwrap_or(ValueRef::NULL).to_owned();
-    let orders = reader.with_ids(Side::Orders, &[id], Extent::Id, Primary).await?;
+    let id = raw::find(document, "_id")
+        .unwrap_or(ValueRef::NULL)
+        .to_owned();
+    let orders = reader
+        .with_ids(Side::Orders, &[id], Extent::Id, Primary)
+        .await?;
     Ok(!orders.is_empty())
 }

@@ -76,8 +76,14 @@ impl Repairer {
     /// Archives orders that are missing, and says of each what became of it. After an error some
     /// may be archived: asking again is safe.
     pub async fn archive_missing(&self, findings: &[Finding]) -> Result<Vec<Repaired>, Error> {
-        let ids: Vec<Value> = findings.iter().filter_map(|it| it.order_id.clone()).collect();
-        let passed = self.pipeline.archive(Selection::Candidates(ids), Source::Rpc).await?;
+        let ids: Vec<Value> = findings
+            .iter()
+            .filter_map(|it| it.order_id.clone())
+            .collect();
+        let passed = self
+            .pipeline
+            .archive(Selection::Candidates(ids), Source::Rpc)
+            .await?;
         let mut outcomes: HashMap<Value, Repaired> = passed
             .into_iter()
             .map(|passed| {
@@ -95,7 +101,8 @@ impl Repairer {
             .collect();
         let outcome = |finding: &Finding| {
             let id = finding.order_id.as_ref();
-            id.and_then(|id| outcomes.remove(id)).unwrap_or(Repaired::Gone)
+            id.and_then(|id| outcomes.remove(id))
+                .unwrap_or(Repaired::Gone)
         };
         Ok(findings.iter().map(outcome).collect())
     }
@@ -122,7 +129,10 @@ impl Repairer {
         if belonging.keeper.is_none()
             && let Some(refusal) = self.pipeline.refusal(&id).await?
         {
-            return Ok(Repaired::Refused(format!("the live order can't be archived: {}", refusal.detail)));
+            return Ok(Repaired::Refused(format!(
+                "the live order can't be archived: {}",
+                refusal.detail
+            )));
         }
         let why = Replacement {
             class: finding.class.name(),
@@ -134,13 +144,18 @@ impl Repairer {
             match self.store.take_out(document, &why).await? {
                 TakenOut::Kept(kept) => {
                     info!(
-                        numero = finding.numero, class = finding.class.name(), kept, by = request.by,
+                        numero = finding.numero,
+                        class = finding.class.name(),
+                        kept,
+                        by = request.by,
                         "a document was taken out of the archive for a repair"
                     );
                     last = Some(kept);
                 }
                 TakenOut::Changed => {
-                    return Ok(Repaired::Refused("the archived document changed at this moment; ask again".to_owned()));
+                    return Ok(Repaired::Refused(
+                        "the archived document changed at this moment; ask again".to_owned(),
+                    ));
                 }
                 TakenOut::TooLarge => {
                     return Ok(Repaired::Refused(
@@ -151,7 +166,10 @@ impl Repairer {
         }
         if belonging.keeper.is_some() {
             return Ok(match last {
-                Some(kept) => Repaired::Removed { kept, detail: String::new() },
+                Some(kept) => Repaired::Removed {
+                    kept,
+                    detail: String::new(),
+                },
                 None => Repaired::Gone,
             });
         }
@@ -169,14 +187,18 @@ impl Repairer {
         let outcome = self.archive_missing(&[missing]).await;
         let outcome = outcome.map(|mut outcomes| outcomes.pop());
         match (outcome, kept) {
-            (Ok(Some(Repaired::Archived | Repaired::Gone)), Some(kept)) => Repaired::Replaced { kept },
+            (Ok(Some(Repaired::Archived | Repaired::Gone)), Some(kept)) => {
+                Repaired::Replaced { kept }
+            }
             (Ok(Some(outcome)), None) => outcome,
             (Ok(None), None) => Repaired::Gone,
             (Ok(Some(Repaired::Refused(detail))), Some(kept)) => Repaired::Removed { kept, detail },
             (Ok(_), Some(kept)) => Repaired::Replaced { kept },
             (Err(error), Some(kept)) => Repaired::Removed {
                 kept,
-                detail: format!("the order is not archived again yet: {error}; the next batch archives it"),
+                detail: format!(
+                    "the order is not archived again yet: {error}; the next batch archives it"
+                ),
             },
             (Err(error), None) => Repaired::Refused(format!("{error}; the next batch archives it")),
         }

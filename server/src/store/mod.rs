@@ -8,8 +8,8 @@
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
 //! 5. `counters`, `archive` and `jobs`;
-//! 6. `orders`, `batches` and `quarantine`;
-//! 7. `watch`;
+//! 6. `orders`, `batches`, `quarantine` and `differences`;
+//! 7. `watch` and `verify`;
 //! 8. the files beside this one, which put several of them together.
 //!
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
@@ -28,13 +28,16 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
 pub mod collections;
 pub mod counters;
 pub mod deployment;
+pub mod differences;
 pub mod encoding;
 pub mod events;
+pub mod explanation;
 pub mod gone;
 pub mod instances;
 pub mod jobs;
@@ -46,6 +49,7 @@ pub mod seed;
 pub mod set_aside;
 pub mod state;
 pub mod unwatched;
+pub mod verify;
 pub mod watch;
 pub mod wire;
 

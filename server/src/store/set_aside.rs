@@ -12,6 +12,7 @@ use super::{
     archive::build_lease::{self, BUILD},
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
+    differences::record::DIFFERENCE,
     instances::INSTANCE,
     quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
     state::{
@@ -73,6 +74,7 @@ impl Store {
         let mut faults = Vec::new();
         for collection in [
             &names.batches,
+            &names.differences,
             &names.counters,
             &names.state,
             &names.instances,
@@ -178,6 +180,7 @@ impl Store {
         let id = raw::find(row, "_id").and_then(ValueRef::as_str);
         match collection {
             _ if collection == names.batches => Some(BATCH),
+            _ if collection == names.differences => Some(DIFFERENCE),
             _ if collection == names.counters => Some(COUNTER),
             _ if collection == names.instances => Some(INSTANCE),
             _ if collection == names.quarantine => Some(ENTRY),

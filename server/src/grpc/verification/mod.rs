@@ -8,12 +8,16 @@ use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status};
 
 use super::call::Calls;
-use crate::store::Store;
+use crate::{domain::schedule::Schedule, store::Store};
 
-#[expect(dead_code, reason = "being built")]
+mod explain;
+mod repair;
+
 pub(crate) struct VerificationService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    /// When this instance starts batches.
+    pub(crate) schedule: Option<Schedule>,
 }
 
 #[tonic::async_trait]
@@ -69,9 +73,9 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn explain_order(
         &self,
-        _: Request<pb::ExplainOrderRequest>,
+        request: Request<pb::ExplainOrderRequest>,
     ) -> Result<Response<pb::ExplainOrderResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.explain(request).await
     }
 
     async fn list_ledger(

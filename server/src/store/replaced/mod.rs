@@ -2,4 +2,4 @@
 //! when and why.
 
 pub mod record;
-mod take_out;
+pub mod take_out;

@@ -2,7 +2,7 @@
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
-use super::record::{DOCUMENT, Replacement};
+use super::record::{DOCUMENT, NUMBER, Replacement};
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{enrich::LARGEST_DOCUMENT, order::NUMERO, text::cut},
@@ -73,7 +73,7 @@ impl Store {
             .string("by", &why.by)
             .string("reason", &why.reason);
         if let Some(numero) = raw::find(archived, NUMERO).and_then(ValueRef::as_str) {
-            record.string("numero", &cut(numero, LONGEST_NUMBER));
+            record.string(NUMBER, &cut(numero, LONGEST_NUMBER));
         }
         record.value("archive_id", id).document(DOCUMENT, archived);
         let head = rawdoc! { "insert": self.names.replaced.as_str() };
