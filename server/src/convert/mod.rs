@@ -1,6 +1,7 @@
 //! Between the server's own values and the messages of the contract, whoever carries these.
 
 mod batch;
+mod difference;
 mod document;
 pub(crate) mod near_misses;
 mod quarantine;
@@ -10,6 +11,7 @@ mod watcher;
 
 pub(crate) use self::{
     batch::{batch, counts, limits, options, state},
+    difference::{class_of_difference, difference},
     document::{Document, MOST_JSON, numero, unreadable},
     quarantine::{quarantine_entry, reason},
     time::{cluster_time, date, duration, length, timestamp},

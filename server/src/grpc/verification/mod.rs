@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 use super::call::Calls;
 use crate::store::Store;
 
-#[expect(dead_code, reason = "being built")]
+mod differences;
+
 pub(crate) struct VerificationService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
@@ -48,9 +49,14 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn list_differences(
         &self,
-        _: Request<pb::ListDifferencesRequest>,
+        request: Request<pb::ListDifferencesRequest>,
     ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| {
+                let verification = request.verification_id.clone();
+                self.differences_of(&verification, request).await
+            })
+            .await
     }
 
     async fn acknowledge_difference(

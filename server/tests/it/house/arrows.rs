@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store::archive", KEEPERS),
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
+    ("store::differences", KEEPERS),
     (
         "store::orders",
         &[
@@ -76,6 +77,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store::verify",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+            "store::orders",
+            "store::quarantine",
+        ],
+    ),
+    (
         "store",
         &[
             "bytes",
@@ -92,6 +109,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::counters",
             "store::batches",
             "store::watch",
+            "store::differences",
+            "store::verify",
         ],
     ),
     ("seed", &["domain", "store"]),
@@ -102,6 +121,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "archiver",
         &["bytes", "domain", "log_limit", "store", "pipeline"],
     ),
+    ("verifier", &["bytes", "domain", "store"]),
     (
         "watcher",
         &[
@@ -120,7 +140,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["domain", "store"]),
+    ("convert", &["bytes", "domain", "store"]),
     (
         "grpc",
         &[
