@@ -84,6 +84,7 @@ mod tail_faults;
 mod tailing;
 mod three_nodes;
 mod transient_refusals;
+mod verifying;
 mod views;
 mod watch_checkpoints;
 mod watch_collections;

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 use super::call::Calls;
 use crate::{domain::schedule::Schedule, store::Store};
 
+mod differences;
 mod explain;
 mod repair;
 
@@ -52,9 +53,14 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn list_differences(
         &self,
-        _: Request<pb::ListDifferencesRequest>,
+        request: Request<pb::ListDifferencesRequest>,
     ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| {
+                let verification = request.verification_id.clone();
+                self.differences_of(&verification, request).await
+            })
+            .await
     }
 
     async fn acknowledge_difference(

@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store::archive", KEEPERS),
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
+    ("store::differences", KEEPERS),
     (
         "store::orders",
         &[
@@ -78,6 +79,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store::verify",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+            "store::orders",
+            "store::quarantine",
+        ],
+    ),
+    (
         "store",
         &[
             "bytes",
@@ -95,6 +112,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::jobs",
             "store::batches",
             "store::watch",
+            "store::differences",
+            "store::verify",
         ],
     ),
     ("seed", &["domain", "store"]),
@@ -106,6 +125,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "archiver",
         &["bytes", "domain", "log_limit", "store", "pipeline", "jobs"],
     ),
+    ("verifier", &["bytes", "domain", "store"]),
     (
         "watcher",
         &[
@@ -124,7 +144,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["domain", "store"]),
+    ("convert", &["bytes", "domain", "store"]),
     (
         "grpc",
         &[
