@@ -48,8 +48,14 @@ pub(crate) fn card(answer: &ExplainOrderResponse) -> String {
     fields.extend(noted.map(|noted| ("Acknowledged", noted)));
     fields.push(("Watcher", watcher(answer)));
     let next = answer.next_batch_time.as_ref().map(moment);
-    fields.push(("Next batch", next.unwrap_or_else(|| "none is scheduled here".to_owned())));
-    let running = [("batch", &answer.batch_id), ("verification", &answer.verification_id)];
+    fields.push((
+        "Next batch",
+        next.unwrap_or_else(|| "none is scheduled here".to_owned()),
+    ));
+    let running = [
+        ("batch", &answer.batch_id),
+        ("verification", &answer.verification_id),
+    ];
     let running = running.iter().filter(|(_, id)| !id.is_empty());
     let running: Vec<String> = running.map(|(what, id)| format!("{what} {id}")).collect();
     if !running.is_empty() {
@@ -106,7 +112,10 @@ fn status(order: &ExplainedOrder, delivered: &str) -> String {
         NearMissKind::Unspecified => format!("{shown}, not {delivered:?}"),
         kind => {
             let kind = words(kind.as_str_name(), "NEAR_MISS_KIND_");
-            format!("{shown}, only looks like {delivered:?} ({kind}): {}", order.difference)
+            format!(
+                "{shown}, only looks like {delivered:?} ({kind}): {}",
+                order.difference
+            )
         }
     }
 }
@@ -213,10 +222,17 @@ fn reach(history: &OrderHistory) -> String {
     };
     match (&history.since_time, history.ends_there) {
         (Some(since), true) => {
-            format!("{what} since {}, where the database's history begins.", moment(since))
+            format!(
+                "{what} since {}, where the database's history begins.",
+                moment(since)
+            )
         }
         (Some(since), false) => {
-            format!("{what} since {}; no further back was looked: {}.", moment(since), history.stopped)
+            format!(
+                "{what} since {}; no further back was looked: {}.",
+                moment(since),
+                history.stopped
+            )
         }
         (None, _) => format!("The history was not looked through: {}.", history.stopped),
     }

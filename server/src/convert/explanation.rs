@@ -70,10 +70,7 @@ pub(crate) fn explained_order(order: &LiveOrder) -> pb::ExplainedOrder {
 }
 
 /// An archived document. `orders` are the live orders with the number that was asked for.
-pub(crate) fn explained_archive(
-    document: &Archived,
-    orders: &[LiveOrder],
-) -> pb::ExplainedArchive {
+pub(crate) fn explained_archive(document: &Archived, orders: &[LiveOrder]) -> pb::ExplainedArchive {
     let id_json = ext_json::shown(document.id.as_ref(), LONGEST_ID);
     let (belongs, order_id_json, order_numero_commande) = match &document.belongs {
         Belongs::To(at, by) => {
@@ -86,7 +83,11 @@ pub(crate) fn explained_archive(
         }
         Belongs::Elsewhere(numero) => {
             let numero = numero.as_deref().unwrap_or_default();
-            (pb::ArchiveMatch::OtherOrder, id_json.clone(), cut(numero, LONGEST_ID))
+            (
+                pb::ArchiveMatch::OtherOrder,
+                id_json.clone(),
+                cut(numero, LONGEST_ID),
+            )
         }
         Belongs::Nowhere => (pb::ArchiveMatch::None, String::new(), String::new()),
     };
@@ -170,7 +171,9 @@ fn change(change: Change) -> pb::OrderChange {
         document_id_json: id
             .map_or_else(String::new, |id| ext_json::shown(id.as_ref(), LONGEST_ID)),
         status: change.status.as_ref().map_or_else(String::new, shown),
-        delivered: change.status.is_some_and(|it| it.standing == Standing::Delivered),
+        delivered: change
+            .status
+            .is_some_and(|it| it.standing == Standing::Delivered),
     }
 }
 

@@ -7,7 +7,7 @@
 //! 2. `state`: what the server's own documents have in common;
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
-//! 5. `counters` and `archive`;
+//! 5. `counters`, `ledger`, `acknowledgements`, `replaced` and `archive`;
 //! 6. `orders`, `batches` and `quarantine`;
 //! 7. `watch`;
 //! 8. the files beside this one, which put several of them together.
@@ -39,6 +39,7 @@ pub mod events;
 pub mod explanation;
 pub mod gone;
 pub mod instances;
+pub mod ledger;
 pub mod orders;
 mod prepare;
 pub mod quarantine;

@@ -41,10 +41,22 @@ async fn explain(server: &TestServer, numero: &str) -> pb::ExplainOrderResponse 
 async fn server() -> TestServer {
     let server = TestServer::start().await;
     for (collection, document) in [
-        ("Client", doc! { "id_client": 1, "Prénom": "canary-first", "Nom": "canary-last", "Email": "canary@example.fr" }),
-        ("Livreur", doc! { "id_livreur": 1, "Prénom": "canary-courier" }),
-        ("Restaurants", doc! { "id_restaurant": 1, "name": "canary-restaurant" }),
-        ("Menu", doc! { "id_menu": 1, "name": "canary-menu", "price": 12.5 }),
+        (
+            "Client",
+            doc! { "id_client": 1, "Prénom": "canary-first", "Nom": "canary-last", "Email": "canary@example.fr" },
+        ),
+        (
+            "Livreur",
+            doc! { "id_livreur": 1, "Prénom": "canary-courier" },
+        ),
+        (
+            "Restaurants",
+            doc! { "id_restaurant": 1, "name": "canary-restaurant" },
+        ),
+        (
+            "Menu",
+            doc! { "id_menu": 1, "name": "canary-menu", "price": 12.5 },
+        ),
     ] {
         server.insert(collection, [document]).await;
     }
@@ -54,7 +66,9 @@ async fn server() -> TestServer {
 /// An order that holds what no answer may, beside what it usually does.
 fn private(numero: &str) -> Document {
     let mut order = order(numero);
-    order.extend(doc! { "adresse": "canary street", "note": { "deep": ["canary"] }, "nom_client": "canary" });
+    order.extend(
+        doc! { "adresse": "canary street", "note": { "deep": ["canary"] }, "nom_client": "canary" },
+    );
     order
 }
 

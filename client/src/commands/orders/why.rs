@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use order_archiver_api::v1::ExplainOrderRequest;
 
-use crate::{
-    connect::Session, exit::Exit, fault::Fault, output::say_unreadable, render, values,
-};
+use crate::{connect::Session, exit::Exit, fault::Fault, output::say_unreadable, render, values};
 
 #[derive(clap::Args, Debug)]
 #[command(arg_required_else_help = true, after_long_help = EXAMPLES)]

@@ -50,7 +50,9 @@ impl Circumstances<'_> {
                 (None, _) => "archived under something else than its number".to_owned(),
             },
             Conclusion::NoLongerDelivered => {
-                format!("archived, and not delivered any more: its status is no longer {delivered:?}")
+                format!(
+                    "archived, and not delivered any more: its status is no longer {delivered:?}"
+                )
             }
             Conclusion::Different => {
                 format!("archived, and not as the live order is now: {}", self.found)
@@ -59,7 +61,10 @@ impl Circumstances<'_> {
                 "archived by a program before archd, which did not keep all of it".to_owned()
             }
             Conclusion::Damaged => {
-                format!("archived, and the archive's own notes of it are at fault: {}", self.found)
+                format!(
+                    "archived, and the archive's own notes of it are at fault: {}",
+                    self.found
+                )
             }
             Conclusion::OtherId => "archived, under another _id than the live order's".to_owned(),
             Conclusion::Archived => "archived, byte for byte as the live order is".to_owned(),
@@ -212,10 +217,34 @@ mod tests {
     fn a_delivered_order_that_is_not_archived_is_told_who_will_archive_it() {
         let (yes, no, none) = (Some(true), Some(false), None);
         for (is_watched, is_passed, batch_runs, is_scheduled, wanted) in [
-            (true, no, false, true, "the watcher archives it when it gets there"),
-            (true, yes, false, true, "passed it by, so the next batch archives it"),
-            (true, yes, true, true, "the batch that is running archives it"),
-            (true, yes, false, false, "no schedule starts a batch: `StartBatch`"),
+            (
+                true,
+                no,
+                false,
+                true,
+                "the watcher archives it when it gets there",
+            ),
+            (
+                true,
+                yes,
+                false,
+                true,
+                "passed it by, so the next batch archives it",
+            ),
+            (
+                true,
+                yes,
+                true,
+                true,
+                "the batch that is running archives it",
+            ),
+            (
+                true,
+                yes,
+                false,
+                false,
+                "no schedule starts a batch: `StartBatch`",
+            ),
             (true, none, false, true, "else the next batch archives it"),
             (true, none, false, false, "unless it has passed it by"),
             (false, no, true, false, "else the batch that is running"),
@@ -249,17 +278,61 @@ mod tests {
             (Conclusion::Archived, "byte for byte", None),
             (Conclusion::OtherId, "another _id", None),
             (Conclusion::ArchivedAlone, "no live order", None),
-            (Conclusion::ArchivedTwice, "more than once", Some("RepairOrders")),
-            (Conclusion::SeveralOrders, "1 live orders", Some("a number of its own")),
-            (Conclusion::NumberTaken, "another order is", Some("`ArchiveOrder CMD-1`")),
-            (Conclusion::OtherNumber, "another number, CMD-2", Some("number back")),
-            (Conclusion::NoLongerDelivered, "\"livrée\"", Some("StartVerification")),
-            (Conclusion::Different, "as the live order is now", Some("RepairOrders")),
-            (Conclusion::Damaged, "at fault: so it is", Some("makes the archived order anew")),
-            (Conclusion::ArchivedInPart, "not keep all", Some("keep the live order")),
-            (Conclusion::Quarantined, "too large", Some("`RetryQuarantined q12`")),
-            (Conclusion::NearMiss, "(other case)", Some("db.a.updateMany()")),
-            (Conclusion::NotDelivered, "not delivered", Some("nothing: the watcher")),
+            (
+                Conclusion::ArchivedTwice,
+                "more than once",
+                Some("RepairOrders"),
+            ),
+            (
+                Conclusion::SeveralOrders,
+                "1 live orders",
+                Some("a number of its own"),
+            ),
+            (
+                Conclusion::NumberTaken,
+                "another order is",
+                Some("`ArchiveOrder CMD-1`"),
+            ),
+            (
+                Conclusion::OtherNumber,
+                "another number, CMD-2",
+                Some("number back"),
+            ),
+            (
+                Conclusion::NoLongerDelivered,
+                "\"livrée\"",
+                Some("StartVerification"),
+            ),
+            (
+                Conclusion::Different,
+                "as the live order is now",
+                Some("RepairOrders"),
+            ),
+            (
+                Conclusion::Damaged,
+                "at fault: so it is",
+                Some("makes the archived order anew"),
+            ),
+            (
+                Conclusion::ArchivedInPart,
+                "not keep all",
+                Some("keep the live order"),
+            ),
+            (
+                Conclusion::Quarantined,
+                "too large",
+                Some("`RetryQuarantined q12`"),
+            ),
+            (
+                Conclusion::NearMiss,
+                "(other case)",
+                Some("db.a.updateMany()"),
+            ),
+            (
+                Conclusion::NotDelivered,
+                "not delivered",
+                Some("nothing: the watcher"),
+            ),
             (Conclusion::Gone, "only records", Some("kept")),
         ] {
             let said = circumstances.sentence(conclusion);

@@ -205,10 +205,22 @@ mod tests {
         for (facts, wanted) in [
             (here, Conclusion::Archived),
             (archived(Match::Number, Likeness::Same), Conclusion::OtherId),
-            (archived(Match::Id, Likeness::InPart), Conclusion::ArchivedInPart),
-            (archived(Match::Number, Likeness::InPart), Conclusion::ArchivedInPart),
-            (archived(Match::Id, Likeness::Different), Conclusion::Different),
-            (archived(Match::Number, Likeness::Different), Conclusion::Different),
+            (
+                archived(Match::Id, Likeness::InPart),
+                Conclusion::ArchivedInPart,
+            ),
+            (
+                archived(Match::Number, Likeness::InPart),
+                Conclusion::ArchivedInPart,
+            ),
+            (
+                archived(Match::Id, Likeness::Different),
+                Conclusion::Different,
+            ),
+            (
+                archived(Match::Number, Likeness::Different),
+                Conclusion::Different,
+            ),
             (archived(Match::Id, Likeness::Damaged), Conclusion::Damaged),
             (standing(Status, here), Conclusion::NoLongerDelivered),
             (
@@ -269,7 +281,10 @@ mod tests {
                 Some(Conclusion::ArchivedTwice),
             ),
             (traces(true, true, true, 1), Some(Conclusion::OtherNumber)),
-            (traces(false, true, true, 1), Some(Conclusion::ArchivedAlone)),
+            (
+                traces(false, true, true, 1),
+                Some(Conclusion::ArchivedAlone),
+            ),
             (
                 Facts {
                     damaged: true,

@@ -9,7 +9,9 @@ pub(crate) fn code_points(text: &[u8]) -> String {
     let units: Vec<String> = match str::from_utf8(text) {
         Ok(text) => {
             let characters = text.chars().take(TOLD + 1);
-            characters.map(|it| format!("U+{:04X}", u32::from(it))).collect()
+            characters
+                .map(|it| format!("U+{:04X}", u32::from(it)))
+                .collect()
         }
         Err(_) => {
             let bytes = text.iter().take(TOLD + 1);

@@ -77,7 +77,8 @@ impl VerificationService {
         };
         let ids: Vec<Value> = known.orders.iter().map(|order| order.id.clone()).collect();
         let (ahead, running) = futures::join!(
-            self.store.ahead_of_watcher(watcher.as_ref(), &ids, known.time),
+            self.store
+                .ahead_of_watcher(watcher.as_ref(), &ids, known.time),
             self.store.running(),
         );
         let (batch, verification) = running.map_err(failed)?;
@@ -114,7 +115,9 @@ impl VerificationService {
             archived,
             watcher_state: watcher
                 .as_ref()
-                .map_or(pb::WatcherState::Unspecified, |it| convert::watcher_state(it.state_now()))
+                .map_or(pb::WatcherState::Unspecified, |it| {
+                    convert::watcher_state(it.state_now())
+                })
                 .into(),
             watcher_position_time: watcher
                 .as_ref()
@@ -131,7 +134,11 @@ impl VerificationService {
                 .into_iter()
                 .map(|entry| convert::quarantine_entry(entry, Document::NotAsked))
                 .collect(),
-            replaced: known.replaced.into_iter().map(explanation::replaced).collect(),
+            replaced: known
+                .replaced
+                .into_iter()
+                .map(explanation::replaced)
+                .collect(),
             acknowledgements: known
                 .acknowledged
                 .into_iter()
@@ -236,8 +243,11 @@ fn other_number<'k>(known: &'k Known, own: Option<&'k Archived>) -> Option<&'k s
         let number = own.numero.as_deref();
         return number.filter(|number| *number != known.numero);
     }
-    known.archived.iter().find_map(|document| match &document.belongs {
-        Belongs::Elsewhere(number) => number.as_deref(),
-        _ => None,
-    })
+    known
+        .archived
+        .iter()
+        .find_map(|document| match &document.belongs {
+            Belongs::Elsewhere(number) => number.as_deref(),
+            _ => None,
+        })
 }

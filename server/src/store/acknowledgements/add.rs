@@ -25,8 +25,9 @@ impl Store {
     ) -> Result<Vec<Acknowledgement>, Error> {
         let ids: Vec<String> = differences.iter().map(|it| id_of(it, reason, by)).collect();
         let named = differences.iter().zip(&ids);
-        let statements: Vec<RawDocumentBuf> =
-            named.map(|(it, id)| statement(it, id, reason, by)).collect();
+        let statements: Vec<RawDocumentBuf> = named
+            .map(|(it, id)| statement(it, id, reason, by))
+            .collect();
         let update = rawdoc! { "update": self.names.acknowledgements.as_str() };
         self.write_all(update, "updates", &statements).await?;
         let found = self.acknowledgements_with("_id", &ids).await?;
@@ -37,7 +38,13 @@ impl Store {
 
 fn id_of(difference: &Acknowledgeable, reason: &str, by: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [&difference.numero, &difference.class, &difference.fingerprint, reason, by] {
+    for part in [
+        &difference.numero,
+        &difference.class,
+        &difference.fingerprint,
+        reason,
+        by,
+    ] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }
@@ -63,13 +70,20 @@ fn statement(difference: &Acknowledgeable, id: &str, reason: &str, by: &str) -> 
     let born = field("$literal", document_value(&born.finish()));
     let now = rawdoc! { "created": "$$NOW" };
     let mut merged = Writer::default();
-    merged.array("$mergeObjects", [document_value(&born), document_value(&now)]);
+    merged.array(
+        "$mergeObjects",
+        [document_value(&born), document_value(&now)],
+    );
     let merged = merged.finish();
     let is_new = rawdoc! { "$eq": [{ "$type": "$created" }, "missing"] };
     let mut choice = Writer::default();
     choice.array(
         "$cond",
-        [document_value(&is_new), document_value(&merged), Value::string("$$ROOT").as_ref()],
+        [
+            document_value(&is_new),
+            document_value(&merged),
+            Value::string("$$ROOT").as_ref(),
+        ],
     );
     let choice = choice.finish();
     let stage = field("$replaceWith", document_value(&choice));

@@ -31,11 +31,15 @@ impl Store {
         let rows = self
             .rows_for(name, &texts, |filter| {
                 let mut find = Writer::default();
-                find.string("find", &self.names.acknowledgements).document("filter", filter);
+                find.string("find", &self.names.acknowledgements)
+                    .document("filter", filter);
                 joined(&[&find.finish(), &self.read_options()])
             })
             .await?;
-        Ok(rows.iter().map(|row| self.acknowledgement_in(row)).collect())
+        Ok(rows
+            .iter()
+            .map(|row| self.acknowledgement_in(row))
+            .collect())
     }
 
     /// The acknowledgements of a number, the latest first, at most `limit`.
@@ -48,8 +52,13 @@ impl Store {
             "find": &self.names.acknowledgements, "filter": { NUMBER: { "$eq": numero } },
             "sort": { "created": -1 }, "limit": limit,
         };
-        let rows = self.rows(&joined(&[&raw(&find), &self.read_options()])).await?;
-        Ok(rows.iter().map(|row| self.acknowledgement_in(row)).collect())
+        let rows = self
+            .rows(&joined(&[&raw(&find), &self.read_options()]))
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|row| self.acknowledgement_in(row))
+            .collect())
     }
 
     /// The latest acknowledgements before the one at this place, at most `limit`. None when that
@@ -70,9 +79,14 @@ impl Store {
             let id = field("_id", after.as_ref());
             let mut of = Writer::default();
             of.string("find", collection)
-                .document("filter", &field("_id", document_value(&field("$eq", after.as_ref()))))
+                .document(
+                    "filter",
+                    &field("_id", document_value(&field("$eq", after.as_ref()))),
+                )
                 .document("projection", &rawdoc! { "created": 1 });
-            let rows = self.rows(&joined(&[&of.finish(), &self.read_options()])).await?;
+            let rows = self
+                .rows(&joined(&[&of.finish(), &self.read_options()]))
+                .await?;
             let Some(row) = rows.first() else {
                 return Ok(None);
             };
@@ -84,6 +98,10 @@ impl Store {
             command = joined(&[&command, &max.finish()]);
         }
         let rows = self.rows(&command).await?;
-        Ok(Some(rows.iter().map(|row| self.acknowledgement_in(row)).collect()))
+        Ok(Some(
+            rows.iter()
+                .map(|row| self.acknowledgement_in(row))
+                .collect(),
+        ))
     }
 }

@@ -90,7 +90,10 @@ impl Store {
             },
             reason: text("reason"),
             by: text("by"),
-            created: row.get_datetime("created").copied().unwrap_or(DateTime::from_millis(0)),
+            created: row
+                .get_datetime("created")
+                .copied()
+                .unwrap_or(DateTime::from_millis(0)),
         })
     }
 }

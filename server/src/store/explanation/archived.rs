@@ -70,10 +70,16 @@ impl Store {
         numero: &str,
         orders: &[LiveOrder],
     ) -> Result<Vec<Archived>, Error> {
-        let own = orders.iter().map(|order| self.archived_with(order.id.as_ref()));
+        let own = orders
+            .iter()
+            .map(|order| self.archived_with(order.id.as_ref()));
         let (own, numbered) = futures::try_join!(try_join_all(own), self.archived_as(numero))?;
         let mut documents: Vec<Archived> = Vec::new();
-        for (at, mut document) in own.into_iter().enumerate().filter_map(|(at, it)| Some((at, it?))) {
+        for (at, mut document) in own
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, it)| Some((at, it?)))
+        {
             document.belongs = Belongs::To(at, Match::Id);
             documents.push(document);
         }
@@ -94,7 +100,9 @@ impl Store {
     /// The archived document with this `_id`.
     async fn archived_with(&self, id: ValueRef<'_>) -> Result<Option<Archived>, Error> {
         let options = raw(&doc! { "limit": 1, "projection": head() });
-        let rows = self.rows(&self.by_id(&self.names.archive, id, &options)).await?;
+        let rows = self
+            .rows(&self.by_id(&self.names.archive, id, &options))
+            .await?;
         let found = rows.first().map(|row| archived(row));
         Ok(found.filter(|found| is_same_id(found.id.as_ref(), id)))
     }

@@ -100,7 +100,10 @@ impl Store {
         let (mut until, mut stretch) = (None, FIRST_STRETCH);
         loop {
             let reach = latest.time.saturating_sub(stretch);
-            let from = Timestamp { time: reach, increment: 0 };
+            let from = Timestamp {
+                time: reach,
+                increment: 0,
+            };
             let from = oldest.map_or(from, |oldest| oldest.max(from));
             let read = self.stretch(stages.clone(), from, until, latest);
             match timeout_at(end, read).await {
@@ -230,7 +233,13 @@ impl Store {
             kind,
             ChangeKind::OrderCreated | ChangeKind::StatusSet | ChangeKind::OrderReplaced
         );
-        let status = || Status::of(raw::find(change, STATUS), type_name, self.delivered_status());
+        let status = || {
+            Status::of(
+                raw::find(change, STATUS),
+                type_name,
+                self.delivered_status(),
+            )
+        };
         Change {
             kind,
             at: raw::find(change, "wallTime").and_then(ValueRef::as_date),

@@ -73,7 +73,9 @@ impl Store {
     /// of itself.
     pub async fn compare_archived(&self, known: &mut Known) -> Result<(), Error> {
         for document in &mut known.archived {
-            let archived = self.whole_with(&self.names.archive, document.id.as_ref()).await?;
+            let archived = self
+                .whole_with(&self.names.archive, document.id.as_ref())
+                .await?;
             // It may be gone by now, and so may the order.
             let Some(archived) = archived else {
                 continue;
@@ -83,7 +85,9 @@ impl Store {
                 document.found = Some(archived.damage());
                 continue;
             };
-            let order = self.whole_with(&self.names.orders, known.orders[at].id.as_ref()).await?;
+            let order = self
+                .whole_with(&self.names.orders, known.orders[at].id.as_ref())
+                .await?;
             document.found = order.map(|order| compare(&order, &archived, by));
         }
         Ok(())
@@ -91,7 +95,9 @@ impl Store {
 }
 
 fn readable<T>(found: Vec<Result<T, Fault>>, faults: &mut Vec<Fault>) -> Vec<T> {
-    let found = found.into_iter().filter_map(|found| found.map_err(|fault| faults.push(fault)).ok());
+    let found = found
+        .into_iter()
+        .filter_map(|found| found.map_err(|fault| faults.push(fault)).ok());
     found.collect()
 }
 
@@ -133,9 +139,15 @@ impl Known {
 
     /// The facts that a conclusion is drawn from.
     pub fn facts(&self) -> Facts {
-        let numbered = || self.archived.iter().filter(|document| self.has_number(document));
+        let numbered = || {
+            self.archived
+                .iter()
+                .filter(|document| self.has_number(document))
+        };
         Facts {
-            orders: (0..self.orders.len()).map(|at| self.order_facts(at)).collect(),
+            orders: (0..self.orders.len())
+                .map(|at| self.order_facts(at))
+                .collect(),
             archived: numbered().count(),
             damaged: numbered().any(|it| matches!(it.found, Some(Some(_)))),
             of_another_order: numbered().any(|it| matches!(it.belongs, Belongs::Elsewhere(_))),

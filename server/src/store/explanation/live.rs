@@ -108,7 +108,11 @@ impl Store {
             raw::find(row, NUMERO).and_then(ValueRef::as_str) == Some(numero)
         };
         let mut orders = answer.rows.iter().filter(has_it);
-        let told = orders.by_ref().take(MOST).map(|row| self.live_order(row)).collect();
+        let told = orders
+            .by_ref()
+            .take(MOST)
+            .map(|row| self.live_order(row))
+            .collect();
         Ok((told, orders.next().is_some(), answer.time))
     }
 
@@ -118,9 +122,13 @@ impl Store {
         id: ValueRef<'_>,
     ) -> Result<Option<Option<String>>, Error> {
         let find = rawdoc! { "limit": 1, "projection": raw(&doc! { NUMERO: short_of_type(NUMERO, "string") }) };
-        let rows = self.rows(&self.by_id(&self.names.orders, id, &find)).await?;
+        let rows = self
+            .rows(&self.by_id(&self.names.orders, id, &find))
+            .await?;
         let numero = |row: &RawDocumentBuf| {
-            raw::find(row, NUMERO).and_then(ValueRef::as_str).map(str::to_owned)
+            raw::find(row, NUMERO)
+                .and_then(ValueRef::as_str)
+                .map(str::to_owned)
         };
         Ok(rows.first().map(numero))
     }
@@ -149,7 +157,9 @@ impl Store {
     }
 
     fn live_order(&self, row: &RawDocument) -> LiveOrder {
-        let type_name = raw::find(row, TYPE).and_then(ValueRef::as_str).unwrap_or_default();
+        let type_name = raw::find(row, TYPE)
+            .and_then(ValueRef::as_str)
+            .unwrap_or_default();
         let status = raw::find(row, STATUS);
         LiveOrder {
             id: raw::find(row, "_id").unwrap_or(ValueRef::NULL).to_owned(),
@@ -173,5 +183,7 @@ fn head() -> Document {
 /// The size in a row.
 pub(super) fn size(row: &RawDocument) -> usize {
     let bytes = raw::find(row, "bytes").and_then(number);
-    bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX)
+    bytes
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .unwrap_or(usize::MAX)
 }

@@ -39,8 +39,11 @@ impl Store {
             return Ok(HashSet::new());
         }
         let looked = timeout(LIMIT, self.look_behind(watcher, orders)).await;
-        let late = || Unknown("there are too many changes behind the watcher's position".to_owned());
-        looked.unwrap_or_else(|_| Err(late())).map_err(|Unknown(why)| why)
+        let late =
+            || Unknown("there are too many changes behind the watcher's position".to_owned());
+        looked
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(|Unknown(why)| why)
     }
 
     async fn look_behind(
@@ -52,12 +55,18 @@ impl Store {
         let mut ahead = HashSet::new();
         loop {
             let reply = changes.next().await?;
-            for change in reply.changes.iter().filter(|change| delivers(change).is_some()) {
+            for change in reply
+                .changes
+                .iter()
+                .filter(|change| delivers(change).is_some())
+            {
                 let order = order_of(change).map(|id| id.to_owned());
                 ahead.extend(order.filter(|id| orders.contains(id)));
             }
             if reply.changes.iter().any(|change| ends_stream(change)) {
-                return Err(Unknown("the orders were dropped or renamed since".to_owned()));
+                return Err(Unknown(
+                    "the orders were dropped or renamed since".to_owned(),
+                ));
             }
             if time_of(&reply.position).is_none_or(|time| time >= majority) {
                 return Ok(ahead);

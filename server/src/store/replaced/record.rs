@@ -60,20 +60,30 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Result<Replaced, Fault>>, Error> {
         const LONGEST_ID: i32 = 4 * 1024;
-        let mut shown: Document = REPLACED.iter().map(|it| (it.name().to_owned(), 1.into())).collect();
+        let mut shown: Document = REPLACED
+            .iter()
+            .map(|it| (it.name().to_owned(), 1.into()))
+            .collect();
         shown.insert(FORMAT, 1);
         let short = doc! { "$lte": [{ "$bsonSize": { "v": "$archive_id" } }, LONGEST_ID] };
-        shown.insert("archive_id", doc! { "$cond": [short, "$archive_id", "$$REMOVE"] });
+        shown.insert(
+            "archive_id",
+            doc! { "$cond": [short, "$archive_id", "$$REMOVE"] },
+        );
         let find = doc! {
             "find": &self.names.replaced, "filter": { NUMBER: { "$eq": numero } },
             "sort": { "created": -1 }, "limit": limit, "projection": shown,
         };
-        let rows = self.rows(&joined(&[&raw(&find), &self.read_options()])).await?;
+        let rows = self
+            .rows(&joined(&[&raw(&find), &self.read_options()]))
+            .await?;
         Ok(rows.iter().map(|row| self.replaced_in(row)).collect())
     }
 
     fn replaced_in(&self, row: &RawDocument) -> Result<Replaced, Fault> {
-        let archive_id = raw::find(row, "archive_id").unwrap_or(ValueRef::NULL).to_owned();
+        let archive_id = raw::find(row, "archive_id")
+            .unwrap_or(ValueRef::NULL)
+            .to_owned();
         let row = format::read(&self.names.replaced, REPLACED, row).map_err(|fault| *fault)?;
         let text = |field| row.get_str(field).unwrap_or_default().to_owned();
         Ok(Replaced {
@@ -82,7 +92,10 @@ impl Store {
             class: text("class"),
             by: text("by"),
             reason: text("reason"),
-            created: row.get_datetime("created").copied().unwrap_or(DateTime::from_millis(0)),
+            created: row
+                .get_datetime("created")
+                .copied()
+                .unwrap_or(DateTime::from_millis(0)),
         })
     }
 }

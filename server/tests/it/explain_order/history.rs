@@ -15,7 +15,10 @@ async fn history(server: &TestServer, numero: &str) -> pb::OrderHistory {
     let request = pb::ExplainOrderRequest {
         numero_commande: numero.to_owned(),
         with_history: true,
-        history_limit: Some(Length { seconds: 60, nanos: 0 }),
+        history_limit: Some(Length {
+            seconds: 60,
+            nanos: 0,
+        }),
     };
     ask(server, request).await.unwrap().history.unwrap()
 }
@@ -23,7 +26,12 @@ async fn history(server: &TestServer, numero: &str) -> pb::OrderHistory {
 #[tokio::test]
 async fn what_happened_to_an_order_is_told_with_its_statuses_and_no_other_values() {
     let server = server().await;
-    server.insert("Commande", [with(private("a"), "status", "en_cours"), private("other")]).await;
+    server
+        .insert(
+            "Commande",
+            [with(private("a"), "status", "en_cours"), private("other")],
+        )
+        .await;
     let orders = server.collection("Commande");
     let of = || doc! { "numero_commande": "a" };
     for set in [
@@ -36,12 +44,21 @@ async fn what_happened_to_an_order_is_told_with_its_statuses_and_no_other_values
     server.archive_order("a").await.unwrap();
     server.archive_order("other").await.unwrap();
     let archive = server.collection("Historique");
-    archive.update_one(of(), doc! { "$set": { "note": "canary 2" } }).await.unwrap();
+    archive
+        .update_one(of(), doc! { "$set": { "note": "canary 2" } })
+        .await
+        .unwrap();
     archive.delete_one(of()).await.unwrap();
-    orders.update_one(of(), doc! { "$unset": { "status": 1 } }).await.unwrap();
+    orders
+        .update_one(of(), doc! { "$unset": { "status": 1 } })
+        .await
+        .unwrap();
     let story = history(&server, "a").await;
-    let told: Vec<(Kind, &str, bool)> =
-        story.changes.iter().map(|it| (it.kind(), it.status.as_str(), it.delivered)).collect();
+    let told: Vec<(Kind, &str, bool)> = story
+        .changes
+        .iter()
+        .map(|it| (it.kind(), it.status.as_str(), it.delivered))
+        .collect();
     let wanted = [
         (Kind::StatusSet, "", false),
         (Kind::ArchiveDeleted, "", false),
@@ -61,7 +78,9 @@ async fn what_happened_to_an_order_is_told_with_its_statuses_and_no_other_values
     assert_eq!((story.more_changes, story.stopped.as_str()), (0, ""));
 
     orders.delete_one(of()).await.unwrap();
-    server.insert("Historique", [with(private("a"), "_id", 7)]).await;
+    server
+        .insert("Historique", [with(private("a"), "_id", 7)])
+        .await;
     server.collection("Commande").drop().await.unwrap();
     let story = history(&server, "a").await;
     let kinds: Vec<Kind> = story.changes.iter().map(pb::OrderChange::kind).collect();
@@ -73,25 +92,45 @@ async fn what_happened_to_an_order_is_told_with_its_statuses_and_no_other_values
 #[tokio::test]
 async fn a_quarantined_order_has_a_history_too_and_only_the_latest_hundred_changes_are_told() {
     let server = server().await;
-    server.insert("Commande", [private("taken"), private("q")]).await;
+    server
+        .insert("Commande", [private("taken"), private("q")])
+        .await;
     server.archive_order("taken").await.unwrap();
     let orders = server.collection("Commande");
     let moved = doc! { "$set": { "numero_commande": "taken" } };
-    orders.update_one(doc! { "numero_commande": "q" }, moved).await.unwrap();
+    orders
+        .update_one(doc! { "numero_commande": "q" }, moved)
+        .await
+        .unwrap();
     for _ in 0..2 {
         server.archive_order("taken").await.unwrap_err();
     }
     let entry = server.all("archd_quarantine").await.remove(0);
-    let drop = pb::DropQuarantinedRequest { ids: vec![entry.get_str("_id").unwrap().to_owned()] };
+    let drop = pb::DropQuarantinedRequest {
+        ids: vec![entry.get_str("_id").unwrap().to_owned()],
+    };
     server.quarantine().drop_quarantined(drop).await.unwrap();
     let story = history(&server, "taken").await;
-    let count = |kind| story.changes.iter().filter(|change| change.kind() == kind).count();
-    assert_eq!((count(Kind::Quarantined), count(Kind::QuarantineLeft)), (1, 1), "{story:?}");
+    let count = |kind| {
+        story
+            .changes
+            .iter()
+            .filter(|change| change.kind() == kind)
+            .count()
+    };
+    assert_eq!(
+        (count(Kind::Quarantined), count(Kind::QuarantineLeft)),
+        (1, 1),
+        "{story:?}"
+    );
     assert!(count(Kind::QuarantineChanged) >= 1, "{story:?}");
 
     for n in 0..120 {
         let noted = doc! { "$set": { "note": n } };
-        orders.update_one(doc! { "numero_commande": "taken" }, noted).await.unwrap();
+        orders
+            .update_one(doc! { "numero_commande": "taken" }, noted)
+            .await
+            .unwrap();
     }
     let story = history(&server, "taken").await;
     assert_eq!(story.changes.len(), 100);
@@ -108,11 +147,17 @@ async fn a_look_that_runs_out_of_time_says_how_far_it_came() {
     let request = pb::ExplainOrderRequest {
         numero_commande: "a".to_owned(),
         with_history: true,
-        history_limit: Some(Length { seconds: 0, nanos: 1_000_000 }),
+        history_limit: Some(Length {
+            seconds: 0,
+            nanos: 1_000_000,
+        }),
     };
     let story = ask(&server, request).await.unwrap().history.unwrap();
     assert!(story.since_time.is_none() && !story.ends_there, "{story:?}");
-    assert_eq!(story.stopped, format!("the time was over: {:?}", Duration::from_millis(1)));
+    assert_eq!(
+        story.stopped,
+        format!("the time was over: {:?}", Duration::from_millis(1))
+    );
     assert_eq!(story.changes, []);
     server.shut_down().await;
 }

@@ -26,7 +26,13 @@ async fn every_bad_field_is_named() {
     ] {
         let refused = ask(&server, request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
-        assert_eq!(faults(&refused), ("INVALID_FIELD".to_owned(), fields.iter().map(|it| (*it).to_owned()).collect()));
+        assert_eq!(
+            faults(&refused),
+            (
+                "INVALID_FIELD".to_owned(),
+                fields.iter().map(|it| (*it).to_owned()).collect()
+            )
+        );
     }
     server.shut_down().await;
 }
@@ -35,11 +41,16 @@ async fn every_bad_field_is_named() {
 async fn whatever_an_order_holds_its_answer_stays_small() {
     let server = server().await;
     let large = "canary".repeat(1_000_000);
-    server.insert("Commande", [with(private("large"), "blob", large)]).await;
+    server
+        .insert("Commande", [with(private("large"), "blob", large)])
+        .await;
     server.archive_order("large").await.unwrap();
     let found = explain(&server, "large").await;
     assert_eq!(found.conclusion(), OrderConclusion::Archived);
-    assert!(found.orders[0].document_bytes > 6_000_000 && found.encoded_len() < 4_096, "{found:?}");
+    assert!(
+        found.orders[0].document_bytes > 6_000_000 && found.encoded_len() < 4_096,
+        "{found:?}"
+    );
 
     // Long `_id`s and statuses, and a list of numbers, which is no number.
     let long = |at: usize| {
@@ -48,12 +59,27 @@ async fn whatever_an_order_holds_its_answer_stays_small() {
         with(with(private("many"), "_id", id), "status", status)
     };
     server.insert("Commande", (0..12).map(long)).await;
-    server.insert("Commande", [with(private("x"), "numero_commande", vec!["many", "listed"])]).await;
+    server
+        .insert(
+            "Commande",
+            [with(
+                private("x"),
+                "numero_commande",
+                vec!["many", "listed"],
+            )],
+        )
+        .await;
     let found = explain(&server, "many").await;
     assert_eq!((found.orders.len(), found.more_orders), (10, true));
     assert!(found.encoded_len() < 64 * 1024, "{}", found.encoded_len());
-    let listed = pb::ExplainOrderRequest { numero_commande: "listed".to_owned(), ..Default::default() };
-    assert_eq!(ask(&server, listed).await.unwrap_err().code(), Code::NotFound);
+    let listed = pb::ExplainOrderRequest {
+        numero_commande: "listed".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(
+        ask(&server, listed).await.unwrap_err().code(),
+        Code::NotFound
+    );
 
     // What somebody else wrote into the archive may be of any type.
     let odd = doc! {
@@ -65,6 +91,12 @@ async fn whatever_an_order_holds_its_answer_stays_small() {
     assert_eq!(odd.conclusion(), OrderConclusion::Damaged);
     assert_eq!(odd.archived[0].likeness(), pb::ArchiveLikeness::Damaged);
     assert!(odd.summary.contains("at fault: "), "{}", odd.summary);
-    assert_eq!((odd.archived[0].archived_by.as_str(), odd.archived[0].date_archivage), ("", None));
+    assert_eq!(
+        (
+            odd.archived[0].archived_by.as_str(),
+            odd.archived[0].date_archivage
+        ),
+        ("", None)
+    );
     server.shut_down().await;
 }

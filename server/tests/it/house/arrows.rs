@@ -33,6 +33,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store::archive", KEEPERS),
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
+    ("store::acknowledgements", KEEPERS),
+    ("store::ledger", KEEPERS),
+    ("store::replaced", KEEPERS),
     (
         "store::orders",
         &[
@@ -90,6 +93,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::archive",
             "store::quarantine",
             "store::counters",
+            "store::acknowledgements",
+            "store::ledger",
+            "store::replaced",
             "store::batches",
             "store::watch",
         ],
