@@ -21,6 +21,7 @@ pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod terminal;
+pub mod verifier;
 pub mod watcher;
 
 use tokio::{net::TcpListener, time::timeout};

@@ -8,8 +8,8 @@
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
 //! 5. `counters`, `ledger`, `acknowledgements`, `replaced` and `archive`;
-//! 6. `orders`, `batches` and `quarantine`;
-//! 7. `watch`;
+//! 6. `orders`, `batches`, `quarantine` and `differences`;
+//! 7. `watch` and `verify`;
 //! 8. the files beside this one, which put several of them together.
 //!
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
@@ -28,12 +28,14 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgeable;
 pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
 pub mod collections;
 pub mod counters;
 pub mod deployment;
+pub mod differences;
 pub mod encoding;
 pub mod events;
 pub mod explanation;
@@ -48,6 +50,7 @@ pub mod seed;
 pub mod set_aside;
 pub mod state;
 pub mod unwatched;
+pub mod verify;
 pub mod watch;
 pub mod wire;
 

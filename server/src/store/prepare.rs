@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, acknowledgements, batches, ledger, quarantine, replaced};
+use super::{Error, Store, acknowledgements, batches, differences, ledger, quarantine, replaced};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -21,6 +21,8 @@ impl Store {
         self.create_indexes(&self.names.acknowledgements, noted)
             .await?;
         self.create_indexes(&self.names.replaced, replaced::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.differences, differences::record::indexes())
             .await?;
         let month = 32 * 24 * 60 * 60;
         self.create_indexes(

@@ -273,10 +273,12 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         assert_eq!(taken.unwrap().deleted_count, 1);
     }
     let listed = verifications
-        .list_acknowledgements(Default::default())
+        .list_acknowledgements(pb::ListAcknowledgementsRequest::default())
         .await;
     works("ListAcknowledgements", listed.map(drop));
-    let listed = verifications.list_ledger(Default::default()).await;
+    let listed = verifications
+        .list_ledger(pb::ListLedgerRequest::default())
+        .await;
     works("ListLedger", listed.map(drop));
     // A second instance finds its way too.
     server.second(|_| {}).await.shut_down().await;

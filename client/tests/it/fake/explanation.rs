@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use super::{news::NOW, refusal};
 
+const MEND: &str = r#"db.getCollection("Commande").updateMany({ status: { $eq: "livre\u0301e" } }, { $set: { status: "livrée" } })"#;
 const ID: &str = "{\"$oid\":\"65f0c3a1b2c3d4e5f6071829\"}";
 
 /// What there is to say of an order.
@@ -56,7 +57,7 @@ pub(super) fn of(number: &str) -> Result<ExplainOrderResponse, Status> {
             conclusion: OrderConclusion::NearMiss.into(),
             summary: "not archived: its status only looks like \"livrée\" (decomposed accent: e + U+0301)".to_owned(),
             advice: vec![
-                "this mends all orders with such a status: db.getCollection(\"Commande\").updateMany({ status: { $eq: \"livre\\u0301e\" } }, { $set: { status: \"livrée\" } })".to_owned(),
+                format!("this mends all orders with such a status: {MEND}"),
                 "then the watcher archives it".to_owned(),
             ],
             orders: vec![ExplainedOrder {
@@ -66,6 +67,7 @@ pub(super) fn of(number: &str) -> Result<ExplainOrderResponse, Status> {
                 status_code_points: "U+006C U+0069 U+0076 U+0072 U+0065 U+0301 U+0065".to_owned(),
                 near_miss_kind: NearMissKind::AccentForm.into(),
                 difference: "decomposed accent: e + U+0301".to_owned(),
+                mend: MEND.to_owned(),
                 ..order
             }],
             ..answer

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod fingerprint;
 pub mod id_key;
 pub mod metadata;
+pub mod pairing;
 pub mod plan;
 pub mod progress;
 pub mod surplus;

@@ -1,6 +1,5 @@
 //! What somebody has said of differences: noted for good, never changed and never deleted.
 
 mod add;
-mod differences;
 pub mod list;
 pub mod record;
