@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, acknowledgements, differences, jobs, quarantine, replaced};
+use super::{Error, Store, acknowledgements, differences, jobs, ledger, quarantine, replaced};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -14,6 +14,8 @@ impl Store {
         self.create_indexes(&self.names.batches, jobs::record::indexes())
             .await?;
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.ledger, ledger::record::indexes())
             .await?;
         let noted = acknowledgements::record::indexes();
         self.create_indexes(&self.names.acknowledgements, noted)

@@ -9,12 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Error, Inspector, Store,
+    acknowledgements::record::ACKNOWLEDGEMENT,
     archive::build_lease::{self, BUILD},
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
     differences::record::DIFFERENCE,
     instances::INSTANCE,
+    ledger::record::LEDGER,
     quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
+    replaced::record::REPLACED,
     state::{
         fault::Fault,
         format::{self, Field},
@@ -74,6 +77,9 @@ impl Store {
         let mut faults = Vec::new();
         for collection in [
             &names.batches,
+            &names.acknowledgements,
+            &names.ledger,
+            &names.replaced,
             &names.differences,
             &names.counters,
             &names.state,
@@ -85,6 +91,9 @@ impl Store {
             find.string("find", collection);
             if *collection == names.quarantine_bytes {
                 find.document("projection", &rawdoc! { "format": 1 });
+            }
+            if *collection == names.replaced {
+                find.document("projection", &rawdoc! { "document": 0 });
             }
             let find = joined(&[&find.finish(), &self.read_options()]);
             faults.extend(self.retry(|| self.faults_in(collection, &find)).await?);
@@ -180,6 +189,9 @@ impl Store {
         let id = raw::find(row, "_id").and_then(ValueRef::as_str);
         match collection {
             _ if collection == names.batches => Some(BATCH),
+            _ if collection == names.acknowledgements => Some(ACKNOWLEDGEMENT),
+            _ if collection == names.ledger => Some(LEDGER),
+            _ if collection == names.replaced => Some(REPLACED),
             _ if collection == names.differences => Some(DIFFERENCE),
             _ if collection == names.counters => Some(COUNTER),
             _ if collection == names.instances => Some(INSTANCE),

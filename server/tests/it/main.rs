@@ -14,6 +14,7 @@ mod load;
 mod mongosh;
 mod support;
 
+mod acknowledgements;
 mod archive_filters;
 mod archive_shape;
 mod availability;
@@ -59,6 +60,7 @@ mod index_build;
 mod index_lost;
 mod instances;
 mod large_orders;
+mod ledger;
 mod life_of_one_order;
 mod log;
 mod memory;

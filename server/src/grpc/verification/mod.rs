@@ -7,11 +7,13 @@ use futures::Stream;
 use order_archiver_api::v1 as pb;
 use tonic::{Request, Response, Status};
 
-use super::call::Calls;
+use super::call::{Calls, peer};
 use crate::{domain::schedule::Schedule, store::Store};
 
+mod acknowledgements;
 mod differences;
 mod explain;
+mod ledger;
 mod repair;
 
 pub(crate) struct VerificationService {
@@ -65,16 +67,23 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn acknowledge_difference(
         &self,
-        _: Request<pb::AcknowledgeDifferenceRequest>,
+        request: Request<pb::AcknowledgeDifferenceRequest>,
     ) -> Result<Response<pb::AcknowledgeDifferenceResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        let peer = peer(&request);
+        self.calls
+            .answer(request, async |request| {
+                self.acknowledge(request, &peer).await
+            })
+            .await
     }
 
     async fn list_acknowledgements(
         &self,
-        _: Request<pb::ListAcknowledgementsRequest>,
+        request: Request<pb::ListAcknowledgementsRequest>,
     ) -> Result<Response<pb::ListAcknowledgementsResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| self.acknowledged(request).await)
+            .await
     }
 
     async fn explain_order(
@@ -86,9 +95,11 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn list_ledger(
         &self,
-        _: Request<pb::ListLedgerRequest>,
+        request: Request<pb::ListLedgerRequest>,
     ) -> Result<Response<pb::ListLedgerResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer_in_room(request, async |request| self.ledger(request).await)
+            .await
     }
 
     type WatchVerificationStream =

@@ -34,6 +34,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
     ("store::differences", KEEPERS),
+    ("store::acknowledgements", KEEPERS),
+    ("store::ledger", KEEPERS),
+    ("store::replaced", KEEPERS),
     (
         "store::orders",
         &[
@@ -110,6 +113,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::quarantine",
             "store::counters",
             "store::jobs",
+            "store::acknowledgements",
+            "store::ledger",
+            "store::replaced",
             "store::batches",
             "store::watch",
             "store::differences",
