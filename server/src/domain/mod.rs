@@ -18,3 +18,5 @@ pub mod near_miss;
 pub(crate) mod near_miss_kind;
 
 pub mod schedule;
+
+pub mod verify;

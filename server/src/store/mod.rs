@@ -9,8 +9,9 @@
 //! 4. `deployment`: what the database is and has;
 //! 5. `counters`, `archive` and `jobs`;
 //! 6. `orders`, `batches` and `quarantine`;
-//! 7. `watch`;
-//! 8. the files beside this one, which put several of them together.
+//! 7. `watch` and `verify`;
+//! 8. `verifications`;
+//! 9. the files beside this one, which put several of them together.
 //!
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
 
@@ -45,6 +46,8 @@ pub mod seed;
 pub mod set_aside;
 pub mod state;
 pub mod unwatched;
+pub mod verifications;
+pub mod verify;
 pub mod watch;
 pub mod wire;
 

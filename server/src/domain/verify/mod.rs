@@ -1,0 +1,9 @@
+//! What a verification holds to be so: when an archived document is the archive of an order, what a
+//! difference is called, and when the verdict is good. Pure.
+
+pub mod class;
+pub mod counts;
+pub mod days;
+pub mod plan;
+pub mod progress;
+pub mod verdict;
