@@ -79,7 +79,7 @@ pub(crate) enum Command {
     Stats(stats::Args),
     /// List the processes of archd that share the database, and what each of them holds
     Instances(instances::Args),
-    /// Read the archive
+    /// Read the archive, and say where an order stands
     #[command(subcommand, arg_required_else_help = true)]
     Orders(orders::Command),
     /// Look after the orders that can't be archived

@@ -48,8 +48,13 @@ impl Session {
 
     /// A request that must be answered within `--timeout`; the server is told so, too.
     pub(crate) fn unary<T>(&self, message: T) -> Request<T> {
+        self.unary_for(message, Duration::ZERO)
+    }
+
+    /// The same for an answer that may take longer by so much.
+    pub(crate) fn unary_for<T>(&self, message: T, longer: Duration) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(self.timeout);
+        request.set_timeout(self.timeout + longer);
         request
     }
 

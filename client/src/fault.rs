@@ -9,6 +9,7 @@ use std::io;
 
 use tonic::Status;
 
+pub(crate) use commands::named;
 pub(crate) use report::Report;
 pub(crate) use status::{cursor_to_come_back_with, is_passing, metadata};
 

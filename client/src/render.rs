@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod config;
 pub(crate) mod difference;
 pub(crate) mod event;
+pub(crate) mod explanation;
 pub(crate) mod export;
 pub(crate) mod grid;
 pub(crate) mod ids;

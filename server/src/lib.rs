@@ -17,6 +17,7 @@ pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+pub mod repair;
 mod schedule;
 pub mod seed;
 pub mod shutdown;

@@ -21,7 +21,7 @@ use crate::{connect::Session, exit::Exit, fault::Fault};
 #[command(after_long_help = start::EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    start: start::Args,
+    start: start::Options,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -54,7 +54,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let Some(command) = args.command else {
         return start::run(session, args.start).await;
     };
-    if args.start != start::Args::default() {
+    if args.start != start::Options::default() {
         return Err(Fault::told(
             Exit::Usage,
             "options that start a verification stand beside another command",

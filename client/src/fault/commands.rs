@@ -38,7 +38,7 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// The text with a command in the place of each RPC.
-pub(super) fn named(text: &str) -> String {
+pub(crate) fn named(text: &str) -> String {
     let mut named = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(char::is_alphanumeric) {

@@ -22,10 +22,16 @@ fn by_reason(details: &ErrorDetails) -> Option<String> {
     }
     let hint = match ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))? {
         ErrorReason::NotDelivered if info.metadata.contains_key("near_miss") => {
-            "waiting does not help; `archctl stats --near-misses` lists such statuses with the commands that mend them"
+            return Some(format!(
+                "waiting does not help; `archctl stats --near-misses` lists such statuses with the commands that mend them{}",
+                why(details)
+            ));
         }
         ErrorReason::NotDelivered => {
-            "it can be archived once it is delivered; `archctl tail` shows when it is"
+            return Some(format!(
+                "it can be archived once it is delivered; `archctl tail` shows when it is{}",
+                why(details)
+            ));
         }
         ErrorReason::Quarantined => {
             let id = info.metadata.get("quarantine_id")?;
@@ -64,9 +70,19 @@ fn not_archived(details: &ErrorDetails) -> Option<String> {
     let resource = details.resource_info()?;
     (resource.resource_type == "archived order").then(|| {
         format!(
-            "`archctl archive {}` archives it if it is delivered, or else says why it can't",
+            "`archctl orders why {}` says where it stands, and what to do",
             shell::word(&resource.resource_name)
         )
+    })
+}
+
+/// Where to look at the order that a condition fails for.
+fn why(details: &ErrorDetails) -> String {
+    let failure = details.precondition_failure();
+    let subject = failure.and_then(|failure| failure.violations.first());
+    subject.map_or_else(String::new, |violation| {
+        let number = shell::word(&violation.subject);
+        format!(", and `archctl orders why {number}` this order")
     })
 }
 

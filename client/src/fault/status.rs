@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             told(&status).to_string(),
             "CMD-1 is not delivered\n  - CMD-1: status is en_cours, expected livrée\n\
-             hint: it can be archived once it is delivered; `archctl tail` shows when it is"
+             hint: it can be archived once it is delivered; `archctl tail` shows when it is, and `archctl orders why CMD-1` this order"
         );
     }
 

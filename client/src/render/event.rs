@@ -132,7 +132,8 @@ fn of_verdict(verification: &Verification) -> Style {
 mod tests {
     use order_archiver_api::v1::{
         AskedBy, BatchState, BatchStopReason, Gap, OrderCounts, OrderEvent, QuarantineEntry,
-        QuarantineReason, Release, ReleaseCause, Watcher, WatcherState,
+        QuarantineReason, Release, ReleaseCause, VerificationCounts, VerificationState, Watcher,
+        WatcherState,
     };
     use prost_types::Timestamp;
 
@@ -220,6 +221,22 @@ mod tests {
             }),
             ..entry.clone()
         };
+        let verification = Verification {
+            id: "v-1".to_owned(),
+            state: VerificationState::Running.into(),
+            counts: Some(VerificationCounts {
+                delivered: 1_234,
+                missing: 3,
+                ..VerificationCounts::default()
+            }),
+            ..Verification::default()
+        };
+        let verified = Verification {
+            state: VerificationState::Succeeded.into(),
+            verdict: Verdict::NotVerified.into(),
+            verdict_text: "NOT VERIFIED: 3 missing".to_owned(),
+            ..verification.clone()
+        };
         let bare_batch = Batch {
             id: "b-1".to_owned(),
             ..Batch::default()
@@ -281,6 +298,34 @@ mod tests {
             (
                 told(EventKind::Released, Some(Event::Quarantine(released))),
                 "released        CMD-2  q-1  dropped by 10.0.0.7:50712 through archd-2",
+            ),
+            (
+                told(
+                    EventKind::VerificationStarted,
+                    Some(Event::Verification(verification.clone())),
+                ),
+                "verification started  v-1",
+            ),
+            (
+                told(
+                    EventKind::VerificationProgress,
+                    Some(Event::Verification(verification.clone())),
+                ),
+                "verification progress  v-1  1,234 orders · 3 missing",
+            ),
+            (
+                told(
+                    EventKind::VerificationFinished,
+                    Some(Event::Verification(verified)),
+                ),
+                "verification finished  v-1  NOT VERIFIED: 3 missing",
+            ),
+            (
+                bare(
+                    EventKind::VerificationFinished,
+                    Event::Verification(verification),
+                ),
+                "verification finished  v-1  (the history tells no more of it)",
             ),
             (
                 bare(EventKind::BatchProgress, Event::Batch(bare_batch)),

@@ -160,7 +160,9 @@ fn unwatched(watcher: &Watcher) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{Batch, BatchState, NearMiss, OrderCounts, WaitingOrders};
+    use order_archiver_api::v1::{
+        Batch, BatchState, NearMiss, OrderCounts, Verdict, VerificationState, WaitingOrders,
+    };
     use prost_types::{Duration, Timestamp};
 
     use super::*;
@@ -316,6 +318,47 @@ mod tests {
         );
         watcher.state = WatcherState::Watching.into();
         assert!(!told(&watcher).contains("Watcher:"), "{text}");
+    }
+
+    #[test]
+    fn the_last_verification_is_shown_with_what_it_says() {
+        let told = |last: Verification| {
+            statistics(&GetStatsResponse {
+                last_verification: Some(last),
+                ..stats()
+            })
+        };
+        let verified = Verification {
+            id: "v-1".to_owned(),
+            state: VerificationState::Succeeded.into(),
+            verdict: Verdict::NotVerified.into(),
+            verdict_text: "NOT VERIFIED: 3 missing, as of 2025-10-16T14:23:45Z".to_owned(),
+            as_of: stats().read_time,
+            ..Verification::default()
+        };
+        let text = told(verified.clone());
+        assert!(
+            text.contains(
+                "\
+├──────────────────────────────────────────────────┤
+│  Last verification v-1                           │
+│  Verdict:     NOT VERIFIED: 3 missing            │
+│  As of:       2025-10-16 14:23:45Z               │
+├──────────────────────────────────────────────────┤
+│  Last 24h "
+            ),
+            "{text}"
+        );
+        let failed = Verification {
+            state: VerificationState::Failed.into(),
+            verdict: Verdict::Unspecified.into(),
+            message: "the database was away".to_owned(),
+            as_of: None,
+            ..verified
+        };
+        let text = told(failed);
+        let line = "│  Verdict:     failed: the database was away      │\n├";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod batch;
 mod instance;
 pub(crate) mod news;
 mod quarantine;
+pub(crate) mod verification;
 pub(crate) mod watcher;
 
 use std::{
@@ -20,12 +21,14 @@ use std::{
 };
 
 use order_archiver_api::v1::{
-    ArchivedOrder, Batch, BatchState, OrderCounts, QuarantineEntry, TailEventsResponse,
-    UnreadableDocument, archive_service_server::ArchiveServiceServer,
-    batch_service_server::BatchServiceServer, event_service_server::EventServiceServer,
-    instance_service_server::InstanceServiceServer,
+    Acknowledgement, ArchivedOrder, Batch, BatchState, Difference, LedgerEntry, OrderCounts,
+    QuarantineEntry, TailEventsResponse, UnreadableDocument, Verification,
+    archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
+    event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
     quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
-    stats_service_server::StatsServiceServer, watcher_service_server::WatcherServiceServer,
+    stats_service_server::StatsServiceServer,
+    verification_service_server::VerificationServiceServer,
+    watcher_service_server::WatcherServiceServer,
 };
 use prost_types::Duration;
 use tokio::{
@@ -46,6 +49,16 @@ pub(crate) struct Script {
     pub(crate) batch: watch::Sender<Batch>,
     /// The batches that a list shows before it.
     pub(crate) listed: Mutex<Vec<Batch>>,
+    /// The one verification that there is.
+    pub(crate) verification: watch::Sender<Verification>,
+    /// The verifications that a list shows before it.
+    pub(crate) verifications: Mutex<Vec<Verification>>,
+    /// What it found.
+    pub(crate) differences: Mutex<Vec<Difference>>,
+    /// What was acknowledged.
+    pub(crate) acknowledgements: Mutex<Vec<Acknowledgement>>,
+    /// The ledger, whether it is intact or not.
+    pub(crate) ledger: Mutex<Vec<LedgerEntry>>,
     /// The orders that a list shows, where these are not to be 120 like each other.
     pub(crate) shown: Mutex<Vec<ArchivedOrder>>,
     /// The entries that are in quarantine beside `q-1` and `q-2`.
@@ -54,8 +67,8 @@ pub(crate) struct Script {
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
     /// What lists and figures leave out because it can't be read.
     pub(crate) unreadable: Mutex<Vec<UnreadableDocument>>,
-    /// What the next call about the watcher, the events, the progress of the batch or a later page
-    /// of the archive is answered with.
+    /// What the next call about the watcher, the events, the progress of the batch or the
+    /// verification, or a later page of a list is answered with.
     refusal: Mutex<Option<Status>>,
     /// How many orders are archived.
     pub(crate) archived: AtomicUsize,
@@ -93,6 +106,11 @@ impl Fake {
         let script = Script {
             batch: watch::Sender::new(batch(BatchState::Running)),
             listed: Mutex::default(),
+            verification: watch::Sender::new(verification::running()),
+            verifications: Mutex::default(),
+            differences: Mutex::default(),
+            acknowledgements: Mutex::default(),
+            ledger: Mutex::default(),
             shown: Mutex::default(),
             quarantined: Mutex::default(),
             history: watch::Sender::default(),
@@ -135,7 +153,8 @@ impl Fake {
             .send_modify(|history| history.push(Err(status)));
     }
 
-    /// Refuses the next call about the watcher, the events or the progress of the batch.
+    /// Refuses the next call about the watcher, the events, the progress of the batch or the
+    /// verification, or a later page of a list.
     pub(crate) fn refuse_next(&self, status: Status) {
         self.script.refusal.lock().unwrap().replace(status);
     }
@@ -168,6 +187,7 @@ impl Fake {
             .add_service(QuarantineServiceServer::new(answers()))
             .add_service(SeedServiceServer::new(answers()))
             .add_service(StatsServiceServer::new(answers()))
+            .add_service(VerificationServiceServer::new(answers()))
             .add_service(WatcherServiceServer::new(answers()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         runtime.spawn(server);

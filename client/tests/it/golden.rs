@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf};
 use order_archiver_api::{
     text::columns,
     v1::{
-        ArchivedOrder, Batch, BatchOptions, BatchState, BatchStopReason, EventKind, NearMiss,
-        OrderEvent, QuarantineEntry, QuarantineReason, TailEventsResponse,
-        tail_events_response::Event,
+        ArchivedOrder, Batch, BatchOptions, BatchState, BatchStopReason, Difference,
+        DifferenceClass, EventKind, NearMiss, OrderEvent, QuarantineEntry, QuarantineReason,
+        TailEventsResponse, Verdict, Verification, VerificationCounts, VerificationDepth,
+        VerificationOptions, VerificationScope, VerificationState, tail_events_response::Event,
     },
 };
 use prost_types::Timestamp;
@@ -17,6 +18,7 @@ use crate::{
     fake::{
         Fake, batch,
         news::{NOW, archived},
+        verification::{self, difference, ended, ledger},
         watcher::gap,
     },
     program::{archctl, run_on_terminal_of},
@@ -37,7 +39,16 @@ const COMMANDS: &[&str] = &[
     "stats --near-misses",
     "watch status",
     "watch status --time-zone Europe/Paris",
-    "tail --since 2025-10-16 --limit 7",
+    "verify",
+    "verify list",
+    "verify show 019a2b3e-0002",
+    "verify show 019a2b3e-0003",
+    "verify differences",
+    "verify acknowledge CMD-2025-000012 --reason corrected",
+    "verify repair --class missing --class altered --class damaged --class doubled",
+    "verify repair CMD-2025-000012 HELD --yes --reason corrected",
+    "verify ledger",
+    "tail --since 2025-10-16 --limit 10",
     "tail --since 2025-10-16 --limit 3 -o wide",
     "seed --orders 1500",
     "batch show nothing",
@@ -217,6 +228,8 @@ fn fake() -> Fake {
         ..QuarantineEntry::default()
     }];
 
+    verified_orders(&fake);
+
     let event = |kind: EventKind, event| TailEventsResponse {
         kind: kind.into(),
         event: Some(event),
@@ -237,6 +250,18 @@ fn fake() -> Fake {
         event(EventKind::BatchProgress, Event::Batch(batches[0].clone())),
         event(EventKind::BatchFinished, Event::Batch(batches[1].clone())),
         event(EventKind::GapOpened, Event::Gap(gap())),
+        event(
+            EventKind::VerificationStarted,
+            Event::Verification(verification::running()),
+        ),
+        event(
+            EventKind::VerificationProgress,
+            Event::Verification(verification::running()),
+        ),
+        event(
+            EventKind::VerificationFinished,
+            Event::Verification(not_verified()),
+        ),
     ] {
         fake.publish(TailEventsResponse {
             time: Some(Timestamp { ..NOW }),
@@ -244,4 +269,84 @@ fn fake() -> Fake {
         });
     }
     fake
+}
+
+/// A verification that found something of every class.
+fn not_verified() -> Verification {
+    Verification {
+        id: "019a2b3e-0001-7000-8000-000000000001".to_owned(),
+        verdict_text:
+            "NOT VERIFIED: 12 missing, 2 altered, 1 doubled, 1 damaged, as of 2025-10-16T14:23:45Z"
+                .to_owned(),
+        scope_reason: "the database's history reaches back to 2025-10-16T09:00:00Z only".to_owned(),
+        counts: Some(VerificationCounts {
+            delivered: 1_000_000,
+            verified: 999_984,
+            archived: 1_000_007,
+            missing: 12,
+            altered: 2,
+            doubled: 1,
+            damaged: 1,
+            acknowledged: 1,
+            amended: 4,
+            orphaned: 8,
+            not_rebuildable: 50,
+            quarantined: 6,
+            near_misses: 3,
+            names_changed: 1_200,
+        }),
+        options: Some(VerificationOptions {
+            depth: VerificationDepth::References.into(),
+            scope: VerificationScope::Changes.into(),
+            max_orders_per_second: Some(5_000),
+            ..VerificationOptions::default()
+        }),
+        start_time: Some(NOW),
+        instance: "archd-1".to_owned(),
+        orders_per_second: 83_333.0,
+        warnings: vec!["Commande has no index on numero_commande".to_owned()],
+        examples: found(),
+        ..ended(Verdict::NotVerified)
+    }
+}
+
+fn found() -> Vec<Difference> {
+    let missing = (1..=4).map(|number| {
+        let number = format!("CMD-2025-00000{number}");
+        difference(DifferenceClass::Missing, &number)
+    });
+    let altered = Difference {
+        order_id_json: "{\"$oid\":\"65f0c3a1b2c3d4e5f6071829\"}".to_owned(),
+        archive_id_json: "{\"$oid\":\"65f0c3a1b2c3d4e5f6071829\"}".to_owned(),
+        fields: vec!["articles".to_owned(), "notes".to_owned()],
+        detail: "two fields are not those of the live order".to_owned(),
+        ..difference(DifferenceClass::Altered, "CMD-2025-000012")
+    };
+    let held = difference(DifferenceClass::Damaged, "HELD");
+    let orphaned = Difference {
+        archive_id_json: "4711".to_owned(),
+        ..difference(DifferenceClass::Orphaned, "")
+    };
+    missing.chain([altered, held, orphaned]).collect()
+}
+
+/// Verifications, what the last one found, and the ledger.
+fn verified_orders(fake: &Fake) {
+    let verified = Verification {
+        id: "019a2b3e-0002-7000-8000-000000000002".to_owned(),
+        ..ended(Verdict::Verified)
+    };
+    let failed = Verification {
+        id: "019a2b3e-0003-7000-8000-000000000003".to_owned(),
+        state: VerificationState::Failed.into(),
+        message: "the database was away for 5m".to_owned(),
+        scope: VerificationScope::Changes.into(),
+        throttle: "a secondary is 12s behind, and the limit is 10s".to_owned(),
+        resumes: 1,
+        ..verification::running()
+    };
+    *fake.script.verifications.lock().unwrap() = vec![failed, verified];
+    fake.script.verification.send_replace(not_verified());
+    *fake.script.differences.lock().unwrap() = found();
+    *fake.script.ledger.lock().unwrap() = ledger(3);
 }

@@ -23,7 +23,7 @@ fn fake() -> Fake {
 #[test]
 fn lists_say_what_they_leave_out_in_every_format() {
     let fake = fake();
-    for list in ["batch", "quarantine"] {
+    for list in ["batch", "quarantine", "verify"] {
         for format in ["table", "json", "ndjson"] {
             let ended = run(&fake.endpoint(), &[list, "list", "-o", format]);
             assert_eq!(ended.code, 0, "{ended:?}");

@@ -152,7 +152,7 @@ impl Value {
 }
 
 /// One field of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Element<'a> {
     /// The field's name, UTF-8 unless somebody stored something else.
     pub key: &'a [u8],
@@ -179,6 +179,13 @@ pub fn find<'a>(document: &'a RawDocument, key: &str) -> Option<ValueRef<'a>> {
 #[derive(Clone, Debug)]
 pub struct Elements<'a> {
     rest: &'a [u8],
+}
+
+impl Elements<'_> {
+    /// How many bytes of the document have not been walked yet.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 impl<'a> Iterator for Elements<'a> {

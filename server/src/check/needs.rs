@@ -62,6 +62,11 @@ pub(super) fn needs(
             &["find", "insert", "update", "createIndex"],
         ));
     }
+    needs.push(need(
+        &names.differences,
+        &["find", "insert", "update", "remove", "createIndex"],
+    ));
+    needs.push(need(&names.acknowledgements, &["find"]));
     needs.push(need(&names.state, &["find", "insert", "update"]));
     needs.push(need(
         &names.instances,

@@ -1,7 +1,9 @@
 //! Between the server's own values and the messages of the contract, whoever carries these.
 
 mod batch;
+pub(crate) mod class;
 mod document;
+pub(crate) mod explanation;
 mod job;
 pub(crate) mod near_misses;
 mod quarantine;

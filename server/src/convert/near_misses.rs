@@ -35,10 +35,15 @@ fn near_miss(miss: NearMiss) -> pb::NearMiss {
         status_json: miss.status,
         orders: miss.orders,
         examples: miss.examples,
-        kind: miss.kind.map_or(pb::NearMissKind::Unspecified, kind).into(),
+        kind: kind_of(miss.kind).into(),
         difference: miss.difference,
         mend: miss.mend,
     }
+}
+
+/// A kind, or that it is not known.
+pub(super) fn kind_of(known: Option<Kind>) -> pb::NearMissKind {
+    known.map_or(pb::NearMissKind::Unspecified, kind)
 }
 
 fn kind(kind: Kind) -> pb::NearMissKind {

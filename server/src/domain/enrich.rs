@@ -129,7 +129,7 @@ pub fn original(archived: &RawDocument) -> RawDocumentBuf {
 }
 
 /// Whether the archive gives this name a meaning of its own.
-fn is_ours(key: &[u8]) -> bool {
+pub(super) fn is_ours(key: &[u8]) -> bool {
     // A look at the length spares nearly every field the comparisons.
     matches!(key.len(), 8..=15)
         && (Field::ENRICHED

@@ -55,7 +55,7 @@ impl Field {
     ];
 
     /// The field's name in the archive.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Field::NomClient => "nom_client",
             Field::EmailClient => "email_client",
@@ -229,7 +229,8 @@ pub fn judge<'b>(bundle: &'b Bundle, delivered: &str) -> Verdict<'b> {
     }
 }
 
-fn fields(bundle: &Bundle) -> Fields<'_> {
+/// What the archive adds to an order, and what it misses.
+pub fn fields(bundle: &Bundle) -> Fields<'_> {
     let values = Field::ENRICHED.map(|field| field.of(bundle));
     let carried = [Field::CoutCommande, Field::DateCommande];
     let enriched = Field::ENRICHED

@@ -20,3 +20,7 @@ pub(crate) mod near_miss_kind;
 pub mod schedule;
 
 pub mod verify;
+
+pub mod explanation;
+
+pub mod ledger;

@@ -126,6 +126,12 @@ impl NearMisses {
         }
     }
 
+    /// How many orders have one of these statuses.
+    pub fn orders(&self) -> i64 {
+        let told = self.told.values().map(|miss| miss.orders).sum::<i64>();
+        told + self.orders_beyond
+    }
+
     /// What there is beyond those that are told.
     pub fn beyond(&self) -> Beyond {
         Beyond {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The largest document that is read without a look at its size before, in bytes.
-const SMALL_DOCUMENT: usize = 16 * 1024;
+pub(super) const SMALL_DOCUMENT: usize = 16 * 1024;
 
 pub(crate) struct ArchiveService {
     pub(crate) calls: Calls,

@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -44,6 +44,16 @@ impl Calls {
         work: impl AsyncFnOnce(Q) -> Result<(A, R), Status>,
     ) -> Result<Response<A>, Status> {
         let limit = self.limit(request.metadata());
+        self.answer_in_room_within(limit, request, work).await
+    }
+
+    /// The same, for an answer that may take so long.
+    pub(super) async fn answer_in_room_within<Q, A, R: Into<Option<Room>>>(
+        &self,
+        limit: Duration,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<(A, R), Status>,
+    ) -> Result<Response<A>, Status> {
         let (answer, room) = self.within(limit, work(request.into_inner())).await?;
         let mut response = Response::new(answer);
         if let Some(room) = room.into() {
@@ -57,12 +67,21 @@ impl Calls {
         self.limits.answer(bytes).await
     }
 
+    /// A place for a look through the database's history.
+    pub(super) fn history_look(&self) -> Result<OwnedSemaphorePermit, Status> {
+        self.limits.history_look()
+    }
+
     /// How long a caller may be kept waiting: the settings say so, or the caller, whichever is
     /// shorter.
     pub(crate) fn limit(&self, metadata: &MetadataMap) -> Duration {
-        deadline(metadata).map_or(self.request_timeout, |deadline| {
-            deadline.min(self.request_timeout)
-        })
+        self.limit_with(metadata, Duration::ZERO)
+    }
+
+    /// The same, for a call that the caller wants to take longer than others by so much.
+    pub(super) fn limit_with(&self, metadata: &MetadataMap, longer: Duration) -> Duration {
+        let own = self.request_timeout + longer;
+        deadline(metadata).map_or(own, |deadline| deadline.min(own))
     }
 
     /// Does something for a caller within a limit. What has begun is finished even when the server

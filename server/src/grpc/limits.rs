@@ -12,6 +12,7 @@
 //! | a stream of orders on which nothing is asked or under way | [`STREAM_IDLE`] | DEADLINE_EXCEEDED |
 //! | a stream of orders of which no answer is read | [`STREAM_UNREAD`] | its connection is closed |
 //! | streams of reflection in all | [`REFLECTION_STREAMS`] | RESOURCE_EXHAUSTED |
+//! | looks through the history for one order, in all | [`HISTORY_LOOKS`] | RESOURCE_EXHAUSTED |
 //! | a stream of answers that is not read | [`SLOWEST`] | RESOURCE_EXHAUSTED |
 //! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
 //! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
@@ -64,6 +65,9 @@ const REQUEST_STREAMS: usize = 128;
 /// Streams of reflection that all connections may have open at once. They take nothing from
 /// [`REQUEST_STREAMS`].
 const REFLECTION_STREAMS: usize = 64;
+/// Looks through the database's history that all callers may have under way at once: each has the
+/// database read much of it.
+const HISTORY_LOOKS: usize = 4;
 /// How long a stream of orders may be open without a request, and without one that waits for its
 /// answer.
 pub(super) const STREAM_IDLE: Duration = Duration::from_secs(60);
@@ -123,6 +127,7 @@ pub(super) struct Limits {
     calls: Arc<Semaphore>,
     request_streams: Arc<Semaphore>,
     reflection_streams: Arc<Semaphore>,
+    history_looks: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     small_answers: Arc<Semaphore>,
     large_answers: Arc<Semaphore>,
@@ -135,6 +140,7 @@ impl Limits {
             calls: semaphore(CALLS),
             request_streams: semaphore(REQUEST_STREAMS),
             reflection_streams: semaphore(REFLECTION_STREAMS),
+            history_looks: semaphore(HISTORY_LOOKS),
             requests: semaphore(REQUESTS),
             small_answers: semaphore(SMALL_ANSWERS),
             large_answers: semaphore(LARGE_ANSWERS),
@@ -167,6 +173,16 @@ impl Limits {
         place.map_err(|_| {
             status::limit_reached(format!(
                 "{REFLECTION_STREAMS} streams of reflection are open already; try again in a moment"
+            ))
+        })
+    }
+
+    /// A place for a look through the database's history.
+    pub(super) fn history_look(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.history_looks.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{HISTORY_LOOKS} callers look through the history already; try again in a moment, or ask without it"
             ))
         })
     }

@@ -183,6 +183,7 @@ fn add_services(
         calls: calls.clone(),
         store: store.clone(),
         verifier: verifier.for_callers(),
+        schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {
         calls,

@@ -8,7 +8,7 @@
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
 //! 5. `counters`, `archive` and `jobs`;
-//! 6. `orders`, `batches` and `quarantine`;
+//! 6. `orders`, `batches`, `quarantine` and `differences`;
 //! 7. `watch` and `verify`;
 //! 8. `verifications`;
 //! 9. the files beside this one, which put several of them together.
@@ -29,19 +29,23 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
 pub mod collections;
 pub mod counters;
 pub mod deployment;
+pub mod differences;
 pub mod encoding;
 pub mod events;
+pub mod explanation;
 pub mod gone;
 pub mod instances;
 pub mod jobs;
 pub mod orders;
 mod prepare;
 pub mod quarantine;
+pub mod replaced;
 pub mod seed;
 pub mod set_aside;
 pub mod state;

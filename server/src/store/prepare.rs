@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, jobs, quarantine};
+use super::{Error, Store, acknowledgements, differences, jobs, quarantine, replaced};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -16,6 +16,13 @@ impl Store {
                 .await?;
         }
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
+            .await?;
+        let noted = acknowledgements::record::indexes();
+        self.create_indexes(&self.names.acknowledgements, noted)
+            .await?;
+        self.create_indexes(&self.names.replaced, replaced::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.differences, differences::record::indexes())
             .await?;
         let month = 32 * 24 * 60 * 60;
         self.create_indexes(

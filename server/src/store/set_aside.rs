@@ -12,6 +12,7 @@ use super::{
     archive::build_lease::{self, BUILD},
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
+    differences::record::DIFFERENCE,
     instances::INSTANCE,
     quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
     state::{
@@ -76,6 +77,7 @@ impl Store {
         for collection in [
             &names.batches,
             &names.verifications,
+            &names.differences,
             &names.counters,
             &names.state,
             &names.instances,
@@ -182,6 +184,7 @@ impl Store {
         match collection {
             _ if collection == names.batches => Some(BATCH),
             _ if collection == names.verifications => Some(WHOLE_VERIFICATION),
+            _ if collection == names.differences => Some(DIFFERENCE),
             _ if collection == names.counters => Some(COUNTER),
             _ if collection == names.instances => Some(INSTANCE),
             _ if collection == names.quarantine => Some(ENTRY),

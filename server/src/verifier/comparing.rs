@@ -30,10 +30,12 @@ impl Verifier {
     /// The pass of a verification that does this, and goes on from what was saved.
     pub(super) fn pass(
         &self,
-        _plan: Plan,
+        plan: Plan,
         saved: Progress,
         throttle: Arc<Throttle>,
     ) -> Pass<Throttle> {
-        Pass::new(self.store.clone(), saved, throttle, self.chunk_size)
+        let differences = self.store.differences_of(&plan.verification);
+        let reader = self.store.comparison_reader();
+        Pass::new(reader, differences, plan, saved, throttle, self.chunk_size)
     }
 }

@@ -1,5 +1,11 @@
 //! The verifier: runs verifications, which compare the live orders with the archive and say whether
-//! every delivered one is archived exactly once, unaltered. It only reads orders and archive.
+//! every delivered one is archived exactly once, unaltered.
+//!
+//! A [`pass::Pass`] is what compares: the runner of a verification makes one, advances it step by
+//! step, saves its progress, and concludes it. It reads by a [`ComparisonReader`] alone, and writes
+//! nothing but the differences of its verification.
+//!
+//! [`ComparisonReader`]: crate::store::verify::reader::ComparisonReader
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Span, info_span};
@@ -14,13 +20,21 @@ use crate::{
     },
 };
 
+mod changes;
+mod compared;
+mod comparer;
 mod comparing;
 pub mod conclude;
+mod evidence;
 mod ledger;
 mod log;
+mod lone_documents;
+mod lone_orders;
 pub mod pace;
+mod parts;
 pub mod pass;
 mod runner;
+mod settle;
 
 /// Runs verifications. Clones are the same verifier.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::job::exit_of;
 use crate::{connect::Session, exit::Exit, fault::Fault, follow, output::say, render, values};
 
 #[derive(clap::Args, Debug, Default, PartialEq)]
-pub(crate) struct Args {
+pub(crate) struct Options {
     /// Only see whether each order is there, by the indexes: quick, and blind to altered ones
     #[arg(long, conflicts_with = "references")]
     presence: bool,
@@ -59,7 +59,7 @@ Examples:
   archctl verify --references --max-rate 5000 --max-lag 2s
   archctl verify --detach --request-id nightly-$(date +%F)";
 
-impl Args {
+impl Options {
     fn options(&self) -> VerificationOptions {
         let depth = match (self.presence, self.references) {
             (true, _) => VerificationDepth::Presence,
@@ -80,7 +80,7 @@ impl Args {
     }
 }
 
-pub(super) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
+pub(super) async fn run(session: &Session, args: Options) -> Result<Exit, Fault> {
     let asked = args.options();
     let request = session.unary(StartVerificationRequest {
         options: Some(asked),

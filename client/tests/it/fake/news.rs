@@ -4,8 +4,9 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use order_archiver_api::v1::{
     BatchState, EventKind, GetStatsRequest, GetStatsResponse, NearMiss, NearMissKind, OrderEvent,
     SeedDataRequest, SeedDataResponse, SeedPhase, StatusCount, TailEventsRequest,
-    TailEventsResponse, event_service_server::EventService, seed_service_server::SeedService,
-    stats_service_server::StatsService, tail_events_request::Start, tail_events_response::Event,
+    TailEventsResponse, Verdict, event_service_server::EventService,
+    seed_service_server::SeedService, stats_service_server::StatsService,
+    tail_events_request::Start, tail_events_response::Event,
 };
 use prost_types::{Duration, Timestamp};
 use tonic::{Request, Response, Status, async_trait};
@@ -116,6 +117,8 @@ impl StatsService for Answers {
             read_time: Some(NOW),
             next_batch_time: Some(NOW),
             unreadable: self.0.unreadable.lock().unwrap().clone(),
+            last_verification: Some(self.0.verification.borrow().clone())
+                .filter(|last| last.verdict() != Verdict::Unspecified),
             ..GetStatsResponse::default()
         }))
     }

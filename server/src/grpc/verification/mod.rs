@@ -12,11 +12,14 @@ use super::{
     jobs::Followed,
 };
 use crate::{
+    domain::schedule::Schedule,
     store::{Store, verifications::record::Verification},
     verifier::Verifier,
 };
 
+mod explain;
 mod life;
+mod repair;
 mod start;
 
 pub(crate) struct VerificationService {
@@ -24,6 +27,8 @@ pub(crate) struct VerificationService {
     pub(crate) store: Store,
     pub(crate) verifier: Verifier,
     pub(crate) followed: Followed<Verification>,
+    /// When this instance starts batches.
+    pub(crate) schedule: Option<Schedule>,
 }
 
 #[tonic::async_trait]
@@ -89,9 +94,9 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn explain_order(
         &self,
-        _: Request<pb::ExplainOrderRequest>,
+        request: Request<pb::ExplainOrderRequest>,
     ) -> Result<Response<pb::ExplainOrderResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.explain(request).await
     }
 
     async fn list_ledger(

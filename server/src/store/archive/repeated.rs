@@ -12,7 +12,7 @@ use crate::{
         Error, Store,
         deployment::shell,
         encoding::{
-            document::{joined, whole},
+            document::{joined, raw as raw_document, whole},
             ext_json,
         },
         wire::command::{SIMPLE, commands_for},
@@ -181,6 +181,29 @@ impl Store {
             without: count("without"),
             numbers,
         })
+    }
+
+    /// The numbers that several documents of the archive have, at most `most` of them. Reads all of
+    /// it, within this time.
+    pub(in crate::store) async fn numbers_held_twice(
+        &self,
+        most: i64,
+        limit: Duration,
+    ) -> Result<Vec<Value>, Error> {
+        let pipeline = [
+            doc! { "$group": { "_id": format!("${NUMERO}"), "n": { "$sum": 1 } } },
+            doc! { "$match": { "n": { "$gt": 1 }, "_id": { "$type": "string" } } },
+            doc! { "$limit": most },
+        ];
+        let command = raw_document(&doc! {
+            "aggregate": &self.names.archive, "pipeline": &pipeline[..], "cursor": {}, "allowDiskUse": true,
+            "collation": { "locale": SIMPLE },
+        });
+        let command = joined(&[&command, &self.read_options_within(limit)]);
+        let rows = self.rows_within(limit, command).await?;
+        let numbers = rows.iter().filter_map(|row| raw::find(row, "_id"));
+        let numbers = numbers.filter(|number| number.kind == kind::STRING);
+        Ok(numbers.map(ValueRef::to_owned).collect())
     }
 
     /// Which of these numbers the archive holds more than once, as Extended JSON. May read all of

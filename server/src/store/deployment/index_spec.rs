@@ -94,7 +94,7 @@ impl IndexSpec {
 
     /// Whether documents are found by it that have a value in a field, compared by this collation;
     /// none is byte by byte.
-    pub(super) fn finds_by(&self, field: &str, collation: Option<&Document>) -> bool {
+    pub(in crate::store) fn finds_by(&self, field: &str, collation: Option<&Document>) -> bool {
         let first = self.key().and_then(|key| key.iter().next());
         let equal = |way: &Bson| direction(way).is_some() || way.as_str() == Some("hashed");
         // A sparse index will do: it leaves out only documents without a value.

@@ -96,7 +96,7 @@ impl<'s> DeliveredStatus<'s> {
 }
 
 /// A value decoded; null where it holds text that is not UTF-8, which resembles nothing.
-pub(super) fn bson_of(value: ValueRef<'_>) -> Bson {
+pub(in crate::store) fn bson_of(value: ValueRef<'_>) -> Bson {
     let mut writer = Writer::default();
     writer.value("v", value);
     Document::try_from(writer.finish().as_ref())

@@ -84,7 +84,7 @@ const DENSITY: usize = 4;
 
 /// The database's code for bounds that lie the other way round: to the archive the first `_id`
 /// comes after the last.
-const BOUNDS_CROSS: i32 = 51175;
+pub(in crate::store) const BOUNDS_CROSS: i32 = 51175;
 
 impl Store {
     /// Reads a page of delivered orders.
@@ -93,6 +93,15 @@ impl Store {
     /// page: its `_id` is its place. A page that takes too long fails at once with [`Error::Slow`]
     /// or [`Error::Timeout`]: the same again would too.
     pub async fn order_page(&self, request: &PageRequest) -> Result<Page, Error> {
+        self.order_page_up_to(request, ValueRef::MAX_KEY).await
+    }
+
+    /// The same, of orders with an `_id` before this one.
+    pub(in crate::store) async fn order_page_up_to(
+        &self,
+        request: &PageRequest,
+        end: ValueRef<'_>,
+    ) -> Result<Page, Error> {
         let from = request
             .from
             .as_ref()
@@ -108,7 +117,7 @@ impl Store {
             filter = joined(&[&filter, &rawdoc! { "date_commande": { "$lt": before } }]);
         }
         let mut walk = Writer::default();
-        let mut end = ValueRef::MAX_KEY.to_owned();
+        let mut end = end.to_owned();
         if last {
             filter = joined(&[&filter, &field("_id", from)]);
         } else {
@@ -270,12 +279,12 @@ fn along(request: &PageRequest) -> RawDocumentBuf {
 }
 
 /// Has a `find` walk the index on `_id`.
-fn along_ids() -> RawDocumentBuf {
+pub(in crate::store) fn along_ids() -> RawDocumentBuf {
     rawdoc! { "sort": { "_id": 1 }, "hint": { "_id": 1 } }
 }
 
 /// Has a `find` answer with at most so many rows, in one reply.
-fn all_at_once(limit: usize) -> RawDocumentBuf {
+pub(in crate::store) fn all_at_once(limit: usize) -> RawDocumentBuf {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     rawdoc! { "limit": limit, "batchSize": limit }
 }

@@ -4,10 +4,7 @@ use std::collections::HashSet;
 
 use bson::{RawDocumentBuf, doc, rawdoc};
 
-use super::{
-    bytes::bytes_statements,
-    record::{entry_id, replaced_unless_newer},
-};
+use super::{bytes::bytes_statements, record::entry_id};
 use crate::{
     bytes::raw::{self, Value, ValueRef, Writer},
     domain::{
@@ -19,7 +16,7 @@ use crate::{
         Error, Store,
         encoding::document::{document_value, field, joined, raw},
         state::{
-            expressions::{date_or, millis_or},
+            expressions::{date_or, millis_or, replaced_unless_newer},
             version::{CURRENT, FORMAT},
         },
     },

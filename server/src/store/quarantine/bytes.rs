@@ -2,7 +2,7 @@
 
 use bson::{RawDocumentBuf, rawdoc};
 
-use super::record::{entry_id, replaced_unless_newer};
+use super::record::entry_id;
 use crate::{
     bytes::raw::{self, ValueRef, kind},
     domain::order::Order,
@@ -10,6 +10,7 @@ use crate::{
         Error, Store,
         encoding::document::{document_value, field, joined},
         state::{
+            expressions::replaced_unless_newer,
             format::{Field, Is, must},
             version::CURRENT,
         },

@@ -1,23 +1,22 @@
 //! The record of a quarantined order: its fields in the database, and an entry as it is read from
 //! them.
 
-use bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use bson::{DateTime, Document, RawDocument, doc};
 use sha2::{Digest, Sha256};
 
 use super::release::{RELEASE, Release, release_in};
 use crate::{
-    bytes::raw::{self, Value, ValueRef, Writer},
+    bytes::raw::{self, Value, ValueRef},
     domain::{
         judge::{Reason, Refusal},
         order::NUMERO,
     },
     store::{
         Store,
-        encoding::document::{document_value, field, whole},
+        encoding::document::whole,
         state::{
             fault::Fault,
             format::{self, Field, Is, may, must},
-            version::{CURRENT, FORMAT},
         },
     },
 };
@@ -36,9 +35,12 @@ pub(in crate::store) const ENTRY: &[Field] = &[
     may("release", Is::Fields(RELEASE)),
 ];
 
-/// What lists by reason walk along.
+/// What lists by reason walk along, and what finds the entries of a number.
 pub(in crate::store) fn indexes() -> Vec<Document> {
-    vec![doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" }]
+    vec![
+        doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" },
+        doc! { "key": { NUMERO: 1 }, "name": "numero" },
+    ]
 }
 
 /// An order in quarantine.
@@ -114,30 +116,4 @@ impl Store {
             release: row.get_document("release").ok().and_then(release_in),
         })
     }
-}
-
-/// A statement that puts what an expression yields in the place of a document, or makes it; but not
-/// where a newer version of the server wrote that document.
-pub(super) fn replaced_unless_newer(
-    query: &RawDocument,
-    expression: &RawDocument,
-) -> RawDocumentBuf {
-    let newer = rawdoc! { "$gt": [format!("${FORMAT}"), CURRENT] };
-    let mut choice = Writer::with_capacity(expression.as_bytes().len() + 128);
-    choice.array(
-        "$cond",
-        [
-            document_value(&newer),
-            Value::string("$$ROOT").as_ref(),
-            document_value(expression),
-        ],
-    );
-    let choice = choice.finish();
-    let stage = field("$replaceWith", document_value(&choice));
-    let mut statement = Writer::with_capacity(choice.as_bytes().len() + 128);
-    statement
-        .document("q", query)
-        .array("u", [document_value(&stage)])
-        .bool("upsert", true);
-    statement.finish()
 }

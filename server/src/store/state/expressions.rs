@@ -1,10 +1,19 @@
 //! Expressions and conditions of updates and queries that no document makes fail, whatever somebody
 //! wrote into it.
 
-use bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use super::format::LONGEST;
-use crate::store::Store;
+use super::{
+    format::LONGEST,
+    version::{CURRENT, FORMAT},
+};
+use crate::{
+    bytes::raw::{Value, Writer},
+    store::{
+        Store,
+        encoding::document::{document_value, field},
+    },
+};
 
 /// A number that is taken from a field only where it is one, else this one: an expression that no
 /// document makes fail.
@@ -34,4 +43,30 @@ impl Store {
             { "$gt": [&alive_at, { "$add": ["$$NOW", &lease] }] },
         ] }
     }
+}
+
+/// A statement that puts what an expression yields in the place of a document, or makes it; but not
+/// where a newer version of the server wrote that document.
+pub(in crate::store) fn replaced_unless_newer(
+    query: &RawDocument,
+    expression: &RawDocument,
+) -> RawDocumentBuf {
+    let newer = rawdoc! { "$gt": [format!("${FORMAT}"), CURRENT] };
+    let mut choice = Writer::with_capacity(expression.as_bytes().len() + 128);
+    choice.array(
+        "$cond",
+        [
+            document_value(&newer),
+            Value::string("$$ROOT").as_ref(),
+            document_value(expression),
+        ],
+    );
+    let choice = choice.finish();
+    let stage = field("$replaceWith", document_value(&choice));
+    let mut statement = Writer::with_capacity(choice.as_bytes().len() + 128);
+    statement
+        .document("q", query)
+        .array("u", [document_value(&stage)])
+        .bool("upsert", true);
+    statement.finish()
 }

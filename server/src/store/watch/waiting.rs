@@ -108,20 +108,7 @@ impl Store {
     }
 
     async fn read_waiting(&self, watcher: &Watcher, tally: &mut Tally) -> Result<(), Unknown> {
-        let now = self.hello().await?;
-        let (Some(latest), Some(majority)) = (now.latest, now.majority) else {
-            return Err(Error::ReplicaSetRequired.into());
-        };
-        let stored = watcher.checkpoint.as_ref().map(Value::as_ref);
-        let start = match validate(stored, &self.checkpoint_identity(), latest) {
-            Validated::Place(checkpoint) => Start::After(checkpoint.position),
-            Validated::Time(time) => Start::At(time),
-            Validated::Nothing => {
-                return Err(Unknown("the watcher has no position yet".to_owned()));
-            }
-            Validated::Bad(why) => return Err(Unknown(why.to_owned())),
-        };
-        let mut changes = self.deliveries(&start).await?;
+        let (mut changes, majority) = self.deliveries_behind(watcher).await?;
         *tally = Tally::begun();
         loop {
             let reply = changes.next().await?;
@@ -139,6 +126,27 @@ impl Store {
         }
     }
 
+    /// The deliveries behind the watcher's position, and the latest write that a majority holds.
+    pub(in crate::store) async fn deliveries_behind(
+        &self,
+        watcher: &Watcher,
+    ) -> Result<(Changes, Timestamp), Unknown> {
+        let now = self.hello().await?;
+        let (Some(latest), Some(majority)) = (now.latest, now.majority) else {
+            return Err(Error::ReplicaSetRequired.into());
+        };
+        let stored = watcher.checkpoint.as_ref().map(Value::as_ref);
+        let start = match validate(stored, &self.checkpoint_identity(), latest) {
+            Validated::Place(checkpoint) => Start::After(checkpoint.position),
+            Validated::Time(time) => Start::At(time),
+            Validated::Nothing => {
+                return Err(Unknown("the watcher has no position yet".to_owned()));
+            }
+            Validated::Bad(why) => return Err(Unknown(why.to_owned())),
+        };
+        Ok((self.deliveries(&start).await?, majority))
+    }
+
     async fn deliveries(&self, start: &Start) -> Result<Changes, Error> {
         let orders = Scope::Collection(&self.names.orders);
         let stages = stages(&self.delivered);
@@ -154,8 +162,8 @@ impl Store {
     }
 }
 
-/// Why orders can't be counted.
-struct Unknown(String);
+/// Why orders behind the watcher's position can't be counted.
+pub(in crate::store) struct Unknown(pub(in crate::store) String);
 
 impl From<Error> for Unknown {
     fn from(error: Error) -> Unknown {
@@ -181,7 +189,7 @@ struct Tally {
 }
 
 /// Whether the stream ends with this change, as the collection does.
-fn ends_stream(change: &RawDocument) -> bool {
+pub(in crate::store) fn ends_stream(change: &RawDocument) -> bool {
     raw::find(change, "operationType").and_then(ValueRef::as_str) == Some("invalidate")
 }
 

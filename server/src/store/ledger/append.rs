@@ -1,0 +1,95 @@
+//! Appending to the ledger.
+
+use std::time::Duration;
+
+use bson::{Document, RawDocumentBuf, doc, rawdoc};
+use tokio::time::sleep;
+use tracing::warn;
+
+use super::record::VERIFICATION;
+use crate::{
+    domain::ledger::{Entry, Record, hash},
+    store::{
+        Error, Store,
+        encoding::document::{joined, raw},
+        state::version::{CURRENT, FORMAT},
+    },
+};
+
+/// How often it is tried to be the next one: whoever comes first each time has appended an entry.
+const TRIES: usize = 50;
+/// Between two tries: what another one has just appended may not be held by a majority yet.
+const PAUSE: Duration = Duration::from_millis(20);
+const DUPLICATE_KEY: i32 = 11000;
+
+/// An entry that is in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its number.
+    pub sequence: i64,
+    /// Its hash, as 64 hexadecimal digits.
+    pub hash: String,
+}
+
+impl Store {
+    /// Appends an entry, and answers with its number and its hash once a majority holds it. Safe to
+    /// repeat: a verification has one entry, the first.
+    pub async fn append_to_ledger(&self, entry: &Entry) -> Result<Sealed, Error> {
+        for _ in 0..TRIES {
+            let of = doc! { "filter": { VERIFICATION: { "$eq": &entry.verification } } };
+            if let Some(record) = self.ledger_record(of).await? {
+                let Record { sequence, hash, .. } = record;
+                return Ok(Sealed { sequence, hash });
+            }
+            let last = self.ledger_record(doc! { "sort": { "_id": -1 } }).await?;
+            let (sequence, previous) = match &last {
+                None => (1, String::new()),
+                Some(last) => (last.sequence + 1, last.hash.clone()),
+            };
+            if last.is_some_and(|last| hash(&last.text) != last.hash) {
+                warn!(
+                    entry = sequence - 1,
+                    "the newest entry of the ledger is not what was sealed; `archctl verify ledger` says what is wrong with it"
+                );
+            }
+            let record = entry.seal(sequence, &previous);
+            if self.insert_ledger_record(entry, &record).await? {
+                return Ok(Sealed {
+                    sequence,
+                    hash: record.hash,
+                });
+            }
+            sleep(PAUSE).await;
+        }
+        Err(Error::Unavailable(
+            "others keep appending to the ledger at the same moment".to_owned(),
+        ))
+    }
+
+    async fn ledger_record(&self, which: Document) -> Result<Option<Record>, Error> {
+        let mut find = doc! { "find": &self.names.ledger, "limit": 1 };
+        find.extend(which);
+        let rows = self.rows(&joined(&[&raw(&find), &self.read_options()])).await?;
+        let record = rows.first().map(|row| self.ledger_record_in(row));
+        Ok(record.transpose()?)
+    }
+
+    /// Inserts a record; false when another one came first, or this very call did, whose answer was
+    /// lost.
+    async fn insert_ledger_record(&self, entry: &Entry, record: &Record) -> Result<bool, Error> {
+        let document = doc! {
+            "_id": record.sequence, FORMAT: CURRENT, VERIFICATION: &entry.verification,
+            "record": &record.text, "hash": &record.hash, "created": self.deployment().await?.now,
+        };
+        let insert: RawDocumentBuf = rawdoc! { "insert": self.names.ledger.as_str() };
+        let command = self.write_command(&insert, "documents", &[raw(&document)]);
+        match self.write_retried(&command).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused {
+                code: DUPLICATE_KEY,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Changes: a pass over nothing but what has changed since an earlier verification, by the
+//! database's history.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+};
+
+use tracing::info;
+
+use super::{pace::Pace, pass::Pass};
+use crate::{
+    bytes::raw::Value,
+    domain::verify::{
+        id_key::IdKey,
+        progress::{Position, Progress},
+    },
+    store::{
+        Error,
+        verify::{history::ChangedIds, lookups::Source},
+    },
+};
+
+/// Of so many `_id`s it is remembered that they were looked at: some 36 MB.
+const MOST_SEEN: usize = 2_000_000;
+
+/// A walk through the history.
+pub(super) struct Walk {
+    history: ChangedIds,
+    /// Hashes of the `_id`s that were looked at: an order changes several times on its way, and is
+    /// looked at once.
+    seen: HashSet<u64>,
+    hashes: RandomState,
+}
+
+impl Walk {
+    /// Those of these `_id`s that were not looked at before.
+    fn new_ones(&mut self, ids: Vec<Value>) -> Vec<Value> {
+        if self.seen.len() > MOST_SEEN {
+            self.seen.clear();
+        }
+        let is_new = |id: &Value| {
+            let key = IdKey::of(id.as_ref());
+            self.seen.insert(self.hashes.hash_one(key))
+        };
+        ids.into_iter().filter(is_new).collect()
+    }
+}
+
+impl<P: Pace> Pass<P> {
+    /// Goes on by what one reply of the history tells.
+    pub(super) async fn advance_in_changes(&mut self) -> Result<(), Error> {
+        let mut walk = match self.changes.take() {
+            Some(walk) => walk,
+            None => match self.open_walk().await {
+                Ok(walk) => walk,
+                Err(error) => return self.fall_back(why(error)?).await,
+            },
+        };
+        let mut progress = self.progress.clone();
+        let mut findings = Vec::new();
+        loop {
+            let changed = match walk.history.next().await {
+                Ok(changed) => changed,
+                Err(error) => return self.fall_back(why(error)?).await,
+            };
+            if let Some(upheaval) = changed.upheaval {
+                return self.fall_back(upheaval).await;
+            }
+            let ids = walk.new_ones(changed.ids);
+            let is_empty = ids.is_empty();
+            if !is_empty {
+                let comparer = self.comparer().await?;
+                let compared = comparer.examine(&ids, Source::Bulk).await?;
+                self.count(compared, &mut progress, &mut findings);
+            }
+            progress.position = Some(Position::History(changed.position));
+            progress.exhausted = changed.all;
+            if changed.all || !is_empty {
+                self.keep(progress, findings).await?;
+                self.changes = Some(walk);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn open_walk(&mut self) -> Result<Walk, Error> {
+        let after = match &self.progress.position {
+            Some(Position::History(position)) => Some(position),
+            _ => None,
+        };
+        let since = self.plan.since.unwrap_or(self.plan.begun);
+        let history = self
+            .reader
+            .changed_ids(since, after, self.plan.begun)
+            .await?;
+        Ok(Walk {
+            history,
+            seen: HashSet::new(),
+            hashes: RandomState::new(),
+        })
+    }
+
+    /// Looks at everything instead, for this reason.
+    async fn fall_back(&mut self, reason: String) -> Result<(), Error> {
+        info!(reason, "the verification looks at everything");
+        self.changes = None;
+        self.progress = Progress {
+            full_because: Some(reason),
+            ..Progress::default()
+        };
+        Ok(())
+    }
+}
+
+/// Why the history can't tell what has changed; the error itself where that may pass.
+fn why(error: Error) -> Result<String, Error> {
+    Ok(match error {
+        Error::HistoryLost => {
+            "the database's history no longer reaches back to the last verification".to_owned()
+        }
+        Error::ReplicaSetRequired => {
+            "the database is a standalone mongod, which has no history of changes".to_owned()
+        }
+        Error::Denied { .. } => {
+            "the database user may not read the history of changes: grant `find` and `changeStream` on the database".to_owned()
+        }
+        Error::BadPlace { .. } | Error::Refused { .. } => {
+            format!("the database's history can't be followed: {error}")
+        }
+        error => return Err(error),
+    })
+}

@@ -1,0 +1,410 @@
+//! Comparer: compares orders with archived documents that were read together, and follows up what
+//! has no counterpart among them.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use bson::{RawDocument, RawDocumentBuf};
+
+use super::compared::{Compared, Sides, id_of, number, plain};
+use crate::{
+    bytes::raw::{self, Value, ValueRef},
+    domain::{
+        judge::{Field, fields},
+        order::{Bundle, Order, Reference, STATUS},
+        verify::{
+            class::Class,
+            compare::{Found, Match, compare},
+            days::{Day, digest},
+            metadata::Archived,
+            pairing::pair,
+            plan::Depth,
+            surplus::surplus,
+        },
+    },
+    store::{
+        Error,
+        orders::references::ReferenceCache,
+        verify::{
+            lookups::{Extent, Side, Source},
+            reader::{Access, ComparisonReader},
+        },
+    },
+};
+
+/// How many documents are looked up by their `_id`s together.
+const TOGETHER: usize = 500;
+
+/// How the two sides of a comparison were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The delivered orders and the archived documents of one range of `_id`s.
+    Range,
+    /// Delivered orders, and what the archive holds under their `_id`s; the archive is walked by
+    /// itself later.
+    Orders,
+    /// Archived documents alone, whose delivered orders were compared before.
+    Archive,
+    /// Whatever there is under some `_id`s, all of it.
+    Ids,
+}
+
+/// Compares orders with archived documents.
+pub(super) struct Comparer {
+    pub(super) reader: ComparisonReader,
+    pub(super) depth: Depth,
+    pub(super) access: Access,
+    /// The `_id`s of archived documents that are one too many for their number.
+    pub(super) surplus: HashSet<Value>,
+    cache: ReferenceCache,
+    /// Of which classes so many are recorded that the others are only counted.
+    told_enough: [AtomicBool; Class::ALL.len()],
+}
+
+impl Comparer {
+    /// A comparer for the database as it is now.
+    pub(super) async fn new(reader: ComparisonReader, depth: Depth) -> Result<Comparer, Error> {
+        let access = reader.access().await?;
+        let mut comparer = Comparer {
+            reader,
+            depth,
+            access,
+            surplus: HashSet::new(),
+            cache: ReferenceCache::default(),
+            told_enough: Default::default(),
+        };
+        if !comparer.access.numbers_are_unique {
+            comparer.surplus = comparer.find_surplus().await?;
+        }
+        Ok(comparer)
+    }
+
+    /// Of a class so many are recorded that the others need only be counted.
+    pub(super) fn told_enough(&self, class: Class) {
+        self.told_enough[class as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the fields are compared, and not only whether an order is there.
+    pub(super) fn compares(&self) -> bool {
+        self.depth >= Depth::Content
+    }
+
+    /// The archived documents that are one too many for their number.
+    async fn find_surplus(&self) -> Result<HashSet<Value>, Error> {
+        let mut found = HashSet::new();
+        for group in self.reader.of_numbers_held_twice().await? {
+            let ids: Vec<Value> = group.iter().map(|row| id_of(row).to_owned()).collect();
+            let live = self
+                .reader
+                .with_ids(Side::Orders, &ids, Extent::Head, Source::Primary)
+                .await?;
+            let pairs = pair(&ids_of(&live), &ids_of(&group)).pairs;
+            let own = pairs
+                .into_iter()
+                .filter(|(order, document)| number(&live[*order]) == number(&group[*document]));
+            let own: HashSet<usize> = own.map(|(_, document)| document).collect();
+            let documents = (0..group.len()).collect();
+            let surplus = surplus(documents, |document| own.contains(document));
+            found.extend(surplus.into_iter().map(|document| ids[document].clone()));
+        }
+        Ok(found)
+    }
+
+    /// Compares whatever there is under these `_id`s, each once, on both sides.
+    pub(super) async fn examine(&self, ids: &[Value], source: Source) -> Result<Compared, Error> {
+        let mut all = Compared::default();
+        let mut pieces: VecDeque<&[Value]> = ids.chunks(TOGETHER).collect();
+        while let Some(piece) = pieces.pop_front() {
+            let orders = self.reader.few_with_ids(Side::Orders, piece, source);
+            let (orders, more_orders) = orders.await?;
+            let archived = self.reader.few_with_ids(Side::Archive, piece, source);
+            let (archived, more_archived) = archived.await?;
+            // Large ones are taken in fewer at a time.
+            if (more_orders || more_archived) && piece.len() > 1 {
+                let (one, other) = piece.split_at(piece.len() / 2);
+                pieces.push_front(other);
+                pieces.push_front(one);
+                continue;
+            }
+            let orders = orders.into_iter().map(Order::new).collect();
+            all.absorb(self.compare(Way::Ids, source, orders, archived).await?);
+        }
+        Ok(all)
+    }
+
+    /// Compares orders with archived documents, both in the order of their `_id`s.
+    pub(super) async fn compare(
+        &self,
+        way: Way,
+        source: Source,
+        orders: Vec<Order>,
+        archived: Vec<RawDocumentBuf>,
+    ) -> Result<Compared, Error> {
+        let mut work = Work::new(self, way, source);
+        let delivered: Vec<bool> = orders.iter().map(|order| work.meet(order)).collect();
+        if way != Way::Orders {
+            work.count_documents(&archived);
+        }
+        let order_ids: Vec<ValueRef<'_>> = orders.iter().map(Order::id).collect();
+        let pairs = pair(&order_ids, &ids_of(&archived));
+        for (order, document) in pairs.pairs {
+            let live = (&orders[order], delivered[order]);
+            work.pair(live, &archived[document], Match::Id);
+        }
+        if way != Way::Orders && !pairs.archived.is_empty() {
+            let lone = pairs.archived.iter().map(|at| archived[*at].clone());
+            work.lone_documents(lone.collect()).await?;
+        }
+        let lone = pairs.orders.into_iter().filter(|at| delivered[*at]);
+        let lone: Vec<Order> = lone.map(|at| orders[at].clone()).collect();
+        if !lone.is_empty() {
+            work.lone_orders(lone).await?;
+        }
+        work.look_for_others().await?;
+        work.compare_names().await?;
+        Ok(work.found)
+    }
+}
+
+/// One comparison.
+pub(super) struct Work<'c> {
+    pub(super) comparer: &'c Comparer,
+    pub(super) way: Way,
+    pub(super) source: Source,
+    pub(super) found: Compared,
+    /// Pairs that agree, whose names are to be compared.
+    agreeing: Vec<(Order, RawDocumentBuf)>,
+    /// Delivered orders that are archived under another number, with what was found of them.
+    renumbered: Vec<(Order, RawDocumentBuf, Found)>,
+}
+
+impl<'c> Work<'c> {
+    fn new(comparer: &'c Comparer, way: Way, source: Source) -> Work<'c> {
+        Work {
+            comparer,
+            way,
+            source,
+            found: Compared::default(),
+            agreeing: Vec::new(),
+            renumbered: Vec::new(),
+        }
+    }
+
+    /// How much is read of documents that are compared, where `otherwise` would do without.
+    pub(super) fn extent(&self, otherwise: Extent) -> Extent {
+        match self.way == Way::Ids || self.comparer.compares() {
+            true => Extent::Whole,
+            false => otherwise,
+        }
+    }
+
+    /// Whether all of each document is at hand.
+    fn has_all(&self) -> bool {
+        self.way == Way::Ids
+    }
+
+    pub(super) fn is_delivered(&self, order: &RawDocument) -> bool {
+        let status = raw::find(order, STATUS).and_then(ValueRef::as_str);
+        status == Some(self.comparer.reader.delivered())
+    }
+
+    /// Counts an order; whether it is a delivered one. Of a page of bare `_id`s each is taken for
+    /// one.
+    fn meet(&mut self, order: &Order) -> bool {
+        let is_bare = !self.has_all() && !self.comparer.compares();
+        let delivered = is_bare || self.is_delivered(order.document());
+        self.found.counts.delivered += i64::from(delivered);
+        if !delivered {
+            self.note_near_miss(order.document());
+        }
+        delivered
+    }
+
+    /// Counts an order of a page of delivered ones that is none: to an index a list is each of its
+    /// members.
+    pub(super) fn note_near_miss(&mut self, order: &RawDocument) {
+        let status = raw::find(order, STATUS).unwrap_or(ValueRef::NULL);
+        if self.way != Way::Ids && self.comparer.reader.is_near_miss(status) {
+            *self.found.counts.of_mut(Class::NearMiss) += 1;
+        }
+    }
+
+    fn count_documents(&mut self, archived: &[RawDocumentBuf]) {
+        self.found.counts.archived += archived.len() as i64;
+        if self.comparer.compares() && self.way != Way::Ids {
+            let digests = archived.iter().map(|document| {
+                let date = raw::find(document, crate::domain::enrich::DATE_ARCHIVAGE);
+                let day = Day::of(date.and_then(ValueRef::as_date));
+                (day, digest(document.as_bytes()))
+            });
+            self.found.documents.extend(digests);
+        }
+    }
+
+    /// Notes a difference, or counts it where enough of its class are told.
+    pub(super) fn push(&mut self, sides: Sides<'_>, found: Found) {
+        let class = found.class;
+        if !class.fails() {
+            *self.found.counts.of_mut(class) += 1;
+            if self.comparer.told_enough[class as usize].load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        let finding = sides.finding(found, self.has_all());
+        self.found.findings.push(finding);
+    }
+
+    /// Whether an archived document is one too many for its number.
+    pub(super) fn is_surplus(&self, document: &RawDocument) -> bool {
+        let surplus = &self.comparer.surplus;
+        !surplus.is_empty() && surplus.contains(&id_of(document).to_owned())
+    }
+
+    /// Compares an order with its archived document.
+    pub(super) fn pair(&mut self, live: (&Order, bool), document: &RawDocument, by: Match) {
+        let (order, delivered) = live;
+        let sides = Sides {
+            order: Some((order.document(), delivered)),
+            archived: Some(document),
+        };
+        if self.is_surplus(document) {
+            return self.push(sides, plain(Class::Doubled));
+        }
+        if !self.comparer.compares() {
+            return;
+        }
+        match compare(order.document(), &Archived::read(document), by) {
+            Some(found) if delivered && by == Match::Id && self.is_renumbered(order, document) => {
+                let renumbered = (order.clone(), document.to_owned(), found);
+                self.renumbered.push(renumbered);
+            }
+            Some(found) => self.push(sides, found),
+            None if delivered && self.comparer.depth == Depth::References => {
+                self.agreeing.push((order.clone(), document.to_owned()));
+            }
+            None => {}
+        }
+    }
+
+    /// Whether an order has a number, under which another document may be archived than its own.
+    fn is_renumbered(&self, order: &Order, document: &RawDocument) -> bool {
+        let numero = number(order.document());
+        numero.is_some() && numero != number(document) && self.finds_archived_by_number()
+    }
+
+    /// Whether archived documents may be looked for by their numbers: without an index only where
+    /// few are.
+    pub(super) fn finds_archived_by_number(&self) -> bool {
+        self.comparer.access.archive_by_number || self.source == Source::Primary
+    }
+
+    /// Whether orders may be looked for by their numbers.
+    pub(super) fn finds_orders_by_number(&self) -> bool {
+        self.comparer.access.orders_by_number || self.source == Source::Primary
+    }
+
+    /// Those of these archived documents that belong to no live order by their `_id`s, and are not
+    /// one too many for their number.
+    pub(super) async fn unclaimed(
+        &self,
+        documents: Vec<RawDocumentBuf>,
+    ) -> Result<Vec<RawDocumentBuf>, Error> {
+        let mut documents = documents;
+        documents.retain(|document| !self.is_surplus(document));
+        let ids: Vec<Value> = documents.iter().map(|it| id_of(it).to_owned()).collect();
+        let reader = &self.comparer.reader;
+        let live = reader.with_ids(Side::Orders, &ids, Extent::Id, self.source);
+        let live = live.await?;
+        let left = pair(&ids_of(&live), &ids_of(&documents)).archived;
+        Ok(left.into_iter().map(|at| documents[at].clone()).collect())
+    }
+
+    /// Looks whether orders that are archived under another number have another document under
+    /// their own: then that is one too many.
+    async fn look_for_others(&mut self) -> Result<(), Error> {
+        let renumbered = std::mem::take(&mut self.renumbered);
+        if renumbered.is_empty() {
+            return Ok(());
+        }
+        let orders = renumbered.iter().map(|(order, ..)| order.document());
+        let numbers = distinct(orders.filter_map(number));
+        let extent = self.extent(Extent::Head);
+        let reader = &self.comparer.reader;
+        let others = reader.with_numbers(Side::Archive, &numbers, extent, self.source);
+        let others = self.unclaimed(others.await?).await?;
+        for (order, document, found) in renumbered {
+            let numero = number(order.document());
+            let others = others.iter().filter(|other| number(other) == numero);
+            let others: Vec<&RawDocumentBuf> = others.collect();
+            let live = Some((order.document(), true));
+            if others.is_empty() {
+                let archived = Some(document.as_ref());
+                let sides = Sides {
+                    order: live,
+                    archived,
+                };
+                self.push(sides, found);
+            }
+            for other in others {
+                let archived = Some(other.as_ref());
+                let sides = Sides {
+                    order: live,
+                    archived,
+                };
+                self.push(sides, plain(Class::Doubled));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the names of orders that agree otherwise with today's references.
+    async fn compare_names(&mut self) -> Result<(), Error> {
+        let agreeing = std::mem::take(&mut self.agreeing);
+        if agreeing.is_empty() {
+            return Ok(());
+        }
+        let orders: Vec<Order> = agreeing.iter().map(|(order, _)| order.clone()).collect();
+        let cache = &self.comparer.cache;
+        let mut columns = self.comparer.reader.references(&orders, cache).await?;
+        for (at, (order, document)) in agreeing.into_iter().enumerate() {
+            let bundle = Bundle {
+                references: Reference::ALL.map(|reference| columns[reference as usize][at].take()),
+                order,
+                archived: None,
+            };
+            let today = fields(&bundle).values;
+            let archived = Archived::read(&document).enriched();
+            let changed = Field::ENRICHED.iter().zip(&today).zip(archived);
+            let changed = changed
+                .filter(|((_, today), kept)| kept.unwrap_or(ValueRef::NULL) != today.value());
+            let changed: Vec<String> = changed
+                .map(|((field, _), _)| field.name().to_owned())
+                .collect();
+            if !changed.is_empty() {
+                let sides = Sides {
+                    order: Some((bundle.order.document(), true)),
+                    archived: Some(&document),
+                };
+                let found = Found {
+                    fields: changed,
+                    ..plain(Class::NamesChanged)
+                };
+                self.push(sides, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn ids_of(documents: &[RawDocumentBuf]) -> Vec<ValueRef<'_>> {
+    documents.iter().map(|document| id_of(document)).collect()
+}
+
+/// Each of these values once.
+pub(super) fn distinct<'v>(values: impl Iterator<Item = ValueRef<'v>>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let values = values.filter(|value| seen.insert(*value));
+    values.map(ValueRef::to_owned).collect()
+}
