@@ -68,6 +68,37 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store::verify",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+            "store::quarantine",
+            "store::orders",
+        ],
+    ),
+    (
+        "store::verifications",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::jobs",
+            "store::verify",
+        ],
+    ),
+    (
         "store::watch",
         &[
             "bytes",
@@ -117,6 +148,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::ledger",
             "store::replaced",
             "store::batches",
+            "store::verify",
+            "store::verifications",
             "store::watch",
             "store::differences",
             "store::verify",
@@ -133,6 +166,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("verifier", &["bytes", "domain", "store"]),
     (
+        "verifier",
+        &["bytes", "domain", "log_limit", "store", "jobs"],
+    ),
+    (
+        "schedule",
+        &["domain", "store", "jobs", "archiver", "verifier"],
+    ),
+    (
         "watcher",
         &[
             "bytes", "domain", "store", "observe", "pipeline", "archiver",
@@ -147,6 +188,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pipeline",
             "coalescer",
             "archiver",
+            "verifier",
             "watcher",
         ],
     ),
@@ -165,6 +207,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "coalescer",
             "jobs",
             "archiver",
+            "verifier",
             "parts",
             "convert",
         ],
@@ -172,8 +215,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "once",
         &[
-            "config", "terminal", "shutdown", "store", "jobs", "archiver", "parts", "convert",
-            "grpc",
+            "domain", "config", "terminal", "shutdown", "store", "jobs", "archiver", "verifier",
+            "parts", "convert", "grpc",
         ],
     ),
     (
