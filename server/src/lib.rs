@@ -18,6 +18,7 @@ pub mod once;
 mod parts;
 pub mod pipeline;
 pub mod repair;
+mod schedule;
 pub mod seed;
 pub mod shutdown;
 pub mod store;
@@ -60,17 +61,26 @@ pub async fn run(
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
     jobs::care_for_orphans(&parts.archiver);
+    jobs::care_for_orphans(&parts.verifier);
     if config.watch {
         parts
             .tasks
             .spawn(parts.watcher.clone().run(parts.monitor.clone()));
     }
     if let Some(due) = config.schedule.clone() {
-        let runner = archiver::schedule::Runner {
+        let verify = config.verify.then(|| schedule::Verify {
+            verifier: parts.verifier.clone(),
+            full_every: config.verify_full_every,
+            limits: Limits::of_verifications(&config),
+        });
+        let runner = schedule::Runner {
             due,
             catch_up: config.schedule_catch_up,
             limits: Limits::of_settings(&config),
             archiver: parts.archiver.clone(),
+            verify,
+            store: parts.store.clone(),
+            tasks: parts.tasks.clone(),
             stop: stop.clone(),
         };
         parts.tasks.spawn(runner.run());
@@ -100,6 +110,7 @@ pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error>
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
     jobs::care_for_orphans(&parts.archiver);
+    jobs::care_for_orphans(&parts.verifier);
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));

@@ -23,7 +23,6 @@ mod page;
 mod page_reader;
 mod run;
 mod runner;
-pub(crate) mod schedule;
 mod stamps;
 
 /// Runs batches. Clones are the same archiver.

@@ -122,16 +122,8 @@ fn batch_state(state: State) -> pb::BatchState {
 
 /// The state of the contract as our own; none for the one that is not used.
 pub(crate) fn state(state: pb::BatchState) -> Option<State> {
-    [
-        State::Pending,
-        State::Running,
-        State::Cancelling,
-        State::Succeeded,
-        State::Failed,
-        State::Cancelled,
-    ]
-    .into_iter()
-    .find(|own| batch_state(*own) == state)
+    let mut states = State::ALL.into_iter();
+    states.find(|own| batch_state(*own) == state)
 }
 
 fn stop_reason(reason: StopReason) -> pb::BatchStopReason {

@@ -9,6 +9,7 @@ pub(crate) mod near_misses;
 mod quarantine;
 mod remarks;
 mod time;
+mod verification;
 mod watcher;
 
 pub(crate) use self::{
@@ -16,5 +17,6 @@ pub(crate) use self::{
     document::{Document, MOST_JSON, numero, unreadable},
     quarantine::{quarantine_entry, reason},
     time::{cluster_time, date, duration, length, timestamp},
+    verification::{state_of_verification, verification, verification_options},
     watcher::{gap, watcher_state},
 };

@@ -6,6 +6,7 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
+mod event_message;
 mod instance;
 mod jobs;
 mod quarantine;
@@ -82,6 +83,7 @@ pub(crate) async fn serve(
     report(&reporter, false, &[]).await;
     let own = Own {
         batches: parts.store.names().batches.clone(),
+        verifications: parts.store.names().verifications.clone(),
         state: parts.store.names().state.clone(),
         documents: parts.documents.clone(),
     };
@@ -129,6 +131,7 @@ fn add_services(
         pipeline,
         coalescer,
         archiver,
+        verifier,
         heartbeat,
         ..
     } = parts;
@@ -176,8 +179,10 @@ fn add_services(
         simulation,
     };
     let verification = verification::VerificationService {
+        followed: Followed::new(calls.clone(), store.clone()),
         calls: calls.clone(),
         store: store.clone(),
+        verifier: verifier.for_callers(),
         schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {
@@ -204,6 +209,7 @@ fn add_services(
 /// The server's own documents, as far as a service stands still without them.
 struct Own {
     batches: String,
+    verifications: String,
     state: String,
     documents: Documents,
 }
@@ -214,6 +220,9 @@ impl Own {
     fn stopped(&self) -> Vec<&'static str> {
         let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
             _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),
+            _ if fault.collection == self.verifications => {
+                Some(pb::verification_service_server::SERVICE_NAME)
+            }
             Some("watcher") if fault.collection == self.state => {
                 Some(pb::watcher_service_server::SERVICE_NAME)
             }

@@ -211,19 +211,21 @@ impl Runner {
         &self,
         mut work: impl FnMut() -> F,
     ) -> Result<T, Error> {
-        let since = Instant::now();
-        let mut told: Option<Instant> = None;
+        let mut patience = self.patience();
         loop {
             match work().await {
-                Err(error) if waits(&error, since.elapsed()) && !self.stop.is_cancelled() => {
-                    if told.is_none_or(|told| told.elapsed() >= REMINDER) {
-                        told = Some(Instant::now());
-                        warn!(%error, "the {} waits for the database", self.kind.name);
-                    }
-                    sleep(Duration::from_secs(1)).await;
-                }
+                Err(error) if patience.bears(&error).await => {}
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// Patience with a database that has gone away, for one thing that is safe to repeat.
+    pub(crate) fn patience(&self) -> Patience<'_> {
+        Patience {
+            runner: self,
+            since: Instant::now(),
+            told: None,
         }
     }
 
@@ -262,6 +264,28 @@ impl Runner {
                 return;
             }
         }
+    }
+}
+
+/// How long something has been tried.
+pub(crate) struct Patience<'a> {
+    runner: &'a Runner,
+    since: Instant,
+    told: Option<Instant>,
+}
+
+impl Patience<'_> {
+    /// Whether it is to be tried again after this error, once that is so.
+    pub(crate) async fn bears(&mut self, error: &Error) -> bool {
+        if !waits(error, self.since.elapsed()) || self.runner.stop.is_cancelled() {
+            return false;
+        }
+        if self.told.is_none_or(|told| told.elapsed() >= REMINDER) {
+            self.told = Some(Instant::now());
+            warn!(%error, "the {} waits for the database", self.runner.kind.name);
+        }
+        sleep(Duration::from_secs(1)).await;
+        true
     }
 }
 

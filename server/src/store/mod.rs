@@ -10,7 +10,8 @@
 //! 5. `counters`, `archive` and `jobs`;
 //! 6. `orders`, `batches`, `quarantine` and `differences`;
 //! 7. `watch` and `verify`;
-//! 8. the files beside this one, which put several of them together.
+//! 8. `verifications`;
+//! 9. the files beside this one, which put several of them together.
 //!
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
 
@@ -49,6 +50,7 @@ pub mod seed;
 pub mod set_aside;
 pub mod state;
 pub mod unwatched;
+pub mod verifications;
 pub mod verify;
 pub mod watch;
 pub mod wire;

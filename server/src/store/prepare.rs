@@ -11,8 +11,10 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.create_indexes(&self.names.batches, jobs::record::indexes())
-            .await?;
+        for collection in [&self.names.batches, &self.names.verifications] {
+            self.create_indexes(collection, jobs::record::indexes())
+                .await?;
+        }
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
             .await?;
         let noted = acknowledgements::record::indexes();

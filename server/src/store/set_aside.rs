@@ -20,6 +20,7 @@ use super::{
         format::{self, Field},
         version::{CURRENT, FORMAT},
     },
+    verifications::record::{Verification, WHOLE_VERIFICATION},
     watch::{
         identity::{IDENTITY, IDENTITY_ID},
         record::{ID, WATCHER},
@@ -51,15 +52,16 @@ impl Inspector {
 
 impl Store {
     /// What is wrong with the documents that others depend on: the watcher, the database's
-    /// identity, the active batch, and the counters for all time.
+    /// identity, the active batch and verification, and the counters for all time.
     pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
-        let (watcher, identity, batch) = futures::join!(
+        let (watcher, identity, batch, verification) = futures::join!(
             self.watcher(),
             self.read_identity(),
-            self.active_job::<Batch>()
+            self.check_active_job::<Batch>(),
+            self.check_active_job::<Verification>(),
         );
         let mut faults = self.lifetime_faults().await?;
-        for outcome in [watcher.map(drop), identity.map(drop), batch.map(drop)] {
+        for outcome in [watcher.map(drop), identity.map(drop), batch, verification] {
             match outcome {
                 Err(Error::State(fault)) => faults.push(*fault),
                 outcome => outcome?,
@@ -74,6 +76,7 @@ impl Store {
         let mut faults = Vec::new();
         for collection in [
             &names.batches,
+            &names.verifications,
             &names.differences,
             &names.counters,
             &names.state,
@@ -180,6 +183,7 @@ impl Store {
         let id = raw::find(row, "_id").and_then(ValueRef::as_str);
         match collection {
             _ if collection == names.batches => Some(BATCH),
+            _ if collection == names.verifications => Some(WHOLE_VERIFICATION),
             _ if collection == names.differences => Some(DIFFERENCE),
             _ if collection == names.counters => Some(COUNTER),
             _ if collection == names.instances => Some(INSTANCE),

@@ -84,7 +84,7 @@ impl<P: Pace> Pass<P> {
         }
     }
 
-    async fn open_walk(&self) -> Result<Walk, Error> {
+    async fn open_walk(&mut self) -> Result<Walk, Error> {
         let after = match &self.progress.position {
             Some(Position::History(position)) => Some(position),
             _ => None,

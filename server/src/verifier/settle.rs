@@ -64,7 +64,7 @@ impl<P: Pace> Pass<P> {
 
     /// Stores what candidates have turned out to be.
     async fn replace(
-        &self,
+        &mut self,
         candidates: &[Difference],
         found: Vec<Finding>,
         is_last: bool,

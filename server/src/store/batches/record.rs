@@ -14,7 +14,6 @@ use crate::{
         near_miss_kind::Kind,
     },
     store::{
-        Error,
         counters::record::{COUNTS, from_document, to_document},
         encoding::document::{documents, whole},
         jobs::{
@@ -111,7 +110,7 @@ impl Job for Batch {
         name: "batch",
         collection: |names| &names.batches,
         fields: BATCH,
-        private: &[POSITION],
+        private: &[may(POSITION, Is::Anything)],
         started: News::BatchStarted,
         progress: News::BatchProgress,
         finished: News::BatchFinished,
@@ -144,8 +143,8 @@ impl Job for Batch {
         }
     }
 
-    fn progress(&self, document: &RawDocument) -> Result<Progress, Error> {
-        Ok(Progress::of(self.counts, document))
+    fn progress(&self, document: &RawDocument) -> Progress {
+        Progress::of(self.counts, document)
     }
 
     fn new_document(options: &Options) -> Document {

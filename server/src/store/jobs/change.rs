@@ -8,7 +8,7 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{document_value, raw},
-        state::snapshot,
+        state::{format::Field, snapshot},
         wire::command::write_concern,
     },
 };
@@ -22,8 +22,8 @@ impl Kind {
     /// Leaves out of an answer what is not for whoever asked: what only the runner reads, and
     /// snapshots, which are for readers of the history.
     pub(super) fn without_private(&self) -> Document {
-        let hidden = self.private.iter().chain(&snapshot::NAMES);
-        hidden.map(|name| ((*name).to_owned(), 0.into())).collect()
+        let hidden = self.private.iter().map(Field::name).chain(snapshot::NAMES);
+        hidden.map(|name| (name.to_owned(), 0.into())).collect()
     }
 }
 

@@ -243,7 +243,8 @@ impl Store {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        self.job_of::<J>(row)?.progress(row).map(Some)
+        let job = self.whole_job_of::<J>(row)?;
+        Ok(Some(job.progress(row)))
     }
 }
 

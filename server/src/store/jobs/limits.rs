@@ -55,6 +55,15 @@ impl Limits {
         }
     }
 
+    /// The limits of a verification that is told nothing.
+    pub fn of_verifications(config: &Config) -> Limits {
+        Limits {
+            max_orders_per_second: Some(config.verify_max_rate),
+            max_replication_lag: config.max_replication_lag,
+            max_write_latency: None,
+        }
+    }
+
     /// The limits that are given, as a document.
     pub(in crate::store) fn document(&self) -> Document {
         let mut document = doc! {};

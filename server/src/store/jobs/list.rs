@@ -81,8 +81,19 @@ impl Store {
         rows.iter().map(read).collect::<Result<_, _>>().map(Some)
     }
 
+    /// What is wrong with the job that is active, so that nobody can go on with it.
+    pub(in crate::store) async fn check_active_job<J: Job>(&self) -> Result<(), Error> {
+        let head = doc! {
+            "find": (J::KIND.collection)(&self.names), "filter": { "active": true }, "limit": 1,
+        };
+        let find = joined(&[&raw(&head), &self.read_options()]);
+        let rows = self.rows(&find).await?;
+        let found = rows.first().map(|row| self.whole_job_of::<J>(row));
+        found.transpose().map(drop)
+    }
+
     /// The job that is active, if one is.
-    pub(in crate::store) async fn active_job<J: Job>(&self) -> Result<Option<J>, Error> {
+    pub(super) async fn active_job<J: Job>(&self) -> Result<Option<J>, Error> {
         self.find_job(doc! { "active": true }).await
     }
 

@@ -11,7 +11,7 @@ use bson::{Document, RawDocument};
 
 use self::record::Head;
 use super::{
-    Error, Names,
+    Names,
     state::{format::Field, snapshot::News},
 };
 
@@ -33,13 +33,13 @@ pub struct Kind {
     pub(in crate::store) fields: &'static [Field],
     /// Other fields, which only whoever runs the job reads. They may be large, or hold text that is
     /// not UTF-8.
-    pub(in crate::store) private: &'static [&'static str],
+    pub(in crate::store) private: &'static [Field],
     /// What it is to readers of the news that one has begun.
-    pub(in crate::store) started: News,
+    pub started: News,
     /// What its progress is to them.
-    pub(in crate::store) progress: News,
+    pub progress: News,
     /// What its end is to them.
-    pub(in crate::store) finished: News,
+    pub finished: News,
 }
 
 impl fmt::Debug for Kind {
@@ -63,8 +63,8 @@ pub trait Job: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// Reads a job from its fields, which have been checked.
     fn read(head: Head, fields: &Document) -> Self;
 
-    /// Reads how far a job is from its whole document.
-    fn progress(&self, document: &RawDocument) -> Result<Self::Progress, Error>;
+    /// Reads how far a job is from its whole document, whose fields have been checked.
+    fn progress(&self, document: &RawDocument) -> Self::Progress;
 
     /// What the document of a new job holds besides what every job's does, as a stage of an update
     /// writes it.

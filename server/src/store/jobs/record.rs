@@ -36,7 +36,7 @@ pub(in crate::store) const COMMON: &[Field] = &[
 ];
 
 /// The name of the index on when jobs were asked for.
-pub(super) const BY_TIME: &str = "by_time";
+pub(in crate::store) const BY_TIME: &str = "by_time";
 
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,16 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [State; 6] = [
+        State::Pending,
+        State::Running,
+        State::Cancelling,
+        State::Succeeded,
+        State::Failed,
+        State::Cancelled,
+    ];
+
     const NAMES: [(State, &str); 6] = [
         (State::Pending, "pending"),
         (State::Running, "running"),
@@ -176,6 +186,12 @@ impl Store {
         let collection = (J::KIND.collection)(&self.names);
         let row = format::read(collection, J::KIND.fields, row)?;
         Ok(J::read(Head::read(&row)?, &row))
+    }
+
+    /// The same, where what only its runner reads is there too, and can be read.
+    pub(super) fn whole_job_of<J: Job>(&self, row: &RawDocument) -> Result<J, Error> {
+        format::check((J::KIND.collection)(&self.names), J::KIND.private, row)?;
+        self.job_of(row)
     }
 
     /// Reads a job from an answer to its change.

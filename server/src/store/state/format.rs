@@ -52,6 +52,8 @@ pub(in crate::store) enum Is {
     Dates,
     Fields(&'static [Field]),
     ListOf(&'static [Field]),
+    /// Whatever the platform keeps there, as in an `_id`.
+    Anything,
 }
 
 pub(in crate::store) const fn must(name: &'static str, is: Is) -> Field {
@@ -205,6 +207,7 @@ impl Is {
             Is::Dates => "a list of dates",
             Is::Fields(_) => "a document",
             Is::ListOf(_) => "a list of documents",
+            Is::Anything => "a value",
         }
     }
 
@@ -229,6 +232,7 @@ impl Is {
                 });
             }
             Is::Fields(_) | Is::ListOf(_) => false,
+            Is::Anything => true,
         };
         (!right).then(|| wrong(path, Some(value), self.wanted()))
     }

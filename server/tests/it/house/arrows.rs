@@ -64,6 +64,37 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store::verify",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+            "store::quarantine",
+            "store::orders",
+        ],
+    ),
+    (
+        "store::verifications",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::jobs",
+            "store::verify",
+        ],
+    ),
+    (
         "store::watch",
         &[
             "bytes",
@@ -94,6 +125,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::counters",
             "store::jobs",
             "store::batches",
+            "store::verify",
+            "store::verifications",
             "store::watch",
         ],
     ),
@@ -105,6 +138,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "archiver",
         &["bytes", "domain", "log_limit", "store", "pipeline", "jobs"],
+    ),
+    (
+        "verifier",
+        &["bytes", "domain", "log_limit", "store", "jobs"],
+    ),
+    (
+        "schedule",
+        &["domain", "store", "jobs", "archiver", "verifier"],
     ),
     (
         "watcher",
@@ -121,6 +162,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pipeline",
             "coalescer",
             "archiver",
+            "verifier",
             "watcher",
         ],
     ),
@@ -139,6 +181,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "coalescer",
             "jobs",
             "archiver",
+            "verifier",
             "parts",
             "convert",
         ],
@@ -146,8 +189,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "once",
         &[
-            "config", "terminal", "shutdown", "store", "jobs", "archiver", "parts", "convert",
-            "grpc",
+            "domain", "config", "terminal", "shutdown", "store", "jobs", "archiver", "verifier",
+            "parts", "convert", "grpc",
         ],
     ),
     (
