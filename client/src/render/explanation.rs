@@ -10,6 +10,7 @@ use order_archiver_api::{
 
 use super::{
     grid::{self, Fit},
+    text::one_line,
     units::{bytes, moment, moment_or_dash},
 };
 use crate::fault::named;
@@ -65,13 +66,28 @@ pub(crate) fn card(answer: &ExplainOrderResponse) -> String {
         [] => fields.push(("To do", "nothing".to_owned())),
         steps => {
             let labels = std::iter::once("To do").chain(std::iter::repeat(""));
-            fields.extend(labels.zip(steps.iter().map(|step| named(step))));
+            fields.extend(labels.zip(steps.iter().map(|step| step_of(step, answer))));
         }
     }
-    let card = grid::card(fields);
-    match &answer.history {
-        Some(history) => format!("{card}\n\n{}", history_of(history)),
-        None => card,
+    let mut parts = vec![grid::card(fields)];
+    // In one piece, so that it can be copied.
+    let mends = answer.orders.iter().map(|order| order.mend.as_str());
+    let mut mends: Vec<&str> = mends.filter(|mend| !mend.is_empty()).collect();
+    mends.dedup();
+    parts.extend(mends.iter().map(|mend| format!("  {}", one_line(mend))));
+    parts.extend(answer.history.as_ref().map(history_of));
+    parts.join("\n\n")
+}
+
+/// A step in the words of this program; a command for mongosh stands below.
+fn step_of(step: &str, answer: &ExplainOrderResponse) -> String {
+    let mends = answer.orders.iter().map(|order| order.mend.as_str());
+    let mend = mends
+        .filter(|mend| !mend.is_empty())
+        .find(|mend| step.contains(mend));
+    match mend {
+        Some(mend) => named(&step.replace(mend, "the command for mongosh below")),
+        None => named(step),
     }
 }
 
@@ -267,6 +283,7 @@ mod tests {
                 status_code_points: "U+004C".to_owned(),
                 near_miss_kind: NearMissKind::Case.into(),
                 difference: "other case".to_owned(),
+                mend: "db.a.updateMany()".to_owned(),
                 watcher: WatcherPassage::Passed.into(),
                 ..ExplainedOrder::default()
             }],
@@ -288,8 +305,10 @@ Status      \"Livrée\", only looks like \"livrée\" (case): other case
 Archived    no
 Watcher     nobody has ever watched
 Next batch  none is scheduled here
-To do       this mends it: db.a.updateMany()
-            then `archctl archive CMD-1`"
+To do       this mends it: the command for mongosh below
+            then `archctl archive CMD-1`
+
+  db.a.updateMany()"
         );
     }
 

@@ -132,7 +132,7 @@ fn an_order_under_way_is_a_precondition_with_a_hint() {
     assert_eq!(
         ended.stderr,
         "error: EN-COURS is not delivered\n  - EN-COURS: status is en_cours, expected livrée\n\
-         hint: it can be archived once it is delivered; `archctl tail` shows when it is\n"
+         hint: it can be archived once it is delivered; `archctl tail` shows when it is, and `archctl orders why EN-COURS` this order\n"
     );
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod archive;
 mod batch;
+mod explanation;
 mod instance;
 pub(crate) mod news;
 mod quarantine;

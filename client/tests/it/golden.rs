@@ -33,6 +33,8 @@ const COMMANDS: &[&str] = &[
     "batch watch 019a2b3c",
     "orders list",
     "orders show CMD-2025-000001",
+    "orders why CMD-2025-000001 --history",
+    "orders why CMD-2025-000009",
     "quarantine list",
     "quarantine show q65f0c3",
     "quarantine retry q-1 q-2",

@@ -33,3 +33,4 @@ mod verify_ledger;
 mod verify_repair;
 mod version;
 mod watch;
+mod why;

@@ -62,11 +62,16 @@ pub(super) fn needs(
             &["find", "insert", "update", "createIndex"],
         ));
     }
+    needs.push(need(&names.ledger, &["find", "insert", "createIndex"]));
+    needs.push(need(
+        &names.acknowledgements,
+        &["find", "insert", "update", "createIndex"],
+    ));
+    needs.push(need(&names.replaced, &["find", "createIndex"]));
     needs.push(need(
         &names.differences,
         &["find", "insert", "update", "remove", "createIndex"],
     ));
-    needs.push(need(&names.acknowledgements, &["find"]));
     needs.push(need(&names.state, &["find", "insert", "update"]));
     needs.push(need(
         &names.instances,

@@ -1,7 +1,7 @@
 //! Between the server's own values and the messages of the contract, whoever carries these.
 
 mod batch;
-pub(crate) mod class;
+mod difference;
 mod document;
 pub(crate) mod explanation;
 mod job;
@@ -14,6 +14,7 @@ mod watcher;
 
 pub(crate) use self::{
     batch::{batch, counts, limits, options, state},
+    difference::{class_of_difference, difference, difference_class},
     document::{Document, MOST_JSON, numero, unreadable},
     quarantine::{quarantine_entry, reason},
     time::{cluster_time, date, duration, length, timestamp},

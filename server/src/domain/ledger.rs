@@ -11,49 +11,49 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::verify::{
+    class::Class,
+    counts::Counts,
+    days::{Day, DayDigest, Days},
+    plan::{Depth, Scope},
+    verdict::Verdict,
+};
+
 /// The version of the records' format.
 const VERSION: i64 = 1;
 
-/// What there is to keep of a verification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+/// What there is to keep of a verification that has a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
     /// The id of the verification.
-    pub verification: String,
+    pub verification: &'a str,
     /// The instance that ran it to its end.
-    pub instance: String,
-    /// The database.
-    pub database: String,
-    /// The collection of the orders.
-    pub orders: String,
-    /// The archive.
-    pub archive: String,
-    /// Which orders it looked at, by the contract's name: `FULL` or `CHANGES`.
-    pub scope: &'static str,
-    /// How much of each, by the contract's name: `PRESENCE`, `CONTENT` or `REFERENCES`.
-    pub depth: &'static str,
+    pub instance: &'a str,
+    /// Which orders it looked at.
+    pub scope: Scope,
+    /// How much of each.
+    pub depth: Depth,
     /// When it began, by the database's clock.
     pub begun: DateTime,
-    /// When it ended, by the database's clock.
-    pub ended: DateTime,
     /// The cluster time of its beginning; none on a standalone mongod.
     pub cluster_time: Option<Timestamp>,
-    /// What it says, by the contract's name: `VERIFIED` or `NOT_VERIFIED`.
-    pub verdict: &'static str,
-    /// What it counted, by the contract's names and in its order.
-    pub counts: Vec<(&'static str, i64)>,
-    /// What the archive held of each day, by days, where every byte of all of it was read.
-    pub days: Vec<Day>,
+    /// What it says.
+    pub verdict: Verdict,
+    /// What it has counted.
+    pub counts: &'a Counts,
+    /// What the archive held of each day; none unless every byte of all of it was read.
+    pub days: &'a Days,
 }
 
-/// What the archive held of a day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Day {
-    /// The day of `date_archivage`, in UTC, as `2026-06-02`; `none` for documents without a date.
-    pub day: String,
-    /// How many documents.
-    pub documents: i64,
-    /// The digest of their bytes.
-    pub digest: [u8; 32],
+/// What was verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<'a> {
+    /// The database.
+    pub database: &'a str,
+    /// The collection of the orders.
+    pub orders: &'a str,
+    /// The archive.
+    pub archive: &'a str,
 }
 
 /// A record as it is written.
@@ -67,33 +67,37 @@ pub struct Record {
     pub hash: String,
 }
 
-impl Entry {
+impl Entry<'_> {
     /// The record with a number, after a record with a hash; the first one comes after an empty
-    /// text.
-    pub fn seal(&self, sequence: i64, previous: &str) -> Record {
+    /// text. `ended` is when the verification ended, by the database's clock.
+    pub fn seal(
+        &self,
+        of: &Verified<'_>,
+        ended: DateTime,
+        sequence: i64,
+        previous: &str,
+    ) -> Record {
         let time = |time: Timestamp| json!({ "t": time.time, "i": time.increment });
-        let counts = self
-            .counts
+        let days = self
+            .days
             .iter()
-            .map(|(name, count)| ((*name).to_owned(), json!(count)));
-        let days = self.days.iter();
-        let days = days.map(|it| json!([it.day, it.documents, hex::encode(it.digest)]));
+            .map(|(day, digest)| json!([day.to_string(), digest.count, hex::encode(digest.hash)]));
         let text = json!({
             "ledger": VERSION,
             "sequence": sequence,
             "previous": previous,
             "verification": self.verification,
             "instance": self.instance,
-            "database": self.database,
-            "orders": self.orders,
-            "archive": self.archive,
-            "scope": self.scope,
-            "depth": self.depth,
+            "database": of.database,
+            "orders": of.orders,
+            "archive": of.archive,
+            "scope": scope_name(self.scope),
+            "depth": depth_name(self.depth),
             "begun": rfc3339(self.begun),
-            "ended": rfc3339(self.ended),
+            "ended": rfc3339(ended),
             "cluster_time": self.cluster_time.map(time),
-            "verdict": self.verdict,
-            "counts": counts.collect::<Map<String, Value>>(),
+            "verdict": verdict_name(self.verdict),
+            "counts": counts(self.counts),
             "days": days.collect::<Vec<Value>>(),
         });
         let text = text.to_string();
@@ -102,6 +106,78 @@ impl Entry {
             hash: hash(&text),
             text,
         }
+    }
+}
+
+impl Record {
+    /// What the archive held of each day, if that was found sound: every byte of all of it was read,
+    /// nothing was altered or damaged, and nobody has said that anything may stay so. None for a
+    /// record that tells nothing of the days, or is not as it was sealed.
+    pub fn sound_days(&self) -> Option<Days> {
+        if hash(&self.text) != self.hash {
+            return None;
+        }
+        let record: Value = serde_json::from_str(&self.text).ok()?;
+        let is_sound = ["altered", "damaged", "acknowledged"]
+            .into_iter()
+            .all(|count| record["counts"][count] == 0);
+        let listed = record["days"].as_array()?;
+        if listed.is_empty() || !is_sound {
+            return None;
+        }
+        let mut days = Days::default();
+        for day in listed {
+            let hash = hex::decode(day[2].as_str()?).ok()?;
+            let digest = DayDigest {
+                count: day[1].as_i64()?,
+                hash: hash.try_into().ok()?,
+            };
+            days.insert(Day::of_name(day[0].as_str()?)?, digest);
+        }
+        Some(days)
+    }
+}
+
+/// The counts by the contract's names, in its order.
+fn counts(counts: &Counts) -> Value {
+    let mut all = Map::new();
+    let mut note = |name: &str, count: i64| _ = all.insert(name.to_owned(), json!(count));
+    note("delivered", counts.delivered);
+    note("verified", counts.verified);
+    note("archived", counts.archived);
+    for class in Class::ALL.into_iter().filter(|class| class.fails()) {
+        note(class.name(), counts.of(class));
+    }
+    note("acknowledged", counts.acknowledged);
+    for class in Class::ALL.into_iter().filter(|class| !class.fails()) {
+        let name = match class {
+            Class::NearMiss => "near_misses",
+            class => class.name(),
+        };
+        note(name, counts.of(class));
+    }
+    Value::Object(all)
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Full => "FULL",
+        Scope::Changes => "CHANGES",
+    }
+}
+
+fn depth_name(depth: Depth) -> &'static str {
+    match depth {
+        Depth::Presence => "PRESENCE",
+        Depth::Content => "CONTENT",
+        Depth::References => "REFERENCES",
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Verified => "VERIFIED",
+        Verdict::NotVerified => "NOT_VERIFIED",
     }
 }
 
@@ -192,62 +268,102 @@ fn rfc3339(moment: DateTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verify::days::{Day, DayDigest};
 
-    fn entry(verification: &str) -> Entry {
-        let day = |day: &str, byte| Day {
-            day: day.to_owned(),
-            documents: 3,
-            digest: [byte; 32],
+    const HERE: Verified<'_> = Verified {
+        database: "d",
+        orders: "Commande",
+        archive: "Historique",
+    };
+
+    fn sealed(verification: &str, sequence: i64, previous: &str) -> Record {
+        let mut days = Days::default();
+        for (day, byte) in [(Day::On(20_606), 0xab), (Day::None, 0)] {
+            let digest = DayDigest {
+                count: 3,
+                hash: [byte; 32],
+            };
+            days.insert(day, digest);
+        }
+        let mut counts = Counts {
+            delivered: 4,
+            verified: 3,
+            ..Counts::default()
         };
-        Entry {
-            verification: verification.to_owned(),
-            instance: "archd-1".to_owned(),
-            database: "d".to_owned(),
-            orders: "Commande".to_owned(),
-            archive: "Historique".to_owned(),
-            scope: "FULL",
-            depth: "CONTENT",
+        *counts.of_mut(Class::NearMiss) = 1;
+        let entry = Entry {
+            verification,
+            instance: "archd-1",
+            scope: Scope::Full,
+            depth: Depth::Content,
             begun: DateTime::from_millis(1_767_225_600_000),
-            ended: DateTime::from_millis(1_767_225_601_234),
             cluster_time: Some(Timestamp {
                 time: 7,
                 increment: 2,
             }),
-            verdict: "VERIFIED",
-            counts: vec![("delivered", 4), ("missing", 0)],
-            days: vec![day("2026-06-02", 0xab), day("none", 0)],
-        }
+            verdict: Verdict::Verified,
+            counts: &counts,
+            days: &days,
+        };
+        let ended = DateTime::from_millis(1_767_225_601_234);
+        entry.seal(&HERE, ended, sequence, previous)
     }
 
     fn chain(length: i64) -> Vec<Record> {
         let mut previous = String::new();
-        let sealed = |sequence| {
-            let record = entry(&format!("v{sequence}")).seal(sequence, &previous);
+        let next = |sequence| {
+            let record = sealed(&format!("v{sequence}"), sequence, &previous);
             previous.clone_from(&record.hash);
             record
         };
-        (1..=length).map(sealed).collect()
+        (1..=length).map(next).collect()
+    }
+
+    #[test]
+    fn the_days_of_a_record_are_trusted_only_if_all_of_it_was_found_sound() {
+        let record = sealed("v-1", 1, "");
+        let days = record.sound_days().unwrap();
+        assert_eq!(days.get(Day::On(20_606)).map(|day| day.count), Some(3));
+        assert_eq!(days.len(), 2);
+        let told = |from: &str, to: &str| {
+            let text = record.text.replace(from, to);
+            assert_ne!(text, record.text, "{from}");
+            Record {
+                hash: hash(&text),
+                text,
+                ..record.clone()
+            }
+        };
+        for count in ["altered", "damaged", "acknowledged"] {
+            let from = format!("\"{count}\":0");
+            let unsound = told(&from, &format!("\"{count}\":1"));
+            assert_eq!(unsound.sound_days(), None, "{count}");
+        }
+        let later = told("\"missing\":0", "\"missing\":7");
+        assert_eq!(later.sound_days(), Some(days));
+        let tampered = Record {
+            text: later.text,
+            ..record.clone()
+        };
+        assert_eq!(tampered.sound_days(), None);
     }
 
     #[test]
     fn a_record_is_compact_json_in_the_order_that_is_documented() {
-        let record = entry("v").seal(1, "");
+        let record = sealed("v", 1, "");
         let (ab, zero) = ("ab".repeat(32), "00".repeat(32));
         let wanted = [
             r#"{"ledger":1,"sequence":1,"previous":"","verification":"v","instance":"archd-1","#,
             r#""database":"d","orders":"Commande","archive":"Historique","scope":"FULL","#,
             r#""depth":"CONTENT","begun":"2026-01-01T00:00:00.000Z","#,
             r#""ended":"2026-01-01T00:00:01.234Z","cluster_time":{"t":7,"i":2},"#,
-            r#""verdict":"VERIFIED","counts":{"delivered":4,"missing":0},"#,
+            r#""verdict":"VERIFIED","counts":{"delivered":4,"verified":3,"archived":0,"missing":0,"#,
+            r#""altered":0,"doubled":0,"damaged":0,"acknowledged":0,"amended":0,"orphaned":0,"#,
+            r#""not_rebuildable":0,"quarantined":0,"near_misses":1,"names_changed":0},"#,
             &format!(r#""days":[["2026-06-02",3,"{ab}"],["none",3,"{zero}"]]}}"#),
         ];
         assert_eq!(record.text, wanted.concat());
         assert_eq!(record.hash, hash(&record.text));
-        let alone = Entry {
-            cluster_time: None,
-            ..entry("v")
-        };
-        assert!(alone.seal(1, "").text.contains(r#""cluster_time":null"#));
     }
 
     #[test]
@@ -256,7 +372,7 @@ mod tests {
         assert_eq!(check(&whole), Ok(()));
         assert_eq!(check(&[]), Ok(()));
         let mut records = whole.clone();
-        records[1].text = records[1].text.replace("VERIFIED", "NOT_VERIFIED");
+        records[1].text = records[1].text.replace("\"VERIFIED", "\"NOT_VERIFIED");
         assert_eq!(check(&records), Err(Broken::Altered { sequence: 2 }));
         // With a new hash it is the next one that does not fit.
         records[1].hash = hash(&records[1].text);
@@ -276,10 +392,10 @@ mod tests {
             ..whole[1].clone()
         };
         assert_eq!(check(&records), Err(Broken::Unchained { sequence: 3 }));
-        let records = [entry("v").seal(2, "")].map(|record| Record {
+        let records = [Record {
             sequence: 1,
-            ..record
-        });
+            ..sealed("v", 2, "")
+        }];
         assert_eq!(check(&records), Err(Broken::Misnumbered { sequence: 1 }));
     }
 }

@@ -191,7 +191,7 @@ impl BatchService {
         );
         let rate = request.max_orders_per_second;
         let mut violations = Violations::default();
-        ids::check::<Batch>(&mut violations, &request.id);
+        ids::check::<Batch>(&mut violations, "id", &request.id);
         check_limits(&mut violations, "", rate, lag, latency);
         violations.check(
             rate.is_some() || lag.is_some() || latency.is_some(),
@@ -240,7 +240,7 @@ impl BatchService {
     }
 
     async fn find(&self, id: &str) -> Result<Batch, Status> {
-        jobs::find(&self.store, id).await
+        jobs::find(&self.store, "id", id).await
     }
 
     async fn shown(&self, batch: Batch) -> Result<Option<pb::Batch>, Status> {

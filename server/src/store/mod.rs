@@ -7,7 +7,7 @@
 //! 2. `state`: what the server's own documents have in common;
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
-//! 5. `counters`, `archive` and `jobs`;
+//! 5. `counters`, `ledger`, `acknowledgements`, `replaced`, `archive` and `jobs`;
 //! 6. `orders`, `batches`, `quarantine` and `differences`;
 //! 7. `watch` and `verify`;
 //! 8. `verifications`;
@@ -29,6 +29,7 @@ use crate::{
     domain::order::Reference,
 };
 
+pub mod acknowledgeable;
 pub mod acknowledgements;
 pub mod archive;
 pub mod batches;
@@ -42,6 +43,7 @@ pub mod explanation;
 pub mod gone;
 pub mod instances;
 pub mod jobs;
+pub mod ledger;
 pub mod orders;
 mod prepare;
 pub mod quarantine;

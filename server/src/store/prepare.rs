@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, acknowledgements, differences, jobs, quarantine, replaced};
+use super::{Error, Store, acknowledgements, differences, jobs, ledger, quarantine, replaced};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -16,6 +16,8 @@ impl Store {
                 .await?;
         }
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.ledger, ledger::record::indexes())
             .await?;
         let noted = acknowledgements::record::indexes();
         self.create_indexes(&self.names.acknowledgements, noted)

@@ -9,12 +9,15 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Error, Inspector, Store,
+    acknowledgements::record::ACKNOWLEDGEMENT,
     archive::build_lease::{self, BUILD},
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
     differences::record::DIFFERENCE,
     instances::INSTANCE,
+    ledger::record::LEDGER,
     quarantine::{bytes::PART_OF_BYTES, record::ENTRY},
+    replaced::record::REPLACED,
     state::{
         fault::Fault,
         format::{self, Field},
@@ -77,6 +80,9 @@ impl Store {
         for collection in [
             &names.batches,
             &names.verifications,
+            &names.acknowledgements,
+            &names.ledger,
+            &names.replaced,
             &names.differences,
             &names.counters,
             &names.state,
@@ -88,6 +94,9 @@ impl Store {
             find.string("find", collection);
             if *collection == names.quarantine_bytes {
                 find.document("projection", &rawdoc! { "format": 1 });
+            }
+            if *collection == names.replaced {
+                find.document("projection", &rawdoc! { "document": 0 });
             }
             let find = joined(&[&find.finish(), &self.read_options()]);
             faults.extend(self.retry(|| self.faults_in(collection, &find)).await?);
@@ -184,6 +193,9 @@ impl Store {
         match collection {
             _ if collection == names.batches => Some(BATCH),
             _ if collection == names.verifications => Some(WHOLE_VERIFICATION),
+            _ if collection == names.acknowledgements => Some(ACKNOWLEDGEMENT),
+            _ if collection == names.ledger => Some(LEDGER),
+            _ if collection == names.replaced => Some(REPLACED),
             _ if collection == names.differences => Some(DIFFERENCE),
             _ if collection == names.counters => Some(COUNTER),
             _ if collection == names.instances => Some(INSTANCE),

@@ -105,6 +105,26 @@ CASES = {
         Case({"window": "3600s", "include_near_misses": True}),
         bad({"window": "59s"}, "window"),
     ],
+    "VerificationService.ExplainOrder": [
+        Case(lambda stage: {"numero_commande": stage.archived}),
+        Case(lambda stage: {"numero_commande": stage.undelivered, "with_history": True}),
+        bad({"history_limit": "61s"}, "numero_commande", "history_limit"),
+        unknown({"numero_commande": "CMD-nowhere"}),
+    ],
+    "VerificationService.AcknowledgeDifference": [
+        bad({"by": "x" * 257}, "numero_commande", "reason", "by"),
+        unknown({"numero_commande": "CMD-nowhere", "reason": "looked into"}),
+    ],
+    "VerificationService.ListAcknowledgements": [
+        Case({}),
+        bad({"page_size": -1}, "page_size"),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
+    "VerificationService.ListLedger": [
+        Case({}),
+        bad({"page_size": -1}, "page_size"),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
     "QuarantineService.ListQuarantined": [
         Case({}),
         Case({"reasons": ["QUARANTINE_REASON_NO_USABLE_NUMBER"], "with_documents": True}),
@@ -127,7 +147,8 @@ CASES = {
 STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventService.TailEvents", "SeedService.SeedData"}
 
 # Fields of an answer that tell the time, and so differ from one call to the next; of the members of a list, behind its name.
-CLOCKS = {"GetStats": ["read_time", "archived_per_hour"], "ListInstances": ["instances.alive_time"]}
+CLOCKS = {"GetStats": ["read_time", "archived_per_hour"], "ListInstances": ["instances.alive_time"],
+          "ExplainOrder": ["read_time", "history"]}
 
 # What each code has to carry beside the ErrorInfo that every error carries.
 DETAILS = {"INVALID_ARGUMENT": ["BadRequest"], "NOT_FOUND": ["ResourceInfo"], "FAILED_PRECONDITION": ["PreconditionFailure"]}

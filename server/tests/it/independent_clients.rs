@@ -19,7 +19,8 @@ use crate::{
 
 /// The folder of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+/// The folder of the clients.
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 /// What the clients are built of.
 const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
 const PACKAGE: &str = include_str!("../clients/package.json");
@@ -130,8 +131,8 @@ async fn run_program(
     said
 }
 
-/// The folder that holds the clients.
-fn clients() -> Result<PathBuf> {
+/// The folder that holds what they are built of.
+pub(crate) fn clients() -> Result<PathBuf> {
     // A virtual environment belongs to the Python that made it.
     let python = ["-c", "import sys; print(sys.executable, sys.version)"];
     let python = run(Command::new("python3").args(python), ADVICE)?;

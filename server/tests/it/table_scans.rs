@@ -7,6 +7,7 @@ use bson::{DateTime, Document, doc};
 use devkit::ReplicaSet;
 use futures::TryStreamExt;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
+use pb::verification_service_client::VerificationServiceClient;
 use prost::Message;
 use tonic::Status;
 
@@ -245,6 +246,40 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
             .await
             .map(drop),
     );
+    let mut verifications = VerificationServiceClient::new(server.channel.clone());
+    let explain = pb::ExplainOrderRequest {
+        numero_commande: "one".to_owned(),
+        with_history: true,
+        history_limit: None,
+    };
+    let explained = verifications.explain_order(explain).await;
+    works("ExplainOrder", explained.map(drop));
+    let found =
+        doc! { "_id": "v-1", "verdict": "not_verified", "created": DateTime::from_millis(0) };
+    server.insert("archd_verifications", [found]).await;
+    let found = doc! {
+        "_id": "v-1.a", "verification": "v-1", "class": "missing", "settled": true, "numero_commande": "one",
+    };
+    server.insert("archd_differences", [found]).await;
+    let acknowledge = pb::AcknowledgeDifferenceRequest {
+        numero_commande: "one".to_owned(),
+        reason: "looked into".to_owned(),
+        by: String::new(),
+    };
+    let acknowledged = verifications.acknowledge_difference(acknowledge).await;
+    works("AcknowledgeDifference", acknowledged.map(drop));
+    for collection in ["archd_verifications", "archd_differences"] {
+        let taken = server.collection(collection).delete_many(doc! {}).await;
+        assert_eq!(taken.unwrap().deleted_count, 1);
+    }
+    let listed = verifications
+        .list_acknowledgements(pb::ListAcknowledgementsRequest::default())
+        .await;
+    works("ListAcknowledgements", listed.map(drop));
+    let listed = verifications
+        .list_ledger(pb::ListLedgerRequest::default())
+        .await;
+    works("ListLedger", listed.map(drop));
     // A second instance finds its way too.
     server.second(|_| {}).await.shut_down().await;
     assert_eq!(scanned(&server).await, BTreeSet::new());

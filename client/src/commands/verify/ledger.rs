@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     fault::Fault,
     ledger::{Broken, Chain},
-    output::say,
+    output::{say, say_unreadable},
     pages, render, values,
 };
 
@@ -53,6 +53,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
         };
         let page = client.list_ledger(session.unary(request)).await?;
         let page = page.into_inner();
+        page.unreadable.iter().for_each(say_unreadable);
         Ok((page.entries, page.next_page_token))
     };
     let mut broken = None;

@@ -1,6 +1,6 @@
 //! Answers about orders: the number of the order says which one.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
 
 use futures::{StreamExt, stream::BoxStream};
 use order_archiver_api::v1::{
@@ -173,6 +173,16 @@ fn archive(number: &str) -> Result<ArchiveResult, Status> {
                 "one field is bad",
                 details,
             ));
+        }
+        "UNARCHIVED" => {
+            let message = "UNARCHIVED is not in the archive";
+            details.set_resource_info("archived order", number, "", message);
+            details.set_error_info(
+                "NOT_FOUND",
+                "orderarchiver.v1",
+                HashMap::<String, String>::new(),
+            );
+            return Err(Status::with_error_details(Code::NotFound, message, details));
         }
         "AWAY" => {
             details.set_retry_info(Some(Duration::from_secs(2)));

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
-use super::{Answers, news::NOW, refusal};
+use super::{Answers, explanation, news::NOW, refusal};
 
 /// The one verification, while it runs.
 pub(crate) fn running() -> Verification {
@@ -310,6 +310,7 @@ impl VerificationService for Answers {
         Ok(Response::new(ListAcknowledgementsResponse {
             acknowledgements,
             next_page_token,
+            unreadable: Vec::new(),
         }))
     }
 
@@ -340,9 +341,14 @@ impl VerificationService for Answers {
 
     async fn explain_order(
         &self,
-        _: Request<ExplainOrderRequest>,
+        request: Request<ExplainOrderRequest>,
     ) -> Result<Response<ExplainOrderResponse>, Status> {
-        Err(Status::unimplemented("nobody asks this server"))
+        let deadline = request.metadata().get("grpc-timeout").cloned();
+        let request = request.into_inner();
+        self.0.note(&(&request, deadline));
+        let mut answer = explanation::of(&request.numero_commande)?;
+        answer.history = request.with_history.then(explanation::history);
+        Ok(Response::new(answer))
     }
 
     async fn list_ledger(
@@ -356,6 +362,7 @@ impl VerificationService for Answers {
         Ok(Response::new(ListLedgerResponse {
             entries,
             next_page_token,
+            unreadable: Vec::new(),
         }))
     }
 }

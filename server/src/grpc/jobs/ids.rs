@@ -30,12 +30,12 @@ pub(in crate::grpc) fn whole(
 }
 
 /// Notes what is wrong with the id of a job before anything is looked for.
-pub(in crate::grpc) fn check<J: Told>(violations: &mut Violations, id: &str) {
+pub(in crate::grpc) fn check<J: Told>(violations: &mut Violations, field: &str, id: &str) {
     violations
         .check(
             !id.is_empty(),
-            "id",
+            field,
             format!("must not be empty; {} shows the ids", J::LIST),
         )
-        .check_length("id", id, LONGEST);
+        .check_length(field, id, LONGEST);
 }

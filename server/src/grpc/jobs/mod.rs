@@ -33,16 +33,16 @@ pub(super) trait Told: Job {
     fn in_brief(self, now: DateTime) -> Self::Message;
 }
 
-/// The job that an id stands for, which most often is a whole one.
-pub(super) async fn find<J: Told>(store: &Store, id: &str) -> Result<J, Status> {
+/// The job that the id in a field stands for, which most often is a whole one.
+pub(super) async fn find<J: Told>(store: &Store, field: &str, id: &str) -> Result<J, Status> {
     let mut violations = Violations::default();
-    ids::check::<J>(&mut violations, id);
+    ids::check::<J>(&mut violations, field, id);
     violations.into_result()?;
     if let Some(job) = one(store, id).await? {
         return Ok(job);
     }
     let meant = store.job_meant::<J>(id).await;
-    let job = match ids::whole("id", id, meant)? {
+    let job = match ids::whole(field, id, meant)? {
         Some(id) => one(store, &id).await?,
         None => None,
     };
@@ -56,7 +56,7 @@ async fn one<J: Job>(store: &Store, id: &str) -> Result<Option<J>, Status> {
 
 /// Asks the job that an id stands for to stop.
 pub(super) async fn cancel<J: Told>(store: &Store, id: &str) -> Result<J, Status> {
-    let job: J = find(store, id).await?;
+    let job: J = find(store, "id", id).await?;
     let id = &job.head().id;
     let cancelled = store.cancel_job(id).await;
     let cancelled = cancelled.map_err(|error| status::of_error(&error))?;

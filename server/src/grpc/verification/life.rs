@@ -16,6 +16,7 @@ use crate::{
     grpc::{
         jobs::{self, ListRequest, Told, tell},
         limits::SLOWEST,
+        status,
     },
     store::verifications::record::Verification,
 };
@@ -39,7 +40,7 @@ impl VerificationService {
         &self,
         pb::GetVerificationRequest { id }: pb::GetVerificationRequest,
     ) -> Result<pb::GetVerificationResponse, Status> {
-        let verification = self.find(&id).await?;
+        let verification = self.find("id", &id).await?;
         Ok(pb::GetVerificationResponse {
             verification: self.shown(verification).await?,
         })
@@ -92,7 +93,7 @@ impl VerificationService {
         impl Stream<Item = Result<pb::WatchVerificationResponse, Status>> + Send + use<>,
         Status,
     > {
-        let id = self.find(&id).await?.head.id;
+        let id = self.find("id", &id).await?.head.id;
         let states = self.followed.states(&id).await?;
         let (sender, receiver) = mpsc::channel(4);
         let answer = |verification| pb::WatchVerificationResponse {
@@ -102,9 +103,9 @@ impl VerificationService {
         Ok(ReceiverStream::new(receiver))
     }
 
-    /// The verification that an id stands for.
-    pub(super) async fn find(&self, id: &str) -> Result<Verification, Status> {
-        jobs::find(&self.store, id).await
+    /// The verification that the id in a field stands for.
+    pub(super) async fn find(&self, field: &str, id: &str) -> Result<Verification, Status> {
+        jobs::find(&self.store, field, id).await
     }
 
     /// A verification as the one message that shows all of it.
@@ -113,6 +114,12 @@ impl VerificationService {
         verification: Verification,
     ) -> Result<Option<pb::Verification>, Status> {
         let now = jobs::now(&self.store).await?;
-        Ok(Some(verification.message(now)))
+        let differences = self.store.differences_of(&verification.head.id);
+        let examples = differences.examples().await;
+        let examples = examples.map_err(|error| status::of_error(&error))?;
+        Ok(Some(pb::Verification {
+            examples: examples.into_iter().map(convert::difference).collect(),
+            ..verification.message(now)
+        }))
     }
 }

@@ -17,7 +17,10 @@ use crate::{
     verifier::Verifier,
 };
 
+mod acknowledgements;
+mod differences;
 mod explain;
+mod ledger;
 mod life;
 mod repair;
 mod start;
@@ -73,23 +76,36 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn list_differences(
         &self,
-        _: Request<pb::ListDifferencesRequest>,
+        request: Request<pb::ListDifferencesRequest>,
     ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| {
+                let asked = &request.verification_id;
+                let verification = self.find("verification_id", asked).await?;
+                self.differences_of(&verification.head.id, request).await
+            })
+            .await
     }
 
     async fn acknowledge_difference(
         &self,
-        _: Request<pb::AcknowledgeDifferenceRequest>,
+        request: Request<pb::AcknowledgeDifferenceRequest>,
     ) -> Result<Response<pb::AcknowledgeDifferenceResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        let peer = peer(&request);
+        self.calls
+            .answer(request, async |request| {
+                self.acknowledge(request, &peer).await
+            })
+            .await
     }
 
     async fn list_acknowledgements(
         &self,
-        _: Request<pb::ListAcknowledgementsRequest>,
+        request: Request<pb::ListAcknowledgementsRequest>,
     ) -> Result<Response<pb::ListAcknowledgementsResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| self.acknowledged(request).await)
+            .await
     }
 
     async fn explain_order(
@@ -101,9 +117,11 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn list_ledger(
         &self,
-        _: Request<pb::ListLedgerRequest>,
+        request: Request<pb::ListLedgerRequest>,
     ) -> Result<Response<pb::ListLedgerResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer_in_room(request, async |request| self.ledger(request).await)
+            .await
     }
 
     type WatchVerificationStream =

@@ -40,7 +40,7 @@ impl Plan {
         let mut violations = Violations::default();
         let classes: Vec<Option<Class>> = request
             .classes()
-            .map(|class| convert::class::class(class).filter(|class| class.fails()))
+            .map(|class| convert::class_of_difference(class).filter(|class| class.fails()))
             .collect();
         let numbers = &request.numeros_commande;
         let is_number = |number: &String| (1..=LONGEST_NUMBER).contains(&number.len());
@@ -200,7 +200,7 @@ impl Work {
         };
         let answer = pb::RepairOrdersResponse {
             numero_commande: finding.numero.clone(),
-            class: convert::class::class_message(finding.class).into(),
+            class: convert::difference_class(finding.class).into(),
             outcome: outcome.into(),
             detail,
             replaced_id,

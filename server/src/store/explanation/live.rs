@@ -133,8 +133,8 @@ impl Store {
         Ok(rows.first().map(numero))
     }
 
-    /// The documents with this `_id`, as a collection compares it, whole.
-    pub(super) async fn whole_with(
+    /// The document with this `_id`, as its collection compares it, whole.
+    pub(in crate::store) async fn whole_with(
         &self,
         collection: &str,
         id: ValueRef<'_>,

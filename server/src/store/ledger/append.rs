@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf, doc, rawdoc};
+use bson::{DateTime, Document, RawDocumentBuf, doc, rawdoc};
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::record::VERIFICATION;
 use crate::{
-    domain::ledger::{Entry, Record, hash},
+    domain::ledger::{Entry, Record, Verified, hash},
     store::{
         Error, Store,
         encoding::document::{joined, raw},
@@ -34,9 +34,9 @@ pub struct Sealed {
 impl Store {
     /// Appends an entry, and answers with its number and its hash once a majority holds it. Safe to
     /// repeat: a verification has one entry, the first.
-    pub async fn append_to_ledger(&self, entry: &Entry) -> Result<Sealed, Error> {
+    pub async fn append_to_ledger(&self, entry: &Entry<'_>) -> Result<Sealed, Error> {
         for _ in 0..TRIES {
-            let of = doc! { "filter": { VERIFICATION: { "$eq": &entry.verification } } };
+            let of = doc! { "filter": { VERIFICATION: { "$eq": entry.verification } } };
             if let Some(record) = self.ledger_record(of).await? {
                 let Record { sequence, hash, .. } = record;
                 return Ok(Sealed { sequence, hash });
@@ -52,8 +52,14 @@ impl Store {
                     "the newest entry of the ledger is not what was sealed; `archctl verify ledger` says what is wrong with it"
                 );
             }
-            let record = entry.seal(sequence, &previous);
-            if self.insert_ledger_record(entry, &record).await? {
+            let now = self.deployment().await?.now;
+            let verified = Verified {
+                database: &self.database,
+                orders: &self.names.orders,
+                archive: &self.names.archive,
+            };
+            let record = entry.seal(&verified, now, sequence, &previous);
+            if self.insert_ledger_record(entry, &record, now).await? {
                 return Ok(Sealed {
                     sequence,
                     hash: record.hash,
@@ -69,17 +75,24 @@ impl Store {
     async fn ledger_record(&self, which: Document) -> Result<Option<Record>, Error> {
         let mut find = doc! { "find": &self.names.ledger, "limit": 1 };
         find.extend(which);
-        let rows = self.rows(&joined(&[&raw(&find), &self.read_options()])).await?;
+        let rows = self
+            .rows(&joined(&[&raw(&find), &self.read_options()]))
+            .await?;
         let record = rows.first().map(|row| self.ledger_record_in(row));
         Ok(record.transpose()?)
     }
 
     /// Inserts a record; false when another one came first, or this very call did, whose answer was
     /// lost.
-    async fn insert_ledger_record(&self, entry: &Entry, record: &Record) -> Result<bool, Error> {
+    async fn insert_ledger_record(
+        &self,
+        entry: &Entry<'_>,
+        record: &Record,
+        now: DateTime,
+    ) -> Result<bool, Error> {
         let document = doc! {
-            "_id": record.sequence, FORMAT: CURRENT, VERIFICATION: &entry.verification,
-            "record": &record.text, "hash": &record.hash, "created": self.deployment().await?.now,
+            "_id": record.sequence, FORMAT: CURRENT, VERIFICATION: entry.verification,
+            "record": &record.text, "hash": &record.hash, "created": now,
         };
         let insert: RawDocumentBuf = rawdoc! { "insert": self.names.ledger.as_str() };
         let command = self.write_command(&insert, "documents", &[raw(&document)]);

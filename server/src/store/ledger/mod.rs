@@ -2,5 +2,5 @@
 //! never changed.
 
 pub mod append;
-mod list;
+pub mod list;
 pub mod record;

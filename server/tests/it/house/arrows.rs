@@ -33,6 +33,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store::archive", KEEPERS),
     ("store::quarantine", KEEPERS),
     ("store::counters", KEEPERS),
+    ("store::differences", KEEPERS),
+    ("store::acknowledgements", KEEPERS),
+    ("store::ledger", KEEPERS),
+    ("store::replaced", KEEPERS),
     (
         "store::orders",
         &[
@@ -109,6 +113,22 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store::verify",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "store::encoding",
+            "store::state",
+            "store::wire",
+            "store::deployment",
+            "store::archive",
+            "store::orders",
+            "store::quarantine",
+        ],
+    ),
+    (
         "store",
         &[
             "bytes",
@@ -124,10 +144,15 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store::quarantine",
             "store::counters",
             "store::jobs",
+            "store::acknowledgements",
+            "store::ledger",
+            "store::replaced",
             "store::batches",
             "store::verify",
             "store::verifications",
             "store::watch",
+            "store::differences",
+            "store::verify",
         ],
     ),
     ("seed", &["domain", "store"]),
@@ -139,6 +164,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "archiver",
         &["bytes", "domain", "log_limit", "store", "pipeline", "jobs"],
     ),
+    ("verifier", &["bytes", "domain", "store"]),
     (
         "verifier",
         &["bytes", "domain", "log_limit", "store", "jobs"],
@@ -166,7 +192,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["domain", "store"]),
+    ("convert", &["bytes", "domain", "store"]),
     (
         "grpc",
         &[
