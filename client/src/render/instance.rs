@@ -49,6 +49,9 @@ fn holds(instance: &Instance) -> String {
     if !instance.batch_id.is_empty() {
         parts.push(format!("batch {}", instance.batch_id));
     }
+    if !instance.verification_id.is_empty() {
+        parts.push(format!("verification {}", instance.verification_id));
+    }
     if instance.builds_index {
         parts.push("the build of the unique index".to_owned());
     }
@@ -103,6 +106,7 @@ mod tests {
             },
             Instance {
                 builds_index: true,
+                verification_id: "v-1".to_owned(),
                 ..instance("archd-3", "[::]:50051")
             },
             instance("nightly", ""),
@@ -123,7 +127,7 @@ mod tests {
 INSTANCE  ADDRESS         VERSION  SINCE                 HOLDS
 archd-1   10.0.0.1:50051  0.1.0    2025-10-16 14:23:45Z  the watch (epoch 3), batch b-7
 archd-2   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  nothing; on standby to watch
-archd-3   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  the build of the unique index
+archd-3   pod-7:50051     0.1.0    2025-10-16 14:23:45Z  verification v-1, the build of the unique index
 nightly   -               0.1.0    2025-10-16 14:23:45Z  nothing
 old       10.0.0.2:50051  0.1.0    2025-10-16 14:23:45Z  gone since 2025-10-16 15:23:45Z; held the watch (epoch 2)
 older     -               0.1.0    2025-10-16 14:23:45Z  gone since an unknown time; held nothing"

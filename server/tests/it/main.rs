@@ -89,6 +89,7 @@ mod transient_refusals;
 mod verification_state;
 mod verifications;
 mod verify_process;
+mod verify_by_archctl;
 mod verifying;
 mod views;
 mod watch_checkpoints;
