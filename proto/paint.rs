@@ -85,7 +85,7 @@ pub fn of_field(name: &str, value: &str) -> Style {
         "verdict" => of_word(&value.to_ascii_lowercase()),
         "class" if FAILING.contains(&value) => AT_FAULT,
         "last batch" => value.rsplit(' ').next().map_or(Style::new(), of_word),
-        "errors" | "gone" | "differences" if !value.starts_with("0 ") && !is_none => AT_FAULT,
+        "errors" | "gone" | "failing" if !value.starts_with("0 ") && !is_none => AT_FAULT,
         "last error" | "reason" if !is_none => AT_FAULT,
         "missing" | "throttle" | "open gaps" | "near miss" | "open gap" | "waiting" | "warning"
             if !is_none =>
@@ -165,7 +165,7 @@ mod tests {
             ("VERDICT", "-", Style::new()),
             ("CLASS", "missing", AT_FAULT),
             ("CLASS", "quarantined", Style::new()),
-            ("DIFFERENCES", "3", AT_FAULT),
+            ("FAILING", "3", AT_FAULT),
         ] {
             assert_eq!(of_field(name, value), wanted, "{name} {value}");
         }

@@ -57,6 +57,7 @@ const EXAMPLES: &str = "\
 Examples:
   archctl archive CMD-2025-000001
   archctl batch start --wait
+  archctl verify
   archctl stats --output json | jq .lifetime.archived
   archctl --endpoint archive.internal:50051 tail";
 

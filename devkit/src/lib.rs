@@ -32,6 +32,7 @@ mod options;
 pub mod relay;
 mod replica_set;
 mod standalone;
+pub mod tamper;
 mod version;
 mod wait;
 mod watchdog;

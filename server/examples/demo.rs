@@ -1,8 +1,9 @@
 //! `cargo demo`: the whole product in one command, on a throw-away MongoDB with made-up orders.
 //!
 //! It starts a replica set, makes up orders, runs the server with its watcher, which archives the
-//! backlog with one batch, prints the statistics, audits the archive, and stays up for `archctl`,
-//! with new orders coming, until Ctrl-C. With `--once` it ends by itself.
+//! backlog with one batch, prints the statistics, verifies the archive, audits it independently of
+//! that, and stays up for `archctl`, with new orders coming, until Ctrl-C. With `--once` it ends by
+//! itself.
 
 #![allow(
     missing_docs,
@@ -33,6 +34,7 @@ use order_archiver_api::{DEFAULT_ADDRESS, statistics, v1 as pb};
 use pb::{
     batch_service_client::BatchServiceClient, event_service_client::EventServiceClient,
     seed_service_client::SeedServiceClient, tail_events_response::Event,
+    verification_service_client::VerificationServiceClient,
 };
 use tokio::{
     net::TcpListener,
@@ -141,6 +143,13 @@ async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
         batch.message
     );
 
+    let verification = verify(channel).await?;
+    say(&format!("archd verify: {}", verification.verdict_text));
+    ensure!(
+        verification.verdict() == pb::Verdict::Verified,
+        "the archive is not verified: {}",
+        verification.message
+    );
     let audit = audit(database).await?;
     for difference in audit.differences.iter().take(10) {
         eprintln!("  {difference}");
@@ -151,7 +160,7 @@ async fn show(channel: &Channel, database: &mongodb::Database) -> Result<()> {
         audit.differences.len()
     );
     say(&format!(
-        "audit: {} delivered orders, {} archived, each exactly as recomputed",
+        "an audit that shares no code with it: {} delivered orders, {} archived, each exactly as recomputed",
         statistics::thousands(audit.delivered as i64),
         statistics::thousands(audit.archived as i64)
     ));
@@ -189,6 +198,29 @@ async fn backlog(channel: &Channel) -> Result<pb::Batch> {
     Ok(batch)
 }
 
+/// Verifies every order, byte by byte, and reads again at once what it finds.
+async fn verify(channel: &Channel) -> Result<pb::Verification> {
+    let mut client = VerificationServiceClient::new(channel.clone());
+    let options = pb::VerificationOptions {
+        settle: Some(prost_types::Duration::default()),
+        max_orders_per_second: Some(0),
+        ..pb::VerificationOptions::default()
+    };
+    let request = pb::StartVerificationRequest {
+        options: Some(options),
+        ..pb::StartVerificationRequest::default()
+    };
+    let started = client.start_verification(request).await?.into_inner();
+    let id = started.verification.unwrap_or_default().id;
+    let request = pb::WatchVerificationRequest { id };
+    let mut states = client.watch_verification(request).await?.into_inner();
+    let mut verification = pb::Verification::default();
+    while let Some(message) = states.message().await? {
+        verification = message.verification.unwrap_or_default();
+    }
+    Ok(verification)
+}
+
 /// Keeps new orders coming, and shows each as it is archived, until Ctrl-C.
 async fn stay(
     channel: &Channel,
@@ -217,7 +249,7 @@ async fn stay(
     say(
         "a new order every second passes through its five statuses in a minute; try in another terminal:\n",
     );
-    for command in ["stats", "watch status", "tail", "orders list"] {
+    for command in ["verify", "stats", "watch status", "tail", "orders list"] {
         println!("  cargo run --bin archctl -- {endpoint}{command}");
     }
     println!("\nCtrl-C ends the demo and removes everything it made.\n");

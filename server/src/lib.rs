@@ -11,11 +11,14 @@ pub mod config;
 mod convert;
 pub mod domain;
 pub(crate) mod grpc;
+pub mod jobs;
 mod log_limit;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+pub mod repair;
+mod schedule;
 pub mod seed;
 pub mod shutdown;
 pub mod store;
@@ -32,7 +35,7 @@ use crate::{
     config::Config,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
-    store::batches::options::Limits,
+    store::jobs::limits::Limits,
 };
 
 /// Why the server ended.
@@ -57,18 +60,27 @@ pub async fn run(
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
-    parts.archiver.care_for_orphans();
+    jobs::care_for_orphans(&parts.archiver);
+    jobs::care_for_orphans(&parts.verifier);
     if config.watch {
         parts
             .tasks
             .spawn(parts.watcher.clone().run(parts.monitor.clone()));
     }
     if let Some(due) = config.schedule.clone() {
-        let runner = archiver::schedule::Runner {
+        let verify = config.verify.then(|| schedule::Verify {
+            verifier: parts.verifier.clone(),
+            full_every: config.verify_full_every,
+            limits: Limits::of_verifications(&config),
+        });
+        let runner = schedule::Runner {
             due,
             catch_up: config.schedule_catch_up,
             limits: Limits::of_settings(&config),
             archiver: parts.archiver.clone(),
+            verify,
+            store: parts.store.clone(),
+            tasks: parts.tasks.clone(),
             stop: stop.clone(),
         };
         parts.tasks.spawn(runner.run());
@@ -97,7 +109,8 @@ pub async fn run(
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
-    parts.archiver.care_for_orphans();
+    jobs::care_for_orphans(&parts.archiver);
+    jobs::care_for_orphans(&parts.verifier);
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));

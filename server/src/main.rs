@@ -1,4 +1,4 @@
-//! `archd`: reads its settings, then serves callers, runs one batch or checks the database, and
+//! `archd`: reads its settings, then serves callers, runs one job or checks the database, and
 //! says by its exit code how that went.
 
 use std::{io::Write, process::ExitCode};
@@ -53,6 +53,7 @@ async fn work(command: Command, config: Config) -> ExitCode {
     };
     match command {
         Command::Batch(options) => once::batch(config, options, stop).await,
+        Command::Verify(options) => once::verify(config, options, stop).await,
         Command::Check(options) => check::check(config, options, stop).await,
         Command::State(options) => check::state(config, options, stop).await,
         Command::Watch => ended(watch(config, stop).await),

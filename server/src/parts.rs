@@ -10,7 +10,8 @@ use crate::{
     config::Config,
     observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
-    store::{Error, Store, batches::options::Limits, instances::Description},
+    store::{Error, Store, instances::Description, jobs::limits::Limits},
+    verifier::Verifier,
     watcher::Watcher,
 };
 
@@ -24,6 +25,7 @@ pub(crate) struct Parts {
     pub(crate) pipeline: Pipeline,
     pub(crate) coalescer: Coalescer,
     pub(crate) archiver: Archiver,
+    pub(crate) verifier: Verifier,
     pub(crate) watcher: Watcher,
     /// Everything that is to be finished before the server leaves.
     pub(crate) tasks: TaskTracker,
@@ -36,8 +38,8 @@ pub(crate) enum Role {
     Serve(Option<SocketAddr>),
     /// It watches, and nothing else.
     Watch,
-    /// It runs one batch.
-    Batch,
+    /// It runs one batch or one verification.
+    Job,
 }
 
 /// What this process is, to the others on the database.
@@ -48,13 +50,13 @@ fn described(config: &Config, role: Role) -> Description {
         host: config.host.clone(),
         address: match role {
             Role::Serve(address) => address.map(|address| address.to_string()),
-            Role::Watch | Role::Batch => None,
+            Role::Watch | Role::Job => None,
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         may_watch: match role {
             Role::Serve(_) => config.watch,
             Role::Watch => true,
-            Role::Batch => false,
+            Role::Job => false,
         },
     }
 }
@@ -85,6 +87,14 @@ impl Parts {
             tasks.clone(),
             stop.clone(),
         );
+        let verifier = Verifier::new(
+            store.clone(),
+            config.chunk_size,
+            Limits::of_verifications(config),
+            instance.clone(),
+            tasks.clone(),
+            stop.clone(),
+        );
         let watcher = Watcher::new(
             store.clone(),
             pipeline.clone(),
@@ -102,6 +112,7 @@ impl Parts {
             pipeline,
             coalescer,
             archiver,
+            verifier,
             watcher,
             tasks,
         })

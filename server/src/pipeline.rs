@@ -222,6 +222,26 @@ impl Pipeline {
         .await
     }
 
+    /// Why a delivered order could not be archived if the archive held nothing of it; none if it
+    /// could, or is not there.
+    pub(crate) async fn refusal(&self, id: &Value) -> Result<Option<Refusal>, Error> {
+        let selection = Selection::Candidates(vec![id.clone()]);
+        let mut bundles = self.store.gather_orders(&selection).await?.bundles;
+        for bundle in &mut bundles {
+            bundle.archived = None;
+        }
+        let stamp = Stamp {
+            date_archivage: DateTime::MIN,
+            archived_by: self.archived_by.clone(),
+        };
+        let prepared = prepare(bundles, self.store.delivered_status(), &stamp);
+        Ok(prepared
+            .refused
+            .into_iter()
+            .next()
+            .map(|(_, refusal)| refusal))
+    }
+
     /// Writes documents to the archive and refused orders to quarantine, and counts what has
     /// changed by that. Everyone else hears of it from the database: see
     /// [`crate::observe::events`].

@@ -11,14 +11,16 @@ use crate::terminal::flush_log;
 pub const FAILURE: u8 = 1;
 /// What a process returns that was started with bad settings or usage.
 pub const BAD_SETTINGS: u8 = 2;
-/// What a process returns whose batch ended FAILED.
-pub(crate) const BATCH_FAILED: u8 = 3;
+/// What a process returns whose batch or verification ended FAILED.
+pub(crate) const JOB_FAILED: u8 = 3;
 /// What a process returns that could not reach the database.
 pub const DATABASE_UNAVAILABLE: u8 = 4;
 /// What a process returns that found something that keeps archd from its work.
 pub(crate) const CHECK_FAILED: u8 = 5;
 /// What a process returns the books of whose batch did not balance.
 pub(crate) const UNBALANCED: u8 = 8;
+/// What a process returns whose verification says NOT VERIFIED.
+pub(crate) const NOT_VERIFIED: u8 = 9;
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
 pub(crate) const INTERRUPTED: u8 = 130;
 

@@ -1,5 +1,5 @@
 //! What goes to a terminal: text of other people made safe for it, colours where it takes them, and
-//! below the log the bar of a batch.
+//! below the log the bar of a job.
 
 mod bar;
 mod log;
@@ -10,7 +10,10 @@ use anstream::{AutoStream, ColorChoice};
 use terminal_size::{Width, terminal_size_of};
 
 pub use self::log::flush_log;
-pub(crate) use self::{bar::BatchBar, log::Log};
+pub(crate) use self::{
+    bar::{JobBar, Shown},
+    log::Log,
+};
 pub use order_archiver_api::{
     paint,
     text::{one_line, tame, tame_json},

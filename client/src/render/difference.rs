@@ -52,6 +52,24 @@ pub(crate) fn table(differences: &[Difference]) -> String {
     grid::fitted(header, &fit, rows)
 }
 
+/// What little there is room for among other things.
+pub(crate) fn examples(differences: &[Difference]) -> String {
+    let rows = differences.iter().map(|difference| {
+        [
+            verification::class(difference),
+            name(difference),
+            difference.fields.join(", "),
+            difference.detail.clone(),
+        ]
+    });
+    let fit = Fit {
+        numbers: &[],
+        long: &["FIELDS", "DETAIL"],
+        spare: &["FIELDS"],
+    };
+    grid::fitted(["CLASS", "NUMERO", "FIELDS", "DETAIL"], &fit, rows)
+}
+
 /// What to call it: by its number, or else by an `_id`.
 fn name(difference: &Difference) -> String {
     let names = [

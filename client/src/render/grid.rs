@@ -14,6 +14,8 @@ use super::{
 const GAP: usize = 2;
 /// The fewest columns that a long cell is cut to before whole columns are left out.
 const NARROWEST: usize = 10;
+/// The fewest columns in which sentences stand beside what they explain.
+const SENTENCE: usize = 30;
 
 /// How the columns of a table share a screen that is too narrow for all of them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,8 +181,8 @@ fn narrowed<const N: usize>(
         .find(|widths| takes(*widths) <= room)
 }
 
-/// A table whose rows are explained: beside the cells of each, some sentences, which go on below
-/// where they are too long for the screen. The last cells stand to the right and are never empty.
+/// A table whose rows are explained: beside the cells of each stand some sentences, or below them
+/// on a screen that is too narrow for that. The last cells stand to the right and are never empty.
 pub(crate) fn explained<const N: usize, const S: usize>(
     header: [&str; N],
     about: &str,
@@ -189,22 +191,37 @@ pub(crate) fn explained<const N: usize, const S: usize>(
     let (cells, sentences): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     let numbers = header.last_chunk::<1>().map_or(&[][..], |last| last);
     let cells = table(header, numbers, cells);
+    explained_within(&cells, about, &sentences, screen().columns)
+}
+
+fn explained_within<const S: usize>(
+    cells: &str,
+    about: &str,
+    sentences: &[[&str; S]],
+    most: Option<usize>,
+) -> String {
     let mut cells = cells.lines();
     let header = cells.next().unwrap_or_default();
-    let margin = columns(header) + GAP;
-    let room = screen()
-        .columns
-        .map_or(usize::MAX, |most| most.saturating_sub(margin));
-    let mut lines = vec![format!("{header}{}{}", " ".repeat(GAP), cut(about, room))];
+    let room = |margin| most.map_or(usize::MAX, |most| most.saturating_sub(margin));
+    let beside = columns(header) + GAP;
+    let (margin, is_beside) = match room(beside) {
+        ..SENTENCE => (GAP, false),
+        _ => (beside, true),
+    };
+    let gap = " ".repeat(GAP);
+    let mut lines = vec![match is_beside {
+        true => format!("{header}{gap}{about}"),
+        false => header.to_owned(),
+    }];
     for (cells, sentences) in cells.zip(sentences) {
-        let parts = sentences.iter();
-        let parts = parts.flat_map(|sentence| wrapped(sentence, room.max(NARROWEST)));
-        for (index, part) in parts.enumerate() {
-            lines.push(match index {
-                0 => format!("{cells}{}{part}", " ".repeat(GAP)),
-                _ => format!("{}{part}", " ".repeat(margin)),
-            });
-        }
+        let sentences = sentences.iter();
+        let mut parts = sentences.flat_map(|sentence| wrapped(sentence, room(margin)));
+        let first = if is_beside { parts.next() } else { None };
+        lines.push(match first {
+            Some(part) => format!("{cells}{gap}{part}"),
+            None => cells.to_owned(),
+        });
+        lines.extend(parts.map(|part| format!("{}{part}", " ".repeat(margin))));
     }
     lines.join("\n")
 }
@@ -342,6 +359,36 @@ annulée       60"
         assert_eq!(
             card_within(fields, Some(24)),
             "State  failed\nWhy    the database was\n       away for five\n       minutes"
+        );
+    }
+
+    #[test]
+    fn what_is_explained_has_its_sentences_beside_it_or_below() {
+        let cells = "CLASS    COUNT\nmissing     12\naltered      2";
+        let sentences = [
+            ["delivered, and not archived", "archive them"],
+            ["not the live order", "look at them"],
+        ];
+        let told = |most| explained_within(cells, "WHAT IT IS", &sentences, most);
+        let beside = "\
+CLASS    COUNT  WHAT IT IS
+missing     12  delivered, and not archived
+                archive them
+altered      2  not the live order
+                look at them";
+        assert_eq!(told(None), beside);
+        assert_eq!(told(Some(46)), beside);
+        assert_eq!(
+            told(Some(20)),
+            "\
+CLASS    COUNT
+missing     12
+  delivered, and not
+  archived
+  archive them
+altered      2
+  not the live order
+  look at them"
         );
     }
 }

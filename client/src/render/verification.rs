@@ -33,7 +33,7 @@ pub(crate) fn table(verifications: &[Verification]) -> String {
         "DURATION",
         "DELIVERED",
         "VERIFIED",
-        "DIFFERENCES",
+        "FAILING",
         "NOTES",
     ];
     let length_of_id = ids::length(verifications.iter().map(|one| one.id.as_str()));
@@ -55,7 +55,14 @@ pub(crate) fn table(verifications: &[Verification]) -> String {
     let fit = Fit {
         numbers: &header[4..8],
         long: &["NOTES"],
-        spare: &["DURATION", "DELIVERED", "NOTES", "VERIFIED", "CREATED"],
+        spare: &[
+            "DURATION",
+            "DELIVERED",
+            "NOTES",
+            "VERIFIED",
+            "CREATED",
+            "STATE",
+        ],
     };
     grid::fitted(header, &fit, rows)
 }
@@ -135,7 +142,7 @@ fn examples(verification: &Verification) -> String {
     }
     let id = &verification.id;
     let id = ids::short(id, ids::length([id.as_str()]));
-    let table = difference::table(&few);
+    let table = difference::examples(&few);
     format!("{table}\n`archctl verify differences {id}` lists them all.")
 }
 
@@ -317,11 +324,11 @@ missing     12  delivered, and neither archived nor in quarantine
 amended      1  the live order has changed since it was archived; the archive has not
                 nothing: a refund is no fault
 
-CLASS    NUMERO  FIELDS  DETAIL  FIRST SEEN  ACKNOWLEDGED  ORDER ID  ARCHIVE ID
-missing  CMD-1                   -
-missing  CMD-2                   -
-missing  CMD-3                   -
-amended  CMD-77                  -
+CLASS    NUMERO  FIELDS  DETAIL
+missing  CMD-1
+missing  CMD-2
+missing  CMD-3
+amended  CMD-77
 `archctl verify differences v-1` lists them all.
 
 warning: Commande has no index on numero_commande"
@@ -369,9 +376,9 @@ warning: Commande has no index on numero_commande"
         assert_eq!(
             table(&[running, not_verified()]),
             "\
-ID   STATE      VERDICT       CREATED  DURATION  DELIVERED  VERIFIED  DIFFERENCES  NOTES
-v-1  running    -             -               -      1,234     1,234            0  a secondary is 12s behind · changes · presence · resumed once
-v-1  succeeded  not verified  -           12.0s      1,234     1,222           12"
+ID   STATE      VERDICT       CREATED  DURATION  DELIVERED  VERIFIED  FAILING  NOTES
+v-1  running    -             -               -      1,234     1,234        0  a secondary is 12s behind · changes · presence · resumed once
+v-1  succeeded  not verified  -           12.0s      1,234     1,222       12"
         );
     }
 }

@@ -20,9 +20,12 @@ use tonic::transport::Channel;
 use crate::{
     contest::Rates,
     options::Size,
-    platform::{Cost, Platform},
-    support::{machine, server},
-    verdict::{at_least, each, median, spread},
+    support::{
+        machine,
+        platform::{Cost, Platform},
+        server,
+        verdict::{at_least, each, median, spread},
+    },
 };
 
 const CROWDS: [usize; 3] = [1, 32, 256];

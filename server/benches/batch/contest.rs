@@ -7,9 +7,11 @@ use bson::RawDocumentBuf;
 use crate::{
     options::Size,
     peers,
-    platform::{Cost, Platform},
-    process::{self, Batch},
-    verdict::{at_least, each, median, spread},
+    support::{
+        platform::{Cost, Platform},
+        process::{self, Batch},
+        verdict::{at_least, each, median, spread},
+    },
 };
 
 /// Who archives.

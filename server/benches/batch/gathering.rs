@@ -8,7 +8,10 @@ use bson::{Document, doc};
 use futures::TryStreamExt;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use crate::{options::Size, platform::Platform, verdict::each};
+use crate::{
+    options::Size,
+    support::{platform::Platform, verdict::each},
+};
 
 const CHUNKS: [usize; 6] = [1, 2, 4, 16, 64, 1_000];
 

@@ -9,9 +9,11 @@ use crate::{
     contest::Rates,
     options::Size,
     peers,
-    platform::{Cost, Platform},
-    process::{self, Batch},
-    verdict::{at_least, at_most, each, median},
+    support::{
+        platform::{Cost, Platform},
+        process::{self, Batch},
+        verdict::{at_least, at_most, each, median},
+    },
 };
 
 /// How often a batch finds nothing new: one is over in a moment, and so told by its median.

@@ -17,10 +17,14 @@ mod peers {
     pub(crate) mod merge;
 }
 #[path = "../support"]
+#[allow(dead_code, reason = "the benches share it, and each uses a part")]
 mod support {
     pub(crate) mod ground;
     pub(crate) mod machine;
+    pub(crate) mod platform;
+    pub(crate) mod process;
     pub(crate) mod server;
+    pub(crate) mod verdict;
 }
 
 mod callers;
@@ -28,15 +32,12 @@ mod contest;
 mod gathering;
 mod growth;
 mod options;
-mod platform;
-mod process;
 mod rates;
-mod verdict;
 
 use anyhow::Result;
 use bson::doc;
 use options::Part;
-use platform::Platform;
+use support::platform::Platform;
 
 /// The storage engine's cache, in gigabytes: enough for the million orders and their archive, as in
 /// production.

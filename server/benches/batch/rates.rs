@@ -6,7 +6,10 @@ use anyhow::{Context, Result, ensure};
 use bson::{Document, doc};
 use tokio::time::interval;
 
-use crate::{options::Size, platform::Platform, process};
+use crate::{
+    options::Size,
+    support::{platform::Platform, process},
+};
 
 /// The limits that are tried, in orders a second.
 const LIMITS: [u32; 4] = [500, 3_000, 8_000, 20_000];
@@ -47,7 +50,7 @@ async fn watch(platform: &Platform, limit: u32, length: Duration) -> Result<Vec<
         format!("--max-rate={limit}"),
         format!("--max-runtime={}ms", length.as_millis()),
     );
-    let mut batch = process::limited(platform, &[&rate, &runtime])?;
+    let mut batch = process::limited(platform, "batch", &[&rate, &runtime])?;
     let (mut seen, begun) = (Vec::new(), Instant::now());
     let mut look = interval(Duration::from_millis(20));
     while batch.try_wait()?.is_none() {

@@ -5,9 +5,9 @@ use tracing::{error, info, warn};
 use super::End;
 use crate::{
     domain::counts::Counts,
-    store::batches::{
-        lease::Ended,
-        record::{Batch, State},
+    store::{
+        batches::{progress::Ended, record::Batch},
+        jobs::record::State,
     },
 };
 
@@ -21,7 +21,7 @@ pub(super) fn progress(batch: &Batch) {
         errors,
         gone,
     } = batch.counts;
-    let (total, throttle) = (batch.estimated_total, &batch.throttle);
+    let (total, throttle) = (batch.head.estimated_total, &batch.head.throttle);
     info!(
         found,
         total, archived, duplicates, incomplete, errors, gone, throttle, "batch under way"

@@ -12,9 +12,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
-use super::{Archiver, stamps::Stamps, throttle::Throttle};
+use super::{Archiver, stamps::Stamps};
 use crate::{
     bytes::raw::Value,
+    jobs::Throttle,
     store::{
         Error,
         orders::pages::{Page, PageRequest, View},
@@ -155,7 +156,7 @@ impl PageReader {
         let store = &source.archiver.store;
         let page = loop {
             let in_one_go = request.stride.is_none();
-            let page = source.archiver.patiently(|| async {
+            let page = source.archiver.runner.patiently(|| async {
                 match store.order_page(&request).await {
                     Err(error) if error.is_slow() && in_one_go => Ok(None),
                     page => page.map(Some),

@@ -14,13 +14,12 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, warn};
 
 use super::{
-    Archiver, End, Ending, REMINDER,
+    Archiver, End, Ending,
     dry_run::DryRun,
     log,
     page::{Met, archive_page},
     page_reader::{IDS_FOR_ONE, PageReader, PageSource, Pages},
     stamps::{Entry, Stamps},
-    throttle::Throttle,
 };
 use crate::{
     bytes::raw::Value,
@@ -28,14 +27,16 @@ use crate::{
         near_miss::NearMisses,
         order::{LARGEST_CHUNK, LONGEST_ID},
     },
+    jobs::{REMINDER, Throttle},
     log_limit::LogLimit,
     store::{
         Error,
         batches::{
-            lease::{Progress, TakenUp},
             options::Options,
-            record::{Batch, State, StopReason},
+            progress::Progress,
+            record::{Batch, StopReason},
         },
+        jobs::{lease::TakenUp, record::State},
         orders::{pages::Page, references::ReferenceCache},
     },
 };
@@ -49,7 +50,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A run of a batch.
 pub(super) struct Run {
     archiver: Archiver,
-    taken: TakenUp,
+    taken: TakenUp<Batch>,
     options: Options,
     source: Arc<PageSource>,
     /// Where nothing is to be written.
@@ -84,7 +85,7 @@ struct Done {
 }
 
 impl Run {
-    pub(super) fn new(archiver: &Archiver, taken: TakenUp) -> Run {
+    pub(super) fn new(archiver: &Archiver, taken: TakenUp<Batch>) -> Run {
         // So many orders can have been under way, whatever the chunks of that instance; others that
         // were delivered since may lie between them.
         let reach = 2 * (PAGES + 1) * IDS_FOR_ONE * LARGEST_CHUNK as usize;
@@ -92,17 +93,17 @@ impl Run {
         // What slows a batch down is how long its own inserts take.
         let archiver = archiver.timed_apart();
         let store = &archiver.store;
-        let dry = taken.batch.options.validate_only;
+        let dry = taken.job.options.validate_only;
         let telling = LogLimit::new(1, REMINDER);
         // Not at the beginning.
         telling.admit(Instant::now());
         Run {
-            options: taken.batch.options.clone(),
+            options: taken.job.options.clone(),
             source: Arc::new(PageSource::new(
                 archiver.clone(),
-                Throttle::new(store.clone(), archiver.limits, taken.batch.limits),
+                Throttle::new(store.clone(), archiver.limits, taken.job.limits),
                 stamps,
-                taken.batch.options.before,
+                taken.job.options.before,
             )),
             dry_run: dry.then(|| DryRun::new(store.order_reader())),
             archiver,
@@ -152,18 +153,22 @@ impl Run {
     async fn begin(&self) -> Result<Option<Batch>, Error> {
         let (archiver, store) = (&self.archiver, &self.archiver.store);
         if self.options.create_indexes {
-            archiver.patiently(|| store.create_absent_indexes()).await?;
+            archiver
+                .runner
+                .patiently(|| store.create_absent_indexes())
+                .await?;
         }
-        let mut warnings = archiver.patiently(|| store.index_warnings()).await?;
-        warnings.extend(archiver.patiently(|| store.view_warnings()).await?);
+        let mut warnings = archiver.runner.patiently(|| store.index_warnings()).await?;
+        warnings.extend(archiver.runner.patiently(|| store.view_warnings()).await?);
         for warning in &warnings {
             warn!("{warning}");
         }
-        if let Some(index) = archiver.patiently(|| store.paging_index()).await? {
+        if let Some(index) = archiver.runner.patiently(|| store.paging_index()).await? {
             self.source.use_index(index);
         }
         let lease = &self.taken.lease;
         let begun = archiver
+            .runner
             .patiently(|| store.begin_batch(lease, &warnings))
             .await?;
         match begun {
@@ -175,8 +180,12 @@ impl Run {
     /// When the batch has run for as long as it may, over all its runs.
     fn deadline(&self, batch: &Batch) -> Option<Instant> {
         let most = self.options.max_runtime?;
-        let started = batch.started.unwrap_or(batch.updated).timestamp_millis();
-        let ran = u64::try_from(batch.updated.timestamp_millis() - started).unwrap_or(0);
+        let started = batch
+            .head
+            .started
+            .unwrap_or(batch.head.updated)
+            .timestamp_millis();
+        let ran = u64::try_from(batch.head.updated.timestamp_millis() - started).unwrap_or(0);
         Some(Instant::now() + most.saturating_sub(Duration::from_millis(ran)))
     }
 
@@ -205,15 +214,12 @@ impl Run {
                     }
                 },
                 _ = tick.tick() => {}
-                () = self.archiver.stop.cancelled() => break Some(Ending::Released),
+                () = self.archiver.runner.stop().cancelled() => break Some(Ending::Released),
                 () = reached(deadline) => break Some(ended(State::Succeeded, StopReason::MaxRuntime)),
             }
             if !progress.counts.balance() {
                 let message = "found is not archived + duplicates + errors; this is a fault of the server, please report it".to_owned();
-                break Some(Ending::Batch(super::failed(
-                    StopReason::Unbalanced,
-                    message,
-                )));
+                break Some(Ending::Job(super::failed(StopReason::Unbalanced, message)));
             }
             let Some(batch) = self.save().await? else {
                 return Ok(Some(Ending::Lost));
@@ -279,6 +285,7 @@ impl Run {
         let known = self.source.stamps().in_use();
         let met = self
             .archiver
+            .runner
             .patiently(|| {
                 // What an earlier try has archived bears this page's stamp, and counts as archived
                 // by it.
@@ -366,6 +373,7 @@ impl Run {
         let progress = &progress;
         let saved = self
             .archiver
+            .runner
             .patiently(|| store.save_batch(lease, progress))
             .await?;
         self.source.stamps().saved(next);
@@ -376,7 +384,8 @@ impl Run {
     }
 
     fn asked_to_stop(&self, batch: &Batch) -> Option<Ending> {
-        (batch.state == State::Cancelling).then(|| ended(State::Cancelled, StopReason::Cancelled))
+        (batch.head.state == State::Cancelling)
+            .then(|| ended(State::Cancelled, StopReason::Cancelled))
     }
 
     /// Statuses that only look delivered, among the orders that this run has met.
@@ -390,7 +399,7 @@ impl Run {
 }
 
 fn ended(state: State, reason: StopReason) -> Ending {
-    Ending::Batch(End {
+    Ending::Job(End {
         state,
         reason,
         message: String::new(),

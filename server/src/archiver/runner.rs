@@ -3,26 +3,26 @@
 
 use std::sync::Arc;
 
-use tokio::time::interval;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, warn};
 
-use super::{Archiver, Ending, failed, log, run::Run};
+use super::{Archiver, End, Ending, failed, log, run::Run};
 use crate::{
     domain::{counts::Counts, near_miss::NearMisses},
+    jobs::{self, given_up},
     store::{
         Error,
         batches::{
-            lease::{Ended, Lease, TakenUp},
             options::Options,
-            record::{State, StopReason},
+            progress::Ended,
+            record::{Batch, StopReason},
+        },
+        jobs::{
+            lease::{Lease, TakenUp},
+            record::State,
         },
     },
 };
-
-/// How many runs in a row a batch may have without getting any further, before it is given up: it
-/// may be what kills them.
-const MOST_RUNS_WITHOUT_PROGRESS: i64 = 5;
 
 /// What is looked for beside the archiving.
 type Survey = AbortOnDropHandle<Result<NearMisses, Error>>;
@@ -36,11 +36,11 @@ struct Seen {
 }
 
 impl Archiver {
-    pub(super) async fn run(&self, taken: TakenUp) {
+    pub(super) async fn run_batch(&self, taken: TakenUp<Batch>) {
         let lease = taken.lease.clone();
-        let options = taken.batch.options.clone();
-        if taken.batch.started.is_none() {
-            info!(limit = taken.batch.options.limit, "batch started");
+        let options = taken.job.options.clone();
+        if taken.job.head.started.is_none() {
+            info!(limit = options.limit, "batch started");
         } else {
             info!(
                 runs_without_progress = taken.runs_without_progress,
@@ -55,32 +55,23 @@ impl Archiver {
         let survey = AbortOnDropHandle::new(tokio::spawn(survey.in_current_span()));
         let work = async {
             let (counts, near_misses, ending) = self.run_to_its_end(taken).await;
-            let seen = match &ending {
-                Ending::Batch(end) => {
+            match ending {
+                Ending::Job(end) => {
                     self.tidy(&options).await;
                     let mut seen = self.seen(survey, end.state).await;
                     seen.near_misses.unite(near_misses);
-                    seen
+                    jobs::Ending::Job((end, counts, seen))
                 }
-                _ => Seen::default(),
-            };
-            (counts, ending, seen)
-        };
-        let (counts, ending, seen) = tokio::select! {
-            done = work => done,
-            () = self.keep_alive(&lease) => (Counts::default(), Ending::Lost, Seen::default()),
-        };
-        let end = match ending {
-            Ending::Batch(end) => end,
-            Ending::Lost => return warn!("another instance has taken this batch over"),
-            Ending::Released => {
-                info!("batch left where it is, for another instance or the next start");
-                if let Err(error) = self.store.release_batch(&lease).await {
-                    warn!(%error, "the batch could not be let go; it is taken up once its lease is over");
-                }
-                return;
+                Ending::Released => jobs::Ending::Released,
+                Ending::Lost => jobs::Ending::Lost,
             }
         };
+        if let Some((end, counts, seen)) = self.runner.see_through(&lease, work).await {
+            self.save_end(&lease, end, counts, seen).await;
+        }
+    }
+
+    async fn save_end(&self, lease: &Lease, end: End, counts: Counts, seen: Seen) {
         log::end(&end, counts);
         let mut ended = Ended {
             state: end.state,
@@ -92,8 +83,9 @@ impl Archiver {
             warning: seen.warning,
         };
         log::near_misses(&ended);
-        let mut saved = self
-            .patiently(|| self.store.end_batch(&lease, &ended))
+        let runner = &self.runner;
+        let mut saved = runner
+            .patiently(|| self.store.end_batch(lease, &ended))
             .await;
         if let Err(error @ Error::Refused { .. }) = &saved {
             // Better an end without them than none: a batch that does not end keeps every other one
@@ -101,8 +93,8 @@ impl Archiver {
             ended.near_misses.clear();
             let warning = format!("statuses that only look delivered could not be saved: {error}");
             ended.warning = Some(warning);
-            saved = self
-                .patiently(|| self.store.end_batch(&lease, &ended))
+            saved = runner
+                .patiently(|| self.store.end_batch(lease, &ended))
                 .await;
         }
         if let Err(error) = saved {
@@ -111,45 +103,26 @@ impl Archiver {
     }
 
     /// One run of a batch: from where it was left as far as it gets.
-    async fn run_to_its_end(&self, taken: TakenUp) -> (Counts, NearMisses, Ending) {
+    async fn run_to_its_end(&self, taken: TakenUp<Batch>) -> (Counts, NearMisses, Ending) {
         let mut progress = taken.progress.clone();
-        if taken.runs_without_progress >= MOST_RUNS_WITHOUT_PROGRESS {
-            let message = format!(
-                "{MOST_RUNS_WITHOUT_PROGRESS} instances in a row died with it before it got any further; what was archived is safe; see their logs, then start a new batch"
-            );
-            return (
-                progress.counts,
-                NearMisses::default(),
-                Ending::Batch(failed(StopReason::Interrupted, message)),
-            );
+        if let Some(why) = given_up(taken.runs_without_progress) {
+            let message =
+                format!("{why}; what was archived is safe; see their logs, then start a new batch");
+            let end = failed(StopReason::Interrupted, message);
+            return (progress.counts, NearMisses::default(), Ending::Job(end));
         }
         let run = Arc::new(Run::new(self, taken));
         let ending = run.clone().archive_all(&mut progress).await;
         let ending = ending.unwrap_or_else(|error| {
-            // A batch that could not wait for the database, because its server stops, can wait in
-            // its next run.
-            if error.is_transient() && self.stop.is_cancelled() {
+            if self.runner.leaves_after(&error) {
                 return Ending::Released;
             }
             let message =
                 format!("{error}; what was archived is safe; mend that (`archd check` helps), then start a batch, which takes up the rest");
-            Ending::Batch(failed(StopReason::Database, message))
+            Ending::Job(failed(StopReason::Database, message))
         });
         let near_misses = std::mem::take(&mut *run.near_misses());
         (progress.counts, near_misses, ending)
-    }
-
-    /// Tells the others that this batch is alive, and returns once it is not this instance's any
-    /// more.
-    async fn keep_alive(&self, lease: &Lease) {
-        let mut beat = interval(self.store.beat());
-        loop {
-            beat.tick().await;
-            // While the database is away nobody else can end the batch either.
-            if let Ok(false) = self.store.keep_batch(lease).await {
-                return;
-            }
-        }
     }
 
     /// What is done once the last order is met. The batch is none the worse when it can't be.
@@ -176,9 +149,7 @@ impl Archiver {
             } else {
                 options.limit
             };
-            self.store
-                .expect_in_batch(&lease, delivered.min(most))
-                .await
+            self.store.expect_in_job(&lease, delivered.min(most)).await
         };
         if let Err(error) = expect.await {
             warn!(%error, "the delivered orders could not be counted; progress has no total");
@@ -206,7 +177,7 @@ impl Archiver {
     async fn seen(&self, survey: Survey, state: State) -> Seen {
         let enough = async {
             if state == State::Succeeded {
-                self.stop.cancelled().await;
+                self.runner.stop().cancelled().await;
             }
         };
         let (reason, mend) = tokio::select! {

@@ -56,7 +56,7 @@ pub(super) fn needs(
         &[&quarantine[..], &["createIndex"]].concat(),
     ));
     needs.push(need(&names.quarantine_bytes, &quarantine));
-    for collection in [&names.batches, &names.counters] {
+    for collection in [&names.batches, &names.verifications, &names.counters] {
         needs.push(need(
             collection,
             &["find", "insert", "update", "createIndex"],

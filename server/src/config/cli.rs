@@ -14,6 +14,8 @@ pub enum Command {
     Serve,
     /// Run one batch.
     Batch(BatchArgs),
+    /// Run one verification.
+    Verify(VerifyArgs),
     /// Watch, and serve nobody.
     Watch,
     /// Say whether the database is as it must be.
@@ -52,6 +54,34 @@ pub struct BatchArgs {
     pub wait: Duration,
 
     /// How the statistics are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: Output,
+}
+
+/// What a verification is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct VerifyArgs {
+    /// Look only whether each order is archived, by the indexes: fast, and blind to what was altered
+    #[arg(long, conflicts_with = "references")]
+    pub presence: bool,
+
+    /// Also tell where the archive has other names than today's references; that is no fault
+    #[arg(long)]
+    pub references: bool,
+
+    /// Look only at what has changed since the latest verification that ended VERIFIED began
+    #[arg(long)]
+    pub changes: bool,
+
+    /// How long after it was first seen a difference is read again before it counts, at most 1h
+    #[arg(long, value_name = "TIME", value_parser = settle, default_value = "1m")]
+    pub settle: Duration,
+
+    /// How long to wait for a database that is away
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub wait: Duration,
+
+    /// How the verdict is printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
 }
@@ -114,6 +144,12 @@ Examples:
   archd batch --dry-run --output json | jq .archived
   archd batch --max-runtime 2h --max-rate 500 --max-lag 2s";
 
+const VERIFY: &str = "\
+Examples:
+  archd verify
+  archd verify --changes --output json | jq -r .verdict_text
+  archd verify --presence --verify-max-rate 0";
+
 const WATCH: &str = "\
 Examples:
   archd watch
@@ -162,6 +198,18 @@ pub fn cli() -> clap::Command {
                 .after_long_help(BATCH),
         )
         .subcommand(
+            VerifyArgs::augment_args(clap::Command::new("verify"))
+                .about("Say whether every delivered order is archived exactly once, unaltered, and leave")
+                .long_about(
+                    "Compares the delivered orders with the archive, prints the verdict on standard output and leaves, \
+                     with 0 when that is VERIFIED and with 9 when it is NOT VERIFIED. Reads orders and archive only; \
+                     a batch may run beside it. How gently it goes about it is up to --verify-max-rate and --max-lag, \
+                     below among the settings. A verification that is running already is followed if it does what is \
+                     asked here, else waited for. `archctl verify` lists the differences that it found, and repairs them.",
+                )
+                .after_long_help(VERIFY),
+        )
+        .subcommand(
             clap::Command::new("watch")
                 .about("Archive orders at the moment they are delivered, until told to stop")
                 .long_about(
@@ -186,7 +234,7 @@ pub fn cli() -> clap::Command {
             StateArgs::augment_args(clap::Command::new("state"))
                 .about("List archd's own documents that can't be read, and set them aside")
                 .long_about(
-                    "Reads all of archd's own documents (batches, counters, the watcher, the quarantine) and lists those \
+                    "Reads all of archd's own documents (batches, verifications, counters, the watcher, the quarantine) and lists those \
                      that it can't work with, a line each: which field is wrong, or that a newer archd wrote the document. \
                      With --set-aside a document at fault is moved to the collection archd_set_aside (under the prefix of \
                      --collection-prefix), whole and with the reason, so that work goes on without it; those of a newer \
@@ -231,6 +279,10 @@ pub(super) fn parse(
     let matches = cli().try_get_matches_from(arguments)?;
     let (command, matches) = match matches.subcommand() {
         Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
+        Some(("verify", verify)) => (
+            Command::Verify(VerifyArgs::from_arg_matches(verify)?),
+            verify,
+        ),
         Some(("check", check)) => (Command::Check(CheckArgs::from_arg_matches(check)?), check),
         Some(("state", state)) => (Command::State(StateArgs::from_arg_matches(state)?), state),
         Some(("watch", watch)) => (Command::Watch, watch),
@@ -272,6 +324,16 @@ fn run_time(value: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a time of at least 1ms with its unit, such as 90s or 2h".to_owned())
 }
 
+fn settle(value: &str) -> Result<Duration, String> {
+    humantime::parse_duration(value)
+        .ok()
+        .filter(|time| *time <= Duration::from_secs(60 * 60))
+        .ok_or_else(|| {
+            "give a time of at most 1h with its unit, such as 30s or 1m; 0s reads again at once"
+                .to_owned()
+        })
+}
+
 fn after_help() -> String {
     let mut text = String::from(
         "A flag wins over the environment, the environment over the .env file, and that over the default. An empty value \
@@ -286,8 +348,8 @@ fn after_help() -> String {
         ));
     }
     text.push_str(
-        "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch ended FAILED\n  \
-         4    the database is unavailable\n  5    a check failed\n  8    the books of the batch did not balance\n  130  the batch was cancelled, by whomever, or left before its end; or a second signal",
+        "\nExit codes:\n  0    done\n  1    failure\n  2    bad settings or usage\n  3    the batch or verification ended FAILED\n  \
+         4    the database is unavailable\n  5    a check failed\n  8    the books of the batch did not balance\n  9    the verification says NOT VERIFIED\n  130  the batch or verification was cancelled, by whomever, or left before its end; or a second signal",
     );
     text
 }

@@ -51,7 +51,8 @@ pub struct Config {
     pub max_tail_readers: usize,
     /// Whether the watcher runs beside the services.
     pub watch: bool,
-    /// How long this instance may be silent before another one takes its watch or its batch over.
+    /// How long this instance may be silent before another one takes over what it
+    /// does.
     pub lease: Duration,
     /// The most orders that a batch meets in a second unless it is told otherwise; 0 means no
     /// limit.
@@ -61,12 +62,19 @@ pub struct Config {
     pub max_replication_lag: Option<Duration>,
     /// A batch slows down while the insert of a chunk takes longer, unless it is told otherwise.
     pub max_write_latency: Duration,
+    /// The most orders that a verification looks at in a second unless it is told otherwise; 0 means
+    /// no limit.
+    pub verify_max_rate: u32,
     /// Where a batch reads in bulk.
     pub batch_reads: BatchReads,
     /// When `serve` starts a batch by itself; none means never.
     pub schedule: Option<Schedule>,
     /// Whether `serve`, when it starts, makes the latest batch of the schedule if no instance has.
     pub schedule_catch_up: bool,
+    /// Whether what has changed is verified once a batch of the schedule has succeeded.
+    pub verify: bool,
+    /// How old the latest verification of all orders may be before the schedule starts another.
+    pub verify_full_every: Duration,
     /// Whether clients may ask the server for its contract.
     pub reflection: bool,
     /// The name of this process among the servers of one database.
@@ -204,12 +212,15 @@ impl Config {
             max_orders_per_second: chosen.parsed(&MAX_RATE),
             max_replication_lag: chosen.time_unless_off(&MAX_LAG),
             max_write_latency: chosen.time(&MAX_WRITE_LATENCY),
+            verify_max_rate: chosen.parsed(&VERIFY_MAX_RATE),
             batch_reads: match chosen.text(&BATCH_READS).as_str() {
                 "secondary" => BatchReads::Secondary,
                 _ => BatchReads::Primary,
             },
             schedule: chosen.schedule_unless_off(&SCHEDULE, &SCHEDULE_ZONE),
             schedule_catch_up: chosen.parsed(&SCHEDULE_CATCH_UP),
+            verify: chosen.text(&VERIFY) != OFF,
+            verify_full_every: chosen.time(&VERIFY_FULL_EVERY),
             reflection: chosen.parsed(&REFLECTION),
             instance,
             host: host(environment),

@@ -36,10 +36,13 @@ pub const SETTINGS: &[Setting] = &[
     MAX_RATE,
     MAX_LAG,
     MAX_WRITE_LATENCY,
+    VERIFY_MAX_RATE,
     BATCH_READS,
     SCHEDULE,
     SCHEDULE_ZONE,
     SCHEDULE_CATCH_UP,
+    VERIFY,
+    VERIFY_FULL_EVERY,
     REFLECTION,
     INSTANCE,
     LOG,
@@ -293,7 +296,7 @@ pub(crate) const LEASE: Setting = Setting {
         most: Duration::from_secs(5 * 60),
     },
     default: "15s",
-    help: "How long this instance may be silent, by the database's clock, before another one takes its watch or its batch over.",
+    help: "How long this instance may be silent, by the database's clock, before another one takes its watch, its batch or its verification over.",
     secret: false,
 };
 
@@ -319,7 +322,7 @@ pub(crate) const MAX_LAG: Setting = Setting {
         most: Duration::from_secs(60 * 60),
     },
     default: "10s",
-    help: "A batch waits while a secondary that is not delayed on purpose is further behind than this, unless it is told otherwise.",
+    help: "A batch or a verification waits while a secondary that is not delayed on purpose is further behind than this, unless it is told otherwise.",
     secret: false,
 };
 
@@ -336,13 +339,26 @@ pub(crate) const MAX_WRITE_LATENCY: Setting = Setting {
     secret: false,
 };
 
+/// The most orders that a verification looks at in a second.
+pub(crate) const VERIFY_MAX_RATE: Setting = Setting {
+    name: "ARCHD_VERIFY_MAX_RATE",
+    flag: Some("verify-max-rate"),
+    form: Form::Whole {
+        least: 0,
+        most: 1_000_000,
+    },
+    default: "5000",
+    help: "The most orders that a verification looks at in a second, unless it is told otherwise; 0 means no limit.",
+    secret: false,
+};
+
 /// Where a batch reads in bulk.
 pub(crate) const BATCH_READS: Setting = Setting {
     name: "ARCHD_BATCH_READS",
     flag: Some("batch-reads"),
     form: Form::Choice(&["primary", "secondary"]),
     default: "primary",
-    help: "Which member of the replica set a batch reads its orders and the archive's index from; for secondary the primary stands in while none keeps up.",
+    help: "Which member of the replica set a batch or a verification reads its orders and the archive's index from; for secondary the primary stands in while none keeps up.",
     secret: false,
 };
 
@@ -373,6 +389,29 @@ pub(crate) const SCHEDULE_CATCH_UP: Setting = Setting {
     form: Form::Choice(&["true", "false"]),
     default: "false",
     help: "Whether serve, when it starts, makes the latest batch of ARCHD_SCHEDULE if no instance has.",
+    secret: false,
+};
+
+/// What is verified after the batch of the schedule.
+pub(crate) const VERIFY: Setting = Setting {
+    name: "ARCHD_VERIFY",
+    flag: Some("verify"),
+    form: Form::Choice(&["changes", "off"]),
+    default: "changes",
+    help: "What serve verifies once a batch of ARCHD_SCHEDULE has succeeded: what has changed since the latest verification that ended VERIFIED, or everything when ARCHD_VERIFY_FULL_EVERY says so.",
+    secret: false,
+};
+
+/// How long after a verification of everything the next one is due.
+pub(crate) const VERIFY_FULL_EVERY: Setting = Setting {
+    name: "ARCHD_VERIFY_FULL_EVERY",
+    flag: Some("verify-full-every"),
+    form: Form::Time {
+        least: Duration::ZERO,
+        most: Duration::from_secs(366 * 24 * 60 * 60),
+    },
+    default: "7d",
+    help: "Where ARCHD_VERIFY is changes: how old the latest verification of all orders may be before everything is verified again; 0s does so each time.",
     secret: false,
 };
 

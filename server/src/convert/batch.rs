@@ -1,25 +1,23 @@
 //! Batches, their options and their counts.
 
-use std::time::Duration;
-
 use bson::DateTime;
 use order_archiver_api::v1 as pb;
 
 use super::{
+    job::{at_most, pace, warnings, whole_millis},
     near_misses::near_misses,
-    remarks::first,
-    time::{date, duration, length, timestamp},
+    time::{date, duration, timestamp},
 };
 use crate::{
     domain::counts::Counts,
-    store::batches::{
-        options::{Limits, Options},
-        record::{Batch, State, StopReason},
+    store::{
+        batches::{
+            options::Options,
+            record::{Batch, StopReason},
+        },
+        jobs::{limits::Limits, record::State},
     },
 };
-
-/// The most that a batch's warnings may take in a message, in bytes.
-const MOST_WARNINGS: usize = 256 * 1024;
 
 pub(crate) fn counts(counts: Counts) -> pb::OrderCounts {
     let Counts {
@@ -65,17 +63,6 @@ pub(crate) fn limits(tuning: &pb::TuneBatchRequest) -> Limits {
     }
 }
 
-fn at_most(orders: i32) -> Option<u32> {
-    u32::try_from(orders).ok()
-}
-
-/// A length of time as exact as the database keeps it, so that a repeated request is found equal to
-/// what was kept of it.
-fn whole_millis(length_of_time: Option<&prost_types::Duration>) -> Option<Duration> {
-    let millis = length(length_of_time?)?.as_millis();
-    u64::try_from(millis).ok().map(Duration::from_millis)
-}
-
 fn batch_options(options: &Options, limits: Limits) -> pb::BatchOptions {
     pb::BatchOptions {
         limit: options.limit,
@@ -92,47 +79,33 @@ fn batch_options(options: &Options, limits: Limits) -> pb::BatchOptions {
 }
 
 pub(crate) fn batch(batch: Batch, now: DateTime) -> pb::Batch {
-    let until = batch.ended.unwrap_or(now);
-    let millis = batch.started.map_or(0, |started| {
-        until.timestamp_millis() - started.timestamp_millis()
-    });
-    let took = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    let orders_per_second = if took.is_zero() {
-        0.0
-    } else {
-        batch.counts.found as f64 / took.as_secs_f64()
-    };
+    let (took, orders_per_second) = pace(&batch.head, batch.counts.found, now);
+    let head = batch.head;
     let (near_misses, more_near_misses) = near_misses(batch.near_misses, batch.near_misses_beyond);
-    let (mut warnings, unsaid) = first(batch.warnings, MOST_WARNINGS, String::len);
-    if unsaid > 0 {
-        warnings.push(format!(
-            "this message leaves out {unsaid} more warnings, for which it has no room"
-        ));
-    }
     pb::Batch {
-        id: batch.id,
-        state: batch_state(batch.state).into(),
+        id: head.id,
+        state: batch_state(head.state).into(),
         stop_reason: batch
             .stop_reason
             .map_or(pb::BatchStopReason::Unspecified, stop_reason)
             .into(),
-        message: batch.message,
+        message: head.message,
         options: Some(batch_options(&batch.options, batch.limits)),
         counts: Some(counts(batch.counts)),
-        estimated_total: batch.estimated_total,
-        create_time: timestamp(batch.created),
-        start_time: batch.started.and_then(timestamp),
-        end_time: batch.ended.and_then(timestamp),
-        update_time: timestamp(batch.updated),
-        instance: batch.instance,
-        request_id: batch.request_id.unwrap_or_default(),
-        warnings,
+        estimated_total: head.estimated_total,
+        create_time: timestamp(head.created),
+        start_time: head.started.and_then(timestamp),
+        end_time: head.ended.and_then(timestamp),
+        update_time: timestamp(head.updated),
+        instance: head.instance,
+        request_id: head.request_id.unwrap_or_default(),
+        warnings: warnings(head.warnings),
         near_misses,
         more_near_misses,
         duration: Some(duration(took)),
         orders_per_second,
-        throttle: batch.throttle,
-        resumes: batch.resumes,
+        throttle: head.throttle,
+        resumes: head.resumes,
     }
 }
 
@@ -149,16 +122,8 @@ fn batch_state(state: State) -> pb::BatchState {
 
 /// The state of the contract as our own; none for the one that is not used.
 pub(crate) fn state(state: pb::BatchState) -> Option<State> {
-    [
-        State::Pending,
-        State::Running,
-        State::Cancelling,
-        State::Succeeded,
-        State::Failed,
-        State::Cancelled,
-    ]
-    .into_iter()
-    .find(|own| batch_state(*own) == state)
+    let mut states = State::ALL.into_iter();
+    states.find(|own| batch_state(*own) == state)
 }
 
 fn stop_reason(reason: StopReason) -> pb::BatchStopReason {

@@ -1,18 +1,23 @@
 //! Between the server's own values and the messages of the contract, whoever carries these.
 
 mod batch;
+mod difference;
 mod document;
 pub(crate) mod explanation;
+mod job;
 pub(crate) mod near_misses;
 mod quarantine;
 mod remarks;
 mod time;
+mod verification;
 mod watcher;
 
 pub(crate) use self::{
     batch::{batch, counts, limits, options, state},
+    difference::{class_of_difference, difference, difference_class},
     document::{Document, MOST_JSON, numero, unreadable},
     quarantine::{quarantine_entry, reason},
     time::{cluster_time, date, duration, length, timestamp},
+    verification::{state_of_verification, verification, verification_options},
     watcher::{gap, watcher_state},
 };

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::verify::{
     class::Class,
     counts::Counts,
-    days::Days,
+    days::{Day, DayDigest, Days},
     plan::{Depth, Scope},
     verdict::Verdict,
 };
@@ -106,6 +106,35 @@ impl Entry<'_> {
             hash: hash(&text),
             text,
         }
+    }
+}
+
+impl Record {
+    /// What the archive held of each day, if that was found sound: every byte of all of it was read,
+    /// nothing was altered or damaged, and nobody has said that anything may stay so. None for a
+    /// record that tells nothing of the days, or is not as it was sealed.
+    pub fn sound_days(&self) -> Option<Days> {
+        if hash(&self.text) != self.hash {
+            return None;
+        }
+        let record: Value = serde_json::from_str(&self.text).ok()?;
+        let is_sound = ["altered", "damaged", "acknowledged"]
+            .into_iter()
+            .all(|count| record["counts"][count] == 0);
+        let listed = record["days"].as_array()?;
+        if listed.is_empty() || !is_sound {
+            return None;
+        }
+        let mut days = Days::default();
+        for day in listed {
+            let hash = hex::decode(day[2].as_str()?).ok()?;
+            let digest = DayDigest {
+                count: day[1].as_i64()?,
+                hash: hash.try_into().ok()?,
+            };
+            days.insert(Day::of_name(day[0].as_str()?)?, digest);
+        }
+        Some(days)
     }
 }
 
@@ -288,6 +317,35 @@ mod tests {
             record
         };
         (1..=length).map(next).collect()
+    }
+
+    #[test]
+    fn the_days_of_a_record_are_trusted_only_if_all_of_it_was_found_sound() {
+        let record = sealed("v-1", 1, "");
+        let days = record.sound_days().unwrap();
+        assert_eq!(days.get(Day::On(20_606)).map(|day| day.count), Some(3));
+        assert_eq!(days.len(), 2);
+        let told = |from: &str, to: &str| {
+            let text = record.text.replace(from, to);
+            assert_ne!(text, record.text, "{from}");
+            Record {
+                hash: hash(&text),
+                text,
+                ..record.clone()
+            }
+        };
+        for count in ["altered", "damaged", "acknowledged"] {
+            let from = format!("\"{count}\":0");
+            let unsound = told(&from, &format!("\"{count}\":1"));
+            assert_eq!(unsound.sound_days(), None, "{count}");
+        }
+        let later = told("\"missing\":0", "\"missing\":7");
+        assert_eq!(later.sound_days(), Some(days));
+        let tampered = Record {
+            text: later.text,
+            ..record.clone()
+        };
+        assert_eq!(tampered.sound_days(), None);
     }
 
     #[test]

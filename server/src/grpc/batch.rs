@@ -4,8 +4,7 @@ use std::{mem::take, pin::Pin, time::Duration};
 
 use bson::DateTime;
 use futures::Stream;
-use order_archiver_api::v1 as pb;
-use prost::Message;
+use order_archiver_api::v1::{self as pb, ErrorReason};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -13,24 +12,16 @@ use tracing::info;
 
 use super::{
     call::{Calls, peer, small_messages},
-    follow::{self, Followed, now},
-    ids,
+    jobs::{self, Followed, ListRequest, Told, ids, tell},
     limits::SLOWEST,
-    page::{self, page_size},
     status::{self, Violations},
 };
 use crate::{
     archiver::Archiver,
-    bytes::raw::Value,
-    convert::{self, MOST_JSON},
-    store::{
-        Store,
-        batches::{ids::Kind, record::Batch},
-    },
+    convert,
+    store::{Store, batches::record::Batch},
 };
 
-const DEFAULT_PAGE: i32 = 20;
-const LARGEST_PAGE: i32 = 200;
 /// The shortest length of time that the database keeps of a batch.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -38,7 +29,21 @@ pub(crate) struct BatchService {
     pub(crate) calls: Calls,
     pub(crate) archiver: Archiver,
     pub(crate) store: Store,
-    pub(crate) followed: Followed,
+    pub(crate) followed: Followed<Batch>,
+}
+
+impl Told for Batch {
+    type Message = pb::Batch;
+    const LIST: &'static str = "ListBatches";
+    const ENDED: ErrorReason = ErrorReason::BatchEnded;
+
+    fn message(self, now: DateTime) -> pb::Batch {
+        convert::batch(self, now)
+    }
+
+    fn in_brief(self, now: DateTime) -> pb::Batch {
+        convert::batch(self.with_few_near_misses(), now)
+    }
 }
 
 #[tonic::async_trait]
@@ -68,7 +73,7 @@ impl pb::batch_service_server::BatchService for BatchService {
             .answer(request, async |pb::GetBatchRequest { id }| {
                 let batch = self.find(&id).await?;
                 Ok(pb::GetBatchResponse {
-                    batch: Some(convert::batch(batch, self.now().await?)),
+                    batch: self.shown(batch).await?,
                 })
             })
             .await
@@ -90,16 +95,10 @@ impl pb::batch_service_server::BatchService for BatchService {
         let peer = peer(&request);
         self.calls
             .answer(request, async |pb::CancelBatchRequest { id }| {
-                let id = self.find(&id).await?.id;
-                let cancelled = self
-                    .store
-                    .cancel_batch(&id)
-                    .await
-                    .map_err(|error| status::of_error(&error))?;
-                let batch = cancelled.ok_or_else(|| status::batch_ended(&id))?;
-                info!(id, peer, "a batch was told to end");
+                let batch: Batch = jobs::cancel(&self.store, &id).await?;
+                info!(id = batch.head.id, peer, "a batch was told to end");
                 Ok(pb::CancelBatchResponse {
-                    batch: Some(convert::batch(batch, self.now().await?)),
+                    batch: self.shown(batch).await?,
                 })
             })
             .await
@@ -124,10 +123,11 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<Self::WatchBatchStream>, Status> {
         let limit = self.calls.limit(request.metadata());
         let id = request.into_inner().id;
-        let states = async { self.followed.states(&self.find(&id).await?.id).await };
+        let states = async { self.followed.states(&self.find(&id).await?.head.id).await };
         let states = self.calls.within(limit, states).await?;
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(follow::tell(states, sender, SLOWEST));
+        let answer = |batch| pb::WatchBatchResponse { batch: Some(batch) };
+        tokio::spawn(tell(states, answer, sender, SLOWEST));
         Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -167,16 +167,15 @@ impl BatchService {
         let request_id = (!request.request_id.is_empty()).then_some(request.request_id.as_str());
         let started = self
             .archiver
-            .start(options.clone(), request_id.map(str::to_owned))
+            .start(&options, request_id)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let same_request =
-            request_id.is_some() && started.batch.request_id.as_deref() == request_id;
-        if started.already && same_request && started.batch.options != options {
+        let same_request = started.job.head.is_of_request(request_id);
+        if started.already && same_request && started.job.options != options {
             return Err(status::request_id_reused(&request.request_id));
         }
         Ok(pb::StartBatchResponse {
-            batch: Some(convert::batch(started.batch, self.now().await?)),
+            batch: self.shown(started.job).await?,
             already_running: started.already,
         })
     }
@@ -192,7 +191,7 @@ impl BatchService {
         );
         let rate = request.max_orders_per_second;
         let mut violations = Violations::default();
-        ids::check(&mut violations, &request.id);
+        ids::check::<Batch>(&mut violations, "id", &request.id);
         check_limits(&mut violations, "", rate, lag, latency);
         violations.check(
             rate.is_some() || lag.is_some() || latency.is_some(),
@@ -200,17 +199,17 @@ impl BatchService {
             "must be given, or max_replication_lag, or max_write_latency: there is nothing to change",
         );
         violations.into_result()?;
-        let id = self.find(&request.id).await?.id;
+        let id = self.find(&request.id).await?.head.id;
         let tuned = self
             .store
             .tune_batch(&id, &convert::limits(&request))
             .await
             .map_err(|error| status::of_error(&error))?;
-        let batch = tuned.ok_or_else(|| status::batch_ended(&id))?;
-        let (id, limits) = (&batch.id, batch.limits);
+        let batch = tuned.ok_or_else(|| jobs::ended::<Batch>(&id))?;
+        let (id, limits) = (&batch.head.id, batch.limits);
         info!(id, peer, ?limits, "the limits of a batch were changed");
         Ok(pb::TuneBatchResponse {
-            batch: Some(convert::batch(batch, self.now().await?)),
+            batch: self.shown(batch).await?,
         })
     }
 
@@ -218,102 +217,35 @@ impl BatchService {
         &self,
         mut request: pb::ListBatchesRequest,
     ) -> Result<pb::ListBatchesResponse, Status> {
-        let token = take(&mut request.page_token);
-        let size_asked = take(&mut request.page_size);
-        let below = (!token.is_empty()).then(|| page::place_at(&request, &token));
-        let states: Vec<_> = request
-            .states
-            .iter()
-            .map(|state| {
-                pb::BatchState::try_from(*state)
-                    .ok()
-                    .and_then(convert::state)
-            })
-            .collect();
-        let mut violations = Violations::default();
-        violations
-            .check(
-                size_asked >= 0,
-                "page_size",
-                "must not be negative; 0 means 20",
-            )
-            .check(
-                states.iter().all(Option::is_some),
-                "states",
-                "holds a value that is no BatchState",
-            )
-            .check_page_token(below != Some(None));
-        violations.into_result()?;
-        let limit = page_size(size_asked, DEFAULT_PAGE, LARGEST_PAGE);
-        let states: Vec<_> = states.into_iter().flatten().collect();
-        let mut below = below.flatten().unwrap_or_default();
-        let found = self
-            .store
-            .batches(&states, &below, limit + 1)
-            .await
-            .map_err(|error| status::of_error(&error))?;
-        let Some(mut found) = found else {
-            let mut violations = Violations::default();
-            let gone = "leads to a batch that is gone; begin without it";
-            violations.check_for(pb::ErrorReason::InvalidPageToken, false, "page_token", gone);
-            return Err(violations
-                .into_result()
-                .err()
-                .unwrap_or_else(status::internal));
-        };
-        let mut more = found.len() > limit;
-        found.truncate(limit);
-        let now = self.now().await?;
-        let mut page = pb::ListBatchesResponse::default();
-        let mut size = 0;
-        for found in found {
-            let is_first = page.batches.is_empty() && page.unreadable.is_empty();
-            let (id, found) = match found {
-                Ok(batch) => (Value::string(&batch.id), Ok(convert::batch(batch, now))),
-                Err(fault) => (fault.id.clone(), Err(convert::unreadable(&fault))),
-            };
-            size += match &found {
-                Ok(batch) => batch.encoded_len(),
-                Err(document) => document.encoded_len(),
-            };
-            if size > MOST_JSON && !is_first {
-                more = true;
-                break;
-            }
-            match found {
-                Ok(batch) => page.batches.push(batch),
-                Err(document) => page.unreadable.push(document),
-            }
-            below.pass(&id);
-        }
-        if more {
-            page.next_page_token = page::token_at(&request, &below);
-        }
-        Ok(page)
+        let states = request.states.iter().map(|state| {
+            let state = pb::BatchState::try_from(*state).ok();
+            state.and_then(convert::state)
+        });
+        let page = jobs::list::<Batch, _>(
+            &self.store,
+            ListRequest {
+                states: states.collect(),
+                state_enum: "BatchState",
+                page_size: take(&mut request.page_size),
+                page_token: take(&mut request.page_token),
+                filters: request,
+            },
+        );
+        let page = page.await?;
+        Ok(pb::ListBatchesResponse {
+            batches: page.jobs,
+            next_page_token: page.next_page_token,
+            unreadable: page.unreadable,
+        })
     }
 
-    /// The batch that an id stands for, which most often is a whole one.
     async fn find(&self, id: &str) -> Result<Batch, Status> {
-        let mut violations = Violations::default();
-        ids::check(&mut violations, id);
-        violations.into_result()?;
-        if let Some(batch) = self.batch(id).await? {
-            return Ok(batch);
-        }
-        let batch = match ids::whole(&self.store, Kind::Batch, "id", id).await? {
-            Some(id) => self.batch(&id).await?,
-            None => None,
-        };
-        batch.ok_or_else(|| status::no_batch(id))
+        jobs::find(&self.store, "id", id).await
     }
 
-    async fn batch(&self, id: &str) -> Result<Option<Batch>, Status> {
-        let batch = self.store.batch(id).await;
-        batch.map_err(|error| status::of_error(&error))
-    }
-
-    async fn now(&self) -> Result<DateTime, Status> {
-        now(&self.store).await
+    async fn shown(&self, batch: Batch) -> Result<Option<pb::Batch>, Status> {
+        let now = jobs::now(&self.store).await?;
+        Ok(Some(batch.message(now)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::RangeInclusive, pin::Pin, sync::Arc, time::
 
 use futures::{Stream, stream};
 use order_archiver_api::v1 as pb;
-use pb::{EventKind, tail_events_response as response};
+use pb::EventKind;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, sleep, timeout},
@@ -15,20 +15,15 @@ use tracing::debug;
 use super::{
     call::{Calls, small_messages},
     cursor,
+    event_message::{body, kind},
     limits::{LARGE_NEWS, SLOWEST},
     status::{self, Violations},
 };
 use crate::{
     bytes::checkpoint::time_of,
     convert,
-    observe::events::{Detail, Event, Live, Reader, Told},
-    store::{
-        Error, Store,
-        batches::record::Batch,
-        quarantine::record::Entry,
-        watch::record::{State, Watcher},
-        wire::changes::Start,
-    },
+    observe::events::{Event, Live, Reader, Told},
+    store::{Error, Store, wire::changes::Start},
 };
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -340,85 +335,4 @@ impl Tail {
 /// Whether a message is so large that a reader has but one on its way.
 fn is_large(told: &Told) -> bool {
     told.bytes > LARGE_NEWS
-}
-
-fn kind(event: &Event) -> EventKind {
-    match event {
-        Event::Archived { missing, .. } if missing.is_empty() => EventKind::Archived,
-        Event::Archived { .. } => EventKind::Incomplete,
-        Event::Quarantined(_) if event.is_conflict() => EventKind::Conflict,
-        Event::Quarantined(_) => EventKind::Quarantined,
-        Event::Released(_) => EventKind::Released,
-        Event::BatchStarted(_) => EventKind::BatchStarted,
-        Event::BatchProgress(_) => EventKind::BatchProgress,
-        Event::BatchFinished(_) => EventKind::BatchFinished,
-        Event::WatcherState(_) => EventKind::WatcherState,
-        Event::WatcherAsked(_) => EventKind::WatcherAsked,
-        Event::GapOpened(_) => EventKind::GapOpened,
-        Event::GapClosed(_) => EventKind::GapClosed,
-        Event::Gone(_) => EventKind::Gone,
-    }
-}
-
-fn body(event: Event) -> response::Event {
-    match event {
-        Event::Archived {
-            numero,
-            missing,
-            date_archivage,
-        } => response::Event::Order(pb::OrderEvent {
-            numero_commande: convert::numero(&numero),
-            missing_fields: missing,
-            date_archivage: date_archivage.and_then(convert::timestamp),
-        }),
-        Event::Quarantined(entry) | Event::Released(entry) => {
-            response::Event::Quarantine(quarantine(entry))
-        }
-        Event::BatchStarted(detail)
-        | Event::BatchProgress(detail)
-        | Event::BatchFinished(detail) => response::Event::Batch(batch(detail)),
-        Event::WatcherState(detail) | Event::WatcherAsked(detail) => {
-            response::Event::Watcher(watcher(detail))
-        }
-        Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
-        Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
-            orders: gone.orders,
-            order_ids_json: gone.ids,
-        }),
-    }
-}
-
-fn quarantine(entry: Detail<Entry>) -> pb::QuarantineEntry {
-    match entry {
-        Detail::Known(entry) => convert::quarantine_entry(*entry, convert::Document::NotAsked),
-        Detail::Unknown(id) => pb::QuarantineEntry {
-            id,
-            ..pb::QuarantineEntry::default()
-        },
-    }
-}
-
-fn batch(batch: Detail<Batch>) -> pb::Batch {
-    match batch {
-        Detail::Known(batch) => {
-            let updated = batch.updated;
-            convert::batch(*batch, updated)
-        }
-        Detail::Unknown(id) => pb::Batch {
-            id,
-            ..pb::Batch::default()
-        },
-    }
-}
-
-fn watcher(watcher: Detail<Watcher, Option<State>>) -> pb::Watcher {
-    match watcher {
-        Detail::Known(watcher) => super::watcher::message(&watcher, watcher.state),
-        Detail::Unknown(state) => pb::Watcher {
-            state: state
-                .map_or(pb::WatcherState::Unspecified, convert::watcher_state)
-                .into(),
-            ..pb::Watcher::default()
-        },
-    }
 }

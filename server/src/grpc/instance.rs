@@ -81,6 +81,7 @@ fn message(instance: &Instance) -> pb::Instance {
         may_watch: instance.may_watch,
         watch_epoch: instance.watch_epoch,
         batch_id: text(instance.batch.as_deref().unwrap_or_default()),
+        verification_id: text(instance.verification.as_deref().unwrap_or_default()),
         builds_index: instance.index_build,
     }
 }

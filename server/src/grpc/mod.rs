@@ -6,8 +6,9 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
-mod follow;
+mod event_message;
 mod instance;
+mod jobs;
 mod quarantine;
 mod seed;
 mod stats;
@@ -24,7 +25,6 @@ mod stopping;
 
 mod call;
 mod cursor;
-mod ids;
 mod page;
 mod status;
 
@@ -44,13 +44,12 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{
-    admission::Admission, call::Calls, follow::Followed, limits::Limits, listener::Listener,
-};
+use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
 use crate::{
     config::{Config, Profile},
     observe::{events::Live, monitor::Monitor, state_documents::Documents},
     parts::Parts,
+    repair::Repairer,
     store::state::fault::Fault,
 };
 
@@ -85,6 +84,7 @@ pub(crate) async fn serve(
     report(&reporter, false, &[]).await;
     let own = Own {
         batches: parts.store.names().batches.clone(),
+        verifications: parts.store.names().verifications.clone(),
         state: parts.store.names().state.clone(),
         documents: parts.documents.clone(),
     };
@@ -132,6 +132,7 @@ fn add_services(
         pipeline,
         coalescer,
         archiver,
+        verifier,
         heartbeat,
         ..
     } = parts;
@@ -179,8 +180,11 @@ fn add_services(
         simulation,
     };
     let verification = verification::VerificationService {
+        followed: Followed::new(calls.clone(), store.clone()),
         calls: calls.clone(),
         store: store.clone(),
+        verifier: verifier.for_callers(),
+        repairer: Repairer::new(store.clone(), pipeline.clone()),
         schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {
@@ -207,6 +211,7 @@ fn add_services(
 /// The server's own documents, as far as a service stands still without them.
 struct Own {
     batches: String,
+    verifications: String,
     state: String,
     documents: Documents,
 }
@@ -217,6 +222,9 @@ impl Own {
     fn stopped(&self) -> Vec<&'static str> {
         let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
             _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),
+            _ if fault.collection == self.verifications => {
+                Some(pb::verification_service_server::SERVICE_NAME)
+            }
             Some("watcher") if fault.collection == self.state => {
                 Some(pb::watcher_service_server::SERVICE_NAME)
             }

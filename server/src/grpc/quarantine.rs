@@ -10,7 +10,7 @@ use tracing::info;
 use super::{
     archive::room_for,
     call::{Calls, caller},
-    ids,
+    jobs::ids,
     limits::Room,
     page::{self, page_size},
     status::{self, Violations},
@@ -21,8 +21,8 @@ use crate::{
     pipeline::{Outcome, Pipeline, Source},
     store::{
         Error, Store,
-        batches::ids::{Kind, SHORTEST},
         encoding::ext_json::Form,
+        jobs::ids::SHORTEST,
         orders::gather::Selection,
         quarantine::{
             list::Filter,
@@ -292,7 +292,8 @@ impl QuarantineService {
     }
 
     async fn whole(&self, field: &str, id: &str) -> Result<Option<String>, Status> {
-        ids::whole(&self.store, Kind::QuarantineEntry, field, id).await
+        let meant = self.store.id_meant(&self.store.names().quarantine, id);
+        ids::whole(field, id, meant.await)
     }
 
     /// The entries that there are of those with these whole ids.

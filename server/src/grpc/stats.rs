@@ -93,7 +93,9 @@ impl StatsService {
                 seconds: time.timestamp(),
                 nanos: 0,
             }),
-            last_verification: None,
+            last_verification: stats
+                .last_verification
+                .map(|verification| convert::verification(verification, stats.read)),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     domain::{judge::Refusal, near_miss::NearMiss, text::cut},
     log_limit::LogLimit,
     pipeline::Outcome,
-    store::{Error, batches::ids::SHORTEST},
+    store::{Error, jobs::ids::SHORTEST},
 };
 
 /// Who gives the reasons: `google.rpc.ErrorInfo.domain`.
@@ -245,26 +245,21 @@ pub(crate) fn request_id_reused(request_id: &str) -> Status {
     )
 }
 
-/// There is no batch of this id, or none that begins so.
-pub(crate) fn no_batch(id: &str) -> Status {
+/// There is no job of this kind and id, or none whose id begins so.
+pub(crate) fn no_job(kind: &str, list: &str, id: &str) -> Status {
     not_found(
-        "batch",
+        kind,
         id,
         format!(
-            "there is no batch {id}; ListBatches shows those that there are, and the first {SHORTEST} \
+            "there is no {kind} {id}; {list} shows those that there are, and the first {SHORTEST} \
              characters or more of an id will do"
         ),
     )
 }
 
-/// A batch that has ended can't be cancelled or tuned.
-pub(crate) fn batch_ended(id: &str) -> Status {
-    precondition(
-        ErrorReason::BatchEnded,
-        id,
-        format!("batch {id} has ended already"),
-        [],
-    )
+/// A job that has ended can't be changed.
+pub(crate) fn job_ended(reason: ErrorReason, kind: &str, id: &str) -> Status {
+    precondition(reason, id, format!("{kind} {id} has ended already"), [])
 }
 
 /// An order that was met and is not in the archive under its number.

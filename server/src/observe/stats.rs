@@ -12,6 +12,7 @@ use crate::{
         counters::record::Sums,
         state::{fault::Fault, place::Place},
         unwatched::Unwatched,
+        verifications::record::Verification,
         watch::record::Watcher,
     },
 };
@@ -27,6 +28,8 @@ pub(crate) struct Stats {
     pub quarantine_size: i64,
     /// The latest batch.
     pub last_batch: Option<Batch>,
+    /// The latest verification that has ended.
+    pub last_verification: Option<Verification>,
     /// How far the watcher is behind, see
     /// [`Watcher::lag`](crate::store::watch::record::Watcher::lag); none while no instance watches.
     pub watcher_lag: Option<Duration>,
@@ -61,25 +64,21 @@ pub(crate) async fn read(
         }
     };
     let (mut faults, latest) = (Vec::new(), Place::default());
-    let (mut sums, archive_size, quarantine_size, batches, watcher, near_misses) = futures::try_join!(
+    let (mut sums, archive_size, quarantine_size, batches, verified, watcher, near_misses) = futures::try_join!(
         store.counter_sums(DateTime::from_millis(
             read.timestamp_millis().saturating_sub(window)
         )),
         store.collection_size(&names.archive),
         store.collection_size(&names.quarantine),
-        store.batches(&[], &latest, 1),
+        store.jobs::<Batch>(&[], &latest, 1),
+        store.latest_ended(),
         async { readable(store.watcher().await) },
         near_misses,
     )?;
     faults.append(&mut sums.faults);
-    let last_batch = match batches.and_then(|mut batches| batches.pop()) {
-        Some(Err(fault)) => {
-            faults.push(fault);
-            None
-        }
-        Some(Ok(batch)) => Some(batch),
-        None => None,
-    };
+    let last_batch = batches.and_then(|mut batches| batches.pop());
+    let last_batch = readable_or_told(last_batch, &mut faults);
+    let last_verification = readable_or_told(verified, &mut faults);
     faults.extend(watcher.as_ref().err().map(|fault| (**fault).clone()));
     let known = watcher.as_ref().ok().and_then(Option::as_ref);
     let unwatched = match known {
@@ -91,6 +90,7 @@ pub(crate) async fn read(
         archive_size,
         quarantine_size,
         last_batch,
+        last_verification,
         faults,
         watcher_lag: known.and_then(|known| known.lag(deployment.majority)),
         watcher,
@@ -98,6 +98,17 @@ pub(crate) async fn read(
         near_misses,
         read,
     })
+}
+
+/// A document that can be read; what is wrong with one that can't be goes to the others' faults.
+fn readable_or_told<T>(found: Option<Result<T, Fault>>, faults: &mut Vec<Fault>) -> Option<T> {
+    match found? {
+        Ok(found) => Some(found),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
 }
 
 /// A document, or what is wrong with it.

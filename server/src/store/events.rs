@@ -11,11 +11,12 @@ use super::{
         format::Field,
         snapshot::{self, if_shown},
     },
+    verifications::record::VERIFICATION,
     watch::record::{self, WATCHER},
 };
 use crate::domain::enrich::DATE_ARCHIVAGE;
 
-/// The fields of the watcher and of batches by which changes without a snapshot are known.
+/// The fields of the watcher and of jobs by which changes without a snapshot are known.
 const KNOWN_BY: [&str; 7] = [
     "state",
     "started",
@@ -32,8 +33,10 @@ pub fn stages(names: &Names) -> Vec<Document> {
     let updated = |field: &str| format!("updateDescription.updatedFields.{field}");
     let there = |field: &str| doc! { (updated(field)): { "$exists": true } };
     let inserted = |collection: &str| doc! { "ns.coll": collection, "operationType": "insert" };
-    let batches =
-        doc! { "ns.coll": &names.batches, "operationType": { "$in": ["update", "replace"] } };
+    let jobs = doc! {
+        "ns.coll": { "$in": [&names.batches, &names.verifications] },
+        "operationType": { "$in": ["update", "replace"] },
+    };
     let watcher = doc! {
         "ns.coll": &names.state, "documentKey._id": record::ID,
         "$or": [
@@ -46,7 +49,7 @@ pub fn stages(names: &Names) -> Vec<Document> {
         inserted(&names.archive),
         inserted(&names.quarantine),
         released,
-        batches,
+        jobs,
         watcher,
     ];
     let mut shown = doc! { "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1 };
@@ -83,6 +86,7 @@ fn whole_documents(names: &Names) -> Document {
         of(&names.archive, archived),
         of(&names.quarantine, entry),
         of(&names.batches, fields(BATCH)),
+        of(&names.verifications, fields(VERIFICATION)),
     ];
     doc! { "$switch": { "branches": branches.to_vec(), "default": watcher } }
 }

@@ -38,6 +38,7 @@ pub(super) const INSTANCE: &[Field] = &[
     may("may_watch", Is::Flag),
     may("watch_epoch", Is::Whole),
     may("batch", Is::Text),
+    may("verification", Is::Text),
     may("index_build", Is::Flag),
 ];
 
@@ -90,6 +91,8 @@ pub struct Instance {
     pub watch_epoch: Option<i64>,
     /// The batch that it runs.
     pub batch: Option<String>,
+    /// The verification that it runs.
+    pub verification: Option<String>,
     /// Whether it builds the archive's unique index.
     pub index_build: bool,
 }
@@ -97,14 +100,15 @@ pub struct Instance {
 impl Store {
     /// Gives a heartbeat, once.
     pub async fn heartbeat(&self, own: &Description, held: &[Hold]) -> Result<(), Error> {
-        let watch = held.iter().find_map(|hold| match hold {
-            Hold::Watch(epoch) => Some(*epoch),
-            Hold::Batch(_) | Hold::IndexBuild => None,
-        });
-        let batch = held.iter().find_map(|hold| match hold {
-            Hold::Batch(id) => Some(id.as_str()),
-            Hold::Watch(_) | Hold::IndexBuild => None,
-        });
+        let (mut watch, mut batch, mut verification) = (None, None, None);
+        for hold in held {
+            match hold {
+                Hold::Watch(epoch) => watch = Some(*epoch),
+                Hold::Batch(id) => batch = Some(id.as_str()),
+                Hold::Verification(id) => verification = Some(id.as_str()),
+                Hold::IndexBuild => {}
+            }
+        }
         // Names come from the settings, and may look like an expression.
         let literal = |value: Bson| doc! { "$literal": value };
         let set = doc! {
@@ -114,7 +118,7 @@ impl Store {
             "started": { "$ifNull": ["$started", "$$NOW"] }, "alive_at": "$$NOW",
             "lease": self.lease_millis(), "may_watch": own.may_watch,
             "watch_epoch": literal(watch.into()), "batch": literal(batch.into()),
-            "index_build": held.contains(&Hold::IndexBuild),
+            "verification": literal(verification.into()), "index_build": held.contains(&Hold::IndexBuild),
         };
         let statement = doc! {
             "q": { "_id": &own.id, FORMAT: not_newer() }, "u": [{ "$set": set }], "upsert": true,
@@ -192,6 +196,7 @@ impl Store {
                 .filter(|epoch| **epoch != Bson::Null)
                 .map(|epoch| whole(Some(epoch))),
             batch: text("batch"),
+            verification: text("verification"),
             index_build: row.get_bool("index_build").unwrap_or(false),
         })
     }

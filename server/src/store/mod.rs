@@ -7,10 +7,11 @@
 //! 2. `state`: what the server's own documents have in common;
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
-//! 5. `counters`, `ledger`, `acknowledgements`, `replaced` and `archive`;
+//! 5. `counters`, `ledger`, `acknowledgements`, `replaced`, `archive` and `jobs`;
 //! 6. `orders`, `batches`, `quarantine` and `differences`;
 //! 7. `watch` and `verify`;
-//! 8. the files beside this one, which put several of them together.
+//! 8. `verifications`;
+//! 9. the files beside this one, which put several of them together.
 //!
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
 
@@ -41,6 +42,7 @@ pub mod events;
 pub mod explanation;
 pub mod gone;
 pub mod instances;
+pub mod jobs;
 pub mod ledger;
 pub mod orders;
 mod prepare;
@@ -50,6 +52,7 @@ pub mod seed;
 pub mod set_aside;
 pub mod state;
 pub mod unwatched;
+pub mod verifications;
 pub mod verify;
 pub mod watch;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 use bson::doc;
 
-use super::{Error, Store, acknowledgements, batches, differences, ledger, quarantine, replaced};
+use super::{Error, Store, acknowledgements, differences, jobs, ledger, quarantine, replaced};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -11,8 +11,10 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        self.create_indexes(&self.names.batches, batches::record::indexes())
-            .await?;
+        for collection in [&self.names.batches, &self.names.verifications] {
+            self.create_indexes(collection, jobs::record::indexes())
+                .await?;
+        }
         self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
             .await?;
         self.create_indexes(&self.names.ledger, ledger::record::indexes())

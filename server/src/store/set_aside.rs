@@ -11,7 +11,7 @@ use super::{
     Error, Inspector, Store,
     acknowledgements::record::ACKNOWLEDGEMENT,
     archive::build_lease::{self, BUILD},
-    batches::record::BATCH,
+    batches::record::{BATCH, Batch},
     counters::record::COUNTER,
     differences::record::DIFFERENCE,
     instances::INSTANCE,
@@ -23,6 +23,7 @@ use super::{
         format::{self, Field},
         version::{CURRENT, FORMAT},
     },
+    verifications::record::{Verification, WHOLE_VERIFICATION},
     watch::{
         identity::{IDENTITY, IDENTITY_ID},
         record::{ID, WATCHER},
@@ -54,12 +55,16 @@ impl Inspector {
 
 impl Store {
     /// What is wrong with the documents that others depend on: the watcher, the database's
-    /// identity, the active batch, and the counters for all time.
+    /// identity, the active batch and verification, and the counters for all time.
     pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
-        let (watcher, identity, batch) =
-            futures::join!(self.watcher(), self.read_identity(), self.active_batch());
+        let (watcher, identity, batch, verification) = futures::join!(
+            self.watcher(),
+            self.read_identity(),
+            self.check_active_job::<Batch>(),
+            self.check_active_job::<Verification>(),
+        );
         let mut faults = self.lifetime_faults().await?;
-        for outcome in [watcher.map(drop), identity.map(drop), batch.map(drop)] {
+        for outcome in [watcher.map(drop), identity.map(drop), batch, verification] {
             match outcome {
                 Err(Error::State(fault)) => faults.push(*fault),
                 outcome => outcome?,
@@ -74,6 +79,7 @@ impl Store {
         let mut faults = Vec::new();
         for collection in [
             &names.batches,
+            &names.verifications,
             &names.acknowledgements,
             &names.ledger,
             &names.replaced,
@@ -186,6 +192,7 @@ impl Store {
         let id = raw::find(row, "_id").and_then(ValueRef::as_str);
         match collection {
             _ if collection == names.batches => Some(BATCH),
+            _ if collection == names.verifications => Some(WHOLE_VERIFICATION),
             _ if collection == names.acknowledgements => Some(ACKNOWLEDGEMENT),
             _ if collection == names.ledger => Some(LEDGER),
             _ if collection == names.replaced => Some(REPLACED),

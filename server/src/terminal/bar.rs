@@ -1,56 +1,66 @@
-//! The bar of a batch, drawn on standard error below the log.
+//! The bar of a job, drawn on standard error below the log.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use order_archiver_api::{
-    progress::{BAR, BLOCKS, HELD_BACK, without_throttle},
+    progress::{BAR, BLOCKS, HELD_BACK},
     text::one_line,
-    v1 as pb,
 };
 use parking_lot::{Mutex, MutexGuard};
 
 /// The bar that is drawn, if one is.
 static BAR_BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// The progress of a batch on standard error, where that is a terminal; it goes when this is
-/// dropped.
+/// What a bar shows of a job.
 #[derive(Debug)]
-pub(crate) struct BatchBar(ProgressBar);
+pub(crate) struct Shown {
+    /// Orders that it has met.
+    pub(crate) done: i64,
+    /// Orders that there are to meet; 0 while unknown.
+    pub(crate) total: i64,
+    /// How far it is, on one line.
+    pub(crate) message: String,
+    /// What holds it back; empty at full speed.
+    pub(crate) throttle: String,
+}
 
-impl BatchBar {
+/// The progress of a job on standard error, where that is a terminal; it goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct JobBar(ProgressBar);
+
+impl JobBar {
     /// Begins with nothing to show.
-    pub(crate) fn new() -> BatchBar {
+    pub(crate) fn new() -> JobBar {
         let bar = ProgressBar::new(0);
         *below() = Some(bar.clone());
-        BatchBar(bar)
+        JobBar(bar)
     }
 
-    /// Shows how far the batch is.
-    pub(crate) fn show(&self, batch: impl FnOnce() -> pb::Batch) {
+    /// Shows how far the job is.
+    pub(crate) fn show(&self, shown: impl FnOnce() -> Shown) {
         if self.0.is_hidden() {
             return;
         }
-        let batch = batch();
+        let shown = shown();
         let count = |orders: i64| u64::try_from(orders).unwrap_or(0);
-        let found = batch.counts.unwrap_or_default().found;
-        let held_back = one_line(&batch.throttle);
+        let held_back = one_line(&shown.throttle);
         let template = if held_back.is_empty() { BAR } else { HELD_BACK };
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         self.0.set_style(style.progress_chars(BLOCKS));
         self.0.set_prefix(held_back);
-        self.0.set_length(count(batch.estimated_total.max(found)));
-        self.0.set_position(count(found));
-        self.0.set_message(without_throttle(&batch));
+        self.0.set_length(count(shown.total.max(shown.done)));
+        self.0.set_position(count(shown.done));
+        self.0.set_message(shown.message);
     }
 }
 
-impl Default for BatchBar {
+impl Default for JobBar {
     fn default() -> Self {
-        BatchBar::new()
+        JobBar::new()
     }
 }
 
-impl Drop for BatchBar {
+impl Drop for JobBar {
     fn drop(&mut self) {
         *below() = None;
         self.0.finish_and_clear();

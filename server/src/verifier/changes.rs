@@ -1,50 +1,21 @@
 //! Changes: a pass over nothing but what has changed since an earlier verification, by the
 //! database's history.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, RandomState},
-};
-
 use tracing::info;
 
-use super::{pace::Pace, pass::Pass};
+use super::{comparer::Seen, pace::Pace, pass::Pass};
 use crate::{
-    bytes::raw::Value,
-    domain::verify::{
-        id_key::IdKey,
-        progress::{Position, Progress},
-    },
+    domain::verify::progress::{Position, Progress},
     store::{
         Error,
         verify::{history::ChangedIds, lookups::Source},
     },
 };
 
-/// Of so many `_id`s it is remembered that they were looked at: some 36 MB.
-const MOST_SEEN: usize = 2_000_000;
-
 /// A walk through the history.
 pub(super) struct Walk {
     history: ChangedIds,
-    /// Hashes of the `_id`s that were looked at: an order changes several times on its way, and is
-    /// looked at once.
-    seen: HashSet<u64>,
-    hashes: RandomState,
-}
-
-impl Walk {
-    /// Those of these `_id`s that were not looked at before.
-    fn new_ones(&mut self, ids: Vec<Value>) -> Vec<Value> {
-        if self.seen.len() > MOST_SEEN {
-            self.seen.clear();
-        }
-        let is_new = |id: &Value| {
-            let key = IdKey::of(id.as_ref());
-            self.seen.insert(self.hashes.hash_one(key))
-        };
-        ids.into_iter().filter(is_new).collect()
-    }
+    seen: Seen,
 }
 
 impl<P: Pace> Pass<P> {
@@ -67,11 +38,12 @@ impl<P: Pace> Pass<P> {
             if let Some(upheaval) = changed.upheaval {
                 return self.fall_back(upheaval).await;
             }
-            let ids = walk.new_ones(changed.ids);
+            let mut ids = changed.ids;
+            ids.retain(|id| walk.seen.meet(id.as_ref()));
             let is_empty = ids.is_empty();
             if !is_empty {
                 let comparer = self.comparer().await?;
-                let compared = comparer.examine(&ids, Source::Bulk).await?;
+                let compared = comparer.examine(&ids, Source::Bulk, &walk.seen).await?;
                 self.count(compared, &mut progress, &mut findings);
             }
             progress.position = Some(Position::History(changed.position));
@@ -84,7 +56,7 @@ impl<P: Pace> Pass<P> {
         }
     }
 
-    async fn open_walk(&self) -> Result<Walk, Error> {
+    async fn open_walk(&mut self) -> Result<Walk, Error> {
         let after = match &self.progress.position {
             Some(Position::History(position)) => Some(position),
             _ => None,
@@ -96,8 +68,7 @@ impl<P: Pace> Pass<P> {
             .await?;
         Ok(Walk {
             history,
-            seen: HashSet::new(),
-            hashes: RandomState::new(),
+            seen: Seen::default(),
         })
     }
 

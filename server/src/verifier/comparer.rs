@@ -3,10 +3,12 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use bson::{RawDocument, RawDocumentBuf};
+use parking_lot::Mutex;
 
 use super::compared::{Compared, Sides, id_of, number, plain};
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
             class::Class,
             compare::{Found, Match, compare},
             days::{Day, digest},
+            id_key::IdKey,
             metadata::Archived,
             pairing::pair,
             plan::Depth,
@@ -36,6 +39,8 @@ use crate::{
 
 /// How many documents are looked up by their `_id`s together.
 const TOGETHER: usize = 500;
+/// Of so many `_id`s it is remembered that they were looked at: some 36 MB.
+const MOST_SEEN: usize = 2_000_000;
 
 /// How the two sides of a comparison were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +117,14 @@ impl Comparer {
         Ok(found)
     }
 
-    /// Compares whatever there is under these `_id`s, each once, on both sides.
-    pub(super) async fn examine(&self, ids: &[Value], source: Source) -> Result<Compared, Error> {
+    /// Compares whatever there is under these `_id`s, each once, on both sides. An order that is
+    /// found by the number of a document is counted if `seen` has not met it.
+    pub(super) async fn examine(
+        &self,
+        ids: &[Value],
+        source: Source,
+        seen: &Seen,
+    ) -> Result<Compared, Error> {
         let mut all = Compared::default();
         let mut pieces: VecDeque<&[Value]> = ids.chunks(TOGETHER).collect();
         while let Some(piece) = pieces.pop_front() {
@@ -129,7 +140,9 @@ impl Comparer {
                 continue;
             }
             let orders = orders.into_iter().map(Order::new).collect();
-            all.absorb(self.compare(Way::Ids, source, orders, archived).await?);
+            let mut work = Work::new(self, Way::Ids, source);
+            work.seen = Some(seen);
+            all.absorb(work.compare(orders, archived).await?);
         }
         Ok(all)
     }
@@ -142,29 +155,27 @@ impl Comparer {
         orders: Vec<Order>,
         archived: Vec<RawDocumentBuf>,
     ) -> Result<Compared, Error> {
-        let mut work = Work::new(self, way, source);
-        let delivered: Vec<bool> = orders.iter().map(|order| work.meet(order)).collect();
-        if way != Way::Orders {
-            work.count_documents(&archived);
+        let work = Work::new(self, way, source);
+        work.compare(orders, archived).await
+    }
+}
+
+/// The `_id`s that were looked at, by their hashes: an order changes several times on its way, and
+/// is looked at once.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    hashes: RandomState,
+    met: Mutex<HashSet<u64>>,
+}
+
+impl Seen {
+    /// Notes that an `_id` is looked at; whether it was not before.
+    pub(super) fn meet(&self, id: ValueRef<'_>) -> bool {
+        let mut met = self.met.lock();
+        if met.len() > MOST_SEEN {
+            met.clear();
         }
-        let order_ids: Vec<ValueRef<'_>> = orders.iter().map(Order::id).collect();
-        let pairs = pair(&order_ids, &ids_of(&archived));
-        for (order, document) in pairs.pairs {
-            let live = (&orders[order], delivered[order]);
-            work.pair(live, &archived[document], Match::Id);
-        }
-        if way != Way::Orders && !pairs.archived.is_empty() {
-            let lone = pairs.archived.iter().map(|at| archived[*at].clone());
-            work.lone_documents(lone.collect()).await?;
-        }
-        let lone = pairs.orders.into_iter().filter(|at| delivered[*at]);
-        let lone: Vec<Order> = lone.map(|at| orders[at].clone()).collect();
-        if !lone.is_empty() {
-            work.lone_orders(lone).await?;
-        }
-        work.look_for_others().await?;
-        work.compare_names().await?;
-        Ok(work.found)
+        met.insert(self.hashes.hash_one(IdKey::of(id)))
     }
 }
 
@@ -174,6 +185,8 @@ pub(super) struct Work<'c> {
     pub(super) way: Way,
     pub(super) source: Source,
     pub(super) found: Compared,
+    /// Orders that are looked at by themselves, where only some `_id`s are.
+    seen: Option<&'c Seen>,
     /// Pairs that agree, whose names are to be compared.
     agreeing: Vec<(Order, RawDocumentBuf)>,
     /// Delivered orders that are archived under another number, with what was found of them.
@@ -187,9 +200,44 @@ impl<'c> Work<'c> {
             way,
             source,
             found: Compared::default(),
+            seen: None,
             agreeing: Vec::new(),
             renumbered: Vec::new(),
         }
+    }
+
+    async fn compare(
+        mut self,
+        orders: Vec<Order>,
+        archived: Vec<RawDocumentBuf>,
+    ) -> Result<Compared, Error> {
+        let delivered: Vec<bool> = orders.iter().map(|order| self.meet(order)).collect();
+        if self.way != Way::Orders {
+            self.count_documents(&archived);
+        }
+        let order_ids: Vec<ValueRef<'_>> = orders.iter().map(Order::id).collect();
+        let pairs = pair(&order_ids, &ids_of(&archived));
+        for (order, document) in pairs.pairs {
+            let live = (&orders[order], delivered[order]);
+            self.pair(live, &archived[document], Match::Id);
+        }
+        if self.way != Way::Orders && !pairs.archived.is_empty() {
+            let lone = pairs.archived.iter().map(|at| archived[*at].clone());
+            self.lone_documents(lone.collect()).await?;
+        }
+        let lone = pairs.orders.into_iter().filter(|at| delivered[*at]);
+        let lone: Vec<Order> = lone.map(|at| orders[at].clone()).collect();
+        if !lone.is_empty() {
+            self.lone_orders(lone).await?;
+        }
+        self.look_for_others().await?;
+        self.compare_names().await?;
+        Ok(self.found)
+    }
+
+    /// Whether an order that was found by the number of a document is not looked at by itself.
+    pub(super) fn is_unseen(&self, order: &Order) -> bool {
+        self.seen.is_some_and(|seen| seen.meet(order.id()))
     }
 
     /// How much is read of documents that are compared, where `otherwise` would do without.

@@ -36,7 +36,7 @@ impl<P: Pace> Pass<P> {
         let mut warnings = self.weigh(trusted).await?;
         self.differences.acknowledge().await?;
         let tally = self.differences.tally().await?;
-        let progress = &self.progress;
+        let progress = self.progress.clone();
         let mut counts = progress.counts;
         counts += tally.counts;
         if progress.unplaced > 0 {
@@ -81,7 +81,7 @@ impl<P: Pace> Pass<P> {
 
     /// Counts statuses that only look delivered. A verdict does not depend on them.
     async fn count_near_misses(
-        &self,
+        &mut self,
         counts: &mut Counts,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {

@@ -36,7 +36,7 @@ impl<P: Pace> Pass<P> {
     /// Calls what was altered on the live side only by its name. `trusted` are the digests of an
     /// earlier full verification, at whose time nothing of the archive was altered or damaged.
     /// Answers with what kept it from looking, for people.
-    pub(super) async fn weigh(&self, trusted: &Days) -> Result<Vec<String>, Error> {
+    pub(super) async fn weigh(&mut self, trusted: &Days) -> Result<Vec<String>, Error> {
         let deadline = Instant::now() + LONGEST;
         let (mut behind, mut looked_at): (Option<(Class, String)>, usize) = (None, 0);
         let mut warnings = Vec::new();
@@ -76,7 +76,7 @@ impl<P: Pace> Pass<P> {
 
     /// Those of which it is shown that the archive's side was left alone.
     async fn amended(
-        &self,
+        &mut self,
         altered: &[Difference],
         trusted: &Days,
         limit: Duration,

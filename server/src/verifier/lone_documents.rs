@@ -94,8 +94,11 @@ impl Work<'_> {
                 // A page compares it when it comes to the order.
                 (Some(_), _) if self.way != Way::Ids => {}
                 (Some(order), _) => {
-                    self.found.counts.delivered += 1;
-                    self.pair((&orders[*order], true), document, Match::Number);
+                    let order = &orders[*order];
+                    if self.is_unseen(order) {
+                        self.found.counts.delivered += 1;
+                        self.pair((order, true), document, Match::Number);
+                    }
                 }
                 (None, Some(_)) => self.push(sides, plain(Class::Doubled)),
                 (None, None) => self.belongs_to_nobody(document),

@@ -93,7 +93,15 @@ impl<P: Pace> PartSource<P> {
         let source = self.clone();
         let compare = move |(walk, from, page)| source.start(way, walk, from, page);
         let pages = ReceiverStream::new(pages).map(compare).buffered(PAGES);
-        ending(pages.flatten(), reader)
+        let orders = ending(pages.flatten(), reader);
+        match way {
+            Way::Orders => {
+                let source = self.clone();
+                let archive = async move { source.of_archive(ValueRef::MIN_KEY.to_owned()) };
+                Box::pin(orders.chain(stream::once(archive).flatten()))
+            }
+            _ => orders,
+        }
     }
 
     async fn read_orders(

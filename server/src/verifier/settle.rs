@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{pace::Pace, pass::Pass};
+use super::{comparer::Seen, pace::Pace, pass::Pass};
 use crate::{
     bytes::raw::Value,
     domain::verify::finding::Finding,
@@ -56,7 +56,8 @@ impl<P: Pace> Pass<P> {
             let sides = candidates.iter().flat_map(sides).cloned();
             let ids: HashSet<Value> = sides.collect();
             let ids: Vec<Value> = ids.into_iter().collect();
-            let compared = comparer.examine(&ids, Source::Primary).await?;
+            let seen = Seen::default();
+            let compared = comparer.examine(&ids, Source::Primary, &seen).await?;
             self.replace(&candidates, compared.findings, is_last)
                 .await?;
         }
@@ -64,7 +65,7 @@ impl<P: Pace> Pass<P> {
 
     /// Stores what candidates have turned out to be.
     async fn replace(
-        &self,
+        &mut self,
         candidates: &[Difference],
         found: Vec<Finding>,
         is_last: bool,

@@ -21,10 +21,8 @@ use crate::{
     archiver::Archiver,
     store::{
         Error, Store,
-        batches::{
-            options::Options,
-            record::{Batch, State},
-        },
+        batches::{options::Options, record::Batch},
+        jobs::record::State,
         watch::gap::Gap,
     },
 };
@@ -149,24 +147,24 @@ impl GapCloser {
     /// was wrong with it, if it did not close the gap.
     async fn try_to_catch_up(&self, epoch: i64, gap: &mut Gap) -> Result<Option<String>, Error> {
         while gap.batch_id.is_empty() {
-            let started = self.archiver.start(Options::default(), None).await?;
+            let started = self.archiver.start(&Options::default(), None).await?;
             if started.already {
                 // It began before the gap was known, so it may have passed orders that were
                 // delivered since.
-                self.end_of(&started.batch.id).await?;
+                self.end_of(&started.job.head.id).await?;
                 continue;
             }
-            gap.batch_id = started.batch.id;
+            gap.batch_id = started.job.head.id;
             self.store.name_gap_batch(epoch, gap).await?;
         }
         let ended = self.end_of(&gap.batch_id).await?;
         let what = match &ended {
-            Some(batch) if batch.state == State::Succeeded => {
+            Some(batch) if batch.head.state == State::Succeeded => {
                 self.store.close_gap(epoch, gap).await?;
                 return Ok(None);
             }
-            Some(batch) if batch.message.is_empty() => batch.state.name(),
-            Some(batch) => &batch.message,
+            Some(batch) if batch.head.message.is_empty() => batch.head.state.name(),
+            Some(batch) => &batch.head.message,
             None => "deleted",
         };
         let why = format!(
@@ -184,8 +182,8 @@ impl GapCloser {
     /// taken up by another.
     async fn end_of(&self, id: &str) -> Result<Option<Batch>, Error> {
         loop {
-            match self.store.batch(id).await? {
-                Some(batch) if !batch.state.is_final() => sleep(CATCH_UP_POLL).await,
+            match self.store.job::<Batch>(id).await? {
+                Some(batch) if !batch.head.state.is_final() => sleep(CATCH_UP_POLL).await,
                 batch => return Ok(batch),
             }
         }

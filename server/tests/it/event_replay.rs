@@ -380,6 +380,7 @@ async fn what_left_no_snapshot_is_told_of_with_what_the_change_tells_and_says_so
         .map(|message| {
             let known = match message.event.as_ref().unwrap() {
                 Event::Batch(batch) => batch.id.clone(),
+                Event::Verification(verification) => verification.id.clone(),
                 Event::Watcher(watcher) => watcher.state().as_str_name().to_owned(),
                 Event::Quarantine(entry) => entry.id.clone(),
                 Event::Gap(gap) => gap.cause.clone(),

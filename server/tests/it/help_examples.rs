@@ -10,13 +10,15 @@ use std::{
 use archd::seed::Plan;
 use bson::{DateTime, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 use devkit::ReplicaSet;
-use order_archiver_api::v1::WatcherState;
+use order_archiver_api::v1::{
+    self as pb, WatcherState, verification_service_client::VerificationServiceClient,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
-use crate::support::{TestServer, eventually, order, orders, within};
+use crate::support::{TestServer, eventually, last, order, orders, within};
 
 const LONGER_THAN_ANY_TEST: i64 = 3_600_000;
 
@@ -153,6 +155,8 @@ fn program(name: &str) -> PathBuf {
 struct World {
     server: TestServer,
     folder: tempfile::TempDir,
+    /// The id of the verification that an example names, where it does.
+    verification: Option<String>,
 }
 
 impl World {
@@ -168,7 +172,11 @@ impl World {
         if !is_first_seed {
             let server = server.with_orders().await;
             server.with_batch(example).await;
-            return World::in_folder(server);
+            let verification = server.with_verification(example).await;
+            return World {
+                verification,
+                ..World::in_folder(server)
+            };
         }
         World::in_folder(server)
     }
@@ -194,13 +202,21 @@ impl World {
         ] {
             write(name, "");
         }
-        World { server, folder }
+        World {
+            server,
+            folder,
+            verification: None,
+        }
     }
 
     async fn follows(&self, example: &Example) {
         // The only name of a machine in any help.
         let address = self.server.address.trim_start_matches("http://");
         let line = example.line.replace("archive.internal:50051", address);
+        let line = match &self.verification {
+            Some(id) => line.replace("019a2b3c", id),
+            None => line,
+        };
         // It asks a question, which takes a terminal.
         let asks = example.has("quarantine drop") && !example.has("--yes");
         let mut shell = match asks {
@@ -384,6 +400,40 @@ impl TestServer {
         server.insert("archd_quarantine", entries).await;
         server.insert("Commande", mended).await;
         server
+    }
+
+    /// The verification that examples name: one that waits for its differences to settle for those
+    /// that cancel it, else one that has ended. Where there has to be a difference, somebody has
+    /// edited the archived order.
+    async fn with_verification(&self, example: &Example) -> Option<String> {
+        let command = example.help.strip_prefix("archctl verify ")?;
+        if ["cancel", "acknowledge", "repair"].contains(&command) {
+            let edit = doc! { "$set": { "coût_commande": 999 } };
+            let archive = self.collection("Historique");
+            let edited = archive.update_one(doc! {}, edit);
+            assert_eq!(edited.await.unwrap().modified_count, 1);
+        }
+        let settle = prost_types::Duration {
+            seconds: if command == "cancel" { 3_600 } else { 0 },
+            nanos: 0,
+        };
+        let options = pb::VerificationOptions {
+            settle: Some(settle),
+            ..pb::VerificationOptions::default()
+        };
+        let request = pb::StartVerificationRequest {
+            options: Some(options),
+            ..pb::StartVerificationRequest::default()
+        };
+        let mut client = VerificationServiceClient::new(self.channel.clone());
+        let started = client.start_verification(request).await.unwrap();
+        let id = started.into_inner().verification.unwrap().id;
+        if command != "cancel" {
+            let request = pb::WatchVerificationRequest { id: id.clone() };
+            let states = client.watch_verification(request).await.unwrap();
+            last(states.into_inner()).await;
+        }
+        Some(id)
     }
 
     /// The batch that examples name: one that runs elsewhere for those that steer it, else one that

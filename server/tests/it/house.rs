@@ -142,8 +142,8 @@ fn the_local_clock_decides_nothing() {
         .collect();
     let may_ask = [
         "archiver::run",
-        "archiver::schedule",
         "pipeline",
+        "schedule",
         "seed::writer",
         "store::counters::collector",
         "store::deployment::inspector",

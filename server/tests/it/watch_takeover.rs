@@ -8,10 +8,11 @@ use archd::{
     store::{
         Store,
         batches::{
-            lease::{Ended, Progress},
-            options::{Limits, Options},
-            record::State as BatchState,
+            options::Options,
+            progress::{Ended, Progress},
+            record::{Batch, StopReason},
         },
+        jobs::{limits::Limits, record::State as BatchState},
         watch::{lease::Heartbeat, record::State},
     },
 };
@@ -148,15 +149,18 @@ async fn an_instance_frozen_while_it_takes_a_batch_up_never_takes_its_successors
         successor.prepare_collections().await.unwrap();
         frozen.hello().await.unwrap();
         let (batch, _) = successor
-            .ask_for_batch(&Options::default(), None, "caller")
+            .ask_for_job::<Batch>(&Options::default(), None, "caller")
             .await
             .unwrap();
         freeze(&points, command).await;
         let taking = frozen.clone();
-        let taking = tokio::spawn(async move { taking.take_up_batch("frozen", None).await });
+        let taking = tokio::spawn(async move { taking.take_up_job::<Batch>("frozen", None).await });
         let taken = eventually(async || {
-            let taken = successor.take_up_batch("successor", None).await.unwrap()?;
-            (taken.batch.id == batch.id).then_some(taken)
+            let taken = successor
+                .take_up_job::<Batch>("successor", None)
+                .await
+                .unwrap()?;
+            (taken.job.head.id == batch.head.id).then_some(taken)
         })
         .await;
         let further = Progress {
@@ -170,7 +174,7 @@ async fn an_instance_frozen_while_it_takes_a_batch_up_never_takes_its_successors
         points.mend().await;
         if let Some(ours) = ours {
             assert!(!ours.progress.exhausted, "{command}: {ours:?}");
-            assert!(!frozen.keep_batch(&ours.lease).await.unwrap(), "{command}");
+            assert!(!frozen.keep_job(&ours.lease).await.unwrap(), "{command}");
         }
     }
 }
@@ -187,16 +191,23 @@ async fn what_was_asked_of_a_batch_is_told_truly_when_the_answer_was_lost_and_th
         runner.prepare_collections().await.unwrap();
         asking.hello().await.unwrap();
         let (batch, _) = runner
-            .ask_for_batch(&Options::default(), None, "caller")
+            .ask_for_job::<Batch>(&Options::default(), None, "caller")
             .await
             .unwrap();
-        let taken = runner.take_up_batch("runner", None).await.unwrap().unwrap();
+        let taken = runner
+            .take_up_job::<Batch>("runner", None)
+            .await
+            .unwrap()
+            .unwrap();
         relay.on(bytes, Plan::First(1), Deed::Swallow);
         relay.on(bytes, Plan::Always, Deed::Delay(Duration::from_secs(1)));
-        let id = batch.id.clone();
+        let id = batch.head.id.clone();
         let asked = tokio::spawn(async move {
             if cancels {
-                asking.cancel_batch(&id).await.map(|asked| asked.is_some())
+                asking
+                    .cancel_job::<Batch>(&id)
+                    .await
+                    .map(|asked| asked.is_some())
             } else {
                 let limits = Limits {
                     max_orders_per_second: Some(7),
@@ -209,14 +220,14 @@ async fn what_was_asked_of_a_batch_is_told_truly_when_the_answer_was_lost_and_th
             }
         });
         eventually(async || {
-            let batch = runner.batch(&batch.id).await.unwrap()?;
+            let batch = runner.job::<Batch>(&batch.head.id).await.unwrap()?;
             let tuned = batch.limits.max_orders_per_second == Some(7);
-            (batch.state == BatchState::Cancelling || tuned).then_some(())
+            (batch.head.state == BatchState::Cancelling || tuned).then_some(())
         })
         .await;
         let end = Ended {
             state: BatchState::Cancelled,
-            reason: archd::store::batches::record::StopReason::Cancelled,
+            reason: StopReason::Cancelled,
             message: String::new(),
             counts: Default::default(),
             near_misses_beyond: Default::default(),
@@ -226,8 +237,8 @@ async fn what_was_asked_of_a_batch_is_told_truly_when_the_answer_was_lost_and_th
         assert!(runner.end_batch(&taken.lease, &end).await.unwrap());
         assert!(within(asked).await.unwrap().unwrap(), "{bytes}");
         relay.clear();
-        let ended = runner.batch(&batch.id).await.unwrap().unwrap();
-        assert_eq!(ended.state, BatchState::Cancelled, "{bytes}");
+        let ended = runner.job::<Batch>(&batch.head.id).await.unwrap().unwrap();
+        assert_eq!(ended.head.state, BatchState::Cancelled, "{bytes}");
     }
 }
 

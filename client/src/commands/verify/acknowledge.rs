@@ -31,7 +31,7 @@ From the next verification on they are counted apart and do not fail the verdict
 deleted.
 
 Examples:
-  archctl verify acknowledge CMD-2025-000001 --reason 'corrected by hand, ticket 4711'
+  archctl verify acknowledge CMD-2025-000001 --reason 'mended by hand, ticket 4711'
   archctl verify acknowledge CMD-2025-000001 --reason 'legal hold' --by marie";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {

@@ -28,7 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   archctl verify differences
   archctl verify differences latest --class missing --class altered
-  archctl verify differences --output ndjson | jq -r 'select(.acknowledgement == null) | .numero_commande'";
+  archctl verify differences --output ndjson | jq -r .numero_commande";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     let classes: Vec<i32> = args

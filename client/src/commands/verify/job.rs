@@ -29,7 +29,10 @@ impl Job for Verification {
     }
 
     fn ending(&self) -> String {
-        verification::ending(self)
+        match self.verdict() {
+            Verdict::Unspecified => verification::ending(self),
+            _ => format!("says {}", verification::verdict(self)),
+        }
     }
 
     fn line(&self) -> String {

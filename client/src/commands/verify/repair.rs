@@ -67,7 +67,7 @@ want of a --yes.
 
 Examples:
   archctl verify repair --class missing
-  archctl verify repair --class altered --class damaged --yes --reason 'restored from the orders, ticket 4711'
+  archctl verify repair --class altered --class damaged --yes --reason 'ticket 4711'
   archctl verify repair CMD-2025-000001 --yes --reason 'edited by hand' --by marie";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
@@ -76,7 +76,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
     {
         let (plan, first) = look_ahead(session, &args).await?;
         if plan.replaces() {
-            session.output.all(&first, render::difference::table)?;
+            session.output.all(&first, render::difference::examples)?;
             say(&render::repair::unconfirmed(&plan));
             return Ok(Exit::Conflict);
         }

@@ -37,7 +37,8 @@ pub struct Plan {
     pub settle: Duration,
     /// Only what has changed since this cluster time; none for everything.
     pub since: Option<Timestamp>,
-    /// The cluster time at which the verification began: what happened later need not be seen.
+    /// The cluster time at which the verification began: what happened later need not be seen. Zero
+    /// on a standalone mongod, which has none.
     pub begun: Timestamp,
 }
 

@@ -5,18 +5,34 @@ use std::pin::Pin;
 
 use futures::Stream;
 use order_archiver_api::v1 as pb;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::call::{Calls, peer};
-use crate::{domain::schedule::Schedule, store::Store};
+use super::{
+    call::{Calls, peer, small_messages},
+    jobs::Followed,
+};
+use crate::{
+    domain::schedule::Schedule,
+    repair::Repairer,
+    store::{Store, verifications::record::Verification},
+    verifier::Verifier,
+};
 
 mod acknowledgements;
+mod differences;
 mod explain;
 mod ledger;
+mod life;
+mod repair;
+mod start;
 
 pub(crate) struct VerificationService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    pub(crate) verifier: Verifier,
+    pub(crate) repairer: Repairer,
+    pub(crate) followed: Followed<Verification>,
     /// When this instance starts batches.
     pub(crate) schedule: Option<Schedule>,
 }
@@ -25,37 +41,53 @@ pub(crate) struct VerificationService {
 impl pb::verification_service_server::VerificationService for VerificationService {
     async fn start_verification(
         &self,
-        _: Request<pb::StartVerificationRequest>,
+        request: Request<pb::StartVerificationRequest>,
     ) -> Result<Response<pb::StartVerificationResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        let peer = peer(&request);
+        self.calls
+            .answer(request, async |request| self.start(request, &peer).await)
+            .await
     }
 
     async fn get_verification(
         &self,
-        _: Request<pb::GetVerificationRequest>,
+        request: Request<pb::GetVerificationRequest>,
     ) -> Result<Response<pb::GetVerificationResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| self.get(request).await)
+            .await
     }
 
     async fn list_verifications(
         &self,
-        _: Request<pb::ListVerificationsRequest>,
+        request: Request<pb::ListVerificationsRequest>,
     ) -> Result<Response<pb::ListVerificationsResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| self.list(request).await)
+            .await
     }
 
     async fn cancel_verification(
         &self,
-        _: Request<pb::CancelVerificationRequest>,
+        request: Request<pb::CancelVerificationRequest>,
     ) -> Result<Response<pb::CancelVerificationResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        let peer = peer(&request);
+        self.calls
+            .answer(request, async |request| self.cancel(request, &peer).await)
+            .await
     }
 
     async fn list_differences(
         &self,
-        _: Request<pb::ListDifferencesRequest>,
+        request: Request<pb::ListDifferencesRequest>,
     ) -> Result<Response<pb::ListDifferencesResponse>, Status> {
-        Err(Status::unimplemented("being built"))
+        self.calls
+            .answer(request, async |request| {
+                let asked = &request.verification_id;
+                let verification = self.find("verification_id", asked).await?;
+                self.differences_of(&verification.head.id, request).await
+            })
+            .await
     }
 
     async fn acknowledge_difference(
@@ -100,9 +132,12 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn watch_verification(
         &self,
-        _: Request<pb::WatchVerificationRequest>,
+        request: Request<pb::WatchVerificationRequest>,
     ) -> Result<Response<Self::WatchVerificationStream>, Status> {
-        Err(Status::unimplemented("being built"))
+        let limit = self.calls.limit(request.metadata());
+        let states = self.states(request.into_inner());
+        let states = self.calls.within(limit, states).await?;
+        Ok(small_messages(Box::pin(states)))
     }
 
     type RepairOrdersStream =
@@ -110,8 +145,12 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn repair_orders(
         &self,
-        _: Request<pb::RepairOrdersRequest>,
+        request: Request<pb::RepairOrdersRequest>,
     ) -> Result<Response<Self::RepairOrdersStream>, Status> {
-        Err(Status::unimplemented("being built"))
+        let limit = self.calls.limit(request.metadata());
+        let peer = peer(&request);
+        let repair = self.repair(request.into_inner(), peer);
+        let answers = self.calls.within(limit, repair).await?;
+        Ok(small_messages(Box::pin(ReceiverStream::new(answers))))
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     store::{
         Store,
         archive::read::missing_fields,
-        batches::record::Batch,
         gone::gone_in,
+        jobs::Job,
         quarantine::record::Entry,
         state::snapshot::{self, News, within},
         watch::{
@@ -30,7 +30,19 @@ pub(super) fn event(store: &Store, change: &RawDocument) -> Option<Event> {
     } else if collection == names.quarantine {
         of_quarantine(store, change)
     } else if collection == names.batches {
-        of_batch(store, change)
+        let batch = [
+            Event::BatchStarted,
+            Event::BatchProgress,
+            Event::BatchFinished,
+        ];
+        of_job(store, change, batch)
+    } else if collection == names.verifications {
+        let verification = [
+            Event::VerificationStarted,
+            Event::VerificationProgress,
+            Event::VerificationFinished,
+        ];
+        of_job(store, change, verification)
     } else {
         of_watcher(store, change)
     }
@@ -62,37 +74,41 @@ fn of_quarantine(store: &Store, change: &RawDocument) -> Option<Event> {
     Some(Event::Quarantined(entry(&inserted)))
 }
 
-fn of_batch(store: &Store, change: &RawDocument) -> Option<Event> {
-    let batch = |shown: &RawDocument| -> Detail<Batch> {
-        Detail::of(store.batch_of(shown).ok(), || id(change))
-    };
+/// What a change of a job tells: that it began, made progress or ended.
+fn of_job<J: Job>(
+    store: &Store,
+    change: &RawDocument,
+    [started, progress, finished]: [fn(Detail<J>) -> Event; 3],
+) -> Option<Event> {
+    let job =
+        |shown: &RawDocument| -> Detail<J> { Detail::of(store.job_of(shown).ok(), || id(change)) };
     if let Some(left) = snapshot::of(change) {
         let tell = match left.news? {
-            News::BatchStarted => Event::BatchStarted,
-            News::BatchProgress => Event::BatchProgress,
-            News::BatchFinished => Event::BatchFinished,
+            news if news == J::KIND.started => started,
+            news if news == J::KIND.progress => progress,
+            news if news == J::KIND.finished => finished,
             _ => return None,
         };
-        return Some(tell(batch(&left.document)));
+        return Some(tell(job(&left.document)));
     }
     if let Some(whole) = snapshot::of_replacement(change) {
-        let batch = batch(&whole.document);
-        let tell = match &batch {
-            Detail::Known(batch) if batch.ended.is_some() => Event::BatchFinished,
-            Detail::Known(batch) if batch.started == Some(batch.updated) => Event::BatchStarted,
-            _ => Event::BatchProgress,
+        let job = job(&whole.document);
+        let tell = match &job {
+            Detail::Known(job) if job.head().ended.is_some() => finished,
+            Detail::Known(job) if job.head().started == Some(job.head().updated) => started,
+            _ => progress,
         };
-        return Some(tell(batch));
+        return Some(tell(job));
     }
     let changed = |field| updated(change, field).is_some();
     let tell = if changed("ended") {
-        Event::BatchFinished
+        finished
     } else if changed("started") {
-        Event::BatchStarted
+        started
     // Progress alone changes the counters without the state; the database may name each counter by
     // its path, so the date stands for them.
     } else if changed("updated") && !changed("state") {
-        Event::BatchProgress
+        progress
     } else {
         return None;
     };

@@ -8,6 +8,7 @@ use crate::{
         batches::record::Batch,
         gone::Gone,
         quarantine::record::Entry,
+        verifications::record::Verification,
         watch::{
             gap::Gap,
             record::{State, Watcher},
@@ -60,6 +61,12 @@ pub(crate) enum Event {
     BatchProgress(Detail<Batch>),
     /// A batch ended.
     BatchFinished(Detail<Batch>),
+    /// A verification began.
+    VerificationStarted(Detail<Verification>),
+    /// A verification saved its progress, or was asked for something.
+    VerificationProgress(Detail<Verification>),
+    /// A verification ended.
+    VerificationFinished(Detail<Verification>),
     /// The watcher changed its state.
     WatcherState(Detail<Watcher, Option<State>>),
     /// Somebody asked the watcher to pause or to go on.
@@ -80,6 +87,9 @@ impl Event {
             Event::BatchStarted(detail)
             | Event::BatchProgress(detail)
             | Event::BatchFinished(detail) => detail.is_unknown(),
+            Event::VerificationStarted(detail)
+            | Event::VerificationProgress(detail)
+            | Event::VerificationFinished(detail) => detail.is_unknown(),
             Event::WatcherState(detail) | Event::WatcherAsked(detail) => detail.is_unknown(),
             Event::Archived { .. } | Event::GapOpened(_) | Event::GapClosed(_) | Event::Gone(_) => {
                 false

@@ -1,9 +1,8 @@
-//! Batches as the database keeps them: what was asked, how far each is, and who runs it.
+//! Batches as the database keeps them: what was asked, how far each is, and what it came to. What
+//! they share with other jobs is in `jobs`.
 
-mod change;
-pub mod ids;
-pub mod lease;
 mod list;
 pub mod options;
+pub mod progress;
 pub mod record;
-mod requests;
+mod tuning;

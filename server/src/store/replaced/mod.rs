@@ -1,3 +1,5 @@
-//! Archived documents that a repair has replaced or taken out: what is kept of them.
+//! Replaced documents: what a repair takes out of the archive, kept whole with who asked for it,
+//! when and why.
 
 pub mod record;
+pub mod take_out;

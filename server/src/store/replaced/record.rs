@@ -16,6 +16,8 @@ use crate::{
     },
 };
 
+/// The field that holds the document as it lay in the archive.
+pub(super) const DOCUMENT: &str = "document";
 /// Where the number of the archived document stands.
 pub(in crate::store) const NUMBER: &str = "numero";
 
@@ -50,6 +52,17 @@ pub struct Replaced {
     pub reason: String,
     /// When.
     pub created: DateTime,
+}
+
+/// Why a document leaves the archive, and on whose request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The class of the difference that is repaired.
+    pub class: &'static str,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl Store {

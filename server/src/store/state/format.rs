@@ -21,6 +21,7 @@ use crate::{
 pub(in crate::store) const LONGEST: i64 = 1_000_000_000_000;
 
 /// A field of a document.
+#[derive(Clone, Copy)]
 pub(in crate::store) struct Field {
     name: &'static str,
     is: Is,
@@ -35,6 +36,7 @@ impl Field {
 }
 
 /// Which values a field takes.
+#[derive(Clone, Copy)]
 pub(in crate::store) enum Is {
     /// A whole number, of any kind that holds one.
     Whole,
@@ -50,6 +52,8 @@ pub(in crate::store) enum Is {
     Dates,
     Fields(&'static [Field]),
     ListOf(&'static [Field]),
+    /// Whatever the platform keeps there, as in an `_id`.
+    Anything,
 }
 
 pub(in crate::store) const fn must(name: &'static str, is: Is) -> Field {
@@ -66,6 +70,24 @@ pub(in crate::store) const fn may(name: &'static str, is: Is) -> Field {
         is,
         optional: true,
     }
+}
+
+/// A table of the fields of two, `N` of them in all.
+pub(in crate::store) const fn both<const N: usize>(
+    first: &[Field],
+    second: &[Field],
+) -> [Field; N] {
+    assert!(first.len() + second.len() == N);
+    let mut all = [first[0]; N];
+    let mut at = 1;
+    while at < N {
+        all[at] = match at < first.len() {
+            true => first[at],
+            false => second[at - first.len()],
+        };
+        at += 1;
+    }
+    all
 }
 
 /// That a document can be worked with.
@@ -185,6 +207,7 @@ impl Is {
             Is::Dates => "a list of dates",
             Is::Fields(_) => "a document",
             Is::ListOf(_) => "a list of documents",
+            Is::Anything => "a value",
         }
     }
 
@@ -209,6 +232,7 @@ impl Is {
                 });
             }
             Is::Fields(_) | Is::ListOf(_) => false,
+            Is::Anything => true,
         };
         (!right).then(|| wrong(path, Some(value), self.wanted()))
     }

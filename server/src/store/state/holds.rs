@@ -13,6 +13,8 @@ pub enum Hold {
     Watch(i64),
     /// The batch of this id.
     Batch(String),
+    /// The verification of this id.
+    Verification(String),
     /// Building the archive's unique index.
     IndexBuild,
 }

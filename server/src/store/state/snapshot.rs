@@ -27,6 +27,12 @@ pub enum News {
     BatchProgress,
     /// A batch ended.
     BatchFinished,
+    /// A verification began.
+    VerificationStarted,
+    /// A verification saved its progress, or was asked for something.
+    VerificationProgress,
+    /// A verification ended.
+    VerificationFinished,
     /// The watcher changed its state.
     WatcherState,
     /// Somebody asked the watcher to pause or to go on.
@@ -36,10 +42,13 @@ pub enum News {
 }
 
 impl News {
-    const NAMES: [(News, &str); 6] = [
+    const NAMES: [(News, &str); 9] = [
         (News::BatchStarted, "batch_started"),
         (News::BatchProgress, "batch_progress"),
         (News::BatchFinished, "batch_finished"),
+        (News::VerificationStarted, "verification_started"),
+        (News::VerificationProgress, "verification_progress"),
+        (News::VerificationFinished, "verification_finished"),
         (News::WatcherState, "watcher_state"),
         (News::WatcherAsked, "watcher_asked"),
         (News::Released, "released"),

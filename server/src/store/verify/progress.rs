@@ -18,7 +18,6 @@ use crate::{
 };
 
 /// The fields of progress, all but `at`, which is whatever an `_id` is, and the digests' bytes.
-#[expect(dead_code, reason = "the record of a verification checks it")]
 pub(in crate::store) const PROGRESS: &[Field] = &[
     may("in", Is::Text),
     may("delivered", Is::Whole),

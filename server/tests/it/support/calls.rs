@@ -5,7 +5,9 @@ use pb::{
     archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
     event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
     quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
-    stats_service_client::StatsServiceClient, watcher_service_client::WatcherServiceClient,
+    stats_service_client::StatsServiceClient,
+    verification_service_client::VerificationServiceClient,
+    watcher_service_client::WatcherServiceClient,
 };
 use tonic::{Status, Streaming, transport::Channel};
 
@@ -51,6 +53,64 @@ impl TestServer {
 
     pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Channel> {
         QuarantineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn verifications(&self) -> VerificationServiceClient<Channel> {
+        VerificationServiceClient::new(self.channel.clone())
+    }
+
+    /// Starts a verification that reads differences again at once, unless its options say otherwise;
+    /// the flag says whether it was there before.
+    pub(crate) async fn start_verification(
+        &self,
+        mut options: pb::VerificationOptions,
+        request_id: &str,
+    ) -> Result<(pb::Verification, bool), Status> {
+        options.settle.get_or_insert_default();
+        let request = pb::StartVerificationRequest {
+            options: Some(options),
+            request_id: request_id.to_owned(),
+        };
+        let answer = self.verifications().start_verification(request).await?;
+        let answer = answer.into_inner();
+        Ok((answer.verification.unwrap(), answer.already_running))
+    }
+
+    /// Waits for a verification to end.
+    pub(crate) async fn verification_end(&self, id: &str) -> pb::Verification {
+        let request = pb::WatchVerificationRequest { id: id.to_owned() };
+        let states = self.verifications().watch_verification(request).await;
+        last(states.unwrap().into_inner()).await;
+        let request = pb::GetVerificationRequest { id: id.to_owned() };
+        let answer = self.verifications().get_verification(request).await;
+        answer.unwrap().into_inner().verification.unwrap()
+    }
+
+    /// Runs a verification with these options to its end.
+    pub(crate) async fn verify_with(&self, options: pb::VerificationOptions) -> pb::Verification {
+        let (verification, _) = self.start_verification(options, "").await.unwrap();
+        self.verification_end(&verification.id).await
+    }
+
+    /// Waits until a verification has looked at an order and is still running.
+    pub(crate) async fn verification_under_way(&self, id: &str) {
+        let request = pb::WatchVerificationRequest { id: id.to_owned() };
+        let states = self.verifications().watch_verification(request).await;
+        let mut states = states.unwrap().into_inner();
+        within(async {
+            loop {
+                let state = states.message().await.unwrap().unwrap();
+                let verification = state.verification.unwrap();
+                assert!(
+                    verification.end_time.is_none(),
+                    "too quick: {verification:?}"
+                );
+                if verification.counts.unwrap().delivered > 0 {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 
     /// Asks for one order.

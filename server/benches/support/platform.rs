@@ -18,7 +18,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::{Collection, Database, options::WriteConcern};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use crate::support::{ground, machine};
+use super::{ground, machine};
 
 /// Orders in one insert.
 const HANDFUL: usize = 1_000;

@@ -1,4 +1,4 @@
-//! `archd batch` as the process that it is in production, watched from outside.
+//! `archd` commands as the processes that they are in production, watched from outside.
 
 use std::{process::Stdio, time::Duration};
 
@@ -9,12 +9,24 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{platform::Platform, support::machine};
+use super::{machine, platform::Platform};
 
 /// How often memory is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Longest that a batch may take.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// A command that has ended.
+pub(crate) struct Finished {
+    /// What it printed.
+    pub(crate) said: Value,
+    /// Its exit code.
+    pub(crate) code: Option<i32>,
+    /// The memory that it held, in MiB, at each look.
+    pub(crate) memory: Vec<f64>,
+    /// The most that it ever held.
+    pub(crate) peak: f64,
+}
 
 /// A batch that has succeeded.
 pub(crate) struct Batch {
@@ -32,9 +44,32 @@ pub(crate) struct Batch {
 
 /// Runs `archd batch` to its end.
 pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
-    let mut child = archd(platform, &["batch", "--output=json", "--log=warn"])
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let ended = run(platform, &["batch", "--output=json", "--log=warn"]).await?;
+    let said = &ended.said;
+    ensure!(
+        ended.code == Some(0),
+        "archd batch ended with {:?}",
+        ended.code
+    );
+    let count = |name: &str| {
+        said[name]
+            .as_u64()
+            .with_context(|| format!("no {name} in {said}"))
+    };
+    ensure!(count("errors")? == 0, "{said}");
+    let seconds = said["duration_seconds"].as_f64();
+    Ok(Batch {
+        archived: count("archived")?,
+        duplicates: count("duplicates")?,
+        duration: Duration::from_secs_f64(seconds.context("a batch without a duration")?),
+        memory: ended.memory,
+        peak: ended.peak,
+    })
+}
+
+/// Runs a command that answers with JSON to its end.
+pub(crate) async fn run(platform: &Platform, arguments: &[&str]) -> Result<Finished> {
+    let mut child = archd(platform, arguments).stdout(Stdio::piped()).spawn()?;
     let process = child.id().context("archd has ended at once")?;
     let (mut memory, mut peak) = (Vec::new(), 0.0);
     let mut look = interval(POLL_INTERVAL);
@@ -51,28 +86,20 @@ pub(crate) async fn batch(platform: &Platform) -> Result<Batch> {
         }
     };
     let ended = timeout(PATIENCE, watching).await;
-    let ended = ended.context("the batch does not end")??;
-    ensure!(ended.success(), "archd batch ended with {ended}");
-    let said: Value = serde_json::from_slice(&child.wait_with_output().await?.stdout)?;
-    let count = |name: &str| {
-        said[name]
-            .as_u64()
-            .with_context(|| format!("no {name} in {said}"))
-    };
-    ensure!(count("errors")? == 0, "{said}");
-    let seconds = said["duration_seconds"].as_f64();
-    Ok(Batch {
-        archived: count("archived")?,
-        duplicates: count("duplicates")?,
-        duration: Duration::from_secs_f64(seconds.context("a batch without a duration")?),
+    let ended = ended.with_context(|| format!("archd {arguments:?} does not end"))??;
+    let said = child.wait_with_output().await?.stdout;
+    let said = serde_json::from_slice(&said);
+    Ok(Finished {
+        said: said.with_context(|| format!("archd {arguments:?} ended with {ended}"))?,
+        code: ended.code(),
         memory,
         peak,
     })
 }
 
-/// Starts a batch with these limits; its statistics are of no interest.
-pub(crate) fn limited(platform: &Platform, limits: &[&str]) -> Result<Child> {
-    let arguments = [&["batch", "--log=warn"], limits].concat();
+/// Starts a command with these limits; what it prints is of no interest.
+pub(crate) fn limited(platform: &Platform, command: &str, limits: &[&str]) -> Result<Child> {
+    let arguments = [&[command, "--log=warn"], limits].concat();
     Ok(archd(platform, &arguments).stdout(Stdio::null()).spawn()?)
 }
 

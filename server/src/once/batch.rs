@@ -1,98 +1,36 @@
-//! One batch as a process of its own, for cron and its relatives: runs it, prints the statistics,
-//! and leaves with a code.
+//! `archd batch`: one batch as a process of its own, for cron and its relatives.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use bson::DateTime;
 use order_archiver_api::{progress, statistics, v1 as pb};
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 
+use super::{Once, Outcome, once, print};
 use crate::{
-    archiver::Started,
+    archiver::Archiver,
     config::{BatchArgs, Config, Output},
     convert,
-    parts::{Parts, Role},
-    shutdown::{BATCH_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED, UNBALANCED},
+    parts::Parts,
+    shutdown::{INTERRUPTED, JOB_FAILED, UNBALANCED},
     store::{
-        Error,
         batches::{
-            options::{Limits, Options},
-            record::{Batch, State, StopReason},
+            options::Options,
+            record::{Batch, StopReason},
         },
+        jobs::{limits::Limits, record::State},
     },
     terminal::{
-        BatchBar, columns, flush_log, has_colours, one_line,
+        Shown, columns, has_colours, one_line,
         paint::{ODD, in_style, labelled, of_word},
         tame_json,
     },
 };
 
-/// How often the batch is looked at.
-const BATCH_POLL: Duration = Duration::from_millis(100);
-
-/// What a process has to tell of in the end.
-struct Outcome {
-    batch: Batch,
-    /// Whether the batch does what was asked for; one that does something else was only waited for.
-    as_asked: bool,
-}
-
-impl Outcome {
-    fn code(&self) -> ExitCode {
-        match (self.batch.state, self.batch.stop_reason) {
-            _ if !self.as_asked => ExitCode::from(INTERRUPTED),
-            (State::Succeeded, _) => ExitCode::SUCCESS,
-            (State::Failed, Some(StopReason::Unbalanced)) => ExitCode::from(UNBALANCED),
-            (State::Failed, _) => ExitCode::from(BATCH_FAILED),
-            (State::Pending | State::Running | State::Cancelling | State::Cancelled, _) => {
-                ExitCode::from(INTERRUPTED)
-            }
-        }
-    }
-}
-
 /// Runs one batch, or follows the one that is running, until it ends. `stop` cancels the batch if
 /// it was asked for here, and otherwise leaves it to its instance, or to the next one.
 pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> ExitCode {
-    match archive(&config, &args, &stop).await {
-        Ok(outcome) => {
-            let code = outcome.code();
-            if let Err(error) = print(outcome.batch, args.output) {
-                error!(%error, "the statistics can't be printed");
-                return ExitCode::from(FAILURE);
-            }
-            code
-        }
-        Err(error) => {
-            error!(%error, "no batch");
-            ExitCode::from(if stop.is_cancelled() {
-                INTERRUPTED
-            } else if error.is_transient() {
-                DATABASE_UNAVAILABLE
-            } else {
-                FAILURE
-            })
-        }
-    }
-}
-
-async fn archive(
-    config: &Config,
-    args: &BatchArgs,
-    stop: &CancellationToken,
-) -> Result<Outcome, Error> {
-    let over = CancellationToken::new();
-    let mut parts = Parts::new(config, Role::Batch, over.clone()).await?;
-    let settled = tokio::select! {
-        () = stop.cancelled() => parts.monitor.check(),
-        settled = timeout(args.wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check()),
-    };
-    if let Err(error) = settled {
-        parts.heartbeat.leave().await;
-        return Err(error);
-    }
     let options = Options {
         limit: args
             .limit
@@ -104,45 +42,27 @@ async fn archive(
         create_indexes: args.create_indexes,
         max_runtime: args.max_runtime,
         validate_only: args.dry_run,
-        limits: Limits::of_settings(config),
+        limits: Limits::of_settings(&config),
     };
-    let ended = run(&parts, &options, stop).await;
-    over.cancel();
-    parts.drain().await;
-    ended
+    let outcome = once::<Archiver>(&config, args.wait, &options, &stop).await;
+    print(outcome, |outcome| {
+        (text(&outcome.job, args.output), code(outcome))
+    })
 }
 
-/// Runs a batch, or follows the one that is running; but one that does something else than what is
-/// asked is only waited for.
-async fn run(parts: &Parts, options: &Options, stop: &CancellationToken) -> Result<Outcome, Error> {
-    let start = || parts.archiver.start(options.clone(), None);
-    let mut started = start().await?;
-    // Not sooner: a batch that was left is to be found by then, and told of, rather than taken up
-    // and ended before.
-    parts.archiver.care_for_orphans();
-    loop {
-        let as_asked = started.batch.options.do_what_is_asked(options);
-        let batch = follow(parts, started, as_asked, stop).await?;
-        if as_asked || stop.is_cancelled() {
-            return Ok(Outcome { batch, as_asked });
-        }
-        started = start().await?;
+impl Once for Archiver {
+    const WATCH: &'static str = "archctl batch watch";
+
+    fn of(parts: &Parts) -> &Archiver {
+        &parts.archiver
     }
-}
 
-/// Waits for a batch to end, for as long as the batch itself waits for a database that is away. A
-/// stop cancels it only if it was asked for here: of another one somebody else may wait for the
-/// end, so it is left to whoever runs it, or comes next.
-async fn follow(
-    parts: &Parts,
-    started: Started,
-    as_asked: bool,
-    stop: &CancellationToken,
-) -> Result<Batch, Error> {
-    let (archiver, store) = (&parts.archiver, &parts.store);
-    let Started { mut batch, already } = started;
-    let id = batch.id.clone();
-    if already {
+    fn does_what_is_asked(batch: &Batch, asked: &Options) -> bool {
+        batch.options.do_what_is_asked(asked)
+    }
+
+    fn tell_of_another(batch: &Batch) {
+        let (id, instance) = (&batch.head.id, &batch.head.instance);
         let Options {
             limit,
             before,
@@ -150,67 +70,48 @@ async fn follow(
             validate_only: dry_run,
             ..
         } = &batch.options;
-        let instance = &batch.instance;
-        if as_asked {
-            info!(id, instance, "a batch is running already; following it");
-        } else {
-            info!(
-                id,
-                instance,
-                limit,
-                ?before,
-                ?max_runtime,
-                dry_run,
-                "a batch that does something else is running; waiting for its end"
-            );
+        info!(
+            id,
+            instance,
+            limit,
+            ?before,
+            ?max_runtime,
+            dry_run,
+            "a batch that does something else is running; waiting for its end"
+        );
+    }
+
+    fn shown(batch: &Batch) -> Shown {
+        let updated = batch.head.updated;
+        let batch = convert::batch(batch.clone(), updated);
+        Shown {
+            done: batch.counts.unwrap_or_default().found,
+            total: batch.estimated_total,
+            message: progress::without_throttle(&batch),
+            throttle: batch.throttle,
         }
     }
-    let mut asked_to_stop = false;
-    let bar = BatchBar::new();
-    while !batch.state.is_final() {
-        bar.show(|| convert::batch(batch.clone(), batch.updated));
-        let look = async {
-            sleep(BATCH_POLL).await;
-            archiver.patiently(|| store.batch(&id)).await
-        };
-        tokio::select! {
-            () = stop.cancelled(), if !asked_to_stop => {
-                if already && archiver.runs(&id) {
-                    warn!(id, "letting go of the batch, which was asked for elsewhere; another instance, or the next start, goes on with it");
-                    break;
-                }
-                if already {
-                    warn!(id, "leaving the batch to its instance; `archctl batch watch` follows it");
-                    break;
-                }
-                info!(id, "asked to stop: cancelling the batch");
-                asked_to_stop = true;
-                if let Err(error) = store.cancel_batch(&id).await {
-                    warn!(%error, id, "the batch can't be cancelled; another instance, or the next start, goes on with it");
-                    break;
-                }
-            }
-            look = look => {
-                batch = look?.ok_or_else(|| Error::Unusable(format!("batch {id} has been deleted")))?;
-            }
-        }
-    }
-    Ok(batch)
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "the statistics are this command's data"
-)]
-fn print(batch: Batch, output: Output) -> std::io::Result<()> {
-    let now = batch.updated;
-    let batch: pb::Batch = convert::batch(batch, now);
-    flush_log();
-    let text = match output {
+fn code(outcome: &Outcome<Batch>) -> ExitCode {
+    match (outcome.job.head.state, outcome.job.stop_reason) {
+        _ if !outcome.as_asked => ExitCode::from(INTERRUPTED),
+        (State::Succeeded, _) => ExitCode::SUCCESS,
+        (State::Failed, Some(StopReason::Unbalanced)) => ExitCode::from(UNBALANCED),
+        (State::Failed, _) => ExitCode::from(JOB_FAILED),
+        (State::Pending | State::Running | State::Cancelling | State::Cancelled, _) => {
+            ExitCode::from(INTERRUPTED)
+        }
+    }
+}
+
+fn text(batch: &Batch, output: Output) -> String {
+    let now = batch.head.updated;
+    let batch: pb::Batch = convert::batch(batch.clone(), now);
+    match output {
         Output::Json => format!("{}\n", tame_json(&as_json(&batch).to_string())),
         Output::Text => as_text(&batch, columns(), has_colours()),
-    };
-    std::io::stdout().lock().write_all(text.as_bytes())
+    }
 }
 
 /// The brief's box in at most so many columns, how the batch ended, and what needs a look.

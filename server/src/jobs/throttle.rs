@@ -1,4 +1,4 @@
-//! Throttle: how gently a batch goes about it, by the limits that hold at the moment and by how
+//! Throttle: how gently a job goes about it, by the limits that hold at the moment and by how
 //! hard the database is at work.
 
 use std::time::Duration;
@@ -11,17 +11,17 @@ use tokio::{
 use tracing::debug;
 
 use super::rate::Rate;
-use crate::store::{Store, batches::options::Limits};
+use crate::store::{Store, jobs::limits::Limits};
 
-/// How often a batch that waits looks whether it may go on.
+/// How often a job that waits looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(250);
 /// For how long the replication lag is taken to be what it was.
 const FRESH: Duration = Duration::from_secs(1);
 /// The longest pause that a slow insert brings about.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The throttle of one batch.
-pub(super) struct Throttle {
+/// The throttle of one job.
+pub(crate) struct Throttle {
     store: Store,
     defaults: Limits,
     state: Mutex<ThrottleState>,
@@ -32,7 +32,7 @@ pub(super) struct Throttle {
 
 struct ThrottleState {
     limits: Limits,
-    /// Why the batch waits; empty while it does not.
+    /// Why the job waits; empty while it does not.
     reason: String,
     rate: Rate,
     /// When the latest page was let in.
@@ -41,8 +41,8 @@ struct ThrottleState {
 }
 
 impl Throttle {
-    /// `defaults` hold where the batch itself has no limit.
-    pub(super) fn new(store: Store, defaults: Limits, limits: Limits) -> Throttle {
+    /// `defaults` hold where the job itself has no limit.
+    pub(crate) fn new(store: Store, defaults: Limits, limits: Limits) -> Throttle {
         let limits = limits.or(defaults);
         let now = Instant::now();
         let state = ThrottleState {
@@ -61,7 +61,7 @@ impl Throttle {
     }
 
     /// The limits are these from now on.
-    pub(super) fn tune(&self, limits: Limits) {
+    pub(crate) fn tune(&self, limits: Limits) {
         let limits = limits.or(self.defaults);
         let mut state = self.state();
         if state.limits != limits {
@@ -71,19 +71,19 @@ impl Throttle {
         }
     }
 
-    /// Why the batch runs slower than it could; empty at full speed.
-    pub(super) fn reason(&self) -> String {
+    /// Why the job runs slower than it could; empty at full speed.
+    pub(crate) fn reason(&self) -> String {
         self.state().reason.clone()
     }
 
     /// The most orders to take at once.
-    pub(super) fn portion(&self) -> usize {
+    pub(crate) fn portion(&self) -> usize {
         self.state().rate.portion()
     }
 
     /// Waits until the database is well enough for at most so many more orders, and the rate allows
     /// for them.
-    pub(super) async fn admit(&self, portion: usize) {
+    pub(crate) async fn admit(&self, portion: usize) {
         let slow = self.too_slow();
         if let Some((reason, pause)) = slow {
             self.state().reason = reason;
@@ -125,14 +125,14 @@ impl Throttle {
     }
 
     /// Notes that so many orders were taken since the latest admission.
-    pub(super) fn took(&self, orders: usize) {
+    pub(crate) fn took(&self, orders: usize) {
         let mut state = self.state();
         let let_in = state.let_in;
         state.rate.took(orders, let_in);
     }
 
-    /// Notes that so many of the orders that were taken are archived and counted.
-    pub(super) fn done(&self, orders: usize) {
+    /// Notes that so many of the orders that were taken are done with.
+    pub(crate) fn done(&self, orders: usize) {
         self.state().rate.done(orders);
         self.news.notify_one();
     }

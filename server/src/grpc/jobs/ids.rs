@@ -2,23 +2,21 @@
 
 use tonic::Status;
 
-use super::status::{self, Violations};
-use crate::store::{
-    Store,
-    batches::ids::{Kind, Meant},
+use super::Told;
+use crate::{
+    grpc::status::{self, Violations},
+    store::{Error, jobs::ids::Meant},
 };
 
 /// The longest id, in bytes.
-pub(super) const LONGEST: usize = 64;
+pub(in crate::grpc) const LONGEST: usize = 64;
 
 /// The whole id that one in a request stands for; none when there is nothing under it.
-pub(super) async fn whole(
-    store: &Store,
-    kind: Kind,
+pub(in crate::grpc) fn whole(
     field: &str,
     id: &str,
+    meant: Result<Meant, Error>,
 ) -> Result<Option<String>, Status> {
-    let meant = store.id_meant(kind, id).await;
     match meant.map_err(|error| status::of_error(&error))? {
         Meant::None => Ok(None),
         Meant::One(id) => Ok(Some(id)),
@@ -31,13 +29,13 @@ pub(super) async fn whole(
     }
 }
 
-/// Notes what is wrong with the id of a batch before anything is looked for.
-pub(super) fn check(violations: &mut Violations, id: &str) {
+/// Notes what is wrong with the id of a job before anything is looked for.
+pub(in crate::grpc) fn check<J: Told>(violations: &mut Violations, field: &str, id: &str) {
     violations
         .check(
             !id.is_empty(),
-            "id",
-            "must not be empty; ListBatches shows the ids",
+            field,
+            format!("must not be empty; {} shows the ids", J::LIST),
         )
-        .check_length("id", id, LONGEST);
+        .check_length(field, id, LONGEST);
 }

@@ -1,9 +1,7 @@
-//! Following batches: however many follow one, it is read once for all of them.
+//! Following jobs: however many follow one, it is read once for all of them.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use bson::DateTime;
-use order_archiver_api::v1 as pb;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{mpsc, watch},
@@ -11,38 +9,44 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{call::Calls, status};
+use super::{Told, none, now};
 use crate::{
-    convert,
-    store::{Store, batches::record::Batch},
+    grpc::{call::Calls, status},
+    store::Store,
 };
 
-/// How often a batch that is followed is looked at. Whichever instance runs it, the database knows
+/// How often a job that is followed is looked at. Whichever instance runs it, the database knows
 /// how far it is.
-const FOLLOWED_BATCH_POLL: Duration = Duration::from_millis(200);
+const FOLLOWED_JOB_POLL: Duration = Duration::from_millis(200);
 
-/// The latest state of a batch, or why it can't be followed; none before it was first looked at.
-type Latest = Option<Result<pb::WatchBatchResponse, Status>>;
+/// The latest state of a job, or why it can't be followed; none before it was first looked at.
+type Latest<M> = Option<Result<M, Status>>;
 
-/// The batches that somebody follows. Clones are the same ones.
+/// The states of the jobs that somebody follows, by the ids of these.
+type States<M> = HashMap<String, watch::Sender<Latest<M>>>;
+
+/// The jobs of a kind that somebody follows. Clones are the same ones.
 #[derive(Clone)]
-pub(crate) struct Followed {
+pub(crate) struct Followed<J: Told> {
     calls: Calls,
     store: Store,
-    batches: Arc<Mutex<HashMap<String, watch::Sender<Latest>>>>,
+    jobs: Arc<Mutex<States<J::Message>>>,
 }
 
-impl Followed {
-    pub(crate) fn new(calls: Calls, store: Store) -> Followed {
+impl<J: Told> Followed<J> {
+    pub(crate) fn new(calls: Calls, store: Store) -> Followed<J> {
         Followed {
             calls,
             store,
-            batches: Arc::default(),
+            jobs: Arc::default(),
         }
     }
 
-    /// The states of a batch from now on, once the first of them is there.
-    pub(crate) async fn states(&self, id: &str) -> Result<watch::Receiver<Latest>, Status> {
+    /// The states of a job from now on, once the first of them is there.
+    pub(crate) async fn states(
+        &self,
+        id: &str,
+    ) -> Result<watch::Receiver<Latest<J::Message>>, Status> {
         let mut states = self.subscribe(id);
         let first = states.wait_for(Option::is_some).await;
         match first.as_deref() {
@@ -55,24 +59,24 @@ impl Followed {
         Ok(states)
     }
 
-    fn subscribe(&self, id: &str) -> watch::Receiver<Latest> {
-        let mut batches = self.batches();
-        if let Some(states) = batches.get(id) {
+    fn subscribe(&self, id: &str) -> watch::Receiver<Latest<J::Message>> {
+        let mut jobs = self.jobs();
+        if let Some(states) = jobs.get(id) {
             return states.subscribe();
         }
         let (sender, receiver) = watch::channel(None);
-        batches.insert(id.to_owned(), sender.clone());
+        jobs.insert(id.to_owned(), sender.clone());
         tokio::spawn(self.clone().read(id.to_owned(), sender));
         receiver
     }
 
-    fn batches(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Latest>>> {
-        self.batches.lock()
+    fn jobs(&self) -> MutexGuard<'_, States<J::Message>> {
+        self.jobs.lock()
     }
 
-    /// Tells the states of a batch to all who follow it, until it ends or nobody does.
-    async fn read(self, id: String, states: watch::Sender<Latest>) {
-        let mut look = interval(FOLLOWED_BATCH_POLL);
+    /// Tells the states of a job to all who follow it, until it ends or nobody does.
+    async fn read(self, id: String, states: watch::Sender<Latest<J::Message>>) {
+        let mut look = interval(FOLLOWED_JOB_POLL);
         let mut known = None;
         loop {
             let state = tokio::select! {
@@ -83,56 +87,44 @@ impl Followed {
                 } => state,
             };
             let is_last = match &state {
-                Ok(_) => known.as_ref().is_some_and(|batch| batch.state.is_final()),
+                Ok(_) => known
+                    .as_ref()
+                    .is_some_and(|job: &J| job.head().state.is_final()),
                 Err(_) => true,
             };
             // Whoever comes once this is locked either hears of the state or makes a new reader.
-            let mut batches = self.batches();
+            let mut jobs = self.jobs();
             if let Some(state) = state.transpose() {
                 states.send_replace(Some(state));
             }
             if is_last || states.receiver_count() == 0 {
-                batches.remove(&id);
+                jobs.remove(&id);
                 return;
             }
         }
     }
 
-    /// The state of a batch if it has another one than is known.
-    async fn look(
-        &self,
-        id: &str,
-        known: &mut Option<Batch>,
-    ) -> Result<Option<pb::WatchBatchResponse>, Status> {
+    /// The state of a job if it has another one than is known.
+    async fn look(&self, id: &str, known: &mut Option<J>) -> Result<Option<J::Message>, Status> {
         self.calls.check()?;
-        let found = self.store.batch(id).await;
-        let batch = found
+        let found = self.store.job::<J>(id).await;
+        let job = found
             .map_err(|error| status::of_error(&error))?
-            .ok_or_else(|| status::no_batch(id))?;
-        if known.as_ref() == Some(&batch) {
+            .ok_or_else(|| none::<J>(id))?;
+        if known.as_ref() == Some(&job) {
             return Ok(None);
         }
-        *known = Some(batch.clone());
-        let message = convert::batch(batch.with_few_near_misses(), now(&self.store).await?);
-        Ok(Some(pb::WatchBatchResponse {
-            batch: Some(message),
-        }))
+        *known = Some(job.clone());
+        Ok(Some(job.in_brief(now(&self.store).await?)))
     }
 }
 
-/// What time it is by the database's clock.
-pub(super) async fn now(store: &Store) -> Result<DateTime, Status> {
-    let deployment = store.deployment().await;
-    deployment
-        .map(|deployment| deployment.now)
-        .map_err(|error| status::of_error(&error))
-}
-
-/// Tells a caller each state of a batch until the last one, or until it leaves them unread for so
-/// long.
-pub(crate) async fn tell(
-    mut states: watch::Receiver<Latest>,
-    caller: mpsc::Sender<Result<pb::WatchBatchResponse, Status>>,
+/// Tells a caller each state of a job, as `answer` puts it, until the last one, or until it leaves
+/// them unread for so long.
+pub(crate) async fn tell<M: Clone + Send + Sync, R>(
+    mut states: watch::Receiver<Latest<M>>,
+    answer: impl Fn(M) -> R,
+    caller: mpsc::Sender<Result<R, Status>>,
     patience: Duration,
 ) {
     // A place for the reason of an early end: when it is needed there is no other.
@@ -151,7 +143,7 @@ pub(crate) async fn tell(
         let state = states.borrow_and_update().clone();
         if let Some(state) = state {
             let is_last = state.is_err();
-            match timeout(patience, caller.send(state)).await {
+            match timeout(patience, caller.send(state.map(&answer))).await {
                 Ok(Ok(())) if !is_last => {}
                 Ok(_) => return,
                 Err(_) => {
@@ -169,10 +161,10 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_does_not_read_is_told_so_and_left() {
-        let state = || Some(Ok(pb::WatchBatchResponse::default()));
+        let state = || Some(Ok(()));
         let (states, following) = watch::channel(state());
         let (sender, mut read) = mpsc::channel(2);
-        let telling = tokio::spawn(tell(following, sender, Duration::from_millis(50)));
+        let telling = tokio::spawn(tell(following, |()| (), sender, Duration::from_millis(50)));
         for _ in 0..100 {
             states.send_replace(state());
             tokio::time::sleep(Duration::from_millis(5)).await;

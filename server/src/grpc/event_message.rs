@@ -1,0 +1,119 @@
+//! Events as messages: their kinds, and what they tell.
+
+use order_archiver_api::v1 as pb;
+use pb::{EventKind, tail_events_response as response};
+
+use crate::{
+    convert,
+    observe::events::{Detail, Event},
+    store::{
+        batches::record::Batch,
+        quarantine::record::Entry,
+        verifications::record::Verification,
+        watch::record::{State, Watcher},
+    },
+};
+
+/// The kind of an event.
+pub(super) fn kind(event: &Event) -> EventKind {
+    match event {
+        Event::Archived { missing, .. } if missing.is_empty() => EventKind::Archived,
+        Event::Archived { .. } => EventKind::Incomplete,
+        Event::Quarantined(_) if event.is_conflict() => EventKind::Conflict,
+        Event::Quarantined(_) => EventKind::Quarantined,
+        Event::Released(_) => EventKind::Released,
+        Event::BatchStarted(_) => EventKind::BatchStarted,
+        Event::BatchProgress(_) => EventKind::BatchProgress,
+        Event::BatchFinished(_) => EventKind::BatchFinished,
+        Event::VerificationStarted(_) => EventKind::VerificationStarted,
+        Event::VerificationProgress(_) => EventKind::VerificationProgress,
+        Event::VerificationFinished(_) => EventKind::VerificationFinished,
+        Event::WatcherState(_) => EventKind::WatcherState,
+        Event::WatcherAsked(_) => EventKind::WatcherAsked,
+        Event::GapOpened(_) => EventKind::GapOpened,
+        Event::GapClosed(_) => EventKind::GapClosed,
+        Event::Gone(_) => EventKind::Gone,
+    }
+}
+
+/// The rest of the story.
+pub(super) fn body(event: Event) -> response::Event {
+    match event {
+        Event::Archived {
+            numero,
+            missing,
+            date_archivage,
+        } => response::Event::Order(pb::OrderEvent {
+            numero_commande: convert::numero(&numero),
+            missing_fields: missing,
+            date_archivage: date_archivage.and_then(convert::timestamp),
+        }),
+        Event::Quarantined(entry) | Event::Released(entry) => {
+            response::Event::Quarantine(quarantine(entry))
+        }
+        Event::BatchStarted(detail)
+        | Event::BatchProgress(detail)
+        | Event::BatchFinished(detail) => response::Event::Batch(batch(detail)),
+        Event::VerificationStarted(detail)
+        | Event::VerificationProgress(detail)
+        | Event::VerificationFinished(detail) => {
+            response::Event::Verification(verification(detail))
+        }
+        Event::WatcherState(detail) | Event::WatcherAsked(detail) => {
+            response::Event::Watcher(watcher(detail))
+        }
+        Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
+        Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
+            orders: gone.orders,
+            order_ids_json: gone.ids,
+        }),
+    }
+}
+
+fn quarantine(entry: Detail<Entry>) -> pb::QuarantineEntry {
+    match entry {
+        Detail::Known(entry) => convert::quarantine_entry(*entry, convert::Document::NotAsked),
+        Detail::Unknown(id) => pb::QuarantineEntry {
+            id,
+            ..pb::QuarantineEntry::default()
+        },
+    }
+}
+
+fn batch(batch: Detail<Batch>) -> pb::Batch {
+    match batch {
+        Detail::Known(batch) => {
+            let updated = batch.head.updated;
+            convert::batch(*batch, updated)
+        }
+        Detail::Unknown(id) => pb::Batch {
+            id,
+            ..pb::Batch::default()
+        },
+    }
+}
+
+fn verification(verification: Detail<Verification>) -> pb::Verification {
+    match verification {
+        Detail::Known(verification) => {
+            let updated = verification.head.updated;
+            convert::verification(*verification, updated)
+        }
+        Detail::Unknown(id) => pb::Verification {
+            id,
+            ..pb::Verification::default()
+        },
+    }
+}
+
+fn watcher(watcher: Detail<Watcher, Option<State>>) -> pb::Watcher {
+    match watcher {
+        Detail::Known(watcher) => super::watcher::message(&watcher, watcher.state),
+        Detail::Unknown(state) => pb::Watcher {
+            state: state
+                .map_or(pb::WatcherState::Unspecified, convert::watcher_state)
+                .into(),
+            ..pb::Watcher::default()
+        },
+    }
+}

@@ -1,0 +1,72 @@
+//! The latest verifications: the one that a verification of changes goes on from, and the one that
+//! statistics tell of.
+
+use bson::{Document, doc};
+
+use super::record::{Verification, verdict_name};
+use crate::{
+    domain::verify::{
+        plan::{Depth, Scope},
+        verdict::Verdict,
+    },
+    store::{
+        Error, Store,
+        encoding::document::{joined, raw},
+        jobs::record::BY_TIME,
+        state::fault::Fault,
+    },
+};
+
+impl Store {
+    /// The latest verification that ended VERIFIED and looked this closely, whatever it looked at.
+    /// A verification of names looks as closely at orders as one of content.
+    pub async fn latest_verified(&self, depth: Depth) -> Result<Option<Verification>, Error> {
+        let as_close = [Depth::Presence, Depth::Content, Depth::References]
+            .into_iter()
+            .filter(|other| *other >= depth.min(Depth::Content))
+            .map(Depth::name);
+        let as_close: Vec<&str> = as_close.collect();
+        let filter = doc! {
+            "verdict": verdict_name(Verdict::Verified), "options.depth": { "$in": as_close },
+            "checked_from": { "$type": "timestamp" },
+        };
+        // One that can't be read is none to go on from: another one, or all orders, will do.
+        self.latest_of(filter)
+            .await
+            .map(|found| found.and_then(Result::ok))
+    }
+
+    /// The latest verification that looked at everything and has a verdict, if it began so many
+    /// milliseconds ago at most.
+    pub async fn full_verification_within(&self, millis: i64) -> Result<bool, Error> {
+        let recent = doc! { "$gte": ["$started", { "$subtract": ["$$NOW", millis] }] };
+        let filter = doc! {
+            "verdict": { "$exists": true }, "scope": Scope::Full.name(),
+            "options.depth": { "$ne": Depth::Presence.name() }, "$expr": recent,
+        };
+        Ok(self.latest_of(filter).await?.is_some())
+    }
+
+    /// The latest verification that has ended, or what is wrong with it.
+    pub async fn latest_ended(&self) -> Result<Option<Result<Verification, Fault>>, Error> {
+        self.latest_of(doc! { "ended": { "$type": "date" } }).await
+    }
+
+    async fn latest_of(
+        &self,
+        filter: Document,
+    ) -> Result<Option<Result<Verification, Fault>>, Error> {
+        let find = doc! {
+            "find": &self.names.verifications, "filter": filter, "limit": 1,
+            "sort": { "created": -1, "_id": -1 }, "hint": BY_TIME, "projection": { "progress": 0 },
+        };
+        let find = joined(&[&raw(&find), &self.read_options()]);
+        let rows = self.rows(&find).await?;
+        match rows.first().map(|row| self.job_of(row)) {
+            None => Ok(None),
+            Some(Ok(found)) => Ok(Some(Ok(found))),
+            Some(Err(Error::State(fault))) => Ok(Some(Err(*fault))),
+            Some(Err(error)) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The ledger's side of a run: a verification with a verdict leaves an entry before it ends, and an
+//! earlier one tells which days of the archive it found sound.
+
+use super::conclude::Conclusion;
+use crate::{
+    domain::{
+        ledger::{Entry, Record},
+        verify::days::Days,
+    },
+    store::{Error, Store, verifications::record::Verification},
+};
+
+/// Appends the entry of a verification, once however often it is asked for, and answers with its
+/// hash.
+pub(super) async fn append(
+    store: &Store,
+    verification: &Verification,
+    conclusion: &Conclusion,
+) -> Result<String, Error> {
+    let head = &verification.head;
+    let entry = Entry {
+        verification: &head.id,
+        instance: &head.instance,
+        scope: verification.scope,
+        depth: verification.options.depth,
+        begun: head.started.unwrap_or(head.created),
+        cluster_time: verification.checked_from,
+        verdict: conclusion.verdict,
+        counts: &conclusion.counts,
+        days: &conclusion.days,
+    };
+    let sealed = store.append_to_ledger(&entry).await?;
+    Ok(sealed.hash)
+}
+
+/// The digests of the archive's days by the latest verification that looked at all of it, byte by
+/// byte, and found nothing altered or damaged; empty where there is none.
+pub(super) async fn trusted_days(store: &Store) -> Result<Days, Error> {
+    let records = store.latest_ledger_records().await?;
+    let days = records.iter().find_map(Record::sound_days);
+    Ok(days.unwrap_or_default())
+}
