@@ -1,8 +1,10 @@
 //! ExplainOrder says of every order where it stands, why, and what to do; and never whose it is.
 
-mod conclusions;
+mod archived;
 mod history;
 mod limits;
+mod not_archived;
+mod traces;
 
 use bson::{Document, doc};
 use order_archiver_api::v1 as pb;
@@ -75,4 +77,20 @@ fn private(numero: &str) -> Document {
 fn with(mut order: Document, field: &str, value: impl Into<bson::Bson>) -> Document {
     order.insert(field, value);
     order
+}
+
+async fn change(server: &TestServer, collection: &str, numero: &str, set: Document) {
+    let changed = server
+        .collection(collection)
+        .update_one(doc! { "numero_commande": numero }, doc! { "$set": set })
+        .await;
+    assert_eq!(changed.unwrap().modified_count, 1);
+}
+
+async fn delete(server: &TestServer, collection: &str, numero: &str) {
+    let deleted = server
+        .collection(collection)
+        .delete_one(doc! { "numero_commande": numero })
+        .await;
+    assert_eq!(deleted.unwrap().deleted_count, 1);
 }

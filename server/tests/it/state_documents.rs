@@ -5,6 +5,7 @@ mod format;
 mod index_build;
 mod lists;
 mod newer;
+mod records;
 mod unreadable;
 
 use bson::{Bson, DateTime, Document, doc};

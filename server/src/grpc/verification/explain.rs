@@ -5,6 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use bson::DateTime;
 use order_archiver_api::v1 as pb;
 use prost_types::Timestamp;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::VerificationService;
@@ -20,7 +21,7 @@ use crate::{
     },
     store::{
         Error,
-        explanation::{Archived, Belongs, known::Known, passage::Ahead},
+        explanation::{Archived, Belongs, history::History, known::Known, passage::Ahead},
         watch::record::Watcher,
     },
 };
@@ -36,8 +37,10 @@ impl VerificationService {
         let history = checked(request.get_ref())?;
         let longer = history.unwrap_or_default();
         let limit = self.calls.limit_with(request.metadata(), longer);
+        let end = Instant::now() + limit;
         self.calls
             .answer_in_room_within(limit, request, async |request| {
+                let history = history.map(|history| (history, end));
                 let explained = self.explained(&request.numero_commande, history).await?;
                 Ok((explained, None::<Room>))
             })
@@ -47,7 +50,7 @@ impl VerificationService {
     async fn explained(
         &self,
         numero: &str,
-        history: Option<Duration>,
+        history: Option<(Duration, Instant)>,
     ) -> Result<pb::ExplainOrderResponse, Status> {
         let failed = |error: Error| status::of_error(&error);
         let now = self.store.deployment().await.map_err(failed)?.now;
@@ -94,11 +97,7 @@ impl VerificationService {
         let orders: Vec<pb::ExplainedOrder> = orders.collect();
         let of_one = surroundings.circumstances(&known, (known.orders.len() == 1).then_some(0));
         let history = match history {
-            Some(limit) => {
-                let _place = self.calls.history_look()?;
-                let found = self.store.history_of(&known.ids(), limit).await;
-                Some(explanation::history(found.map_err(failed)?))
-            }
+            Some((limit, end)) => Some(self.history(&known, limit, end).await?),
             None => None,
         };
         let documents = known.archived.iter();
@@ -145,6 +144,25 @@ impl VerificationService {
                 .map(explanation::acknowledgement)
                 .collect(),
         })
+    }
+
+    /// What the history tells, within a time and well before the caller stops waiting. Where it
+    /// can't be read, the rest is told all the same.
+    async fn history(
+        &self,
+        known: &Known,
+        limit: Duration,
+        end: Instant,
+    ) -> Result<pb::OrderHistory, Status> {
+        let _place = self.calls.history_look()?;
+        let left = end.saturating_duration_since(Instant::now());
+        let limit = limit.min(left.mul_f32(0.8));
+        let found = self.store.history_of(&known.ids(), limit).await;
+        let found = found.unwrap_or_else(|error| History {
+            stopped: error.to_string(),
+            ..History::default()
+        });
+        Ok(explanation::history(found))
     }
 
     fn next_batch(&self, now: DateTime) -> Option<Timestamp> {

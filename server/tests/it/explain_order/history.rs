@@ -9,7 +9,7 @@ use pb::OrderChangeKind as Kind;
 use prost_types::Duration as Length;
 
 use super::{ask, private, server, with};
-use crate::support::TestServer;
+use crate::{faults::FailPoints, support::TestServer};
 
 async fn history(server: &TestServer, numero: &str) -> pb::OrderHistory {
     let request = pb::ExplainOrderRequest {
@@ -136,6 +136,35 @@ async fn a_quarantined_order_has_a_history_too_and_only_the_latest_hundred_chang
     assert_eq!(story.changes.len(), 100);
     assert!(story.more_changes >= 20, "{}", story.more_changes);
     assert_eq!(story.changes[0].kind(), Kind::OrderChanged);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_takes_nothing_from_the_rest() {
+    let points = FailPoints::turn().await;
+    let server = TestServer::start_on(points.set, |_| {}).await;
+    server.insert("Commande", [private("a")]).await;
+    let request = pb::ExplainOrderRequest {
+        numero_commande: "a".to_owned(),
+        with_history: true,
+        history_limit: None,
+    };
+    // No privilege: of the calls that ExplainOrder makes, only those of the history are aggregations
+    // on a database without a watcher's document.
+    let denied =
+        doc! { "errorCode": 13, "namespace": format!("{}.$cmd.aggregate", server.database.name()) };
+    points.fail(&["aggregate"], "alwaysOn", denied).await;
+    let answer = ask(&server, request).await.unwrap();
+    points.mend().await;
+    assert_eq!(answer.conclusion(), pb::OrderConclusion::NotArchived);
+    let story = answer.history.unwrap();
+    assert!(
+        story
+            .stopped
+            .contains("the database user may not run `aggregate`"),
+        "{story:?}"
+    );
+    assert_eq!((story.changes.len(), story.since_time), (0, None));
     server.shut_down().await;
 }
 
