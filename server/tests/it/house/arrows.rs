@@ -159,6 +159,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["bytes", "domain", "store"]),
     ("pipeline", &["bytes", "domain", "log_limit", "store"]),
     ("coalescer", &["bytes", "domain", "store", "pipeline"]),
+    ("repair", &["bytes", "domain", "store", "pipeline"]),
     ("jobs", &["store"]),
     (
         "archiver",
@@ -205,6 +206,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "observe",
             "pipeline",
             "coalescer",
+            "repair",
             "jobs",
             "archiver",
             "verifier",
