@@ -75,7 +75,9 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = run("localhost", &["completions", shell]);
         assert_eq!(script.code, 0);
-        assert!(script.stdout.contains("quarantine"), "{shell}");
+        for command in ["quarantine", "acknowledgements"] {
+            assert!(script.stdout.contains(command), "{shell}");
+        }
     }
 }
 
