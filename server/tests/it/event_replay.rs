@@ -386,7 +386,6 @@ async fn what_left_no_snapshot_is_told_of_with_what_the_change_tells_and_says_so
                 Event::Gap(gap) => gap.cause.clone(),
                 Event::Order(order) => order.numero_commande.clone(),
                 Event::Gone(_) => String::new(),
-                Event::Verification(verification) => verification.id.clone(),
             };
             (message.kind(), message.detail_unknown, known)
         })
