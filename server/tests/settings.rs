@@ -56,10 +56,14 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.max_orders_per_second, 0);
     assert_eq!(config.max_replication_lag, Some(Duration::from_secs(10)));
     assert_eq!(config.max_write_latency, Duration::from_secs(2));
+    assert_eq!(config.verify_max_rate, 5_000);
     assert_eq!(config.batch_reads, BatchReads::Primary);
     let schedule = config.schedule.map(|schedule| schedule.to_string());
     assert_eq!(schedule.as_deref(), Some("0 2 * * * in Europe/Paris"));
     assert!(!config.schedule_catch_up);
+    assert!(config.verify);
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    assert_eq!(config.verify_full_every, week);
     assert!(config.reflection);
     assert_eq!(config.instance, format!("pod-7-{}", std::process::id()));
     assert_eq!(config.log_filter, "info,mongodb=warn");
@@ -124,10 +128,13 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_MAX_RATE", "9"),
         ("ARCHD_MAX_LAG", "off"),
         ("ARCHD_MAX_WRITE_LATENCY", "1ms"),
+        ("ARCHD_VERIFY_MAX_RATE", "8"),
         ("ARCHD_BATCH_READS", "secondary"),
         ("ARCHD_SCHEDULE", "5 4 * * *"),
         ("ARCHD_SCHEDULE_ZONE", "UTC"),
         ("ARCHD_SCHEDULE_CATCH_UP", "true"),
+        ("ARCHD_VERIFY", "off"),
+        ("ARCHD_VERIFY_FULL_EVERY", "1d"),
         ("ARCHD_REFLECTION", "false"),
         ("ARCHD_INSTANCE", "i"),
         ("ARCHD_LOG", "debug"),
@@ -142,13 +149,13 @@ fn every_setting_arrives_in_its_own_field() {
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
-         max_write_latency: 1ms, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
+         max_write_latency: 1ms, verify_max_rate: 8, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, verify: false, verify_full_every: 86400s, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
          warnings: [], in_force: InForce { given: \"MONGODB_URI=(hidden) MONGODB_DATABASE=d ARCHD_PROFILE=simulation ARCHD_LISTEN=[::1]:1 ARCHD_COLLECTION_ORDERS=o \
          ARCHD_COLLECTION_CLIENTS=c ARCHD_COLLECTION_COURIERS=l ARCHD_COLLECTION_RESTAURANTS=r ARCHD_COLLECTION_MENUS=m ARCHD_COLLECTION_ARCHIVE=h \
          ARCHD_COLLECTION_PREFIX=_ ARCHD_DELIVERED_STATUS=done ARCHD_ARCHIVED_BY=me ARCHD_CHUNK_SIZE=7 ARCHD_RETRY_ATTEMPTS=0 ARCHD_OPERATION_TIMEOUT=100ms \
          ARCHD_REQUEST_TIMEOUT=5m ARCHD_SHUTDOWN_GRACE=0s ARCHD_MAX_CONNECTIONS=9 ARCHD_MAX_TAIL_READERS=1 ARCHD_WATCH=false ARCHD_LEASE=1s \
-         ARCHD_MAX_RATE=9 ARCHD_MAX_LAG=off ARCHD_MAX_WRITE_LATENCY=1ms ARCHD_BATCH_READS=secondary ARCHD_SCHEDULE='5 4 * * *' \
-         ARCHD_SCHEDULE_ZONE=UTC ARCHD_SCHEDULE_CATCH_UP=true ARCHD_REFLECTION=false ARCHD_INSTANCE=i ARCHD_LOG=debug ARCHD_LOG_FORMAT=json\", defaults: \"\" } }"
+         ARCHD_MAX_RATE=9 ARCHD_MAX_LAG=off ARCHD_MAX_WRITE_LATENCY=1ms ARCHD_VERIFY_MAX_RATE=8 ARCHD_BATCH_READS=secondary ARCHD_SCHEDULE='5 4 * * *' \
+         ARCHD_SCHEDULE_ZONE=UTC ARCHD_SCHEDULE_CATCH_UP=true ARCHD_VERIFY=off ARCHD_VERIFY_FULL_EVERY=1d ARCHD_REFLECTION=false ARCHD_INSTANCE=i ARCHD_LOG=debug ARCHD_LOG_FORMAT=json\", defaults: \"\" } }"
     );
 }
 
@@ -569,7 +576,7 @@ fn the_help_is_up_to_date() {
     let mut cli = cli().term_width(100);
     cli.build();
     is_kept_in("tests/help/archd.txt", &cli.render_long_help().to_string());
-    for command in ["batch", "check", "serve", "state", "watch"] {
+    for command in ["batch", "check", "serve", "state", "verify", "watch"] {
         let help = cli.find_subcommand_mut(command).unwrap().render_long_help();
         is_kept_in(
             &format!("tests/help/archd-{command}.txt"),

@@ -408,7 +408,7 @@ pub(crate) const VERIFY_FULL_EVERY: Setting = Setting {
     flag: Some("verify-full-every"),
     form: Form::Time {
         least: Duration::ZERO,
-        most: Duration::from_secs(366 * 24 * 60 * 60),
+        most: Duration::from_secs(30 * 24 * 60 * 60),
     },
     default: "7d",
     help: "Where ARCHD_VERIFY is changes: how old the latest verification of all orders may be before everything is verified again; 0s does so each time.",

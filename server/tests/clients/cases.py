@@ -105,6 +105,37 @@ CASES = {
         Case({"window": "3600s", "include_near_misses": True}),
         bad({"window": "59s"}, "window"),
     ],
+    "VerificationService.StartVerification": [
+        Case({"request_id": REQUEST_ID, "options": {"settle": "0s"}}),
+        Case({"request_id": REQUEST_ID, "options": {"depth": "VERIFICATION_DEPTH_PRESENCE"}}, "ALREADY_EXISTS", "REQUEST_ID_REUSED"),
+        bad(
+            {"request_id": "x" * 65, "options": {"depth": 99, "scope": 99, "settle": "3601s", "max_orders_per_second": -1, "max_replication_lag": "0s"}},
+            "options.depth", "options.scope", "options.settle", "options.max_orders_per_second", "options.max_replication_lag", "request_id",
+        ),
+    ],
+    "VerificationService.GetVerification": [
+        Case(lambda stage: {"id": stage.verification}),
+        Case({"id": "latest"}),
+        bad({}, "id"),
+        unknown({"id": "nowhere"}),
+    ],
+    "VerificationService.ListVerifications": [
+        Case({}),
+        Case({"states": ["VERIFICATION_STATE_SUCCEEDED"], "page_size": 1}),
+        bad({"page_size": -1, "states": [99]}, "page_size", "states"),
+        bad({"page_token": "made up"}, "page_token", reason="INVALID_PAGE_TOKEN"),
+    ],
+    "VerificationService.CancelVerification": [
+        Case(lambda stage: {"id": stage.verification}, "FAILED_PRECONDITION", "VERIFICATION_ENDED"),
+        unknown({"id": "nowhere"}),
+    ],
+    "VerificationService.ListDifferences": [
+        Case(lambda stage: {"verification_id": stage.verification}),
+        Case({"verification_id": "latest", "classes": ["DIFFERENCE_CLASS_QUARANTINED"], "page_size": 1}),
+        bad({}, "verification_id"),
+        bad({"verification_id": "latest", "page_size": -1, "classes": [99]}, "page_size", "classes"),
+        unknown({"verification_id": "nowhere"}),
+    ],
     "VerificationService.ExplainOrder": [
         Case(lambda stage: {"numero_commande": stage.archived}),
         Case(lambda stage: {"numero_commande": stage.undelivered, "with_history": True}),
@@ -144,7 +175,8 @@ CASES = {
 }
 
 # The story in check.py plays these.
-STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventService.TailEvents", "SeedService.SeedData"}
+STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventService.TailEvents", "SeedService.SeedData",
+           "VerificationService.WatchVerification"}
 
 # Fields of an answer that tell the time, and so differ from one call to the next; of the members of a list, behind its name.
 CLOCKS = {"GetStats": ["read_time", "archived_per_hour"], "ListInstances": ["instances.alive_time"],

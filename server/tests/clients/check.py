@@ -140,6 +140,14 @@ def one_batch(report, grpcio, buf, methods, database, stage, began):
 
     with report.check("every delivered order is archived exactly once, as the data contract says, and nothing else is"):
         print(f"      {archive.compare(database, began, now()):,} archived orders recomputed")
+    with report.check("a verification says so too, and WatchVerification follows it to its verdict"):
+        request = {"request_id": REQUEST_ID, "options": {"settle": "0s"}}
+        started = grpcio.call(methods["VerificationService.StartVerification"], request)
+        stage.verification = started.verification.id
+        *_, last = grpcio.stream(methods["VerificationService.WatchVerification"], {"id": stage.verification})
+        equal(label(last.verification, "verdict"), "VERDICT_VERIFIED", last.verification.verdict_text or last.verification.message)
+        equal(last.verification.counts.verified, len(orders), "verified")
+
     with report.check("GetArchivedOrder gives every byte of the document"):
         for number in itertools.chain(itertools.islice(orders, 50), (number for number in orders if number.startswith("STRANGE"))):
             answer = grpcio.call(methods["ArchiveService.GetArchivedOrder"], {"numero_commande": number})
