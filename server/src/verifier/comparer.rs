@@ -2,7 +2,7 @@
 //! has no counterpart among them.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -99,20 +99,26 @@ impl Comparer {
     /// The archived documents that are one too many for their number.
     async fn find_surplus(&self) -> Result<HashSet<Value>, Error> {
         let mut found = HashSet::new();
-        for group in self.reader.of_numbers_held_twice().await? {
-            let ids: Vec<Value> = group.iter().map(|row| id_of(row).to_owned()).collect();
-            let live = self
+        let groups = self.reader.of_numbers_held_twice().await?;
+        for groups in groups.chunks(TOGETHER) {
+            let ids = groups.iter().flatten().map(|row| id_of(row).to_owned());
+            let ids: Vec<Value> = ids.collect();
+            let orders = self
                 .reader
-                .with_ids(Side::Orders, &ids, Extent::Head, Source::Primary)
-                .await?;
-            let pairs = pair(&ids_of(&live), &ids_of(&group)).pairs;
-            let own = pairs
-                .into_iter()
-                .filter(|(order, document)| number(&live[*order]) == number(&group[*document]));
-            let own: HashSet<usize> = own.map(|(_, document)| document).collect();
-            let documents = (0..group.len()).collect();
-            let surplus = surplus(documents, |document| own.contains(document));
-            found.extend(surplus.into_iter().map(|document| ids[document].clone()));
+                .with_ids(Side::Orders, &ids, Extent::Head, Source::Primary);
+            let orders = orders.await?;
+            let numbers: HashMap<IdKey, Option<ValueRef<'_>>> = orders
+                .iter()
+                .map(|order| (IdKey::of(id_of(order)), number(order)))
+                .collect();
+            for group in groups {
+                let is_its = |document: &&RawDocumentBuf| {
+                    let order = numbers.get(&IdKey::of(id_of(document)));
+                    order.is_some_and(|order| *order == number(document))
+                };
+                let surplus = surplus(group.iter().collect(), is_its);
+                found.extend(surplus.into_iter().map(|it| id_of(it).to_owned()));
+            }
         }
         Ok(found)
     }
@@ -128,10 +134,10 @@ impl Comparer {
         let mut all = Compared::default();
         let mut pieces: VecDeque<&[Value]> = ids.chunks(TOGETHER).collect();
         while let Some(piece) = pieces.pop_front() {
-            let orders = self.reader.few_with_ids(Side::Orders, piece, source);
-            let (orders, more_orders) = orders.await?;
-            let archived = self.reader.few_with_ids(Side::Archive, piece, source);
-            let (archived, more_archived) = archived.await?;
+            let ((orders, more_orders), (archived, more_archived)) = futures::try_join!(
+                self.reader.few_with_ids(Side::Orders, piece, source),
+                self.reader.few_with_ids(Side::Archive, piece, source)
+            )?;
             // Large ones are taken in fewer at a time.
             if (more_orders || more_archived) && piece.len() > 1 {
                 let (one, other) = piece.split_at(piece.len() / 2);

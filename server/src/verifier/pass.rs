@@ -11,7 +11,7 @@ use super::{
     changes::Walk,
     compared::Compared,
     comparer::Comparer,
-    pace::Pace,
+    pace::{Pace, Taken},
     parts::{Part, PartSource, Parts, fault},
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Default for Bounds {
 }
 
 /// A look at orders and archive.
-pub struct Pass<P> {
+pub struct Pass<P: Pace> {
     pub(super) reader: ComparisonReader,
     pub(super) differences: Differences,
     pub(super) plan: Plan,
@@ -62,7 +62,7 @@ pub struct Pass<P> {
     /// How many whole orders are read together.
     chunk: usize,
     comparer: Option<Arc<Comparer>>,
-    parts: Option<Parts>,
+    parts: Option<(Parts, Arc<Taken<P>>)>,
     pub(super) changes: Option<Walk>,
 }
 
@@ -142,15 +142,16 @@ impl<P: Pace> Pass<P> {
     }
 
     async fn advance_in_parts(&mut self) -> Result<(), Error> {
-        let mut parts = match self.parts.take() {
+        let (mut parts, taken) = match self.parts.take() {
             Some(parts) => parts,
             None => {
+                let taken = Arc::new(Taken::new(self.pace.clone()));
                 let source = PartSource {
                     comparer: self.comparer().await?,
-                    pace: self.pace.clone(),
+                    pace: taken.clone(),
                     chunk: self.chunk,
                 };
-                source.parts(self.progress.position.clone())
+                (source.parts(self.progress.position.clone()), taken)
             }
         };
         // An `_id` that is too long to be saved is no place to go on from.
@@ -163,6 +164,7 @@ impl<P: Pace> Pass<P> {
             for part in done {
                 match part {
                     Ok(part) => {
+                        taken.done(part.taken);
                         savable = self.account(part, &mut progress, &mut findings);
                     }
                     Err(error) => {
@@ -175,7 +177,7 @@ impl<P: Pace> Pass<P> {
                 self.keep(progress, findings).await?;
                 // The fault comes again, if it stays.
                 if failed.is_none() && !self.is_done() {
-                    self.parts = Some(parts);
+                    self.parts = Some((parts, taken));
                 }
                 return Ok(());
             }
@@ -192,7 +194,6 @@ impl<P: Pace> Pass<P> {
         progress: &mut Progress,
         findings: &mut Vec<(Finding, Stage)>,
     ) -> bool {
-        self.pace.done(part.taken);
         self.count(part.compared, progress, findings);
         progress.exhausted = part.next.is_none();
         progress.position = part.next.or(progress.position.take());
