@@ -88,6 +88,7 @@ mod three_nodes;
 mod transient_refusals;
 mod verification_state;
 mod verifications;
+mod verify_by_archctl;
 mod verify_process;
 mod verifying;
 mod views;
