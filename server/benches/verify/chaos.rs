@@ -51,9 +51,8 @@ pub(crate) async fn survive(platform: &Platform, size: &Size) -> Result<()> {
     let delivering = deliver(platform.database.clone(), stop.clone());
     let batches = async {
         let mut batches = 0;
-        // The batches would archive what is missing: they look at what was ordered before all that.
         while !stop.is_cancelled() {
-            process::limited(platform, "batch", &["--before=2001-01-01T00:00:00Z"])?
+            process::limited(platform, "batch", &[&before])?
                 .wait()
                 .await?;
             batches += 1;

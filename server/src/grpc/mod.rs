@@ -49,6 +49,7 @@ use crate::{
     config::{Config, Profile},
     observe::{events::Live, monitor::Monitor, state_documents::Documents},
     parts::Parts,
+    repair::Repairer,
     store::state::fault::Fault,
 };
 
@@ -183,6 +184,7 @@ fn add_services(
         calls: calls.clone(),
         store: store.clone(),
         verifier: verifier.for_callers(),
+        repairer: Repairer::new(store.clone(), pipeline.clone()),
         schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {

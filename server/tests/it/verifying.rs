@@ -65,7 +65,6 @@ impl Default for Asked {
 /// What it came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    pub(crate) verification: String,
     pub(crate) conclusion: Conclusion,
     pub(crate) differences: Vec<Difference>,
     pub(crate) steps: usize,
@@ -160,7 +159,6 @@ impl Ground {
         };
         Report {
             differences: self.differences(&verification).await,
-            verification,
             conclusion,
             steps,
         }

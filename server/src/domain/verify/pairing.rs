@@ -16,27 +16,50 @@ pub struct Pairs {
     pub archived: Vec<usize>,
 }
 
-/// Pairs orders with documents by their `_id`s, each of which stands once in its list.
+/// How far a document is looked for from where the one before was found.
+const NEAR: usize = 8;
+
+/// Pairs orders with documents by their `_id`s, each of which stands once in its list. Quick where
+/// both lists have one order.
 pub fn pair(orders: &[ValueRef<'_>], archived: &[ValueRef<'_>]) -> Pairs {
-    let mut found = Pairs::default();
-    let mut by_bytes: HashMap<ValueRef<'_>, usize> = HashMap::with_capacity(archived.len());
-    by_bytes.extend(archived.iter().enumerate().map(|(at, id)| (*id, at)));
-    let mut is_paired = vec![false; archived.len()];
+    let mut found = Pairs {
+        pairs: Vec::with_capacity(orders.len().min(archived.len())),
+        ..Pairs::default()
+    };
+    let mut next = 0;
     for (order, id) in orders.iter().enumerate() {
-        match by_bytes.get(id) {
-            Some(document) => {
-                is_paired[*document] = true;
-                found.pairs.push((order, *document));
+        let near = archived[next..].iter().take(NEAR);
+        match near.enumerate().find(|(_, other)| *other == id) {
+            Some((passed, _)) => {
+                found.archived.extend(next..next + passed);
+                found.pairs.push((order, next + passed));
+                next += passed + 1;
             }
             None => found.orders.push(order),
         }
     }
-    let left = is_paired.iter().enumerate().filter(|(_, paired)| !**paired);
-    found.archived = left.map(|(document, _)| document).collect();
+    found.archived.extend(next..archived.len());
+    if !found.orders.is_empty() && !found.archived.is_empty() {
+        pair_by_bytes(orders, archived, &mut found);
+    }
     if !found.orders.is_empty() && !found.archived.is_empty() {
         pair_by_value(orders, archived, &mut found);
     }
     found
+}
+
+/// Pairs what is left, in whatever order it is.
+fn pair_by_bytes(orders: &[ValueRef<'_>], archived: &[ValueRef<'_>], found: &mut Pairs) {
+    let left = found.archived.iter();
+    let mut by_bytes: HashMap<ValueRef<'_>, usize> = left.map(|at| (archived[*at], *at)).collect();
+    let pairs = &mut found.pairs;
+    found.orders.retain(|order| {
+        let document = by_bytes.remove(&orders[*order]);
+        pairs.extend(document.map(|document| (*order, document)));
+        document.is_none()
+    });
+    found.archived = by_bytes.into_values().collect();
+    found.archived.sort_unstable();
 }
 
 /// Pairs what is left, whose `_id`s may be one to the database and have other bytes.
@@ -85,5 +108,24 @@ mod tests {
             }
         );
         assert_eq!(pair(&[], &[]), Pairs::default());
+        let empty = Pairs {
+            orders: vec![0, 1, 2, 3],
+            ..Pairs::default()
+        };
+        assert_eq!(pair(&orders, &[]), empty);
+        // Far from each other, and with others in between.
+        let many: Vec<Bson> = (10..60).map(Bson::from).collect();
+        let many = ids(&wrapped(many));
+        let many: Vec<ValueRef<'_>> = many.iter().map(raw::Value::as_ref).collect();
+        for apart in [1, 2, 7, 8, 9, 30] {
+            let some: Vec<ValueRef<'_>> = many.iter().copied().step_by(apart).collect();
+            for (one, other) in [(&many, &some), (&some, &many)] {
+                let found = pair(one, other);
+                assert_eq!(found.pairs.len(), some.len(), "{apart}");
+                assert!(found.pairs.iter().all(|(a, b)| one[*a] == other[*b]));
+                let left = found.orders.len() + found.archived.len();
+                assert_eq!(left, many.len() - some.len(), "{apart}");
+            }
+        }
     }
 }

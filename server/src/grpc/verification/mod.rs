@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use order_archiver_api::v1 as pb;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     domain::schedule::Schedule,
+    repair::Repairer,
     store::{Store, verifications::record::Verification},
     verifier::Verifier,
 };
@@ -29,6 +31,7 @@ pub(crate) struct VerificationService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
     pub(crate) verifier: Verifier,
+    pub(crate) repairer: Repairer,
     pub(crate) followed: Followed<Verification>,
     /// When this instance starts batches.
     pub(crate) schedule: Option<Schedule>,
@@ -142,8 +145,12 @@ impl pb::verification_service_server::VerificationService for VerificationServic
 
     async fn repair_orders(
         &self,
-        _: Request<pb::RepairOrdersRequest>,
+        request: Request<pb::RepairOrdersRequest>,
     ) -> Result<Response<Self::RepairOrdersStream>, Status> {
-        Err(Status::unimplemented("being built"))
+        let limit = self.calls.limit(request.metadata());
+        let peer = peer(&request);
+        let repair = self.repair(request.into_inner(), peer);
+        let answers = self.calls.within(limit, repair).await?;
+        Ok(small_messages(Box::pin(ReceiverStream::new(answers))))
     }
 }

@@ -3,17 +3,20 @@
 use order_archiver_api::v1 as pb;
 use tokio::{sync::mpsc, time::timeout};
 use tonic::Status;
+use tracing::info;
 
+use super::VerificationService;
 use crate::{
     convert,
     domain::verify::{class::Class, finding::Finding},
     grpc::{
         call::Calls,
+        jobs,
         limits::SLOWEST,
         status::{self, Violations},
     },
     repair::{Repaired, Repairer, Request},
-    store::{Store, differences::record::Difference},
+    store::{Store, differences::record::Difference, verifications::record::Verification},
 };
 
 /// How many differences are read, and missing orders archived, together.
@@ -23,11 +26,12 @@ const LONGEST_NUMBER: usize = 256;
 const LONGEST_REASON: usize = 1_024;
 const LONGEST_NAME: usize = 256;
 
-pub(super) type Answers = mpsc::Sender<Result<pb::RepairOrdersResponse, Status>>;
+type Answer = Result<pb::RepairOrdersResponse, Status>;
+pub(super) type Answers = mpsc::Receiver<Answer>;
 
 /// What to repair.
 #[derive(Debug)]
-pub(super) struct Plan {
+struct Plan {
     classes: Vec<Class>,
     numbers: Vec<String>,
     confirmed: bool,
@@ -36,7 +40,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// What a request asks for, if it is in order; `peer` is who asks when it does not say.
-    pub(super) fn of(request: pb::RepairOrdersRequest, peer: String) -> Result<Plan, Status> {
+    fn of(request: pb::RepairOrdersRequest, peer: String) -> Result<Plan, Status> {
         let mut violations = Violations::default();
         let classes: Vec<Option<Class>> = request
             .classes()
@@ -98,29 +102,33 @@ fn not_confirmed(what: &str) -> Status {
     )
 }
 
-/// Repairs what was asked for, until it is done, the caller has left or the server stops.
-pub(super) async fn repair(
-    calls: Calls,
-    store: Store,
-    repairer: Repairer,
-    verification: String,
-    plan: Plan,
-    answers: Answers,
-) {
-    // A place for the reason of an early end: when it is needed there may be no other.
-    let Ok(last_place) = answers.clone().reserve_owned().await else {
-        return;
-    };
-    let work = Work {
-        calls,
-        store,
-        repairer,
-        verification,
-        plan,
-        answers,
-    };
-    if let Err(end) = work.all().await {
-        last_place.send(Err(end));
+impl VerificationService {
+    /// Begins to repair what is asked for; the answers come until it is done, the caller has left
+    /// or the server stops.
+    pub(super) async fn repair(
+        &self,
+        request: pb::RepairOrdersRequest,
+        peer: String,
+    ) -> Result<Answers, Status> {
+        let id = request.verification_id.clone();
+        let plan = Plan::of(request, peer)?;
+        let verification: Verification = jobs::find(&self.store, "verification_id", &id).await?;
+        let (by, reason) = (&plan.request.by, &plan.request.reason);
+        info!(
+            id = verification.head.id,
+            by, reason, "a repair was asked for"
+        );
+        let (sender, answers) = mpsc::channel(16);
+        let work = Work {
+            calls: self.calls.clone(),
+            store: self.store.clone(),
+            repairer: self.repairer.clone(),
+            verification: verification.head.id,
+            plan,
+            answers: sender,
+        };
+        tokio::spawn(work.run());
+        Ok(answers)
     }
 }
 
@@ -130,10 +138,20 @@ struct Work {
     repairer: Repairer,
     verification: String,
     plan: Plan,
-    answers: Answers,
+    answers: mpsc::Sender<Answer>,
 }
 
 impl Work {
+    async fn run(self) {
+        // A place for the reason of an early end: when it is needed there may be no other.
+        let Ok(last_place) = self.answers.clone().reserve_owned().await else {
+            return;
+        };
+        if let Err(end) = self.all().await {
+            last_place.send(Err(end));
+        }
+    }
+
     async fn all(&self) -> Result<(), Status> {
         let differences = self.store.differences_of(&self.verification);
         if !self.plan.numbers.is_empty() {

@@ -121,7 +121,7 @@ fn rebuilt(archived: &Document) -> Vec<(String, Bson)> {
     let id_is_moved = moved.iter().any(|(_, name, _)| name == "_id");
     let mut fields: Vec<(String, Bson)> = archived
         .iter()
-        .filter(|(name, _)| !is_ours(name) && !(id_is_moved && *name == "_id"))
+        .filter(|(name, _)| !(is_ours(name) || id_is_moved && *name == "_id"))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     for (at, name, value) in moved {
