@@ -90,7 +90,6 @@ mod verification_state;
 mod verifications;
 mod verify_by_archctl;
 mod verify_process;
-mod verify_by_archctl;
 mod verifying;
 mod views;
 mod watch_checkpoints;
