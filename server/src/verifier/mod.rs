@@ -15,6 +15,7 @@ mod evidence;
 mod lone_documents;
 mod lone_orders;
 pub mod pace;
+mod pairs;
 mod parts;
 pub mod pass;
 mod settle;
