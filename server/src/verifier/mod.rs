@@ -31,6 +31,7 @@ mod log;
 mod lone_documents;
 mod lone_orders;
 pub mod pace;
+mod pairs;
 mod parts;
 pub mod pass;
 mod runner;

@@ -67,11 +67,12 @@ async fn what_has_changed_is_looked_at_and_nothing_else() {
         orders.insert_one(order(name)).await.unwrap();
     }
     let fine = orders.find_one(number("FINE")).await.unwrap().unwrap();
-    for _ in 0..3 {
+    // More often than is looked at together.
+    for _ in 0..1_200 {
         let note = doc! { "$inc": { "note": 1 } };
         orders.update_one(number("FINE"), note).await.unwrap();
     }
-    let fine = with(fine, doc! { "note": 3 });
+    let fine = with(fine, doc! { "note": 1_200 });
     archive.insert_one(archived(&fine)).await.unwrap();
     // Its archived document has another `_id`, and was not touched.
     let amend = doc! { "$set": { "remboursé": true } };
