@@ -258,7 +258,8 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         doc! { "_id": "v-1", "verdict": "not_verified", "created": DateTime::from_millis(0) };
     server.insert("archd_verifications", [found]).await;
     let found = doc! {
-        "_id": "v-1.a", "verification": "v-1", "class": "missing", "settled": true, "numero_commande": "one",
+        "_id": "v-1.a", "verification": "v-1", "class": "missing", "rank": 0, "settled": true,
+        "first_seen": DateTime::from_millis(0), "numero_commande": "one", "fingerprint": "f",
     };
     server.insert("archd_differences", [found]).await;
     let acknowledge = pb::AcknowledgeDifferenceRequest {

@@ -19,7 +19,8 @@ async fn records_that_cannot_be_read_are_named_and_set_aside_whole() {
         server.insert(collection, [torn]).await;
         set_aside(&server, &format!("{collection}/{id}")).await;
     }
-    let torn = doc! { "_id": 1_i64, "verification": "v", "record": 7, "hash": "h", "created": created };
+    let torn =
+        doc! { "_id": 1_i64, "verification": "v", "record": 7, "hash": "h", "created": created };
     server.insert("archd_ledger", [torn]).await;
     set_aside(&server, "archd_ledger/1").await;
     server.shut_down().await;
