@@ -37,8 +37,8 @@ impl Example {
 
     /// Whether it goes on until somebody ends it.
     fn is_endless(&self) -> bool {
-        let serves =
-            self.line.starts_with("archd") && !self.is_of_archd(&["batch", "check", "state"]);
+        let serves = self.line.starts_with("archd")
+            && !self.is_of_archd(&["batch", "check", "state", "verify"]);
         let tails = self.has(" tail") && !self.has("--limit");
         serves || tails || self.has("--live ")
     }
