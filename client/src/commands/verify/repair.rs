@@ -71,9 +71,11 @@ Examples:
   archctl verify repair CMD-2025-000001 --yes --reason 'edited by hand' --by marie";
 
 pub(crate) async fn run(session: &Session, args: Args) -> Result<Exit, Fault> {
-    if !args.yes && args.classes.iter().any(|class| *class != Failing::Missing)
-        || !args.yes && args.classes.is_empty()
-    {
+    // Missing orders are archived like any other, which replaces nothing.
+    let only_missing = |classes: &[Failing]| {
+        !classes.is_empty() && classes.iter().all(|class| *class == Failing::Missing)
+    };
+    if !args.yes && !only_missing(&args.classes) {
         let (plan, first) = look_ahead(session, &args).await?;
         if plan.replaces() {
             session.output.all(&first, render::difference::examples)?;
