@@ -22,7 +22,7 @@ pub(crate) struct Verification {
 impl Verification {
     /// One of its counts.
     pub(crate) fn count(&self, name: &str) -> Result<u64> {
-        let count = self.said["counts"][name].as_u64();
+        let count = self.said[name].as_u64();
         count.with_context(|| format!("no {name} in {}", self.said))
     }
 }
@@ -33,14 +33,14 @@ pub(crate) async fn verify(platform: &Platform, arguments: &[&str]) -> Result<Ve
         "verify",
         "--output=json",
         "--log=warn",
-        "--max-rate=0",
+        "--verify-max-rate=0",
         "--settle=1s",
     ];
     let ended = process::run(platform, &[&always, arguments].concat()).await?;
     let seconds = ended.said["duration_seconds"].as_f64();
     let verdict = ended.said["verdict"].as_str();
     Ok(Verification {
-        verified: verdict.context("a verification without a verdict")? == "VERIFIED",
+        verified: verdict.context("a verification without a verdict")? == "VERDICT_VERIFIED",
         duration: Duration::from_secs_f64(seconds.context("a verification without a duration")?),
         peak: ended.peak,
         said: ended.said,
