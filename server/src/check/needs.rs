@@ -91,6 +91,9 @@ pub(super) fn needs(
         &["inprog"],
         "nobody can tell how far the build of the unique index is",
     );
+    let lost = "RepairOrders can archive what is missing, and replace nothing";
+    want(of(&names.archive), &["remove"], lost);
+    want(of(&names.replaced), &["insert", "remove"], lost);
     if streams {
         if !config.watch {
             want(
@@ -183,7 +186,8 @@ pub(super) mod tests {
                 needs.into_iter().partition(|need| need.lost.is_none());
             (listed(&needed[..1]), listed(&optional))
         };
-        let inprog = "inprog on the cluster";
+        let inprog =
+            "inprog on the cluster; remove on d.Historique; insert, remove on d.archd_replaced";
         let streams = "find, changeStream on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
         let index = "createIndex on d.Client";
         let read = "find, listIndexes on d.Commande".to_owned();

@@ -202,10 +202,7 @@ fn add_services(
         .add_service(served!(StatsServiceServer::new(stats), short))
         .add_service(served!(SeedServiceServer::new(seed), short))
         .add_service(served!(QuarantineServiceServer::new(quarantine), long))
-        .add_service(served!(
-            VerificationServiceServer::new(verification),
-            cursor
-        ));
+        .add_service(served!(VerificationServiceServer::new(verification), long));
 }
 
 /// The server's own documents, as far as a service stands still without them.
