@@ -176,7 +176,7 @@ CASES = {
 
 # The story in check.py plays these.
 STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventService.TailEvents", "SeedService.SeedData",
-           "VerificationService.WatchVerification"}
+           "VerificationService.RepairOrders", "VerificationService.WatchVerification"}
 
 # Fields of an answer that tell the time, and so differ from one call to the next; of the members of a list, behind its name.
 CLOCKS = {"GetStats": ["read_time", "archived_per_hour"], "ListInstances": ["instances.alive_time"],

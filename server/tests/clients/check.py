@@ -46,6 +46,7 @@ def main():
     one_batch(report, grpcio, buf, methods, database, stage, began)
     every_unary_method(report, grpcio, buf, methods, stage)
     many_orders_on_one_stream(report, grpcio, methods, stage)
+    one_repair(report, grpcio, buf, methods, database, stage)
 
     print(f"{report.passed} passed, {report.failed} failed")
     sys.exit(report.failed > 0)
@@ -209,6 +210,30 @@ def many_orders_on_one_stream(report, grpcio, methods, stage):
         wanted = [(stage.archived, "DUPLICATE"), (stage.undelivered, 9, "NOT_DELIVERED"), ("CMD-nowhere", 5, "NOT_FOUND"), ("", 3, "INVALID_FIELD")]
         wanted += [(number, "DUPLICATE") for number in numbers[4:]]
         equal([told(answer) for answer in answers], wanted)
+
+
+def one_repair(report, grpcio, buf, methods, database, stage):
+    with report.check("an order that is taken out of the archive is missed, RepairOrders archives it, and all is verified again"):
+        database["Historique"].delete_one({"numero_commande": stage.archived})
+        equal(verdict(grpcio, methods), "VERDICT_NOT_VERIFIED")
+        request = {"verification_id": "latest", "numeros_commande": [stage.archived]}
+        repaired = list(grpcio.stream(methods["VerificationService.RepairOrders"], request))
+        outcomes = [(answer.numero_commande, label(answer, "outcome")) for answer in repaired]
+        equal(outcomes, [(stage.archived, "REPAIR_OUTCOME_ARCHIVED")])
+        equal(label(buf.call(methods["VerificationService.RepairOrders"], request), "outcome"), "REPAIR_OUTCOME_GONE")
+    with report.check("an order that was dropped from quarantine is missed too, and its repair says why it can't be archived"):
+        request = {"verification_id": "latest", "classes": ["DIFFERENCE_CLASS_MISSING"]}
+        repaired = list(grpcio.stream(methods["VerificationService.RepairOrders"], request))
+        equal({label(answer, "outcome") for answer in repaired if not answer.numero_commande}, {"REPAIR_OUTCOME_REFUSED"})
+        equal(verdict(grpcio, methods), "VERDICT_VERIFIED")
+
+
+def verdict(grpcio, methods):
+    """What a new verification says."""
+    started = grpcio.call(methods["VerificationService.StartVerification"], {"options": {"settle": "0s"}})
+    request = {"id": started.verification.id}
+    *_, last = grpcio.stream(methods["VerificationService.WatchVerification"], request)
+    return label(last.verification, "verdict")
 
 
 def told(answer):
