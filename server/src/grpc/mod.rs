@@ -134,6 +134,7 @@ fn add_services(
         archiver,
         verifier,
         heartbeat,
+        tasks,
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
@@ -185,6 +186,7 @@ fn add_services(
         store: store.clone(),
         verifier: verifier.for_callers(),
         repairer: Repairer::new(store.clone(), pipeline.clone()),
+        tasks,
         schedule: config.schedule.clone(),
     };
     let quarantine = quarantine::QuarantineService {

@@ -124,6 +124,24 @@ impl Throttle {
         }
     }
 
+    /// Waits until the rate allows for more, however much is under way.
+    pub(crate) async fn due(&self) {
+        loop {
+            let due = {
+                let mut state = self.state();
+                let now = Instant::now();
+                match state.rate.wait(now) {
+                    Some(due) => due,
+                    None => {
+                        state.let_in = now;
+                        return;
+                    }
+                }
+            };
+            sleep_until(due).await;
+        }
+    }
+
     /// Notes that so many orders were taken since the latest admission.
     pub(crate) fn took(&self, orders: usize) {
         let mut state = self.state();

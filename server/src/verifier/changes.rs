@@ -43,8 +43,11 @@ impl<P: Pace> Pass<P> {
             let is_empty = ids.is_empty();
             if !is_empty {
                 let comparer = self.comparer().await?;
-                let compared = comparer.examine(&ids, Source::Bulk, &walk.seen).await?;
-                self.count(compared, &mut progress, &mut findings);
+                self.pace.admit(ids.len()).await;
+                self.pace.took(ids.len());
+                let compared = comparer.examine(&ids, Source::Bulk, &walk.seen).await;
+                self.pace.done(ids.len());
+                self.count(compared?, &mut progress, &mut findings);
             }
             progress.position = Some(Position::History(changed.position));
             progress.exhausted = changed.all;

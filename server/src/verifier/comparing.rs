@@ -17,6 +17,10 @@ impl Pace for Throttle {
         Throttle::admit(self, orders).await;
     }
 
+    async fn due(&self) {
+        Throttle::due(self).await;
+    }
+
     fn took(&self, orders: usize) {
         Throttle::took(self, orders);
     }

@@ -122,8 +122,16 @@ impl<P: Pace> Pass<P> {
                 });
             }
         }
-        match self.reader.amended(&suspects, limit).await {
-            Ok(shown) => amended.extend(shown.into_iter().map(|at| open[at].clone())),
+        let sound_since = self.plan.sound.then_some(self.plan.since).flatten();
+        let look = self.reader.amended(&suspects, sound_since, limit).await;
+        match look {
+            Ok(shown) => {
+                amended.extend(shown.amended.into_iter().map(|at| open[at].clone()));
+                let warning = shown.hindrance.map(|why| {
+                    format!("whether it was the live orders that changed is not known, so they count as altered: {why}")
+                });
+                warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
+            }
             Err(error) if error.is_transient() => return Err(error),
             // Without the history nothing is shown.
             Err(error) => {

@@ -5,7 +5,7 @@ use super::conclude::Conclusion;
 use crate::{
     domain::{
         ledger::{Entry, Record},
-        verify::days::Days,
+        verify::{days::Days, plan::Scope},
     },
     store::{Error, Store, verifications::record::Verification},
 };
@@ -21,7 +21,10 @@ pub(super) async fn append(
     let entry = Entry {
         verification: &head.id,
         instance: &head.instance,
-        scope: verification.scope,
+        scope: match conclusion.full_because {
+            Some(_) => Scope::Full,
+            None => verification.scope,
+        },
         depth: verification.options.depth,
         begun: head.started.unwrap_or(head.created),
         cluster_time: verification.checked_from,

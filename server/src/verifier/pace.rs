@@ -14,6 +14,8 @@ pub trait Pace: Send + Sync + 'static {
     fn portion(&self) -> usize;
     /// Waits until at most so many more may be read.
     fn admit(&self, orders: usize) -> impl Future<Output = ()> + Send;
+    /// Waits until the rate allows for more, however much is read and not compared yet.
+    fn due(&self) -> impl Future<Output = ()> + Send;
     /// Notes that so many were read since the latest admission.
     fn took(&self, orders: usize);
     /// Notes that so many of those that were read are compared.
@@ -45,6 +47,10 @@ impl<P: Pace> Pace for Taken<P> {
         self.pace.admit(orders).await;
     }
 
+    async fn due(&self) {
+        self.pace.due().await;
+    }
+
     fn took(&self, orders: usize) {
         self.under_way.fetch_add(orders, Ordering::Relaxed);
         self.pace.took(orders);
@@ -72,6 +78,8 @@ impl Pace for Unlimited {
     }
 
     async fn admit(&self, _: usize) {}
+
+    async fn due(&self) {}
 
     fn took(&self, _: usize) {}
 

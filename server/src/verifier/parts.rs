@@ -182,10 +182,21 @@ impl<P: Pace> PartSource<P> {
         let limit = self.page_size() * DENSITY;
         let mut taken = page.orders.len();
         let mut orders = page.orders;
+        let mut is_first = true;
         loop {
+            if !is_first {
+                self.pace.due().await;
+            }
             let archived = reader
                 .archive_page(&from, page.next.as_ref(), extent, limit)
                 .await?;
+            if !is_first {
+                // Done at once: to wait for what is under way would be to wait for the pages behind
+                // this one, which wait for it.
+                let documents = archived.documents.len();
+                self.pace.took(documents);
+                self.pace.done(documents);
+            }
             let (here, later) = match &archived.next {
                 None => (orders, Vec::new()),
                 Some(next) => reader.parted(&walk, orders, &from, next).await?,
@@ -207,9 +218,7 @@ impl<P: Pace> PartSource<P> {
                 return Ok(());
             };
             from = next;
-            taken = limit.min(self.pace.portion());
-            self.pace.admit(taken).await;
-            self.pace.took(taken);
+            (taken, is_first) = (0, false);
         }
     }
 

@@ -58,7 +58,7 @@ pub struct Pass<P: Pace> {
     pub(super) plan: Plan,
     pub(super) bounds: Bounds,
     pub(super) progress: Progress,
-    pace: Arc<P>,
+    pub(super) pace: Arc<P>,
     /// How many whole orders are read together.
     chunk: usize,
     comparer: Option<Arc<Comparer>>,

@@ -129,6 +129,10 @@ impl Verifier {
         let mut beginning = match options.scope {
             Scope::Full => all(""),
             Scope::Changes => match self.store.latest_verified(options.depth).await? {
+                // What it found is no change since the one before it.
+                Some(before) if self.store.failed_full_since(&before).await? => {
+                    all("the latest verification of everything was NOT VERIFIED")
+                }
                 Some(before) => Beginning {
                     scope: Scope::Changes,
                     since: before.checked_from,
@@ -162,10 +166,10 @@ impl Run<'_> {
             info!(reason = begun.scope_reason, "all orders are looked at");
         }
         let _expecting = self.expect_orders(&begun);
+        let acknowledged = runner.patiently(|| store.anything_is_acknowledged());
+        let plan = plan_of(&begun, !acknowledged.await?);
         let throttle = self.throttle.clone();
-        let mut pass = self
-            .verifier
-            .pass(plan_of(&begun), self.saved.clone(), throttle);
+        let mut pass = self.verifier.pass(plan, self.saved.clone(), throttle);
         while !pass.is_done() {
             let progress = pass.progress().clone();
             let step = advance(runner, &mut pass);
@@ -298,7 +302,7 @@ async fn conclude(
     }
 }
 
-fn plan_of(verification: &Verification) -> Plan {
+fn plan_of(verification: &Verification, sound: bool) -> Plan {
     let Options { depth, settle, .. } = verification.options;
     let none = Timestamp {
         time: 0,
@@ -309,6 +313,7 @@ fn plan_of(verification: &Verification) -> Plan {
         depth,
         settle,
         since: verification.since,
+        sound,
         begun: verification.checked_from.unwrap_or(none),
     }
 }

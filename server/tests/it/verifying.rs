@@ -176,6 +176,7 @@ impl Ground {
             depth: asked.depth,
             settle: asked.settle,
             since: asked.since,
+            sound: false,
             begun,
         };
         let differences = self.store.differences_of(verification);

@@ -109,7 +109,11 @@ impl Circumstances<'_> {
                 "nothing, if the number was changed on purpose: the archive keeps the one that the order was archived under; else give the live order its number back"
                     .to_owned(),
             ),
-            Conclusion::NoLongerDelivered | Conclusion::Different => {
+            Conclusion::NoLongerDelivered => steps.push(
+                "`StartVerification` finds out which of the two has changed, as far as the history reaches: a live order that was amended since is no fault; `AcknowledgeDifference` lets another difference stay"
+                    .to_owned(),
+            ),
+            Conclusion::Different => {
                 let steps_now = [
                     "`StartVerification` finds out which of the two has changed, as far as the history reaches: a live order that was amended since is no fault",
                     "`RepairOrders` puts the live order of today in the place of one that was altered in the archive, and keeps what was there; `AcknowledgeDifference` lets it stay",

@@ -37,6 +37,9 @@ pub struct Plan {
     pub settle: Duration,
     /// Only what has changed since this cluster time; none for everything.
     pub since: Option<Timestamp>,
+    /// Whether every archived document agreed with its order then, as far as anybody knows: nobody
+    /// has ever said of one that differs that it may stay.
+    pub sound: bool,
     /// The cluster time at which the verification began: what happened later need not be seen. Zero
     /// on a standalone mongod, which has none.
     pub begun: Timestamp,

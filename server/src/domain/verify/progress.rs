@@ -37,7 +37,7 @@ pub struct Progress {
     pub days: Days,
     /// Whether nothing is left to look at.
     pub exhausted: bool,
-    /// The number or the `_id` that it stopped at, because there were too many differences.
+    /// The `_id` that it stopped at, because there were too many differences.
     pub stopped_at: Option<String>,
     /// Why everything is looked at, although only what has changed was to be.
     pub full_because: Option<String>,

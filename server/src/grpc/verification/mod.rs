@@ -6,6 +6,7 @@ use std::pin::Pin;
 use futures::Stream;
 use order_archiver_api::v1 as pb;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -32,6 +33,8 @@ pub(crate) struct VerificationService {
     pub(crate) store: Store,
     pub(crate) verifier: Verifier,
     pub(crate) repairer: Repairer,
+    /// What is finished before the server leaves.
+    pub(crate) tasks: TaskTracker,
     pub(crate) followed: Followed<Verification>,
     /// When this instance starts batches.
     pub(crate) schedule: Option<Schedule>,

@@ -127,7 +127,7 @@ impl VerificationService {
             plan,
             answers: sender,
         };
-        tokio::spawn(work.run());
+        self.tasks.spawn(work.run());
         Ok(answers)
     }
 }

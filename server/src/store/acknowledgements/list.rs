@@ -21,6 +21,15 @@ impl Store {
         self.acknowledgements_with(FINGERPRINT, fingerprints).await
     }
 
+    /// Whether anything was ever acknowledged.
+    pub async fn anything_is_acknowledged(&self) -> Result<bool, Error> {
+        let find = doc! {
+            "find": &self.names.acknowledgements, "limit": 1, "projection": { "_id": 1 },
+        };
+        let find = joined(&[&raw(&find), &self.read_options()]);
+        Ok(!self.rows(&find).await?.is_empty())
+    }
+
     /// The acknowledgements that have one of these texts in a field.
     pub(super) async fn acknowledgements_with(
         &self,

@@ -47,6 +47,15 @@ impl Store {
         Ok(self.latest_of(filter).await?.is_some())
     }
 
+    /// Whether a verification of everything that was asked for after this one says NOT VERIFIED.
+    pub async fn failed_full_since(&self, before: &Verification) -> Result<bool, Error> {
+        let filter = doc! {
+            "verdict": verdict_name(Verdict::NotVerified), "scope": Scope::Full.name(),
+            "created": { "$gt": before.head.created },
+        };
+        Ok(self.latest_of(filter).await?.is_some())
+    }
+
     /// The latest verification that has ended, or what is wrong with it.
     pub async fn latest_ended(&self) -> Result<Option<Result<Verification, Fault>>, Error> {
         self.latest_of(doc! { "ended": { "$type": "date" } }).await

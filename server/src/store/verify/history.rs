@@ -15,6 +15,7 @@ use crate::{
         checkpoint::time_of,
         raw::{self, Value, ValueRef},
     },
+    domain::order::STATUS,
     store::{
         Error,
         encoding::document::{field, plain},
@@ -34,6 +35,8 @@ const MOST_CHANGES: u32 = 5_000;
 const MARGIN: u32 = 10 * 60;
 /// At most so many bytes of `_id`s are asked for in one look.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Why nothing is shown where the history has gone.
+const LOST: &str = "the database's history no longer reaches back so far";
 /// What ends the history of a collection as one collection.
 const UPHEAVALS: [&str; 3] = ["drop", "rename", "dropDatabase"];
 
@@ -73,8 +76,28 @@ struct Told {
     inserted: Option<Timestamp>,
     inserts: usize,
     other_changes: usize,
-    /// The latest change of the live order.
+    /// The latest change of the live order, since it was delivered where that was before the insert.
     order_changed: Option<Timestamp>,
+    /// Whether the live order has changed at all.
+    order_touched: bool,
+}
+
+/// What a look through the history has shown.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// Which suspects are amended.
+    pub amended: HashSet<usize>,
+    /// What kept it from looking at the others to the end.
+    pub hindrance: Option<&'static str>,
+}
+
+impl Shown {
+    fn nothing(hindrance: &'static str) -> Shown {
+        Shown {
+            amended: HashSet::new(),
+            hindrance: Some(hindrance),
+        }
+    }
 }
 
 impl ComparisonReader {
@@ -98,17 +121,23 @@ impl ComparisonReader {
 
     /// Which of these have an archived document that nobody has changed since it was inserted, and
     /// an order that has changed since: by the history, as far back as it reaches, looked through
-    /// for no longer than this.
+    /// for no longer than this. At `sound_since` every archived document agreed with its order: of
+    /// one that is older it is enough that nobody has changed it since then.
     pub async fn amended(
         &self,
         suspects: &[Suspect],
+        sound_since: Option<Timestamp>,
         limit: Duration,
-    ) -> Result<HashSet<usize>, Error> {
+    ) -> Result<Shown, Error> {
         let deadline = Instant::now() + limit;
         let (mut ids, mut bytes) = (Vec::new(), 0);
         let mut told: Vec<Told> = vec![Told::default(); suspects.len()];
         let mut orders: HashMap<ValueRef<'_>, Vec<usize>> = HashMap::new();
         let mut archived: HashMap<ValueRef<'_>, Vec<usize>> = HashMap::new();
+        // The history begins with the oldest entry that is kept, which may go at any moment.
+        let oldest = self.store().oldest_history().await;
+        let oldest = oldest.map_or(0, |oldest| oldest.time.saturating_add(1));
+        let sound_since = sound_since.filter(|since| since.time > oldest);
         let mut earliest = u32::MAX;
         for (at, suspect) in suspects.iter().enumerate() {
             let (order, document) = (suspect.order_id.as_ref(), suspect.archive_id.as_ref());
@@ -120,31 +149,38 @@ impl ComparisonReader {
             orders.entry(order).or_default().push(at);
             archived.entry(document).or_default().push(at);
             let archived = suspect.archived.timestamp_millis() / 1_000;
-            earliest = earliest.min(u32::try_from(archived).unwrap_or(0));
+            let archived = u32::try_from(archived).unwrap_or(0);
+            // Of one that was inserted before the history begins nothing is shown by looking there.
+            if archived >= oldest {
+                earliest = earliest.min(archived.saturating_sub(MARGIN));
+            }
         }
         let deployment = self.store().deployment().await?;
         let (Some(until), false) = (deployment.majority, ids.is_empty()) else {
-            return Ok(HashSet::new());
+            return Ok(Shown::default());
         };
-        // The history begins with the oldest entry that is kept, which may go at any moment.
-        let oldest = self.store().oldest_history().await;
-        let oldest = oldest.map_or(0, |oldest| oldest.time.saturating_add(1));
-        let start = Start::At(Timestamp {
-            time: earliest.saturating_sub(MARGIN).max(oldest).min(until.time),
-            increment: 1,
-        });
+        let start = match sound_since {
+            Some(since) => since,
+            None if earliest == u32::MAX => return Ok(Shown::default()),
+            None => Timestamp {
+                time: earliest.max(oldest).min(until.time),
+                increment: 1,
+            },
+        };
         let matched = doc! { "documentKey._id": { "$in": ids } };
-        let mut changes = match self.open_history(&start, matched).await {
-            Err(Error::HistoryLost) => return Ok(HashSet::new()),
+        let mut changes = match self.open_history(&Start::At(start), matched).await {
+            Err(Error::HistoryLost) => return Ok(Shown::nothing(LOST)),
             changes => changes?,
         };
         let archive = self.store().names.archive.clone();
         loop {
             if Instant::now() > deadline {
-                return Ok(HashSet::new());
+                return Ok(Shown::nothing(
+                    "there was no time to look through the history",
+                ));
             }
             let reply = match changes.next().await {
-                Err(Error::HistoryLost) => return Ok(HashSet::new()),
+                Err(Error::HistoryLost) => return Ok(Shown::nothing(LOST)),
                 reply => reply?,
             };
             for change in &reply.changes {
@@ -158,8 +194,11 @@ impl ComparisonReader {
                 } else {
                     &orders
                 };
+                let status = raw::find(change, STATUS).and_then(ValueRef::as_str);
+                let delivers = status == Some(self.delivered());
                 for at in side.get(&id).into_iter().flatten() {
-                    told[*at].note(collection == archive, operation.unwrap_or_default(), time);
+                    let operation = operation.unwrap_or_default();
+                    told[*at].note(collection == archive, operation, delivers, time);
                 }
             }
             if reply.changes.is_empty() && time_of(&reply.position) >= Some(until) {
@@ -167,19 +206,27 @@ impl ComparisonReader {
             }
         }
         let amended = told.iter().enumerate();
-        let amended = amended.filter(|(_, told)| told.is_amended());
-        Ok(amended.map(|(at, _)| at).collect())
+        let amended = amended.filter(|(_, told)| told.is_amended(sound_since.is_some()));
+        Ok(Shown {
+            amended: amended.map(|(at, _)| at).collect(),
+            hindrance: None,
+        })
     }
 
     /// Opens the history of both collections, of what matches.
     async fn open_history(&self, start: &Start, matched: Document) -> Result<Changes, Error> {
         let names = &self.store().names;
         let both = doc! { "ns.coll": { "$in": [&names.orders, &names.archive] } };
+        // A rename has the other collection's name there.
+        let onto = doc! { "to.coll": { "$in": [&names.orders, &names.archive] } };
         let either = doc! { "operationType": "dropDatabase" };
         let stages = vec![
-            doc! { "$match": { "$or": [both, either] } },
+            doc! { "$match": { "$or": [both, onto, either] } },
             doc! { "$match": matched },
-            doc! { "$project": { "operationType": 1, "clusterTime": 1, "ns": 1, "documentKey._id": 1 } },
+            doc! { "$project": {
+                "operationType": 1, "clusterTime": 1, "ns": 1, "documentKey._id": 1,
+                STATUS: { "$ifNull": [format!("$updateDescription.updatedFields.{STATUS}"), format!("$fullDocument.{STATUS}")] },
+            } },
         ];
         self.store()
             .changes_within(Scope::Database, start, stages, PATIENCE, MOST_CHANGES)
@@ -220,19 +267,27 @@ impl ChangedIds {
 }
 
 impl Told {
-    fn note(&mut self, of_archive: bool, operation: &str, time: Option<Timestamp>) {
+    fn note(&mut self, of_archive: bool, operation: &str, delivers: bool, time: Option<Timestamp>) {
+        self.order_touched |= !of_archive && matches!(operation, "update" | "replace");
         match (of_archive, operation) {
             (true, "insert") => {
                 self.inserts += 1;
                 self.inserted = time;
             }
             (true, _) => self.other_changes += 1,
+            // The change that made it a delivered one came before it was archived.
+            (false, "update" | "replace") if delivers && self.inserts == 0 => {
+                self.order_changed = None;
+            }
             (false, "update" | "replace") => self.order_changed = time,
             (false, _) => {}
         }
     }
 
-    fn is_amended(&self) -> bool {
+    fn is_amended(&self, was_sound: bool) -> bool {
+        if was_sound && self.inserts == 0 && self.other_changes == 0 {
+            return self.order_touched;
+        }
         let (Some(inserted), Some(changed)) = (self.inserted, self.order_changed) else {
             return false;
         };
@@ -273,13 +328,17 @@ mod tests {
     #[test]
     fn an_order_is_amended_only_where_its_archive_was_left_alone() {
         let at = |time| Some(Timestamp { time, increment: 1 });
-        let told = |changes: &[(bool, &str, u32)]| {
+        let looked = |was_sound: bool, changes: &[(bool, &str, u32)]| {
             let mut told = Told::default();
             for (of_archive, operation, time) in changes {
-                told.note(*of_archive, operation, at(*time));
+                // An update by which the order becomes a delivered one.
+                let delivers = *operation == "delivery";
+                let operation = if delivers { "update" } else { operation };
+                told.note(*of_archive, operation, delivers, at(*time));
             }
-            told.is_amended()
+            told.is_amended(was_sound)
         };
+        let told = |changes: &[(bool, &str, u32)]| looked(false, changes);
         let inserted = (true, "insert", 10_000);
         assert!(told(&[inserted, (false, "update", 20_000)]));
         assert!(told(&[inserted, (false, "replace", 20_000)]));
@@ -293,5 +352,17 @@ mod tests {
             let history = [inserted, (true, other, 11_000), (false, "update", 20_000)];
             assert!(!told(&history), "{other}");
         }
+        // Whoever inserts something else in place of what was delivered does not get away with it.
+        let delivered = (false, "delivery", 9_999);
+        assert!(!told(&[delivered, inserted]));
+        assert!(!told(&[(false, "update", 9_900), delivered, inserted]));
+        assert!(told(&[delivered, (false, "update", 9_999), inserted]));
+        assert!(told(&[delivered, inserted, (false, "update", 20_000)]));
+        // What was sound, and nobody has touched since, can only have an order that has changed.
+        let refund = (false, "update", 20_000);
+        assert!(looked(true, &[refund]) && !looked(false, &[refund]));
+        assert!(!looked(true, &[refund, (true, "update", 20_001)]));
+        assert!(!looked(true, &[]));
+        assert!(!looked(true, &[delivered, inserted]));
     }
 }
