@@ -9,9 +9,12 @@ use futures::TryStreamExt;
 use order_archiver_api::{FILE_DESCRIPTOR_SET, v1 as pb};
 use pb::verification_service_client::VerificationServiceClient;
 use prost::Message;
-use tonic::Status;
+use tonic::{Response, Status, Streaming};
 
-use crate::support::{TestServer, eventually, order, orders, references, tally, within};
+use crate::{
+    repairs::verified,
+    support::{TestServer, eventually, order, orders, references, tally, within},
+};
 
 /// What may read all orders, and why.
 const EXEMPT: [(&str, &str); 3] = [
@@ -281,6 +284,36 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         .list_ledger(pb::ListLedgerRequest::default())
         .await;
     works("ListLedger", listed.map(drop));
+    let verification = verified(&server).await.id;
+    works("StartVerification", Ok(()));
+    works("WatchVerification", Ok(()));
+    let id = verification.clone();
+    let read = verifications.get_verification(pb::GetVerificationRequest { id });
+    works("GetVerification", read.await.map(drop));
+    let listed = verifications
+        .list_verifications(pb::ListVerificationsRequest::default())
+        .await;
+    works("ListVerifications", listed.map(drop));
+    let differences = pb::ListDifferencesRequest {
+        verification_id: verification.clone(),
+        ..Default::default()
+    };
+    let listed = verifications.list_differences(differences).await;
+    works("ListDifferences", listed.map(drop));
+    let repair = pb::RepairOrdersRequest {
+        verification_id: verification.clone(),
+        classes: vec![pb::DifferenceClass::Missing.into()],
+        ..Default::default()
+    };
+    let repaired = verifications.repair_orders(repair).await;
+    works("RepairOrders", within(ended(repaired)).await);
+    let id = verification;
+    let cancelled = verifications.cancel_verification(pb::CancelVerificationRequest { id });
+    assert_eq!(
+        cancelled.await.unwrap_err().code(),
+        tonic::Code::FailedPrecondition
+    );
+    works("CancelVerification", Ok(()));
     // A second instance finds its way too.
     server.second(|_| {}).await.shut_down().await;
     assert_eq!(scanned(&server).await, BTreeSet::new());
@@ -293,6 +326,13 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         .flat_map(|service| service.method.iter().map(|method| method.name().to_owned()))
         .collect();
     assert_eq!(called, all, "a call without a case");
+}
+
+/// What a stream comes to, once it has ended.
+async fn ended<M>(answers: Result<Response<Streaming<M>>, Status>) -> Result<(), Status> {
+    let mut answers = answers?.into_inner();
+    while answers.message().await?.is_some() {}
+    Ok(())
 }
 
 async fn seed(server: &TestServer) {

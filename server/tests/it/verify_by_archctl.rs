@@ -122,7 +122,7 @@ async fn what_was_done_to_the_archive_is_named_repaired_and_verified() {
     let stats = archctl(&server, "stats").await;
     let line = "│  Verdict:     VERIFIED 5 of 5 delivered orders ";
     assert!(stats.stdout.contains(line), "{stats:?}");
-    let told = "tail --since 10m --kind verification-finished --limit 2";
+    let told = "tail --since 2m --kind verification-finished --limit 2";
     let told = archctl(&server, told).await;
     let mut told = told.stdout.lines();
     assert!(

@@ -24,7 +24,7 @@ impl Store {
     /// Whether anything was ever acknowledged.
     pub async fn anything_is_acknowledged(&self) -> Result<bool, Error> {
         let find = doc! {
-            "find": &self.names.acknowledgements, "limit": 1, "projection": { "_id": 1 },
+            "find": &self.names.acknowledgements, "hint": { "_id": 1 }, "limit": 1, "projection": { "_id": 1 },
         };
         let find = joined(&[&raw(&find), &self.read_options()]);
         Ok(!self.rows(&find).await?.is_empty())
