@@ -238,7 +238,7 @@ mod tests {
         );
         let optional = optional(&config, &access(&user), &needs).unwrap();
         let fix = optional.fix.unwrap();
-        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"cluster":true},"actions":["inprog"]},{"resource":{"cluster":true},"actions":["replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
+        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"cluster":true},"actions":["inprog"]},{"resource":{"db":"d","collection":"Historique"},"actions":["remove"]},{"resource":{"cluster":true},"actions":["replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
 
         // A role that the user has by now can't be created again.
         user.roles.push(("archd_d".to_owned(), "admin".to_owned()));

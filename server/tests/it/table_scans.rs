@@ -306,7 +306,7 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
         ..Default::default()
     };
     let repaired = verifications.repair_orders(repair).await;
-    works("RepairOrders", within(ended(repaired)).await);
+    works("RepairOrders", within(outcome_of(repaired)).await);
     let id = verification;
     let cancelled = verifications.cancel_verification(pb::CancelVerificationRequest { id });
     assert_eq!(
@@ -329,7 +329,7 @@ async fn every_call_and_every_source_works_where_whole_collections_may_not_be_re
 }
 
 /// What a stream comes to, once it has ended.
-async fn ended<M>(answers: Result<Response<Streaming<M>>, Status>) -> Result<(), Status> {
+async fn outcome_of<M>(answers: Result<Response<Streaming<M>>, Status>) -> Result<(), Status> {
     let mut answers = answers?.into_inner();
     while answers.message().await?.is_some() {}
     Ok(())
