@@ -95,6 +95,19 @@ impl Monitor {
         self.check()
     }
 
+    /// The same for whoever only reads: see [`Monitor::check_reads`].
+    pub(crate) async fn readable(&mut self) -> Result<(), Error> {
+        let passing = |condition: &Condition| {
+            matches!(condition, Condition::Away(error)
+                if error.is_transient() && !matches!(error, Error::NotReady { .. }))
+        };
+        let _ = self
+            .condition
+            .wait_for(|condition| !passing(condition))
+            .await;
+        self.check_reads()
+    }
+
     /// Waits for the next change, and says whether the database can be worked with now; none once
     /// the server stops.
     pub async fn changed(&mut self) -> Option<bool> {

@@ -52,6 +52,7 @@ pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> 
 
 impl Once for Archiver {
     const WATCH: &'static str = "archctl batch watch";
+    const ARCHIVES: bool = true;
 
     fn of(parts: &Parts) -> &Archiver {
         &parts.archiver

@@ -41,6 +41,8 @@ struct Failure {
 trait Once: Work {
     /// The command that follows one on another instance.
     const WATCH: &'static str;
+    /// Whether it writes to the archive, which has to be ready for it.
+    const ARCHIVES: bool;
 
     /// What runs them here.
     fn of(parts: &Parts) -> &Self;
@@ -65,10 +67,17 @@ async fn once<W: Once>(
 ) -> Result<Outcome<W::Job>, Failure> {
     let over = CancellationToken::new();
     let done = async {
-        let mut parts = Parts::new(config, Role::Job, over.clone()).await?;
+        let parts = Parts::new(config, Role::Job, over.clone()).await?;
+        let mut monitor = parts.monitor.clone();
+        let settled = async {
+            match W::ARCHIVES {
+                true => monitor.settled().await,
+                false => monitor.readable().await,
+            }
+        };
         let settled = tokio::select! {
             () = stop.cancelled() => parts.monitor.check(),
-            settled = timeout(wait, parts.monitor.settled()) => settled.unwrap_or_else(|_| parts.monitor.check()),
+            settled = timeout(wait, settled) => settled.unwrap_or_else(|_| parts.monitor.check()),
         };
         if let Err(error) = settled {
             parts.heartbeat.leave().await;

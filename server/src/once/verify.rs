@@ -55,6 +55,7 @@ pub async fn verify(config: Config, args: VerifyArgs, stop: CancellationToken) -
 
 impl Once for Verifier {
     const WATCH: &'static str = "archctl verify watch";
+    const ARCHIVES: bool = false;
 
     fn of(parts: &Parts) -> &Verifier {
         &parts.verifier

@@ -31,6 +31,7 @@ impl Store {
             &self.names.counters,
             vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
         )
-        .await
+        .await?;
+        self.prepare_archive().await
     }
 }

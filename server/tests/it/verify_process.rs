@@ -172,3 +172,16 @@ async fn a_verification_that_kills_whoever_runs_it_is_given_up() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn an_archive_that_takes_no_orders_is_verified_all_the_same() {
+    let database = archived(20).await;
+    let archive = database.collection::<Document>("Historique");
+    archive.drop_indexes().await.unwrap();
+    let mut twin = archive.find_one(doc! {}).await.unwrap().unwrap();
+    twin.insert("_id", "twin");
+    archive.insert_one(twin).await.unwrap();
+    let (code, said, log) = archd_on(&database, "verify --settle=0s").await;
+    assert_eq!(code, Some(9), "{said} {log}");
+    assert!(said.starts_with("NOT VERIFIED: 1 doubled"), "{said} {log}");
+}
