@@ -111,7 +111,7 @@ async fn killed(platform: &Platform, size: &Size) -> Result<Verification> {
         );
         verifier.kill().await?;
     }
-    verify(platform, &[LEASE, &rate]).await
+    verify(platform, &[LEASE]).await
 }
 
 /// Has batches look at what was ordered before all that is missing: they would archive it.

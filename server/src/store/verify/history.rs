@@ -151,7 +151,7 @@ impl ComparisonReader {
             let archived = suspect.archived.timestamp_millis() / 1_000;
             let archived = u32::try_from(archived).unwrap_or(0);
             // Of one that was inserted before the history begins nothing is shown by looking there.
-            if archived >= oldest {
+            if archived.saturating_add(MARGIN) >= oldest {
                 earliest = earliest.min(archived.saturating_sub(MARGIN));
             }
         }
