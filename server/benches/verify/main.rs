@@ -27,8 +27,6 @@ mod speed;
 mod spoiled;
 mod verification;
 
-use std::time::Duration;
-
 use anyhow::Result;
 use bson::doc;
 use options::Part;
@@ -50,8 +48,6 @@ async fn main() -> Result<()> {
         version.get_str("version")?,
         size.seed,
     );
-    // Of the first second of its history a mongod may tell nothing.
-    tokio::time::sleep(Duration::from_secs(3)).await;
     for part in [Part::Speed, Part::Spoiled, Part::Chaos, Part::Beside] {
         if !size.has(part) {
             continue;

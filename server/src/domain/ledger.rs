@@ -110,14 +110,38 @@ impl Entry<'_> {
 }
 
 impl Record {
+    /// The verdict and the counts that it holds; none where it is not as it was sealed.
+    pub fn said(&self) -> Option<(Verdict, Counts)> {
+        let record = self.sealed()?;
+        let verdict = [Verdict::Verified, Verdict::NotVerified];
+        let verdict = verdict
+            .into_iter()
+            .find(|verdict| record["verdict"] == verdict_name(*verdict))?;
+        let count = |name: &str| record["counts"][name].as_i64();
+        let mut counts = Counts {
+            delivered: count("delivered")?,
+            verified: count("verified")?,
+            archived: count("archived")?,
+            acknowledged: count("acknowledged")?,
+            ..Counts::default()
+        };
+        for class in Class::ALL {
+            *counts.of_mut(class) = count(count_name(class))?;
+        }
+        Some((verdict, counts))
+    }
+
+    /// What it says, if it is as it was sealed.
+    fn sealed(&self) -> Option<Value> {
+        let is_sealed = hash(&self.text) == self.hash;
+        is_sealed.then(|| serde_json::from_str(&self.text).ok())?
+    }
+
     /// What the archive held of each day, if that was found sound: every byte of all of it was read,
     /// nothing was altered or damaged, and nobody has said that anything may stay so. None for a
     /// record that tells nothing of the days, or is not as it was sealed.
     pub fn sound_days(&self) -> Option<Days> {
-        if hash(&self.text) != self.hash {
-            return None;
-        }
-        let record: Value = serde_json::from_str(&self.text).ok()?;
+        let record = self.sealed()?;
         let is_sound = ["altered", "damaged", "acknowledged"]
             .into_iter()
             .all(|count| record["counts"][count] == 0);
@@ -146,17 +170,21 @@ fn counts(counts: &Counts) -> Value {
     note("verified", counts.verified);
     note("archived", counts.archived);
     for class in Class::ALL.into_iter().filter(|class| class.fails()) {
-        note(class.name(), counts.of(class));
+        note(count_name(class), counts.of(class));
     }
     note("acknowledged", counts.acknowledged);
     for class in Class::ALL.into_iter().filter(|class| !class.fails()) {
-        let name = match class {
-            Class::NearMiss => "near_misses",
-            class => class.name(),
-        };
-        note(name, counts.of(class));
+        note(count_name(class), counts.of(class));
     }
     Value::Object(all)
+}
+
+/// The contract's name of the count of a class.
+fn count_name(class: Class) -> &'static str {
+    match class {
+        Class::NearMiss => "near_misses",
+        class => class.name(),
+    }
 }
 
 fn scope_name(scope: Scope) -> &'static str {
@@ -346,6 +374,20 @@ mod tests {
             ..record.clone()
         };
         assert_eq!(tampered.sound_days(), None);
+    }
+
+    #[test]
+    fn a_record_says_what_was_sealed_or_nothing() {
+        let record = sealed("v-1", 1, "");
+        let (verdict, counts) = record.said().unwrap();
+        assert_eq!(verdict, Verdict::Verified);
+        assert_eq!((counts.delivered, counts.verified), (4, 3));
+        assert_eq!(counts.of(Class::NearMiss), 1);
+        let tampered = Record {
+            text: record.text.replace("\"verified\":3", "\"verified\":4"),
+            ..record.clone()
+        };
+        assert_eq!(tampered.said(), None);
     }
 
     #[test]

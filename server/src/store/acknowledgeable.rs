@@ -25,7 +25,8 @@ impl Store {
         Ok(acknowledgeable)
     }
 
-    async fn latest_with_verdict(&self) -> Result<Option<String>, Error> {
+    /// The latest verification that has a verdict.
+    pub async fn latest_with_verdict(&self) -> Result<Option<String>, Error> {
         let find = doc! {
             "find": &self.names.verifications, "filter": { "verdict": { "$type": "string" } },
             "sort": { "created": -1, "_id": -1 }, "limit": 1, "projection": { "_id": 1 },

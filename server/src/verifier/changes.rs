@@ -78,6 +78,8 @@ impl<P: Pace> Pass<P> {
     /// Looks at everything instead, for this reason.
     async fn fall_back(&mut self, reason: String) -> Result<(), Error> {
         info!(reason, "the verification looks at everything");
+        // What was told of a part is told again, if it is still so.
+        self.differences.forget_all().await?;
         self.changes = None;
         self.progress = Progress {
             full_because: Some(reason),

@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// Appends the entry of a verification, once however often it is asked for, and answers with its
-/// hash.
+/// record: that of an earlier run, where one was cut short before it could end the verification.
 pub(super) async fn append(
     store: &Store,
     verification: &Verification,
     conclusion: &Conclusion,
-) -> Result<String, Error> {
+) -> Result<Record, Error> {
     let head = &verification.head;
     let entry = Entry {
         verification: &head.id,
@@ -32,14 +32,15 @@ pub(super) async fn append(
         counts: &conclusion.counts,
         days: &conclusion.days,
     };
-    let sealed = store.append_to_ledger(&entry).await?;
-    Ok(sealed.hash)
+    store.append_to_ledger(&entry).await
 }
 
 /// The digests of the archive's days by the latest verification that looked at all of it, byte by
 /// byte, and found nothing altered or damaged; empty where there is none.
 pub(super) async fn trusted_days(store: &Store) -> Result<Days, Error> {
-    let records = store.latest_ledger_records().await?;
-    let days = records.iter().find_map(Record::sound_days);
-    Ok(days.unwrap_or_default())
+    let Some(sound) = store.latest_sound().await? else {
+        return Ok(Days::default());
+    };
+    let record = store.ledger_record_of(&sound).await?;
+    Ok(record.and_then(|it| it.sound_days()).unwrap_or_default())
 }

@@ -126,7 +126,10 @@ impl Work<'_> {
     }
 
     /// The delivered orders with the numbers of these documents, the first `_id` first.
-    async fn delivered_under(&self, documents: &[RawDocumentBuf]) -> Result<Vec<Order>, Error> {
+    pub(super) async fn delivered_under(
+        &self,
+        documents: &[RawDocumentBuf],
+    ) -> Result<Vec<Order>, Error> {
         let numbers = distinct(documents.iter().filter_map(|document| number(document)));
         let extent = match self.way {
             Way::Ids => Extent::Whole,
@@ -147,7 +150,7 @@ impl Work<'_> {
     }
 
     /// Which of these orders have an archived document under their own `_id`s.
-    async fn have_their_own(&self, orders: &[Order]) -> Result<HashSet<usize>, Error> {
+    pub(super) async fn have_their_own(&self, orders: &[Order]) -> Result<HashSet<usize>, Error> {
         let ids: Vec<Value> = orders.iter().map(|order| order.id().to_owned()).collect();
         let reader = &self.comparer.reader;
         let archived = reader.with_ids(Side::Archive, &ids, Extent::Id, self.source);

@@ -45,10 +45,17 @@ impl Work<'_> {
         for document in documents.iter().rev() {
             by_number.extend(number(document).map(|numero| (numero, document)));
         }
+        let owners = self.owners_by_number(&documents).await?;
+        let is_its = |order: &Order| {
+            let numero = number(order.document()).map(ValueRef::to_owned);
+            let owner = numero.and_then(|numero| owners.get(&numero));
+            owner.is_none_or(|owner| owner.as_ref() == order.id())
+        };
         let mut lone = Vec::new();
         for order in &orders {
             let numero = number(order.document());
-            match numero.and_then(|numero| by_number.get(&numero)) {
+            let document = numero.and_then(|numero| by_number.get(&numero));
+            match document.filter(|_| is_its(order)) {
                 Some(document) => {
                     self.found.by_number += 1;
                     self.pair((order, true), document, Match::Number);
@@ -66,6 +73,28 @@ impl Work<'_> {
             self.push(of_order(order), plain(class));
         }
         Ok(())
+    }
+
+    /// To which order each of these documents belongs by its number, where several have it: one
+    /// document is the archive of one order, the one with the first `_id` that has none of its own.
+    /// Empty where the orders can't be looked up by their numbers.
+    async fn owners_by_number(
+        &self,
+        documents: &[RawDocumentBuf],
+    ) -> Result<HashMap<Value, Value>, Error> {
+        let mut owners = HashMap::new();
+        if documents.is_empty() || !self.finds_orders_by_number() {
+            return Ok(owners);
+        }
+        let orders = self.delivered_under(documents).await?;
+        let archived = self.have_their_own(&orders).await?;
+        for (at, order) in orders.iter().enumerate() {
+            if let Some(numero) = number(order.document()).filter(|_| !archived.contains(&at)) {
+                let owner = owners.entry(numero.to_owned());
+                owner.or_insert_with(|| order.id().to_owned());
+            }
+        }
+        Ok(owners)
     }
 
     /// The heads of those of these orders that are delivered ones: of a page of bare `_id`s that is

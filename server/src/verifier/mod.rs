@@ -35,7 +35,7 @@ mod pairs;
 mod parts;
 pub mod pass;
 mod runner;
-mod settle;
+pub mod settle;
 
 /// Runs verifications. Clones are the same verifier.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use super::{
     comparer::Comparer,
     pace::{Pace, Taken},
     parts::{Part, PartSource, Parts, fault},
+    settle::Settling,
 };
 use crate::{
     bytes::raw::Value,
@@ -64,6 +65,7 @@ pub struct Pass<P: Pace> {
     comparer: Option<Arc<Comparer>>,
     parts: Option<(Parts, Arc<Taken<P>>)>,
     pub(super) changes: Option<Walk>,
+    pub(super) settling: Arc<Settling>,
 }
 
 impl<P: Pace> Pass<P> {
@@ -88,6 +90,7 @@ impl<P: Pace> Pass<P> {
             comparer: None,
             parts: None,
             changes: None,
+            settling: Arc::default(),
         }
     }
 

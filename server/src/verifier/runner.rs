@@ -8,7 +8,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, warn};
 
-use super::{Verifier, conclude::Conclusion, ledger, log, pass::Pass};
+use super::{Verifier, conclude::Conclusion, ledger, log, pass::Pass, settle::Settling};
 use crate::{
     domain::verify::{
         counts::Counts,
@@ -44,6 +44,9 @@ struct Run<'a> {
     throttle: Arc<Throttle>,
     /// What was saved last.
     saved: Progress,
+    /// How far the settling is, and how many differences had been read again at the last save.
+    settling: Arc<Settling>,
+    settled: usize,
     tick: Interval,
     /// How often the log tells how far it is.
     telling: LogLimit,
@@ -78,6 +81,9 @@ impl Verifier {
         if let Err(error) = saved.await {
             warn!(%error, "the end of the verification could not be saved; whoever takes it up saves it");
         }
+        if let Err(error) = self.store.prune_differences().await {
+            warn!(%error, "old differences could not be taken away; the next verification tries again");
+        }
     }
 
     /// One run of a verification: from where it was left as far as it gets.
@@ -102,6 +108,8 @@ impl Verifier {
             lease,
             throttle: Arc::new(Throttle::new(self.store.clone(), self.limits, limits)),
             saved: taken.progress,
+            settling: Arc::default(),
+            settled: 0,
             tick,
             telling,
         };
@@ -170,6 +178,7 @@ impl Run<'_> {
         let plan = plan_of(&begun, !acknowledged.await?);
         let throttle = self.throttle.clone();
         let mut pass = self.verifier.pass(plan, self.saved.clone(), throttle);
+        self.settling = pass.settling();
         while !pass.is_done() {
             let progress = pass.progress().clone();
             let step = advance(runner, &mut pass);
@@ -197,18 +206,20 @@ impl Run<'_> {
     ) -> Result<Ended, Error> {
         let (runner, store) = (&self.verifier.runner, &self.verifier.store);
         let append = || ledger::append(store, verification, &conclusion);
-        let ledger_hash = runner.patiently(append).await?;
-        let Conclusion {
-            verdict,
-            counts,
-            warnings,
-            ..
-        } = conclusion;
-        let text = sentence(verdict, &counts, &moment(verification));
+        let record = runner.patiently(append).await?;
+        // A verification says what the ledger says of it.
+        let known = (conclusion.verdict, conclusion.counts);
+        let (verdict, counts) = record.said().unwrap_or(known);
+        let scope = match conclusion.full_because {
+            Some(_) => Scope::Full,
+            None => verification.scope,
+        };
+        let (depth, as_of) = (verification.options.depth, moment(verification));
+        let text = sentence(verdict, &counts, scope, depth, &as_of);
         Ok(Ended {
             verdict: Some((verdict, text)),
-            warnings,
-            ledger_hash,
+            warnings: conclusion.warnings,
+            ledger_hash: record.hash,
             ..without_verdict(State::Succeeded, counts)
         })
     }
@@ -241,14 +252,17 @@ impl Run<'_> {
     /// Saves how far the verification is. How it ends, if it is not to go on.
     async fn save(&mut self, progress: &Progress) -> Result<Option<Ending<Ended>>, Error> {
         let (runner, store) = (&self.verifier.runner, &self.verifier.store);
-        let moved = *progress != self.saved;
-        let throttle = self.throttle.reason();
+        let settled = self.settling.settled();
+        let moved = *progress != self.saved || settled > self.settled;
+        let reason = self.settling.reason();
+        let throttle = reason.unwrap_or_else(|| self.throttle.reason());
         let save = || store.save_verification(self.lease, progress, moved, &throttle);
         let Some(verification) = runner.patiently(save).await? else {
             return Ok(Some(Ending::Lost));
         };
         if moved {
             self.saved = progress.clone();
+            self.settled = settled;
         }
         if self.telling.admit(Instant::now()).is_some() {
             log::progress(&verification);

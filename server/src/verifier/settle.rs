@@ -3,10 +3,15 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::time::sleep;
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 use super::{comparer::Seen, pace::Pace, pass::Pass};
 use crate::{
@@ -25,7 +30,34 @@ const TOGETHER: usize = 250;
 /// often.
 const ROUNDS: usize = 3;
 
+/// How far the settling of a pass is, for whoever runs it.
+#[derive(Debug, Default)]
+pub struct Settling {
+    settled: AtomicUsize,
+    /// When the next ones are read again, while that is waited for.
+    due: Mutex<Option<Instant>>,
+}
+
+impl Settling {
+    /// How many differences were read again.
+    pub fn settled(&self) -> usize {
+        self.settled.load(Ordering::Relaxed)
+    }
+
+    /// What it waits for, for people.
+    pub fn reason(&self) -> Option<String> {
+        let due = (*self.due.lock())?;
+        let left = due.saturating_duration_since(Instant::now()).as_secs();
+        Some(format!("what differs is read again in {left} s"))
+    }
+}
+
 impl<P: Pace> Pass<P> {
+    /// How far the settling is.
+    pub fn settling(&self) -> Arc<Settling> {
+        self.settling.clone()
+    }
+
     /// Reads again what was found, each not before its time.
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
         for round in 1..=ROUNDS {
@@ -35,7 +67,10 @@ impl<P: Pace> Pass<P> {
             let (now, _) = self.reader.now().await?;
             let since = now.timestamp_millis() - latest.timestamp_millis();
             let since = Duration::from_millis(u64::try_from(since).unwrap_or(0));
-            sleep(self.plan.settle.saturating_sub(since)).await;
+            let due = Instant::now() + self.plan.settle.saturating_sub(since);
+            *self.settling.due.lock() = Some(due);
+            sleep_until(due).await;
+            *self.settling.due.lock() = None;
             self.settle_all(round == ROUNDS).await?;
         }
         Ok(())
@@ -60,6 +95,8 @@ impl<P: Pace> Pass<P> {
             let compared = comparer.examine(&ids, Source::Primary, &seen).await?;
             self.replace(&candidates, compared.findings, is_last)
                 .await?;
+            let settled = &self.settling.settled;
+            settled.fetch_add(candidates.len(), Ordering::Relaxed);
         }
     }
 

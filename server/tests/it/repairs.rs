@@ -10,7 +10,7 @@ use pb::{
 };
 use tonic::{Code, transport::Channel};
 
-use crate::support::{TestServer, eventually, last, within};
+use crate::support::{TestServer, eventually, faults, last, within};
 
 /// Everything that can be spoiled, each a few times.
 const AMOUNTS: Amounts = Amounts {
@@ -261,6 +261,41 @@ async fn a_number_that_stands_twice_is_mended_and_the_index_comes_back() {
         .await;
     eventually(async || server.archive_order("CMD-2025-000021").await.ok()).await;
     assert_eq!(verified(&server).await.verdict(), Verdict::Verified);
+}
+
+#[tokio::test]
+async fn what_has_no_verdict_is_not_repaired_and_the_latest_is_the_one_that_has() {
+    let server = archived_server(3).await;
+    let archive = server.collection("Historique");
+    archive
+        .delete_one(doc! { "numero_commande": "CMD-2025-000001" })
+        .await
+        .unwrap();
+    assert_eq!(verified(&server).await.verdict(), Verdict::NotVerified);
+    // One that waits until it may read again what it has found.
+    let options = pb::VerificationOptions {
+        settle: Some(prost_types::Duration {
+            seconds: 3_600,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let (running, _) = server.start_verification(options, "").await.unwrap();
+    let waits = async || {
+        let request = pb::GetVerificationRequest {
+            id: running.id.clone(),
+        };
+        let read = verifications(&server).get_verification(request).await;
+        let read = read.unwrap().into_inner().verification.unwrap();
+        read.throttle.contains("is read again in").then_some(())
+    };
+    eventually(waits).await;
+    let refused = repaired(&server, of(&running.id, &[Class::Missing], false)).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert_eq!(faults(&refused).0, "NO_VERDICT", "{refused}");
+    let answers = repaired(&server, of("latest", &[Class::Missing], false)).await;
+    assert_eq!(outcomes(&answers.unwrap(), Outcome::Archived), 1);
 }
 
 #[tokio::test]

@@ -17,6 +17,14 @@ fn slowly() -> VerificationOptions {
     }
 }
 
+/// What has changed, and no more.
+fn changes() -> VerificationOptions {
+    VerificationOptions {
+        scope: VerificationScope::Changes.into(),
+        ..VerificationOptions::default()
+    }
+}
+
 /// A server whose orders are all archived.
 async fn archived(count: usize) -> TestServer {
     let server = TestServer::start().await;
@@ -270,10 +278,7 @@ async fn a_bad_request_names_every_field() {
 #[tokio::test]
 async fn whoever_asks_for_changes_is_told_when_all_orders_are_looked_at_and_why() {
     let server = archived(5).await;
-    let changes = VerificationOptions {
-        scope: VerificationScope::Changes.into(),
-        ..Default::default()
-    };
+    let changes = changes();
     let first = server.verify_with(changes).await;
     assert_eq!(first.scope(), VerificationScope::Full, "{first:?}");
     assert!(first.scope_reason.contains("VERIFIED yet"), "{first:?}");
@@ -290,6 +295,102 @@ async fn whoever_asks_for_changes_is_told_when_all_orders_are_looked_at_and_why(
     server.verify_with(presence).await;
     let content = server.verify_with(changes).await;
     assert_eq!(content.scope(), VerificationScope::Full, "{content:?}");
+}
+
+#[tokio::test]
+async fn after_a_full_one_that_is_not_good_everything_is_looked_at_again() {
+    let server = archived(5).await;
+    let (full, changes) = (VerificationOptions::default(), changes());
+    assert_eq!(server.verify_with(full).await.verdict(), Verdict::Verified);
+    let archive = server.collection("Historique");
+    let gone = archive.find_one_and_delete(bson::doc! {}).await.unwrap();
+    assert_eq!(
+        server.verify_with(full).await.verdict(),
+        Verdict::NotVerified
+    );
+    let next = server.verify_with(changes).await;
+    assert_eq!(next.scope(), VerificationScope::Full, "{next:?}");
+    assert!(next.scope_reason.contains("NOT VERIFIED"), "{next:?}");
+    assert_eq!(next.verdict(), Verdict::NotVerified, "{next:?}");
+    archive.insert_one(gone.unwrap()).await.unwrap();
+    assert_eq!(
+        server.verify_with(changes).await.verdict(),
+        Verdict::Verified
+    );
+    let last = server.verify_with(changes).await;
+    assert_eq!(last.scope(), VerificationScope::Changes, "{last:?}");
+    assert!(
+        last.verdict_text
+            .starts_with("VERIFIED 0 of 0 delivered orders that have changed"),
+        "{last:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_verification_of_other_collections_vouches_for_nothing() {
+    let server = archived(5).await;
+    let full = server.verify_with(VerificationOptions::default()).await;
+    assert_eq!(full.verdict(), Verdict::Verified);
+    let other = server
+        .second(|config| config.collections.archive = "Historique2".to_owned())
+        .await;
+    server.shut_down().await;
+    let changes = other.verify_with(changes()).await;
+    assert_eq!(changes.scope(), VerificationScope::Full, "{changes:?}");
+    assert_eq!(changes.counts.unwrap().missing, 5, "{changes:?}");
+}
+
+#[tokio::test]
+async fn an_archive_of_purged_orders_is_verified_at_a_limited_rate_to_its_end() {
+    let server = TestServer::start().await;
+    let purged = (1..=7_000).map(|number| {
+        let mut archived = order(format!("OLD-{number:06}").as_str());
+        archived.insert("_id", number);
+        archived
+    });
+    server.insert("Historique", purged).await;
+    server.insert("Commande", orders(2_000)).await;
+    server.run_batch().await;
+    let limited = VerificationOptions {
+        max_orders_per_second: Some(5_000),
+        settle: Some(prost_types::Duration::default()),
+        ..VerificationOptions::default()
+    };
+    let ended = server.verify_with(limited).await;
+    let counts = ended.counts.unwrap();
+    assert_eq!(
+        (counts.delivered, counts.archived),
+        (2_000, 9_000),
+        "{ended:?}"
+    );
+    let took = ended.duration.unwrap().seconds;
+    assert!((1..10).contains(&took), "{ended:?}");
+}
+
+#[tokio::test]
+async fn differences_of_old_verifications_are_taken_away_and_their_verdicts_stay() {
+    let server = archived(3).await;
+    let archive = server.collection("Historique");
+    archive.delete_one(bson::doc! {}).await.unwrap();
+    let first = server.verify_with(VerificationOptions::default()).await;
+    let of_first = bson::doc! { "verification": &first.id };
+    let differences = server.collection("archd_differences");
+    let count = async || differences.count_documents(of_first.clone()).await.unwrap();
+    assert_eq!(count().await, 1);
+    let presence = VerificationOptions {
+        depth: pb::VerificationDepth::Presence.into(),
+        ..VerificationOptions::default()
+    };
+    for _ in 0..29 {
+        server.verify_with(presence).await;
+    }
+    assert_eq!(count().await, 1);
+    server.verify_with(presence).await;
+    eventually(async || (count().await == 0).then_some(())).await;
+    let request = pb::GetVerificationRequest { id: first.id };
+    let read = server.verifications().get_verification(request).await;
+    let read = read.unwrap().into_inner().verification.unwrap();
+    assert_eq!(read.verdict_text, first.verdict_text);
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! The verdict: when it is good, and what it says in one line.
 
-use super::{class::Class, counts::Counts};
+use super::{
+    class::Class,
+    counts::Counts,
+    plan::{Depth, Scope},
+};
 
 /// What a verification says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +23,30 @@ pub fn verdict(counts: &Counts, all: bool) -> Verdict {
     }
 }
 
-/// The verdict in one line, as of this moment.
-pub fn sentence(verdict: Verdict, counts: &Counts, as_of: &str) -> String {
+/// The verdict in one line, as of this moment. It says no more than was looked at.
+pub fn sentence(
+    verdict: Verdict,
+    counts: &Counts,
+    scope: Scope,
+    depth: Depth,
+    as_of: &str,
+) -> String {
     match verdict {
-        Verdict::Verified => format!(
-            "VERIFIED {} of {} delivered orders, as of {as_of}",
-            grouped(counts.verified),
-            grouped(counts.delivered)
-        ),
+        Verdict::Verified => {
+            let which = match scope {
+                Scope::Full => "",
+                Scope::Changes => " that have changed",
+            };
+            let how = match depth {
+                Depth::Presence => ", by their presence alone",
+                Depth::Content | Depth::References => "",
+            };
+            format!(
+                "VERIFIED {} of {} delivered orders{which}{how}, as of {as_of}",
+                grouped(counts.verified),
+                grouped(counts.delivered)
+            )
+        }
         Verdict::NotVerified => {
             let failing = Class::ALL.into_iter().filter(|class| class.fails());
             let failing = failing.filter(|class| counts.of(*class) > 0);
@@ -58,6 +78,24 @@ fn grouped(number: i64) -> String {
 mod tests {
     use super::*;
 
+    fn said(verdict: Verdict, counts: &Counts) -> String {
+        sentence(verdict, counts, Scope::Full, Depth::Content, "noon")
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_verified() {
+        let counts = Counts::default();
+        let of = |scope, depth| sentence(Verdict::Verified, &counts, scope, depth, "noon");
+        assert_eq!(
+            of(Scope::Changes, Depth::References),
+            "VERIFIED 0 of 0 delivered orders that have changed, as of noon"
+        );
+        assert_eq!(
+            of(Scope::Full, Depth::Presence),
+            "VERIFIED 0 of 0 delivered orders, by their presence alone, as of noon"
+        );
+    }
+
     #[test]
     fn one_failing_difference_fails_it_and_others_do_not() {
         let mut counts = Counts {
@@ -72,11 +110,11 @@ mod tests {
         assert_eq!(verdict(&counts, true), Verdict::Verified);
         assert_eq!(verdict(&counts, false), Verdict::NotVerified);
         assert_eq!(
-            sentence(Verdict::Verified, &counts, "noon"),
+            said(Verdict::Verified, &counts),
             "VERIFIED 1,234,567 of 1,234,567 delivered orders, as of noon"
         );
         assert_eq!(
-            sentence(Verdict::NotVerified, &counts, "noon"),
+            said(Verdict::NotVerified, &counts),
             "NOT VERIFIED: not all orders were looked at, as of noon"
         );
         for class in Class::ALL.into_iter().filter(|class| class.fails()) {
@@ -87,7 +125,7 @@ mod tests {
         *counts.of_mut(Class::Missing) = 3;
         *counts.of_mut(Class::Damaged) = 1_000;
         assert_eq!(
-            sentence(Verdict::NotVerified, &counts, "noon"),
+            said(Verdict::NotVerified, &counts),
             "NOT VERIFIED: 3 missing, 1,000 damaged, as of noon"
         );
     }

@@ -16,7 +16,10 @@ use crate::{
         status::{self, Violations},
     },
     repair::{Repaired, Repairer, Request},
-    store::{Store, differences::record::Difference, verifications::record::Verification},
+    store::{
+        Store, differences::record::Difference, jobs::ids::LATEST,
+        verifications::record::Verification,
+    },
 };
 
 /// How many differences are read, and missing orders archived, together.
@@ -102,6 +105,17 @@ fn not_confirmed(what: &str) -> Status {
     )
 }
 
+fn without_verdict(id: &str) -> Status {
+    status::precondition(
+        pb::ErrorReason::NoVerdict,
+        id,
+        format!(
+            "verification {id} has no verdict, so what it found is not known to the end; wait for it, or name one that has"
+        ),
+        [],
+    )
+}
+
 impl VerificationService {
     /// Begins to repair what is asked for; the answers come until it is done, the caller has left
     /// or the server stops.
@@ -110,9 +124,18 @@ impl VerificationService {
         request: pb::RepairOrdersRequest,
         peer: String,
     ) -> Result<Answers, Status> {
-        let id = request.verification_id.clone();
+        let asked = request.verification_id.clone();
         let plan = Plan::of(request, peer)?;
+        let latest = match asked == LATEST {
+            true => self.store.latest_with_verdict().await,
+            false => Ok(None),
+        };
+        let latest = latest.map_err(|error| status::of_error(&error))?;
+        let id = latest.unwrap_or(asked);
         let verification: Verification = jobs::find(&self.store, "verification_id", &id).await?;
+        if verification.verdict.is_none() {
+            return Err(without_verdict(&verification.head.id));
+        }
         let (by, reason) = (&plan.request.by, &plan.request.reason);
         info!(
             id = verification.head.id,

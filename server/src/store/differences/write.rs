@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// The differences of so many verifications are kept.
+const KEPT: i64 = 30;
+
 /// The differences of one verification, to write and to read: the only thing that the comparing
 /// side of a verification writes.
 #[derive(Clone, Debug)]
@@ -50,6 +53,30 @@ pub struct Tally {
 }
 
 impl Store {
+    /// Takes the differences away that verifications found before the latest ones that have ended.
+    /// Their counts and verdicts stay, and so does the ledger.
+    pub async fn prune_differences(&self) -> Result<(), Error> {
+        let Some(oldest) = self.ended_verification_before(KEPT).await? else {
+            return Ok(());
+        };
+        let old = rawdoc! { "q": { "verification": { "$lte": oldest.as_str() } }, "limit": 0 };
+        let head = rawdoc! { "delete": self.names.differences.as_str() };
+        self.write_all(head, "deletes", &[old]).await
+    }
+
+    /// The id of the one that ended before so many others: ids sort by the time of their making.
+    async fn ended_verification_before(&self, others: i64) -> Result<Option<String>, Error> {
+        let find = doc! {
+            "find": &self.names.verifications, "filter": { "ended": { "$type": "date" } },
+            "sort": { "_id": -1 }, "hint": { "_id": 1 }, "skip": others, "limit": 1,
+            "projection": { "_id": 1 },
+        };
+        let find = joined(&[&raw_document(&find), &self.read_options()]);
+        let rows = self.rows(&find).await?;
+        let id = rows.first().and_then(|row| raw::find(row, "_id"));
+        Ok(id.and_then(ValueRef::as_str).map(str::to_owned))
+    }
+
     /// The differences of a verification.
     pub fn differences_of(&self, verification: &str) -> Differences {
         Differences {
@@ -78,6 +105,13 @@ impl Differences {
             .collect();
         let head = rawdoc! { "delete": self.store.names.differences.as_str() };
         self.store.write_all(head, "deletes", &statements).await
+    }
+
+    /// Takes all differences of this verification away.
+    pub async fn forget_all(&self) -> Result<(), Error> {
+        let all = rawdoc! { "q": { "verification": self.verification.as_str() }, "limit": 0 };
+        let head = rawdoc! { "delete": self.store.names.differences.as_str() };
+        self.store.write_all(head, "deletes", &[all]).await
     }
 
     fn statement(&self, finding: &Finding, stage: Stage) -> RawDocumentBuf {

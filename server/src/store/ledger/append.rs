@@ -22,24 +22,13 @@ const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 const DUPLICATE_KEY: i32 = 11000;
 
-/// An entry that is in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its number.
-    pub sequence: i64,
-    /// Its hash, as 64 hexadecimal digits.
-    pub hash: String,
-}
-
 impl Store {
-    /// Appends an entry, and answers with its number and its hash once a majority holds it. Safe to
-    /// repeat: a verification has one entry, the first.
-    pub async fn append_to_ledger(&self, entry: &Entry<'_>) -> Result<Sealed, Error> {
+    /// Appends an entry, and answers with its record once a majority holds it. Safe to repeat: a
+    /// verification has one entry, the first.
+    pub async fn append_to_ledger(&self, entry: &Entry<'_>) -> Result<Record, Error> {
         for _ in 0..TRIES {
-            let of = doc! { "filter": { VERIFICATION: { "$eq": entry.verification } } };
-            if let Some(record) = self.ledger_record(of).await? {
-                let Record { sequence, hash, .. } = record;
-                return Ok(Sealed { sequence, hash });
+            if let Some(record) = self.ledger_record_of(entry.verification).await? {
+                return Ok(record);
             }
             let last = self.ledger_record(doc! { "sort": { "_id": -1 } }).await?;
             let (sequence, previous) = match &last {
@@ -60,16 +49,19 @@ impl Store {
             };
             let record = entry.seal(&verified, now, sequence, &previous);
             if self.insert_ledger_record(entry, &record, now).await? {
-                return Ok(Sealed {
-                    sequence,
-                    hash: record.hash,
-                });
+                return Ok(record);
             }
             sleep(PAUSE).await;
         }
         Err(Error::Unavailable(
             "others keep appending to the ledger at the same moment".to_owned(),
         ))
+    }
+
+    /// The record of a verification; none where it has no verdict.
+    pub async fn ledger_record_of(&self, verification: &str) -> Result<Option<Record>, Error> {
+        let of = doc! { "filter": { VERIFICATION: { "$eq": verification } } };
+        self.ledger_record(of).await
     }
 
     async fn ledger_record(&self, which: Document) -> Result<Option<Record>, Error> {

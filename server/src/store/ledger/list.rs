@@ -15,21 +15,7 @@ use crate::{
 /// An entry under its number.
 pub type Numbered = (i64, Result<Record, Box<Fault>>);
 
-/// Among so many of the newest entries one of all orders is looked for: one is made each week.
-const NEWEST: i64 = 60;
-/// The most that is read of them, in bytes.
-const MOST: usize = 8 << 20;
-
 impl Store {
-    /// The newest entries that can be read, the newest first.
-    pub async fn latest_ledger_records(&self) -> Result<Vec<Record>, Error> {
-        let find = doc! { "find": &self.names.ledger, "sort": { "_id": -1 }, "limit": NEWEST };
-        let command = joined(&[&raw_document(&find), &self.read_options()]);
-        let (rows, _) = self.rows_up_to(&command, MOST).await?;
-        let records = rows.iter().map(|row| self.ledger_record_in(row));
-        Ok(records.filter_map(Result::ok).collect())
-    }
-
     /// The entries after one with this number, at most `limit`, until about so many bytes have come.
     /// Each comes with its number, and in the place of one that can't be read stands what is wrong
     /// with it. The flag says whether more are left.

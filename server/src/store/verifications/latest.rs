@@ -26,10 +26,10 @@ impl Store {
             .filter(|other| *other >= depth.min(Depth::Content))
             .map(Depth::name);
         let as_close: Vec<&str> = as_close.collect();
-        let filter = doc! {
+        let filter = self.of_the_same(doc! {
             "verdict": verdict_name(Verdict::Verified), "options.depth": { "$in": as_close },
             "checked_from": { "$type": "timestamp" },
-        };
+        });
         // One that can't be read is none to go on from: another one, or all orders, will do.
         self.latest_of(filter)
             .await
@@ -40,20 +40,39 @@ impl Store {
     /// milliseconds ago at most.
     pub async fn full_verification_within(&self, millis: i64) -> Result<bool, Error> {
         let recent = doc! { "$gte": ["$started", { "$subtract": ["$$NOW", millis] }] };
-        let filter = doc! {
+        let filter = self.of_the_same(doc! {
             "verdict": { "$exists": true }, "scope": Scope::Full.name(),
             "options.depth": { "$ne": Depth::Presence.name() }, "$expr": recent,
-        };
+        });
         Ok(self.latest_of(filter).await?.is_some())
     }
 
     /// Whether a verification of everything that was asked for after this one says NOT VERIFIED.
     pub async fn failed_full_since(&self, before: &Verification) -> Result<bool, Error> {
-        let filter = doc! {
+        let filter = self.of_the_same(doc! {
             "verdict": verdict_name(Verdict::NotVerified), "scope": Scope::Full.name(),
             "created": { "$gt": before.head.created },
-        };
+        });
         Ok(self.latest_of(filter).await?.is_some())
+    }
+
+    /// The latest verification that looked at every byte of everything and found nothing altered or
+    /// damaged, not even acknowledged.
+    pub async fn latest_sound(&self) -> Result<Option<String>, Error> {
+        let filter = self.of_the_same(doc! {
+            "verdict": { "$exists": true }, "scope": Scope::Full.name(),
+            "options.depth": { "$ne": Depth::Presence.name() },
+            "counts.altered": 0, "counts.damaged": 0, "counts.acknowledged": 0,
+        });
+        let found = self.latest_of(filter).await?;
+        Ok(found.and_then(Result::ok).map(|sound| sound.head.id))
+    }
+
+    /// The same filter, for verifications of the orders and the archive of today: with other
+    /// settings there are others.
+    fn of_the_same(&self, mut filter: Document) -> Document {
+        filter.extend(self.what_is_verified());
+        filter
     }
 
     /// The latest verification that has ended, or what is wrong with it.

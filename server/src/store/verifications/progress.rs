@@ -1,6 +1,6 @@
 //! How far a verification is and what it says, as its runner saves both.
 
-use bson::{Timestamp, doc};
+use bson::{Document, Timestamp, doc};
 
 use super::{
     counts::to_document,
@@ -61,14 +61,25 @@ impl Store {
         let once = |field: &str, value: bson::Bson| doc! { "$cond": [{ "$eq": [{ "$type": "$as_of" }, "missing"] }, value, format!("${field}")] };
         let time = |time: Option<Timestamp>| time.map_or("$$REMOVE".into(), bson::Bson::from);
         let reason = doc! { "$literal": &beginning.scope_reason };
-        let noted = doc! {
+        let mut noted = doc! {
             "scope": once("scope", beginning.scope.name().into()),
             "scope_reason": once("scope_reason", reason.into()),
             "since": once("since", time(beginning.since)),
             "checked_from": once("checked_from", time(beginning.checked_from)),
             "as_of": once("as_of", "$$NOW".into()),
         };
+        for (name, value) in self.what_is_verified() {
+            noted.insert(&name, once(&name, doc! { "$literal": value }.into()));
+        }
         self.begin_job(lease, noted).await
+    }
+
+    /// What a verification is of, by the settings of this process.
+    pub(super) fn what_is_verified(&self) -> Document {
+        doc! {
+            "orders": &self.names.orders, "archive": &self.names.archive,
+            "delivered_status": &self.delivered,
+        }
     }
 
     /// Saves how far a verification is, and tells what has been asked of it since. None when

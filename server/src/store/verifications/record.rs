@@ -44,6 +44,9 @@ const OWN: &[Field] = &[
     may("checked_from", Is::Timestamp),
     may("since", Is::Timestamp),
     may("ledger_hash", Is::Text),
+    may("orders", Is::Text),
+    may("archive", Is::Text),
+    may("delivered_status", Is::Text),
 ];
 
 const PRIVATE: &[Field] = &[may(PROGRESS_FIELD, Is::Fields(progress::PROGRESS))];

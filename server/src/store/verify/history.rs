@@ -134,11 +134,13 @@ impl ComparisonReader {
         let mut told: Vec<Told> = vec![Told::default(); suspects.len()];
         let mut orders: HashMap<ValueRef<'_>, Vec<usize>> = HashMap::new();
         let mut archived: HashMap<ValueRef<'_>, Vec<usize>> = HashMap::new();
-        // The history begins with the oldest entry that is kept, which may go at any moment.
-        let oldest = self.store().oldest_history().await;
-        let oldest = oldest.map_or(0, |oldest| oldest.time.saturating_add(1));
-        let sound_since = sound_since.filter(|since| since.time > oldest);
-        let mut earliest = u32::MAX;
+        let none = Timestamp {
+            time: 0,
+            increment: 0,
+        };
+        let oldest = self.store().oldest_history().await.unwrap_or(none);
+        let sound_since = sound_since.filter(|since| *since >= oldest);
+        let mut earliest: Option<u32> = None;
         for (at, suspect) in suspects.iter().enumerate() {
             let (order, document) = (suspect.order_id.as_ref(), suspect.archive_id.as_ref());
             bytes += order.bytes.len() + document.bytes.len();
@@ -151,21 +153,22 @@ impl ComparisonReader {
             let archived = suspect.archived.timestamp_millis() / 1_000;
             let archived = u32::try_from(archived).unwrap_or(0);
             // Of one that was inserted before the history begins nothing is shown by looking there.
-            if archived.saturating_add(MARGIN) >= oldest {
-                earliest = earliest.min(archived.saturating_sub(MARGIN));
+            if archived.saturating_add(MARGIN) >= oldest.time {
+                let from = archived.saturating_sub(MARGIN);
+                earliest = Some(earliest.map_or(from, |earliest| earliest.min(from)));
             }
         }
         let deployment = self.store().deployment().await?;
         let (Some(until), false) = (deployment.majority, ids.is_empty()) else {
             return Ok(Shown::default());
         };
-        let start = match sound_since {
-            Some(since) => since,
-            None if earliest == u32::MAX => return Ok(Shown::default()),
-            None => Timestamp {
-                time: earliest.max(oldest).min(until.time),
-                increment: 1,
-            },
+        let start = match (sound_since, earliest) {
+            (Some(since), _) => since,
+            (None, None) => return Ok(Shown::default()),
+            (None, Some(time)) => {
+                let earliest = Timestamp { time, increment: 1 };
+                earliest.max(oldest).min(until)
+            }
         };
         let matched = doc! { "documentKey._id": { "$in": ids } };
         let mut changes = match self.open_history(&Start::At(start), matched).await {

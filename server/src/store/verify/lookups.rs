@@ -1,6 +1,6 @@
 //! Looking up orders and archived documents by their `_id`s and by their numbers.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
@@ -18,6 +18,9 @@ use crate::{
 
 /// How many numbers may stand twice in the archive, each of which is looked at.
 const MOST_TWICE: i64 = 100_000;
+
+/// How long it may take to find them: all of the archive is read, and sorted where it is large.
+const WHOLE_ARCHIVE: Duration = Duration::from_secs(10 * 60);
 
 /// Which side is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +184,7 @@ impl ComparisonReader {
     /// together, in the order of their `_id`s. Reads the whole archive.
     pub async fn of_numbers_held_twice(&self) -> Result<Vec<Vec<RawDocumentBuf>>, Error> {
         let store = self.store();
-        let limit = store.policy.operation_timeout;
+        let limit = WHOLE_ARCHIVE;
         let numbers = store.numbers_held_twice(MOST_TWICE, limit).await?;
         let by_id = rawdoc! { "sort": { "_id": 1 }, "collation": { "locale": SIMPLE }, "allowDiskUse": true };
         let command = |filter: &RawDocument| {

@@ -1,7 +1,7 @@
 //! A verification of what has changed looks at that and at nothing else; where the history can't
 //! tell, it looks at everything and says why.
 
-use archd::domain::verify::verdict::Verdict;
+use archd::domain::verify::{class::Class, verdict::Verdict};
 use bson::{Document, Timestamp, doc, oid::ObjectId};
 use devkit::{Options, ReplicaSet, Standalone};
 
@@ -110,6 +110,25 @@ async fn a_collection_that_was_dropped_has_everything_looked_at() {
     let reason = "Historique was dropped or renamed";
     assert_eq!(report.conclusion.full_because.as_deref(), Some(reason));
     assert_eq!(report.numbers().len(), 61);
+}
+
+#[tokio::test]
+async fn another_collection_that_was_put_in_the_place_of_the_archive_has_everything_looked_at() {
+    let ground = Ground::new().await;
+    earlier(&ground).await;
+    let made_up = ground.database.collection::<Document>("autre");
+    made_up.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let time = ground.time().await;
+    let name = |collection: &str| format!("{}.{collection}", ground.database.name());
+    let rename = doc! {
+        "renameCollection": name("autre"), "to": name("Historique"), "dropTarget": true,
+    };
+    let admin = ground.database.client().database("admin");
+    admin.run_command(rename).await.unwrap();
+    let report = ground.verify(&since(time)).await;
+    let reason = report.conclusion.full_because.unwrap();
+    assert!(reason.contains("renamed"), "{reason}");
+    assert_eq!(report.conclusion.counts.of(Class::Missing), 61);
 }
 
 #[tokio::test]

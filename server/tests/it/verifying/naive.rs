@@ -334,7 +334,10 @@ impl Platform {
             }
             let numero = number(order);
             let own = unclaimed().filter(|it| numero.is_some() && number(it) == numero);
-            match Platform::first(own) {
+            // One document is the archive of one order.
+            let free = with_number(numero).filter(|order| self.document(id(order)).is_none());
+            let is_first = Platform::first(free).is_some_and(|first| id(first) == id(order));
+            match Platform::first(own).filter(|_| is_first) {
                 Some(document) if contents => {
                     if let Some(class) = difference(order, document, false) {
                         note(class, Some(order), Some(document));
