@@ -8,12 +8,13 @@ mod belonging;
 
 use std::collections::HashMap;
 
+use bson::RawDocumentBuf;
 use tracing::info;
 
 use self::belonging::{Belonging, Found};
 use crate::{
     bytes::raw::Value,
-    domain::verify::{class::Class, finding::Finding},
+    domain::verify::finding::Finding,
     pipeline::{Outcome, Pipeline, Source},
     store::{
         Error, Store,
@@ -37,7 +38,12 @@ pub enum Repaired {
     Removed {
         /// Where it is kept.
         kept: String,
-        /// What else there is to say, for people.
+    },
+    /// A document was taken out, and the order could not be archived again.
+    TakenOut {
+        /// Where it is kept.
+        kept: String,
+        /// Why, for people.
         detail: String,
     },
     /// The difference is not there any more.
@@ -134,14 +140,45 @@ impl Repairer {
                 refusal.detail
             )));
         }
+        let (kept, hindrance) = self.take_out(finding, &belonging.surplus, request).await?;
+        let Some(kept) = kept else {
+            return match hindrance {
+                Some(why) => Ok(Repaired::Refused(why)),
+                None => self.archive(finding, id).await,
+            };
+        };
+        if let Some(detail) = hindrance {
+            return Ok(Repaired::TakenOut { kept, detail });
+        }
+        if belonging.keeper.is_some() {
+            return Ok(Repaired::Removed { kept });
+        }
+        Ok(match self.archive(finding, id).await {
+            Ok(Repaired::Refused(detail)) => Repaired::TakenOut { kept, detail },
+            Ok(_) => Repaired::Replaced { kept },
+            Err(error) => Repaired::TakenOut {
+                kept,
+                detail: format!("{error}; the next batch archives the order"),
+            },
+        })
+    }
+
+    /// Takes these documents out, one after the other. Where the last one that left is kept, and
+    /// what kept it from going on.
+    async fn take_out(
+        &self,
+        finding: &Finding,
+        documents: &[RawDocumentBuf],
+        request: &Request,
+    ) -> Result<(Option<String>, Option<String>), Error> {
         let why = Replacement {
             class: finding.class.name(),
             by: request.by.clone(),
             reason: request.reason.clone(),
         };
         let mut last = None;
-        for document in &belonging.surplus {
-            match self.store.take_out(document, &why).await? {
+        for document in documents {
+            let hindrance = match self.store.take_out(document, &why).await? {
                 TakenOut::Kept(kept) => {
                     info!(
                         numero = finding.numero,
@@ -151,56 +188,25 @@ impl Repairer {
                         "a document was taken out of the archive for a repair"
                     );
                     last = Some(kept);
+                    continue;
                 }
-                TakenOut::Changed => {
-                    return Ok(Repaired::Refused(
-                        "the archived document changed at this moment; ask again".to_owned(),
-                    ));
-                }
+                TakenOut::Changed => "the archived document changed at this moment; ask again",
                 TakenOut::TooLarge => {
-                    return Ok(Repaired::Refused(
-                        "the archived document is too large to be kept with anything beside it; copy it by hand, delete it, then archive the order".to_owned(),
-                    ));
+                    "the archived document is too large to be kept with anything beside it; copy it by hand, delete it, then archive the order"
                 }
-            }
+            };
+            return Ok((last, Some(hindrance.to_owned())));
         }
-        if belonging.keeper.is_some() {
-            return Ok(match last {
-                Some(kept) => Repaired::Removed {
-                    kept,
-                    detail: String::new(),
-                },
-                None => Repaired::Gone,
-            });
-        }
-        Ok(self.archive_again(finding, id, last).await)
+        Ok((last, None))
     }
 
-    /// Archives an order of which nothing is archived any more. What was taken out before is told
-    /// in any case.
-    async fn archive_again(&self, finding: &Finding, id: Value, kept: Option<String>) -> Repaired {
+    /// Archives the order of a difference, of which nothing is archived any more.
+    async fn archive(&self, finding: &Finding, id: Value) -> Result<Repaired, Error> {
         let missing = Finding {
-            class: Class::Missing,
             order_id: Some(id),
             ..finding.clone()
         };
-        let outcome = self.archive_missing(&[missing]).await;
-        let outcome = outcome.map(|mut outcomes| outcomes.pop());
-        match (outcome, kept) {
-            (Ok(Some(Repaired::Archived | Repaired::Gone)), Some(kept)) => {
-                Repaired::Replaced { kept }
-            }
-            (Ok(Some(outcome)), None) => outcome,
-            (Ok(None), None) => Repaired::Gone,
-            (Ok(Some(Repaired::Refused(detail))), Some(kept)) => Repaired::Removed { kept, detail },
-            (Ok(_), Some(kept)) => Repaired::Replaced { kept },
-            (Err(error), Some(kept)) => Repaired::Removed {
-                kept,
-                detail: format!(
-                    "the order is not archived again yet: {error}; the next batch archives it"
-                ),
-            },
-            (Err(error), None) => Repaired::Refused(format!("{error}; the next batch archives it")),
-        }
+        let mut outcomes = self.archive_missing(&[missing]).await?;
+        Ok(outcomes.pop().unwrap_or(Repaired::Gone))
     }
 }

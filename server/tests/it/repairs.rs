@@ -264,6 +264,27 @@ async fn a_number_that_stands_twice_is_mended_and_the_index_comes_back() {
 }
 
 #[tokio::test]
+async fn an_order_that_cannot_be_archived_again_is_told_with_where_its_document_is_kept() {
+    let server = archived_server(2).await;
+    let archive = server.collection("Historique");
+    let lie = doc! { "$set": { "coût_commande": 0.01 } };
+    let first = doc! { "numero_commande": "CMD-2025-000001" };
+    archive.update_one(first.clone(), lie).await.unwrap();
+    let altered = archive.find_one(first).await.unwrap().unwrap();
+    let found = verified(&server).await;
+    let validator = doc! { "numero_commande": { "$ne": "CMD-2025-000001" } };
+    let refuse = doc! { "collMod": "Historique", "validator": validator };
+    server.database.run_command(refuse).await.unwrap();
+    let answers = repaired(&server, of(&found.id, &[Class::Altered], true)).await;
+    let answers = answers.unwrap();
+    assert_eq!(outcomes(&answers, Outcome::TakenOut), 1, "{answers:?}");
+    assert!(answers[0].detail.contains("in quarantine"), "{answers:?}");
+    let kept = server.all("archd_replaced").await;
+    assert_eq!(kept[0].get_str("_id").unwrap(), answers[0].replaced_id);
+    assert_eq!(kept[0].get_document("document").unwrap(), &altered);
+}
+
+#[tokio::test]
 async fn what_has_no_verdict_is_not_repaired_and_the_latest_is_the_one_that_has() {
     let server = archived_server(3).await;
     let archive = server.collection("Historique");

@@ -62,7 +62,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Each difference is looked at anew before: what is not so any more is left alone. Missing orders are archived like any other. What is \
 altered, damaged or doubled is replaced by what the order of today makes, only with --yes, and the document before is kept. An \
-archived order whose live order is gone is never touched. Exits with 1 when one was refused, and with 6 when nothing was done for \
+archived order whose live order is gone is never touched. Exits with 1 when one was refused or its order could not be archived again, and with 6 when nothing was done for \
 want of a --yes.
 
 Examples:
@@ -165,10 +165,13 @@ async fn repair(session: &Session, args: Args) -> Result<Exit, Fault> {
         say("What was repaired stays so; the same command again repairs the rest.");
     }
     end?;
-    Ok(match counts.contains_key(&RepairOutcome::Refused) {
-        true => Exit::Failure,
-        false => Exit::Done,
-    })
+    let failed = [RepairOutcome::Refused, RepairOutcome::TakenOut];
+    Ok(
+        match failed.iter().any(|outcome| counts.contains_key(outcome)) {
+            true => Exit::Failure,
+            false => Exit::Done,
+        },
+    )
 }
 
 fn wire(classes: &[Failing]) -> Vec<i32> {

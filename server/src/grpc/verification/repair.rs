@@ -235,7 +235,8 @@ impl Work {
         let (outcome, detail, replaced_id) = match repaired {
             Repaired::Archived => (pb::RepairOutcome::Archived, String::new(), String::new()),
             Repaired::Replaced { kept } => (pb::RepairOutcome::Replaced, String::new(), kept),
-            Repaired::Removed { kept, detail } => (pb::RepairOutcome::Removed, detail, kept),
+            Repaired::Removed { kept } => (pb::RepairOutcome::Removed, String::new(), kept),
+            Repaired::TakenOut { kept, detail } => (pb::RepairOutcome::TakenOut, detail, kept),
             Repaired::Gone => (pb::RepairOutcome::Gone, String::new(), String::new()),
             Repaired::Refused(detail) => (pb::RepairOutcome::Refused, detail, String::new()),
         };
