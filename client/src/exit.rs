@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Unreachable = 4,
     Denied = 5,
     Conflict = 6,
-    BatchFailed = 7,
+    JobFailed = 7,
     Unbalanced = 8,
     NotVerified = 9,
     LedgerBroken = 10,

@@ -66,7 +66,7 @@ pub(super) fn exit_of(batch: &Batch) -> Exit {
         BatchState::Failed if batch.stop_reason() == BatchStopReason::Unbalanced => {
             Exit::Unbalanced
         }
-        BatchState::Failed => Exit::BatchFailed,
+        BatchState::Failed => Exit::JobFailed,
         _ => Exit::Failure,
     }
 }

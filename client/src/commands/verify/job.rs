@@ -67,7 +67,7 @@ impl Job for Verification {
 /// VERIFIED is well.
 pub(super) fn exit_of(verification: &Verification) -> Exit {
     match (verification.state(), verification.verdict()) {
-        (VerificationState::Failed, _) => Exit::BatchFailed,
+        (VerificationState::Failed, _) => Exit::JobFailed,
         (VerificationState::Succeeded, Verdict::Verified) => Exit::Done,
         (VerificationState::Succeeded, Verdict::NotVerified) => Exit::NotVerified,
         _ => Exit::Failure,
