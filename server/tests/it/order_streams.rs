@@ -12,13 +12,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use crate::{
+    child::Server,
     load::how_many,
     support::{TestServer, within},
 };
 
 /// A connection that takes in little before it is read, as most clients' do.
-async fn connect(server: &TestServer) -> Channel {
-    Channel::from_shared(server.address.clone())
+async fn connect(address: &str) -> Channel {
+    Channel::from_shared(address.to_owned())
         .unwrap()
         .initial_stream_window_size(65_535)
         .initial_connection_window_size(65_535)
@@ -70,21 +71,14 @@ async fn ask(channel: Channel, count: usize, numero: fn(usize) -> String, slow: 
 
 const FAST: (usize, Duration) = (0, Duration::ZERO);
 
-/// The resident memory of this process, which the server is a part of here, in MiB.
-fn memory() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4 / 1024
-}
-
 /// Sends requests in a frame each, as fast as the windows allow, and reads the answers as fast as
 /// they come.
-async fn ask_in_frames(server: &TestServer, count: usize) {
-    let address = server.address.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
+async fn ask_in_frames(server: &Server, count: usize) {
+    let stream = TcpStream::connect(server.address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     let path = "/orderarchiver.v1.ArchiveService/ArchiveOrders";
-    let request = http::Request::post(format!("{}{path}", server.address))
+    let request = http::Request::post(format!("http://{}{path}", server.address))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(())
@@ -135,13 +129,15 @@ async fn ask_in_frames(server: &TestServer, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_any_length_is_answered_as_fast_as_it_is_read() {
-    let server = TestServer::start().await;
-    ask(connect(&server).await, 5_000, usual, FAST).await;
+    // A process of its own, so that its memory is what the server holds and nothing else.
+    let server = Server::fresh(1024, &[]).await;
+    let address = format!("http://{}", server.address);
+    ask(connect(&address).await, 5_000, usual, FAST).await;
     let count = how_many("REQUESTS", 60_000);
-    let (before, start) = (memory(), std::time::Instant::now());
+    let (before, start) = (server.peak_memory(), std::time::Instant::now());
     ask_in_frames(&server, count).await;
     let took = start.elapsed().as_secs_f64();
-    let grown = memory().saturating_sub(before);
+    let grown = server.peak_memory() - before;
     println!(
         "{count} requests in {took:.1} s, {:.0} a second; {grown} MiB more",
         count as f64 / took
@@ -154,7 +150,7 @@ async fn a_slow_reader_is_answered_to_the_end() {
     let server = TestServer::start().await;
     let readers = [1, 5, 20].map(async |millis| {
         let slow = (800 / millis as usize, Duration::from_millis(millis));
-        ask(connect(&server).await, 20_000, usual, slow).await;
+        ask(connect(&server.address).await, 20_000, usual, slow).await;
     });
     join_all(readers).await;
 }
@@ -162,7 +158,7 @@ async fn a_slow_reader_is_answered_to_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_of_one_connection_may_all_be_read_late() {
     let server = TestServer::start().await;
-    let channel = connect(&server).await;
+    let channel = connect(&server.address).await;
     let late = (1, Duration::from_secs(3));
     join_all((0..16).map(|_| ask(channel.clone(), 6_000, usual, late))).await;
 }
@@ -172,6 +168,6 @@ async fn the_smallest_requests_are_answered_too() {
     let server = TestServer::start().await;
     for numero in [|_| String::new(), |number: usize| (number % 10).to_string()] {
         let late = (1, Duration::from_secs(2));
-        ask(connect(&server).await, 30_000, numero, late).await;
+        ask(connect(&server.address).await, 30_000, numero, late).await;
     }
 }
