@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bson::{Document, doc, oid::ObjectId};
 use devkit::tamper::{self, Amounts, Spoiled};
 use mongodb::Database;
@@ -76,6 +76,7 @@ pub(crate) async fn survive(platform: &Platform, size: &Size) -> Result<()> {
         verification.said["resumes"]
     );
     println!("- {}", verification.said["verdict_text"]);
+    println!("- warnings: {}", verification.said["warnings"]);
     for class in CLASSES {
         let made = spoiled.get(class).map_or(0, Vec::len) as u64;
         let found = verification.count(class)?;
@@ -102,13 +103,13 @@ async fn killed(platform: &Platform, size: &Size) -> Result<Verification> {
     let arguments = [LEASE, &rate, "--settle=1s"];
     for kill in 0..size.kills {
         let mut verifier = process::limited(platform, "verify", &arguments)?;
-        // Between a start and a lease that is over; no two kills hit the same moment.
-        sleep(Duration::from_millis(900 + kill as u64 * 131 % 1_700)).await;
-        ensure!(
-            verifier.try_wait()?.is_none(),
-            "a verification ended before the verifier was killed {} times",
-            size.kills
-        );
+        // The lease of the one before has ended by then, so that each looks at some orders: who is
+        // killed again and again without having looked at any is given up. No two kills hit the
+        // same moment.
+        sleep(Duration::from_millis(1_500 + kill as u64 * 131 % 1_700)).await;
+        if let Some(ended) = verifier.try_wait()? {
+            bail!("{ended} after {kill} of {} kills", size.kills);
+        }
         verifier.kill().await?;
     }
     verify(platform, &[LEASE]).await

@@ -272,6 +272,11 @@ impl Store {
         self.policy.lease
     }
 
+    /// How long a call to the database usually may take.
+    pub fn operation_timeout(&self) -> Duration {
+        self.policy.operation_timeout
+    }
+
     /// Between two heartbeats: two of them may be lost before the lease ends.
     pub fn beat(&self) -> Duration {
         self.policy.lease / 3

@@ -29,8 +29,8 @@ use crate::{
 
 /// For so many altered orders the evidence is looked for, in one look.
 const MOST: usize = 10_000;
-/// For so long the history is looked through.
-const LONGEST: Duration = Duration::from_secs(60);
+/// For so long the history is looked through: without it what was amended alarms people.
+const LONGEST: Duration = Duration::from_secs(10 * 60);
 
 impl<P: Pace> Pass<P> {
     /// Calls what was altered on the live side only by its name. `trusted` are the digests of an

@@ -72,6 +72,13 @@ impl Backoff {
         pause
     }
 
+    /// How long a reply may take now: the database looks through everything that was written since
+    /// the watcher's place before it replies, so one that was too slow for the usual limit gets
+    /// twice the time at each attempt, up to 64 times as much.
+    pub(super) fn limit(&self, usual: Duration) -> Duration {
+        usual * 2u32.pow(self.failures.min(6))
+    }
+
     /// Something worked: the next fault is a first one again.
     pub(super) fn reset(&mut self) {
         self.failures = 0;

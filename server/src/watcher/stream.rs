@@ -31,7 +31,7 @@ use crate::{
             gather::Selection,
         },
         watch::{lease::Heartbeat, record::State},
-        wire::changes::{Changes, Reply, Scope, Start},
+        wire::changes::{Reply, Scope, Start},
     },
 };
 
@@ -140,15 +140,9 @@ impl Stream<'_> {
         progress: &mut StreamProgress,
         backoff: &mut Backoff,
     ) -> Result<Ending, Error> {
-        let changes = self
-            .store
-            .changes(
-                Scope::Collection(&self.store.names().orders),
-                &start,
-                stages(self.store.delivered()),
-            )
-            .await?;
-        let (mut replies, _reader) = read(changes);
+        let limit = backoff.limit(self.store.operation_timeout());
+        // Opened beside the heartbeat: that too may take as long as a reply.
+        let (mut replies, _reader) = read(self.store.clone(), start, limit);
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
         let mut waiting: VecDeque<Option<DateTime>> = VecDeque::new();
         let mut tick = interval(TICK.min(self.store.beat()));
@@ -339,11 +333,24 @@ fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
     [of(true), of(false)]
 }
 
-/// Reads replies in a task of its own, so that a deadline on one is not begun anew whenever
+/// Opens the stream and reads replies in a task of its own, so that a deadline on one is not begun anew whenever
 /// something else happens.
-fn read(mut changes: Changes) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
+fn read(
+    store: Store,
+    start: Start,
+    limit: Duration,
+) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
     let (sender, replies) = mpsc::channel(1);
     let reader: JoinHandle<()> = tokio::spawn(async move {
+        let orders = Scope::Collection(&store.names().orders);
+        let stages = stages(store.delivered());
+        let mut changes = match store.changes_by(orders, &start, stages, limit).await {
+            Ok(changes) => changes,
+            Err(error) => {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        };
         loop {
             let reply = changes.next().await;
             let failed = reply.is_err();

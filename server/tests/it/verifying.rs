@@ -83,7 +83,17 @@ impl Ground {
 
     /// The same, in a database that has collections already.
     pub(crate) async fn of(set: &ReplicaSet, database: Database) -> Ground {
-        let config = Config::simulation(&set.uri(), database.name()).unwrap();
+        Ground::through(&set.uri(), database, |_| {}).await
+    }
+
+    /// The same, reached at this URI and with such settings.
+    pub(crate) async fn through(
+        uri: &str,
+        database: Database,
+        change: impl FnOnce(&mut Config),
+    ) -> Ground {
+        let mut config = Config::simulation(uri, database.name()).unwrap();
+        change(&mut config);
         let store = Store::new(&config).await.unwrap();
         store.prepare_collections().await.unwrap();
         store.create_absent_indexes().await.unwrap();

@@ -159,6 +159,24 @@ async fn a_black_hole_is_left_and_what_happened_meanwhile_is_archived() {
     server.shut_down().await;
 }
 
+/// The database looks through everything that was written meanwhile before it opens the stream.
+#[tokio::test]
+async fn a_stream_that_takes_longer_to_open_than_calls_may_is_opened_all_the_same() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let server = watching(&relay.uri(), fresh(set).await, |config| {
+        config.operation_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let slow = Deed::Delay(Duration::from_millis(3_500));
+    relay.on("$changeStream", Plan::Always, slow);
+    relay.cut();
+    deliver(&server.database, "waits").await;
+    settled(&server.database).await;
+    server.watcher_is(pb::WatcherState::Watching).await;
+    server.shut_down().await;
+}
+
 /// Waits until the rules have acted so many times more, and says how long that took.
 async fn hit(relay: &Relay, times: u32) -> Duration {
     let (before, since) = (relay.hits(), Instant::now());

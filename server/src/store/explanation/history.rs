@@ -21,7 +21,7 @@ use crate::{
         orders::{delivered_status::bson_of, deliveries::order_of},
         quarantine::record::entry_id,
         state::snapshot::within,
-        wire::changes::{Scope, Start},
+        wire::changes::{Replies, Scope, Start},
     },
 };
 
@@ -105,7 +105,7 @@ impl Store {
                 increment: 0,
             };
             let from = oldest.map_or(from, |oldest| oldest.max(from));
-            let read = self.stretch(stages.clone(), from, until, latest);
+            let read = self.stretch(stages.clone(), from, until, latest, limit);
             match timeout_at(end, read).await {
                 Ok(Ok(mut read)) => {
                     read.extend(changes);
@@ -134,17 +134,24 @@ impl Store {
         Ok(history)
     }
 
-    /// The changes from one moment to another, which is not part of it, or to the latest write.
+    /// The changes from one moment to another, which is not part of it, or to the latest write, in
+    /// replies that may take so long.
     async fn stretch(
         &self,
         stages: Vec<Document>,
         from: Timestamp,
         until: Option<Timestamp>,
         latest: Timestamp,
+        limit: Duration,
     ) -> Result<VecDeque<Change>, Error> {
         let start = Start::At(from);
+        let replies = Replies {
+            patience: PATIENCE,
+            most: MOST_CHANGES,
+            limit,
+        };
         let mut changes = self
-            .changes_within(Scope::Database, &start, stages, PATIENCE, MOST_CHANGES)
+            .changes_in(replies, Scope::Database, &start, stages)
             .await?;
         let mut found = VecDeque::new();
         loop {

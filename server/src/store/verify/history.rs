@@ -7,7 +7,7 @@ use std::{
 };
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, Timestamp, doc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::reader::ComparisonReader;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         Error,
         encoding::document::{field, plain},
         wire::{
-            changes::{Changes, Scope, Start},
+            changes::{Changes, LONG_LOOK, Replies, Scope, Start},
             reply::document,
         },
     },
@@ -37,6 +37,8 @@ const MARGIN: u32 = 10 * 60;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Why nothing is shown where the history has gone.
 const LOST: &str = "the database's history no longer reaches back so far";
+/// The same where it is too long.
+const NO_TIME: &str = "there was no time to look through the database's history";
 /// What ends the history of a collection as one collection.
 const UPHEAVALS: [&str; 3] = ["drop", "rename", "dropDatabase"];
 
@@ -115,7 +117,7 @@ impl ComparisonReader {
         let operations = ["insert", "update", "replace", "delete"].into_iter();
         let operations: Vec<&str> = operations.chain(UPHEAVALS).collect();
         let matched = doc! { "operationType": { "$in": operations } };
-        let changes = self.open_history(&start, matched).await?;
+        let changes = self.open_history(&start, matched, LONG_LOOK).await?;
         Ok(ChangedIds { changes, until })
     }
 
@@ -171,20 +173,19 @@ impl ComparisonReader {
             }
         };
         let matched = doc! { "documentKey._id": { "$in": ids } };
-        let mut changes = match self.open_history(&Start::At(start), matched).await {
-            Err(Error::HistoryLost) => return Ok(Shown::nothing(LOST)),
-            changes => changes?,
+        let start = Start::At(start);
+        let opening = self.open_history(&start, matched, limit);
+        let mut changes = match timeout_at(deadline, opening).await {
+            Err(_) | Ok(Err(Error::Timeout(_))) => return Ok(Shown::nothing(NO_TIME)),
+            Ok(Err(Error::HistoryLost)) => return Ok(Shown::nothing(LOST)),
+            Ok(changes) => changes?,
         };
         let archive = self.store().names.archive.clone();
         loop {
-            if Instant::now() > deadline {
-                return Ok(Shown::nothing(
-                    "there was no time to look through the history",
-                ));
-            }
-            let reply = match changes.next().await {
-                Err(Error::HistoryLost) => return Ok(Shown::nothing(LOST)),
-                reply => reply?,
+            let reply = match timeout_at(deadline, changes.next()).await {
+                Err(_) | Ok(Err(Error::Timeout(_))) => return Ok(Shown::nothing(NO_TIME)),
+                Ok(Err(Error::HistoryLost)) => return Ok(Shown::nothing(LOST)),
+                Ok(reply) => reply?,
             };
             for change in &reply.changes {
                 let Some((collection, id)) = subject(change) else {
@@ -216,8 +217,13 @@ impl ComparisonReader {
         })
     }
 
-    /// Opens the history of both collections, of what matches.
-    async fn open_history(&self, start: &Start, matched: Document) -> Result<Changes, Error> {
+    /// Opens the history of both collections, of what matches, in replies that may take so long.
+    async fn open_history(
+        &self,
+        start: &Start,
+        matched: Document,
+        limit: Duration,
+    ) -> Result<Changes, Error> {
         let names = &self.store().names;
         let both = doc! { "ns.coll": { "$in": [&names.orders, &names.archive] } };
         // A rename has the other collection's name there.
@@ -231,8 +237,13 @@ impl ComparisonReader {
                 STATUS: { "$ifNull": [format!("$updateDescription.updatedFields.{STATUS}"), format!("$fullDocument.{STATUS}")] },
             } },
         ];
+        let replies = Replies {
+            patience: PATIENCE,
+            most: MOST_CHANGES,
+            limit,
+        };
         self.store()
-            .changes_within(Scope::Database, start, stages, PATIENCE, MOST_CHANGES)
+            .changes_in(replies, Scope::Database, start, stages)
             .await
     }
 }

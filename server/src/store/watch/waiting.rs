@@ -27,7 +27,7 @@ use crate::{
     store::{
         Error, Store,
         orders::deliveries::{delivers, order_of, stages},
-        wire::changes::{Changes, Reply, Scope, Start},
+        wire::changes::{Changes, Replies, Reply, Scope, Start},
     },
 };
 
@@ -150,8 +150,12 @@ impl Store {
     async fn deliveries(&self, start: &Start) -> Result<Changes, Error> {
         let orders = Scope::Collection(&self.names.orders);
         let stages = stages(&self.delivered);
-        self.changes_within(orders, start, stages, PATIENCE, MOST_CHANGES)
-            .await
+        let replies = Replies {
+            patience: PATIENCE,
+            most: MOST_CHANGES,
+            limit: self.policy.operation_timeout,
+        };
+        self.changes_in(replies, orders, start, stages).await
     }
 
     /// How many of these orders the archive does not hold, by their `_id`s.

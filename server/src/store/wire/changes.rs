@@ -22,6 +22,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Changes in one reply at most: a reply is a chunk.
 const MOST_CHANGES: u32 = 1_000;
+/// How long a reply may take that is read by whoever has no deadline of seconds. The database looks
+/// through everything that anybody has written, and answers only once it has found a change that
+/// was asked for or the end: tens of seconds for each million of writes.
+pub(in crate::store) const LONG_LOOK: Duration = Duration::from_secs(10 * 60);
 /// How many replies hold but one change each, where more may not fit, before more are tried again.
 const CAUTIOUS_REPLIES: u32 = 16;
 
@@ -56,6 +60,18 @@ pub struct Reply {
     pub time: Option<Timestamp>,
 }
 
+/// What replies there are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Replies {
+    /// How long the database waits at the end of the history before it answers that there was
+    /// nothing more.
+    pub(in crate::store) patience: Duration,
+    /// How many changes one holds at most.
+    pub(in crate::store) most: u32,
+    /// How long each may take.
+    pub(in crate::store) limit: Duration,
+}
+
 /// Reads the history from a place on.
 pub struct Changes {
     store: Store,
@@ -70,12 +86,11 @@ pub struct Changes {
 struct Opening {
     collection: Option<String>,
     stages: Vec<Document>,
-    patience: Duration,
-    most: u32,
+    replies: Replies,
 }
 
 impl Store {
-    /// Opens the history. `stages` filter and thin it; they must keep `_id`, the place of each
+    /// Opens the history, in replies that may take as long as any call. `stages` filter and thin it; they must keep `_id`, the place of each
     /// change.
     pub async fn changes(
         &self,
@@ -83,19 +98,33 @@ impl Store {
         start: &Start,
         stages: Vec<Document>,
     ) -> Result<Changes, Error> {
-        self.changes_within(scope, start, stages, PATIENCE, MOST_CHANGES)
-            .await
+        let limit = self.policy.operation_timeout;
+        self.changes_by(scope, start, stages, limit).await
     }
 
-    /// The same, in replies that the database may take so long for at the end of the history, and
-    /// of so many changes at most.
-    pub(in crate::store) async fn changes_within(
+    /// The same, in replies that may take so long each.
+    pub async fn changes_by(
         &self,
         scope: Scope<'_>,
         start: &Start,
         stages: Vec<Document>,
-        patience: Duration,
-        most: u32,
+        limit: Duration,
+    ) -> Result<Changes, Error> {
+        let replies = Replies {
+            patience: PATIENCE,
+            most: MOST_CHANGES,
+            limit,
+        };
+        self.changes_in(replies, scope, start, stages).await
+    }
+
+    /// The same, in such replies.
+    pub(in crate::store) async fn changes_in(
+        &self,
+        replies: Replies,
+        scope: Scope<'_>,
+        start: &Start,
+        stages: Vec<Document>,
     ) -> Result<Changes, Error> {
         let collection = match scope {
             Scope::Database => None,
@@ -104,15 +133,16 @@ impl Store {
         let opening = Opening {
             collection,
             stages,
-            patience,
-            most,
+            replies,
         };
         self.open_changes(opening, start).await
     }
 
     async fn open_changes(&self, opening: Opening, start: &Start) -> Result<Changes, Error> {
         let mut cautious = 0;
-        let mut opened = self.changes_cursor(&opening, start, opening.most).await;
+        let mut opened = self
+            .changes_cursor(&opening, start, opening.replies.most)
+            .await;
         // The database fills a reply with 16 MiB of changes and then adds its place, which is as
         // long as the `_id` of the last one. A reply that has become too large for a message is
         // never sent: it ends the connection, each time anew.
@@ -154,7 +184,10 @@ impl Store {
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(opening.stages.iter().cloned());
         let collection = opening.collection.as_deref();
-        self.open_stream(collection, pipeline, opening.patience, most)
+        let Replies {
+            patience, limit, ..
+        } = opening.replies;
+        self.open_stream(collection, pipeline, patience, limit, most)
             .await
             .map_err(|error| self.named_if_view(error))
     }

@@ -28,6 +28,8 @@ pub(in crate::store) struct Cursor {
     /// None while a call has it, and for good when that call was not waited for.
     cursor: Option<RawBatchCursor>,
     open: Option<OpenCursor>,
+    /// How long each reply may take.
+    limit: Duration,
 }
 
 /// What names a cursor in the database.
@@ -46,7 +48,8 @@ impl Store {
         let name = name_of(&command);
         let database = self.database_name().to_owned();
         let criteria = SelectionCriteria::ReadPreference(member.clone());
-        self.open(&name, member, async move |client: Client| {
+        let limit = self.policy.operation_timeout;
+        self.open(&name, member, limit, async move |client: Client| {
             let database = client.database(&database);
             let call = database.run_raw_cursor_command(command);
             call.selection_criteria(criteria).batch().await
@@ -54,12 +57,14 @@ impl Store {
         .await
     }
 
-    /// Opens a change stream on the primary, whose replies the database may take `patience` for.
+    /// Opens a change stream on the primary. At the end of the history the database waits for
+    /// `patience` before it replies; each reply may take `limit`.
     pub(super) async fn open_stream(
         &self,
         collection: Option<&str>,
         pipeline: Vec<Document>,
         patience: Duration,
+        limit: Duration,
         batch_size: u32,
     ) -> Result<Cursor, Error> {
         let database = self.database_name().to_owned();
@@ -67,6 +72,7 @@ impl Store {
         self.open(
             "aggregate",
             ReadPreference::Primary,
+            limit,
             async move |client: Client| {
                 let database = client.database(&database);
                 match collection {
@@ -89,12 +95,12 @@ impl Store {
         &self,
         name: &str,
         member: ReadPreference,
+        limit: Duration,
         call: impl FnOnce(Client) -> F,
     ) -> Result<Cursor, Error>
     where
         F: Future<Output = Result<RawBatchCursor, DriverError>> + Send + 'static,
     {
-        let limit = self.policy.operation_timeout;
         let opened = timeout(limit, async {
             let link = self.connection.link().await?;
             let permit = link.permits.permit(&member, self.behalf).await;
@@ -117,6 +123,7 @@ impl Store {
             open: first.as_ref().and_then(OpenCursor::of),
             first,
             cursor: Some(cursor),
+            limit,
         })
     }
 }
@@ -134,7 +141,7 @@ impl Cursor {
         if self.open.is_none() {
             return Ok(None);
         }
-        let limit = store.policy.operation_timeout;
+        let limit = self.limit;
         let answered = timeout(limit, async {
             let permit = self.link.permits.permit(&self.member, store.behalf).await;
             let Some(mut cursor) = self.cursor.take() else {

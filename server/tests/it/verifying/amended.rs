@@ -1,8 +1,14 @@
 //! An order that has changed since it was archived is told from an archived one that has: by the
 //! history, and where that says nothing by an earlier verification's digests.
 
+use std::time::Duration;
+
 use archd::domain::verify::{days::Days, verdict::Verdict};
 use bson::{Document, doc};
+use devkit::{
+    ReplicaSet,
+    relay::{Deed, Plan, Relay},
+};
 
 use super::{Asked, Ground, archived, with};
 use crate::support::order;
@@ -53,6 +59,24 @@ async fn the_history_tells_which_side_has_changed() {
     assert_eq!(conclusion.verdict, Verdict::NotVerified);
     let counts = conclusion.counts;
     assert_eq!((counts.delivered, counts.verified), (6, 3));
+}
+
+/// The database looks through everything that was written since before it tells of any change.
+#[tokio::test]
+async fn a_history_that_takes_longer_than_calls_may_is_looked_through_all_the_same() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let ground = Ground::through(&relay.uri(), database, |config| {
+        config.operation_timeout = Duration::from_secs(1);
+    })
+    .await;
+    archive(&ground, &order("REFUND")).await;
+    ground.orders().update_one(doc! {}, amend()).await.unwrap();
+    let slow = Deed::Delay(Duration::from_millis(2_500));
+    relay.on("$changeStream", Plan::Always, slow);
+    let report = ground.verify(&Asked::default()).await;
+    assert_eq!(report.numbers(), [("amended", "REFUND".to_owned())]);
 }
 
 #[tokio::test]
