@@ -10,6 +10,7 @@ pub mod coalescer;
 pub mod config;
 mod convert;
 pub mod domain;
+pub(crate) mod explain;
 pub(crate) mod grpc;
 pub mod jobs;
 mod log_limit;

@@ -6,7 +6,6 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
-mod event_message;
 mod instance;
 mod jobs;
 mod quarantine;

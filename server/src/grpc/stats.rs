@@ -2,18 +2,15 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use chrono::DateTime;
 use order_archiver_api::v1 as pb;
-use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::{
     call::Calls,
     status::{self, Violations},
-    watcher,
 };
 use crate::{
-    convert::{self, near_misses::near_misses},
+    convert,
     domain::schedule::Schedule,
     observe::stats::{self, Wanted},
     store::Store,
@@ -85,46 +82,11 @@ impl StatsService {
         let stats = stats::read(&self.store, wanted)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let next_batch = self.schedule.as_ref().and_then(|schedule| {
-            schedule.next_after(DateTime::from_timestamp_millis(
-                stats.read.timestamp_millis(),
-            )?)
-        });
-        let archived_per_hour = stats.archived_per_hour(window);
-        let beyond = stats.near_misses.beyond();
-        let (near_misses, more_near_misses) = near_misses(stats.near_misses.into_vec(), beyond);
-        Ok(pb::GetStatsResponse {
-            lifetime: Some(convert::counts(stats.sums.lifetime)),
-            counting_since: stats.sums.since.and_then(convert::timestamp),
-            window: Some(convert::counts(stats.sums.window)),
-            window_length: Some(convert::duration(window)),
-            archived_per_hour,
-            archive_size: stats.archive_size,
-            quarantine_size: stats.quarantine_size,
-            last_batch: stats
-                .last_batch
-                .map(|batch| convert::batch(batch, stats.read)),
-            watcher_lag: stats.watcher_lag.map(convert::duration),
-            watcher: stats.watcher.ok().map(|watcher| match watcher {
-                Some(watcher) => watcher::as_it_is(&watcher, stats.unwatched.as_ref()),
-                None => pb::Watcher {
-                    state: pb::WatcherState::Stopped.into(),
-                    ..pb::Watcher::default()
-                },
-            }),
-            near_misses,
-            more_near_misses,
-            database: self.store.database_name().to_owned(),
-            read_time: convert::timestamp(stats.read),
-            series: stats.series.iter().map(convert::stats_point).collect(),
-            unreadable: stats.faults.iter().map(convert::unreadable).collect(),
-            next_batch_time: next_batch.map(|time| Timestamp {
-                seconds: time.timestamp(),
-                nanos: 0,
-            }),
-            last_verification: stats
-                .last_verification
-                .map(|verification| convert::verification(verification, stats.read)),
-        })
+        Ok(convert::stats(
+            stats,
+            window,
+            self.store.database_name(),
+            self.schedule.as_ref(),
+        ))
     }
 }

@@ -17,7 +17,7 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("hyper_util", &["grpc"]),
     (
         "order_archiver_api",
-        &["convert", "grpc", "once", "terminal"],
+        &["convert", "explain", "grpc", "once", "terminal"],
     ),
     ("indicatif", &["terminal"]),
     ("anstream", &["terminal"]),

@@ -175,7 +175,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["bytes", "domain", "store"]),
+    ("convert", &["bytes", "domain", "store", "observe"]),
+    ("explain", &["bytes", "domain", "store", "convert"]),
     (
         "grpc",
         &[
@@ -194,6 +195,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "verifier",
             "parts",
             "convert",
+            "explain",
         ],
     ),
     (
