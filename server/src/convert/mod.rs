@@ -8,6 +8,7 @@ mod job;
 pub(crate) mod near_misses;
 mod quarantine;
 mod remarks;
+mod stats;
 mod time;
 mod verification;
 mod watcher;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     difference::{class_of_difference, difference, difference_class},
     document::{Document, MOST_JSON, numero, unreadable},
     quarantine::{quarantine_entry, reason},
+    stats::stats_point,
     time::{cluster_time, date, duration, length, timestamp},
     verification::{state_of_verification, verification, verification_options},
     watcher::{gap, watcher_state},

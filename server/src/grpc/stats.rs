@@ -14,12 +14,17 @@ use super::{
 };
 use crate::{
     convert::{self, near_misses::near_misses},
-    {domain::schedule::Schedule, observe::stats, store::Store},
+    domain::schedule::Schedule,
+    observe::stats::{self, Wanted},
+    store::Store,
 };
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const WINDOWS: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(31 * 24 * 60 * 60);
+
+/// Steps in the window of a series at most: a day's minutes fit.
+const MOST_STEPS: u64 = 1_500;
 
 pub(crate) struct StatsService {
     pub(crate) calls: Calls,
@@ -39,6 +44,14 @@ impl pb::stats_service_server::StatsService for StatsService {
     }
 }
 
+/// Whether a window can be told of in steps of this length.
+fn is_step(step: Duration, window: Duration) -> bool {
+    let minutes = step.as_secs() / 60;
+    step == Duration::from_secs(minutes * 60)
+        && minutes > 0
+        && window.as_secs().div_ceil(step.as_secs()) <= MOST_STEPS
+}
+
 impl StatsService {
     async fn read(&self, request: pb::GetStatsRequest) -> Result<pb::GetStatsResponse, Status> {
         let window = match request.window {
@@ -52,9 +65,24 @@ impl StatsService {
             "window",
             "must be from 1 min to 31 days; absent means 24 h",
         );
+        let step = request
+            .series_step
+            .filter(|step| *step != prost_types::Duration::default());
+        let step_length = step.as_ref().and_then(convert::length);
+        violations.check(
+            step.is_none()
+                || step_length.is_some_and(|step| is_step(step, window.unwrap_or(DEFAULT_WINDOW))),
+            "series_step",
+            "must be whole minutes from 1 min on, at most 1,500 of them in the window; absent means no series",
+        );
         violations.into_result()?;
         let window = window.unwrap_or(DEFAULT_WINDOW);
-        let stats = stats::read(&self.store, window, request.include_near_misses)
+        let wanted = Wanted {
+            window,
+            step: step_length,
+            near_misses: request.include_near_misses,
+        };
+        let stats = stats::read(&self.store, wanted)
             .await
             .map_err(|error| status::of_error(&error))?;
         let next_batch = self.schedule.as_ref().and_then(|schedule| {
@@ -88,6 +116,7 @@ impl StatsService {
             more_near_misses,
             database: self.store.database_name().to_owned(),
             read_time: convert::timestamp(stats.read),
+            series: stats.series.iter().map(convert::stats_point).collect(),
             unreadable: stats.faults.iter().map(convert::unreadable).collect(),
             next_batch_time: next_batch.map(|time| Timestamp {
                 seconds: time.timestamp(),

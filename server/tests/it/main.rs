@@ -78,6 +78,7 @@ mod requests;
 mod schedule;
 mod secrets;
 mod seeding;
+mod series;
 mod short_ids;
 mod state_documents;
 mod state_lists;
