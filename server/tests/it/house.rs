@@ -13,8 +13,9 @@ use files::{Crate, code, root_of_all, rust_files, shown, text_of};
 const SECRETS: &[(&str, &[&str])] = &[
     ("mongodb", &["store"]),
     ("tonic", &["grpc"]),
-    ("hyper", &["grpc"]),
-    ("hyper_util", &["grpc"]),
+    ("axum", &["http"]),
+    ("hyper", &["grpc", "http"]),
+    ("hyper_util", &["grpc", "http"]),
     (
         "order_archiver_api",
         &["convert", "explain", "grpc", "once", "terminal"],

@@ -55,6 +55,7 @@ mod help_examples;
 mod history_lost;
 mod hostile_orders;
 mod house;
+mod http;
 mod independent_clients;
 mod index_build;
 mod index_lost;

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "terminal"]),
     ("shutdown", &["terminal"]),
     ("log_limit", &[]),
+    ("sockets", &["log_limit"]),
     ("store::encoding", &["bytes", "domain"]),
     ("store::state", &["bytes", "domain", "store::encoding"]),
     (
@@ -184,6 +185,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
             "config",
             "log_limit",
+            "sockets",
             "store",
             "seed",
             "observe",
@@ -196,6 +198,20 @@ const ARROWS: &[(&str, &[&str])] = &[
             "parts",
             "convert",
             "explain",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "sockets",
+            "store",
+            "observe",
+            "parts",
+            "convert",
         ],
     ),
     (
