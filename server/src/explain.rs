@@ -101,8 +101,7 @@ impl Explaining {
                 .as_ref()
                 .and_then(|watcher| watcher.position)
                 .map(convert::cluster_time),
-            next_batch_time: schedule
-                .and_then(|schedule| convert::next_batch(schedule, self.now)),
+            next_batch_time: schedule.and_then(|schedule| convert::next_batch(schedule, self.now)),
             batch_id: batch.unwrap_or_default(),
             verification_id: verification.unwrap_or_default(),
             history: None,

@@ -8,7 +8,7 @@ use crate::{
     archiver::Archiver,
     coalescer::Coalescer,
     config::Config,
-    observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
+    observe::{events::Live, heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
     verifier::Verifier,
@@ -27,6 +27,8 @@ pub(crate) struct Parts {
     pub(crate) archiver: Archiver,
     pub(crate) verifier: Verifier,
     pub(crate) watcher: Watcher,
+    /// The news, read once for all who listen.
+    pub(crate) live: Live,
     /// Everything that is to be finished before the server leaves.
     pub(crate) tasks: TaskTracker,
 }
@@ -102,9 +104,10 @@ impl Parts {
             id,
             instance,
             tasks.clone(),
-            stop,
+            stop.clone(),
         );
         Ok(Parts {
+            live: Live::new(store.clone(), stop),
             store,
             monitor,
             heartbeat,

@@ -312,7 +312,10 @@ impl Tail {
 
     /// The kind of what was told, where the reader is to hear of it.
     fn wanted(&self, told: &Told, heartbeat_is_due: bool) -> Option<EventKind> {
-        let kind = told.event.as_ref().map_or(EventKind::Heartbeat, convert::event_kind);
+        let kind = told
+            .event
+            .as_ref()
+            .map_or(EventKind::Heartbeat, convert::event_kind);
         let wanted = match kind {
             EventKind::Heartbeat => heartbeat_is_due,
             kind => self.kinds.is_empty() || self.kinds.contains(&kind),

@@ -46,7 +46,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
 use crate::{
     config::{Config, Profile},
-    observe::{events::Live, monitor::Monitor, state_documents::Documents},
+    observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
     store::state::fault::Fault,
@@ -136,11 +136,11 @@ fn add_services(
         archiver,
         verifier,
         heartbeat,
+        live,
         tasks,
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
-    let live = Live::new(store.clone(), calls.stop.clone());
     // Any number of callers shares what is theirs of the connections to the database.
     let (store, pipeline) = (store.for_callers(), pipeline.for_callers());
     let (short, long, cursor) = (

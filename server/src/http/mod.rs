@@ -1,9 +1,14 @@
 //! The edge that speaks HTTP: for probes, for Prometheus and for people with a browser. The only
 //! code that knows axum. It reads, and changes nothing.
 
+mod events;
 mod guard;
 mod listener;
+mod order;
+mod page;
 mod probes;
+mod recent;
+mod snapshots;
 
 use axum::{
     Router,
@@ -17,8 +22,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
-use self::{guard::Hosts, listener::Listener};
-use crate::{config::Config, parts::Parts};
+use self::{guard::Hosts, listener::Listener, order::Turns, snapshots::Snapshots};
+use crate::{config::Config, domain::schedule::Schedule, parts::Parts};
 
 /// The open port, until it is closed or dropped.
 #[derive(Debug)]
@@ -30,10 +35,12 @@ pub(crate) struct Http {
 /// What answers are made of.
 #[derive(Clone, Debug)]
 struct Context {
-    #[expect(dead_code, reason = "what is asked of it follows")]
     parts: Parts,
+    schedule: Option<Schedule>,
+    snapshots: Snapshots,
+    /// Of those who look for orders.
+    turns: Turns,
     /// Cancelled when the server is told to stop.
-    #[expect(dead_code, reason = "what is asked of it follows")]
     stop: CancellationToken,
 }
 
@@ -47,7 +54,16 @@ impl Http {
         stop: CancellationToken,
     ) -> Http {
         let hosts = Hosts::new(config.http_hosts.clone());
-        let router = routes(Context { parts, stop }, hosts);
+        let schedule = config.schedule.clone();
+        let instance = config.instance.clone();
+        let context = Context {
+            snapshots: Snapshots::new(parts.clone(), instance, schedule.clone(), stop.clone()),
+            parts,
+            schedule,
+            turns: Turns::default(),
+            stop,
+        };
+        let router = routes(context, hosts);
         let closing = CancellationToken::new();
         let listener = Listener::new(socket, most_connections());
         Http {
@@ -66,6 +82,10 @@ impl Http {
 
 fn routes(context: Context, hosts: Hosts) -> Router {
     Router::new()
+        .route("/", get(page::page))
+        .route("/page/{name}", get(page::part))
+        .route("/events", get(events::events))
+        .route("/orders/{numero}", get(order::order))
         .route("/livez", get(probes::livez))
         .fallback(nothing_here)
         .with_state(context)
@@ -74,7 +94,7 @@ fn routes(context: Context, hosts: Hosts) -> Router {
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "there is nothing here; try /livez\n")
+    (StatusCode::NOT_FOUND, "there is nothing here; try /\n")
 }
 
 fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -18,7 +18,7 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("hyper_util", &["grpc", "http"]),
     (
         "order_archiver_api",
-        &["convert", "explain", "grpc", "once", "terminal"],
+        &["convert", "explain", "grpc", "http", "once", "terminal"],
     ),
     ("indicatif", &["terminal"]),
     ("anstream", &["terminal"]),

@@ -69,6 +69,8 @@ mod near_miss_kinds;
 mod near_misses;
 mod order_ids;
 mod order_streams;
+mod page;
+mod page_in_browser;
 mod pages;
 mod process;
 mod quarantine;

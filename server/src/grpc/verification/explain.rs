@@ -49,7 +49,9 @@ impl VerificationService {
         history: Option<(Duration, Instant)>,
     ) -> Result<pb::ExplainOrderResponse, Status> {
         let failed = |error: Error| status::of_error(&error);
-        let mut explaining = Explaining::begin(&self.store, numero).await.map_err(failed)?;
+        let mut explaining = Explaining::begin(&self.store, numero)
+            .await
+            .map_err(failed)?;
         let bytes = explaining.largest_pair();
         let room = match bytes > SMALL_DOCUMENT {
             true => Some(self.calls.room(room_for(bytes)).await?),

@@ -13,7 +13,7 @@ const ENDS = [0.5, 2, 30];
 /** A round number from here on, for the end of an axis. */
 function round(number) {
   const power = 10 ** Math.floor(Math.log10(Math.max(number, 1)));
-  return Math.max([1, 2, 4, 5, 10].map((times) => times * power).find((end) => end >= number), 4);
+  return Math.max([1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((times) => times * power).find((end) => end >= number), 4);
 }
 
 const within = (at) => (at < ENDS.length ? words.within(length(ENDS[at])) : words.longer);

@@ -16,7 +16,7 @@ const figure = (value, name, more, level) =>
 /** The figures in large type. `rate` is how many orders a second are archived right now. */
 export function figures({ stats }, rate) {
   const hour = series.sum(series.lastHour());
-  const day = stats.window;
+  const day = series.sum(series.lastDay());
   const lag = seconds(stats.watcher_lag);
   const edge = series.quantile(hour.latency, 0.99);
   const within = edge == null ? "–" : edge === Infinity ? words.longerThan(length(60)) : length(edge);
@@ -24,7 +24,7 @@ export function figures({ stats }, rate) {
     $("figures"),
     figure(whole(hour.archived), words.archivedHour, rate > 0 && words.perSecond(tenths(rate))),
     figure(whole(day.archived), words.archivedDay, day.incomplete > 0 && words.incompleteDay(whole(day.incomplete))),
-    figure(compact(stats.archive_size), words.inArchive),
+    figure(compact(stats.archive_size), words.inArchive, stats.archive_size >= 10_000 && whole(stats.archive_size)),
     figure(lag == null ? "–" : length(lag), words.lag, null, lag > LATE ? "bad" : null),
     figure(within, words.latency, edge == null && words.noLatency, edge > LATE ? "bad" : edge > 2 ? "warn" : null),
     figure(whole(stats.quarantine_size), words.inQuarantine, day.errors > 0 && words.errorsDay(whole(day.errors)), stats.quarantine_size > 0 ? "warn" : null),
@@ -91,7 +91,7 @@ export function batch({ stats: { last_batch: it } }) {
   );
 }
 
-export function verification({ stats, running }) {
+export function verification({ stats, running_verification: running }) {
   const it = running ?? stats.last_verification;
   if (!it) return fill($("verification"), el("p", { class: "quiet" }, words.noVerification));
   const active = isActive(it);

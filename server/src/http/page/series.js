@@ -42,6 +42,9 @@ export function sum(some) {
   return total;
 }
 
+/** The points of the last day. */
+export const lastDay = () => all().slice(-Math.round(DAY / step));
+
 /** The points of the last hour: four whole quarters, and the one under way. */
 export const lastHour = () => all().slice(-Math.round(3_600_000 / step) - 1);
 

@@ -339,7 +339,8 @@ const prepare = () => {
   formats = {
     whole: new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }),
     tenths: new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }),
-    compact: new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }),
+    // Only Americans write a million with a capital, and only so it is no metre.
+    compact: new Intl.NumberFormat(language === "en" ? "en-US" : locale, { notation: "compact", maximumFractionDigits: 2 }),
     percent: new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }),
     minute: date({ hour: "2-digit", minute: "2-digit" }),
     second: date({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
@@ -386,6 +387,7 @@ export const seconds = (text) => (text ? Number.parseFloat(text) : null);
 /** A length of time in its two largest units at most. */
 export function length(seconds) {
   const u = words.units;
+  if (seconds === 0) return `0 ${u.s}`;
   if (seconds < 1) return `${whole(seconds * 1000)} ${u.ms}`;
   if (seconds < 10) return `${tenths(seconds)} ${u.s}`;
   const whole_ = Math.round(seconds);

@@ -212,6 +212,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "observe",
             "parts",
             "convert",
+            "explain",
         ],
     ),
     (

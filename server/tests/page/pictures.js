@@ -1,0 +1,28 @@
+// Makes the pictures of the page that the documents show.
+
+const path = require("node:path");
+const { look, tell } = require("./browser.js");
+
+const PICTURES = [
+  ["page-light.png", { locale: "en-GB", colorScheme: "light", width: 1280 }],
+  ["page-dark-fr.png", { locale: "fr-FR", colorScheme: "dark", width: 1280 }],
+  ["page-phone.png", { locale: "en-GB", colorScheme: "light", width: 390, deviceScaleFactor: 2 }, true],
+];
+
+tell(async (browser, address) => {
+  for (const [name, how, isPhone] of PICTURES) {
+    const { page, context } = await look(browser, address, { ...how, path: "/#order=CMD-2026-004711" });
+    await page.waitForSelector("#answer article");
+    await page.waitForSelector("#events li time");
+    await page.evaluate(() => scrollTo(0, 0));
+    const file = path.join(process.env.PICTURES, name);
+    await page.screenshot(isPhone ? { path: file, clip: { x: 0, y: 0, width: how.width, height: 1500 }, fullPage: true } : { path: file, fullPage: true });
+    await context.close();
+  }
+}).then(
+  () => process.exit(0),
+  (error) => {
+    console.log(error.stack);
+    process.exit(1);
+  },
+);
