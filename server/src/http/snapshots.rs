@@ -187,8 +187,9 @@ impl Snapshots {
                 told.trouble.clear();
             }
             Err(error) => {
-                let since = reading.trouble_since.get_or_insert_with(DateTime::now);
-                let since = since.try_to_rfc3339_string().unwrap_or_default();
+                let now = self.0.store.database_time();
+                let since = *reading.trouble_since.get_or_insert(now);
+                let since = since.and_then(|since| since.try_to_rfc3339_string().ok());
                 let trouble = json!({ "text": error.to_string(), "since_time": since });
                 told.trouble.set("trouble", &trouble);
             }
@@ -274,7 +275,8 @@ struct Reading {
     told: Told,
     /// The step in which the figures of the day were read.
     step: Option<i64>,
-    trouble_since: Option<DateTime>,
+    /// Since when the figures can't be read, if that can be told.
+    trouble_since: Option<Option<DateTime>>,
 }
 
 fn millis(length: Duration) -> i64 {

@@ -245,7 +245,8 @@ impl Stream<'_> {
             let changes = reply.changes.iter().rev();
             for change in changes.filter(|change| delivers(change) == Some(delivered)) {
                 let wall = raw::find(change, "wallTime").and_then(ValueRef::as_date);
-                let moment = wall.and_then(|wall| now.checked_sub(self.store.time_since(wall)));
+                let waited = wall.and_then(|wall| self.store.time_since(wall));
+                let moment = waited.and_then(|waited| now.checked_sub(waited));
                 if let (Some(id), Some(moment)) = (order_of(change), moment) {
                     since.insert(id.to_owned(), moment);
                 }

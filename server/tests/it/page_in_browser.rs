@@ -177,15 +177,12 @@ async fn the_documents_show_the_page_as_it_is() {
         .insert("Commande", numbers.iter().take(12).map(order))
         .await;
     server.run_batch().await;
-    server
-        .start_verification(pb::VerificationOptions {
-            settle: Some(prost_types::Duration::default()),
-            ..pb::VerificationOptions::default()
-        })
-        .await
-        .unwrap();
-    let looking = play("pictures.js", server, Some(folder));
-    looking.await;
+    let at_once = pb::VerificationOptions {
+        settle: Some(prost_types::Duration::default()),
+        ..pb::VerificationOptions::default()
+    };
+    server.verify_with(at_once).await;
+    play("pictures.js", server, Some(folder)).await;
 }
 
 /// Counters as a day leaves them: quiet at night, busy at noon and in the evening.

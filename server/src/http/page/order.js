@@ -67,9 +67,9 @@ function card(answer) {
     facts(
       ...(answer.orders.length ? answer.orders.flatMap((it) => live(it, answer)) : [[words.liveOrder, words.noLive]]),
       ...(answer.archived.length ? answer.archived.flatMap(archived) : [[words.inTheArchive, words.notInArchive]]),
-      ...answer.quarantined.map((it) => [words.quarantine, `${word(words.reasonsOfQuarantine, it.reason, "QUARANTINE_REASON_")}: `, said(it.detail)]),
-      ...answer.replaced.map((it) => [words.replaced, `${moment(date(it.time))}, ${it.by}: `, said(it.reason)]),
-      ...answer.acknowledgements.map((it) => [words.acknowledged, `${moment(date(it.time))}, ${it.by}: `, said(it.reason)]),
+      ...answer.quarantined.map((it) => [words.quarantine, `${word(words.reasonsOfQuarantine, it.reason, "QUARANTINE_REASON_")}${words.colon}`, said(it.detail)]),
+      ...answer.replaced.map((it) => [words.replaced, `${moment(date(it.time))}, ${it.by}${words.colon}`, said(it.reason)]),
+      ...answer.acknowledgements.map((it) => [words.acknowledged, `${moment(date(it.time))}, ${it.by}${words.colon}`, said(it.reason)]),
       [words.nextBatch, answer.next_batch_time ? moment(date(answer.next_batch_time)) : words.noSchedule],
       [words.toDo, ...(answer.advice.length ? answer.advice.map((text) => el("p", { class: "step", lang: "en" }, step(text))) : [words.nothingToDo])],
     ),
@@ -82,7 +82,7 @@ export function show() {
   const { wait, unknown, failure, answer, numero } = found;
   if (wait) fill($("answer"), note(words.looking));
   else if (unknown) fill($("answer"), note(words.unknownOrder(numero)));
-  else if (failure) fill($("answer"), el("p", { class: "message" }, `${words.cannotLook}: `, said(failure)));
+  else if (failure) fill($("answer"), el("p", { class: "message" }, `${words.cannotLook}${words.colon}`, said(failure)));
   else fill($("answer"), card(answer));
 }
 

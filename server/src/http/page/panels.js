@@ -159,10 +159,10 @@ function story(event, kind) {
     const { numero_commande: numero, order_id_json: id } = event.quarantine;
     return [numero ? order(numero, "event") : id ? el("code", {}, id) : words.noNumber, ` ${name}`];
   }
-  if (event.batch) return [`${name}: ${word(words.jobStates, jobState(event.batch)).toLowerCase()}, ${words.met(whole(event.batch.counts?.found))}`];
-  if (event.verification) return [`${name}: ${word(words.jobStates, jobState(event.verification)).toLowerCase()}, ${words.met(whole(event.verification.counts?.delivered))}`];
-  if (event.watcher && kind === "WATCHER_ASKED") return [`${name}: ${event.watcher.asked_by?.pause ? words.askedPause : words.askedResume}`];
-  if (event.watcher) return [`${name}: ${word(words.watcherStates, watcherState(event.watcher)).toLowerCase()}`];
+  if (event.batch) return [`${name}${words.colon}${word(words.jobStates, jobState(event.batch)).toLowerCase()}, ${words.met(whole(event.batch.counts?.found))}`];
+  if (event.verification) return [`${name}${words.colon}${word(words.jobStates, jobState(event.verification)).toLowerCase()}, ${words.met(whole(event.verification.counts?.delivered))}`];
+  if (event.watcher && kind === "WATCHER_ASKED") return [`${name}${words.colon}${event.watcher.asked_by?.pause ? words.askedPause : words.askedResume}`];
+  if (event.watcher) return [`${name}${words.colon}${word(words.watcherStates, watcherState(event.watcher)).toLowerCase()}`];
   if (event.gone) return [`${whole(event.gone.orders)} ${name}`];
   return [name];
 }

@@ -18,7 +18,7 @@ export function reasons({ stats, trouble }) {
   const r = words.reasons;
   const found = [];
   const say = (level, ...text) => found.push({ level, text });
-  if (trouble) say("bad", r.away(trouble.text, minute(date(trouble.since_time))));
+  if (trouble) say("bad", r.away(trouble.text, trouble.since_time && minute(date(trouble.since_time))));
   const { watcher, last_batch: batch, last_verification: verification } = stats;
   const state = watcherState(watcher);
   const waiting = watcher?.waiting;

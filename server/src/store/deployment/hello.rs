@@ -1,9 +1,8 @@
 //! Hello: what the database says of itself, its clock and its history.
 
-use std::time::SystemTime;
-
 use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
+use tokio::time::Instant;
 
 use crate::store::{Error, Store, wire::reply::first_row};
 
@@ -23,7 +22,7 @@ pub struct Deployment {
 impl Store {
     /// Asks the primary whether it is there.
     pub async fn hello(&self) -> Result<Deployment, Error> {
-        let began = SystemTime::now();
+        let began = Instant::now();
         let reply = self.run(rawdoc! { "hello": 1 }).await?;
         let by_mongos = reply
             .get_str("msg")
