@@ -8,6 +8,7 @@ use crate::{
     archiver::Archiver,
     coalescer::Coalescer,
     config::Config,
+    metrics::Metrics,
     observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
     pub(crate) monitor: Monitor,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) documents: Documents,
@@ -68,7 +70,12 @@ impl Parts {
         role: Role,
         stop: CancellationToken,
     ) -> Result<Parts, Error> {
-        let store = Store::new(config).await?;
+        // Those of a process that answers no HTTP would be asked for by nobody.
+        let metrics = match (role, config.http) {
+            (Role::Job, _) | (_, None) => Metrics::off(),
+            (Role::Serve(_) | Role::Watch, Some(_)) => Metrics::new(),
+        };
+        let store = Store::new(config).await?.measured(metrics.clone());
         let own = described(config, role);
         let id = own.id.clone();
         let heartbeat = Heartbeat::start(store.clone(), own);
@@ -106,6 +113,7 @@ impl Parts {
         );
         Ok(Parts {
             store,
+            metrics,
             monitor,
             heartbeat,
             documents,

@@ -3,7 +3,10 @@
 
 mod guard;
 mod listener;
+mod metrics;
 mod probes;
+
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -12,13 +15,22 @@ use axum::{
     routing::get,
 };
 use http::StatusCode;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
-use self::{guard::Hosts, listener::Listener};
-use crate::{config::Config, parts::Parts};
+use self::{guard::Hosts, listener::Listener, metrics::Instance};
+use crate::{
+    config::Config,
+    domain::schedule::Schedule,
+    metrics::{Metrics, names},
+    observe::figures::Latest,
+    parts::Parts,
+};
+
+/// How often observations are added up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The open port, until it is closed or dropped.
 #[derive(Debug)]
@@ -28,12 +40,14 @@ pub(crate) struct Http {
 }
 
 /// What answers are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Context {
-    #[expect(dead_code, reason = "what is asked of it follows")]
     parts: Parts,
+    figures: Latest,
+    instance: Instance,
+    /// When this instance starts batches by itself.
+    schedule: Option<Schedule>,
     /// Cancelled when the server is told to stop.
-    #[expect(dead_code, reason = "what is asked of it follows")]
     stop: CancellationToken,
 }
 
@@ -43,13 +57,23 @@ impl Http {
     pub(crate) fn open(
         socket: TcpListener,
         config: &Config,
+        schedule: Option<Schedule>,
         parts: Parts,
         stop: CancellationToken,
     ) -> Http {
         let hosts = Hosts::new(config.http_hosts.clone());
-        let router = routes(Context { parts, stop }, hosts);
         let closing = CancellationToken::new();
-        let listener = Listener::new(socket, most_connections());
+        let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
+        let listener = Listener::new(socket, most_connections(), connections);
+        tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
+        let context = Context {
+            figures: Latest::new(&parts.store, parts.monitor.clone()),
+            instance: Instance::new(&parts.metrics),
+            parts,
+            schedule,
+            stop,
+        };
+        let router = routes(context, hosts);
         Http {
             serving: tokio::spawn(listener.serve(router, closing.clone())),
             closing: closing.drop_guard(),
@@ -64,9 +88,19 @@ impl Http {
     }
 }
 
+/// Adds up what has been observed, whether anybody asks for it or not.
+async fn keep_up(metrics: Metrics, closing: CancellationToken) {
+    let mut upkeep = interval(UPKEEP);
+    while closing.run_until_cancelled(upkeep.tick()).await.is_some() {
+        metrics.upkeep();
+    }
+}
+
 fn routes(context: Context, hosts: Hosts) -> Router {
     Router::new()
         .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(metrics::metrics))
         .fallback(nothing_here)
         .with_state(context)
         .layer(CatchPanicLayer::custom(after_a_panic))
@@ -74,7 +108,10 @@ fn routes(context: Context, hosts: Hosts) -> Router {
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "there is nothing here; try /livez\n")
+    (
+        StatusCode::NOT_FOUND,
+        "there is nothing here; there are /livez, /readyz and /metrics\n",
+    )
 }
 
 fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> Response {
