@@ -15,6 +15,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
+pub mod metrics;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
@@ -91,7 +92,15 @@ pub async fn run(
         parts.tasks.spawn(runner.run());
     }
     let others = http.as_ref().map_or(0, |_| http::most_connections());
-    let http = http.map(|socket| Http::open(socket, &config, parts.clone(), stop.clone()));
+    let http = http.map(|socket| {
+        Http::open(
+            socket,
+            &config,
+            config.schedule.clone(),
+            parts.clone(),
+            stop.clone(),
+        )
+    });
     let serving = grpc::serve(listener, others, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);
     // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
@@ -127,7 +136,7 @@ pub async fn watch(
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
-    let http = http.map(|socket| Http::open(socket, &config, parts.clone(), stop.clone()));
+    let http = http.map(|socket| Http::open(socket, &config, None, parts.clone(), stop.clone()));
     stop.cancelled().await;
     let drain = async {
         parts.drain().await;

@@ -8,6 +8,7 @@ use crate::{
     archiver::Archiver,
     coalescer::Coalescer,
     config::Config,
+    metrics::Metrics,
     observe::{events::Live, heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
     pub(crate) monitor: Monitor,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) documents: Documents,
@@ -70,7 +72,12 @@ impl Parts {
         role: Role,
         stop: CancellationToken,
     ) -> Result<Parts, Error> {
-        let store = Store::new(config).await?;
+        // Those of a process that answers no HTTP would be asked for by nobody.
+        let metrics = match (role, config.http) {
+            (Role::Job, _) | (_, None) => Metrics::off(),
+            (Role::Serve(_) | Role::Watch, Some(_)) => Metrics::new(),
+        };
+        let store = Store::new(config).await?.measured(metrics.clone());
         let own = described(config, role);
         let id = own.id.clone();
         let heartbeat = Heartbeat::start(store.clone(), own);
@@ -109,6 +116,7 @@ impl Parts {
         Ok(Parts {
             live: Live::new(store.clone(), stop),
             store,
+            metrics,
             monitor,
             heartbeat,
             documents,

@@ -3,6 +3,7 @@
 //! [`Pipeline::archive`] is the table of contents of this server: gather, judge, enrich, write,
 //! announce.
 
+mod measures;
 mod quarantine_log;
 mod since;
 
@@ -12,8 +13,11 @@ use bson::DateTime;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
-use self::quarantine_log::QuarantineLog;
 pub(crate) use self::since::Since;
+use self::{
+    measures::{Measures, Step},
+    quarantine_log::QuarantineLog,
+};
 use crate::{
     bytes::raw::{Value, ValueRef},
     domain::{
@@ -130,12 +134,14 @@ pub struct Pipeline {
     store: Store,
     archived_by: String,
     quarantine_log: QuarantineLog,
+    measures: Measures,
 }
 
 impl Pipeline {
     /// A pipeline to the archive of this database, which signs with this name.
     pub fn new(store: Store, archived_by: String) -> Pipeline {
         Pipeline {
+            measures: Measures::new(store.metrics()),
             store,
             archived_by,
             quarantine_log: QuarantineLog::new(),
@@ -194,19 +200,23 @@ impl Pipeline {
         stamp: DateTime,
     ) -> Result<PipelineReport, Error> {
         let span = info_span!("chunk", source = source.name());
-        async {
+        let measures = self.measures.of(source);
+        let chunk = async {
+            let began = Instant::now();
             // The write waits for a look at the archive, which has come by then if it begins now.
             let (gathered, ()) = futures::try_join!(
                 self.store.gather_orders(selection),
                 self.store.assure_archive()
             )?;
             let gone = self.store.gone_orders(selection, &gathered).await?;
+            let began = measures.step(Step::Gather, began);
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: stamp,
                 archived_by: self.archived_by.clone(),
             };
             let mut prepared = prepare(bundles, self.store.delivered_status(), &stamp);
+            measures.step(Step::Prepare, began);
             let unread = take(&mut prepared.unread);
             let passed = self.write(prepared, source, since).await?;
             tell_of_gone(&gone);
@@ -215,6 +225,7 @@ impl Pipeline {
                 ..Counts::default()
             };
             self.store.count_orders(source.name(), gone_orders);
+            measures.count_gone(gone.len());
             let mut counts = sum(&passed);
             counts += gone_orders;
             debug!(?counts, "announced");
@@ -225,9 +236,10 @@ impl Pipeline {
                 rest,
                 unread,
             })
-        }
-        .instrument(span)
-        .await
+        };
+        let outcome = chunk.instrument(span).await;
+        measures.ended(&outcome);
+        outcome
     }
 
     /// Why a delivered order could not be archived if the archive held nothing of it; none if it
@@ -267,8 +279,13 @@ impl Pipeline {
         } = prepared;
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
+        let measures = self.measures.of(source);
+        let began = Instant::now();
         let written = self.store.insert_archived(&documents).await?;
-        let confirmed = Instant::now();
+        let confirmed = match documents.is_empty() {
+            true => began,
+            false => measures.step(Step::Write, began),
+        };
         let mut latency = LatencyHistogram::default();
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
             let missing = || {
@@ -283,7 +300,9 @@ impl Pipeline {
             match written {
                 Written::Archived => {
                     if let Some(since) = since.of(&bundle.order) {
-                        latency.add(confirmed.saturating_duration_since(since));
+                        let waited = confirmed.saturating_duration_since(since);
+                        latency.add(waited);
+                        measures.waited(waited);
                     }
                     settled.push(pass(&bundle, Outcome::Archived(missing())));
                 }
@@ -297,11 +316,15 @@ impl Pipeline {
             latency,
         };
         self.store.count_orders(source.name(), archived);
+        measures.count(&settled);
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))
             .collect();
         let new = self.store.quarantine_orders(&orders).await?;
+        if !orders.is_empty() {
+            measures.step(Step::Quarantine, confirmed);
+        }
         let quarantined = refused.into_iter().map(|(bundle, refusal)| {
             let entry = entry_id(bundle.order.id());
             let is_new = new.contains(&entry);
@@ -318,6 +341,7 @@ impl Pipeline {
         let quarantined: Vec<Passed> = quarantined.collect();
         self.store
             .count_orders(source.name(), changes(&quarantined));
+        measures.count(&quarantined);
         settled.extend(quarantined);
         Ok(settled)
     }

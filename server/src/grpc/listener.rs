@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     log_limit::LogLimit,
+    metrics::{Counted, Gauge},
     sockets::{Socket, open_files},
 };
 
@@ -54,11 +55,18 @@ pub(super) struct Listener {
     places: Arc<Semaphore>,
     open: Mutex<Vec<Weak<Connection>>>,
     full: LogLimit,
+    /// Counts the connections that are open.
+    counted: Gauge,
 }
 
 impl Listener {
     /// One that holds at most so many connections at once.
-    pub(super) fn new(socket: TcpListener, most: usize, longest_call: Duration) -> Listener {
+    pub(super) fn new(
+        socket: TcpListener,
+        most: usize,
+        longest_call: Duration,
+        counted: Gauge,
+    ) -> Listener {
         Listener {
             socket: Socket::new(socket),
             most,
@@ -66,6 +74,7 @@ impl Listener {
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
             full: LogLimit::new(1, LOG_PAUSE),
+            counted,
         }
     }
 
@@ -91,9 +100,10 @@ impl Listener {
                 let connection = Arc::new(Connection::new(self.longest_call));
                 self.note(&connection);
                 let serving = connection::serve(stream, connection, service.clone(), stop.clone());
+                let open = Counted::new(self.counted.clone());
                 tasks.spawn(async move {
                     serving.await;
-                    drop(place);
+                    drop((place, open));
                 });
                 made_way += u32::from(another_left);
                 if made_way == TURNOVER.0 {

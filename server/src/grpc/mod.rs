@@ -20,6 +20,8 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
+mod measures;
+mod methods;
 mod stopping;
 
 mod call;
@@ -43,9 +45,13 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
+use self::{
+    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
+    measures::Measuring,
+};
 use crate::{
     config::{Config, Profile},
+    metrics::names,
     observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
@@ -96,6 +102,8 @@ pub(crate) async fn serve(
         own,
         stop.clone(),
     ));
+    let measuring = Measuring::new(&parts.metrics);
+    let connections = parts.metrics.gauge(&names::CONNECTIONS, &["grpc"]);
     let mut routes = Routes::builder();
     routes.add_service(served!(health, limits::REQUEST));
     if config.reflection {
@@ -113,11 +121,12 @@ pub(crate) async fn serve(
     }
     add_services(&mut routes, config, parts, calls);
     let service = ServiceBuilder::new()
+        .layer(measuring)
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
         .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most, config.request_timeout)
+    Listener::new(listener, most, config.request_timeout, connections)
         .serve(service, stop)
         .await;
 }

@@ -29,6 +29,7 @@ use tracing::{debug, warn};
 
 use crate::{
     log_limit::LogLimit,
+    metrics::{Counted, Gauge},
     sockets::{Socket, open_files},
 };
 
@@ -72,17 +73,20 @@ pub(super) struct Listener {
     places: Arc<Semaphore>,
     idle: Idle,
     full: LogLimit,
+    /// Counts the connections that are open.
+    counted: Gauge,
 }
 
 impl Listener {
     /// One that holds at most so many connections at once.
-    pub(super) fn new(socket: TcpListener, most: usize) -> Listener {
+    pub(super) fn new(socket: TcpListener, most: usize, counted: Gauge) -> Listener {
         Listener {
             socket: Socket::new(socket),
             most,
             places: Arc::new(Semaphore::new(most)),
             idle: Idle::default(),
             full: LogLimit::new(1, LOG_PAUSE),
+            counted,
         }
     }
 
@@ -95,9 +99,10 @@ impl Listener {
                 let place = self.place().await;
                 let connection = Arc::new(Connection::new(self.idle.clone()));
                 let serving = serve(stream, connection, router.clone(), closing.clone());
+                let open = Counted::new(self.counted.clone());
                 tasks.spawn(async move {
                     serving.await;
-                    drop(place);
+                    drop((place, open));
                 });
             }
         };

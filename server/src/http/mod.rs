@@ -4,11 +4,14 @@
 mod events;
 mod guard;
 mod listener;
+mod metrics;
 mod order;
 mod page;
 mod probes;
 mod recent;
 mod snapshots;
+
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -17,13 +20,24 @@ use axum::{
     routing::get,
 };
 use http::StatusCode;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
-use self::{guard::Hosts, listener::Listener, order::Turns, snapshots::Snapshots};
-use crate::{config::Config, domain::schedule::Schedule, parts::Parts};
+use self::{
+    guard::Hosts, listener::Listener, metrics::Instance, order::Turns, snapshots::Snapshots,
+};
+use crate::{
+    config::Config,
+    domain::schedule::Schedule,
+    metrics::{Metrics, names},
+    observe::figures::Latest,
+    parts::Parts,
+};
+
+/// How often observations are added up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The open port, until it is closed or dropped.
 #[derive(Debug)]
@@ -33,9 +47,12 @@ pub(crate) struct Http {
 }
 
 /// What answers are made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Context {
     parts: Parts,
+    figures: Latest,
+    instance: Instance,
+    /// When this instance starts batches by itself.
     schedule: Option<Schedule>,
     snapshots: Snapshots,
     /// Of those who look for orders.
@@ -50,22 +67,26 @@ impl Http {
     pub(crate) fn open(
         socket: TcpListener,
         config: &Config,
+        schedule: Option<Schedule>,
         parts: Parts,
         stop: CancellationToken,
     ) -> Http {
         let hosts = Hosts::new(config.http_hosts.clone());
-        let schedule = config.schedule.clone();
+        let closing = CancellationToken::new();
+        let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
+        let listener = Listener::new(socket, most_connections(), connections);
+        tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
         let instance = config.instance.clone();
         let context = Context {
             snapshots: Snapshots::new(parts.clone(), instance, schedule.clone(), stop.clone()),
+            turns: Turns::default(),
+            figures: Latest::new(&parts.store, parts.monitor.clone()),
+            instance: Instance::new(&parts.metrics),
             parts,
             schedule,
-            turns: Turns::default(),
             stop,
         };
         let router = routes(context, hosts);
-        let closing = CancellationToken::new();
-        let listener = Listener::new(socket, most_connections());
         Http {
             serving: tokio::spawn(listener.serve(router, closing.clone())),
             closing: closing.drop_guard(),
@@ -80,6 +101,14 @@ impl Http {
     }
 }
 
+/// Adds up what has been observed, whether anybody asks for it or not.
+async fn keep_up(metrics: Metrics, closing: CancellationToken) {
+    let mut upkeep = interval(UPKEEP);
+    while closing.run_until_cancelled(upkeep.tick()).await.is_some() {
+        metrics.upkeep();
+    }
+}
+
 fn routes(context: Context, hosts: Hosts) -> Router {
     Router::new()
         .route("/", get(page::page))
@@ -87,6 +116,8 @@ fn routes(context: Context, hosts: Hosts) -> Router {
         .route("/events", get(events::events))
         .route("/orders/{numero}", get(order::order))
         .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(metrics::metrics))
         .fallback(nothing_here)
         .with_state(context)
         .layer(CatchPanicLayer::custom(after_a_panic))
@@ -94,7 +125,10 @@ fn routes(context: Context, hosts: Hosts) -> Router {
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "there is nothing here; try /\n")
+    (
+        StatusCode::NOT_FOUND,
+        "there is nothing here; there are /, /livez, /readyz and /metrics\n",
+    )
 }
 
 fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> Response {

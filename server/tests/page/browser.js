@@ -10,7 +10,7 @@ const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
 /** Has something happen to the server, and waits until it has. */
-async function act(deed, ...what) {
+async function act(deed, what = []) {
   console.log(JSON.stringify({ act: deed, what }));
   const { value } = await lines.next();
   return JSON.parse(value);

@@ -92,7 +92,7 @@ async function chartsByKeyboard({ page }) {
 }
 
 async function whatIsAmiss({ page, faults }) {
-  await act("poison", []);
+  await act("poison");
   await verdict(page, (title) => title === "All but one delivered order are archived");
   check((await page.getAttribute("#verdict", "data-level")) === "warn");
   await until(page, "#quarantine", (text) => text.includes("no usable number"), "the quarantine is not told");
@@ -101,7 +101,7 @@ async function whatIsAmiss({ page, faults }) {
   await page.locator('#near button[data-order="CMD-NEAR"]').click();
   await until(page, "#answer", (text) => text.includes("only looks delivered") && text.includes("U+004C"), "the near miss is not explained");
   check((await page.locator("#answer pre").innerText()).includes("updateMany"), "the mend stands in one piece");
-  await act("pause", []);
+  await act("pause");
   await verdict(page, (title) => title === "Something is wrong");
   await act("deliver unwatched", ["CMD-WAIT-1", "CMD-WAIT-2"]);
   await verdict(page, (title) => title === "2 delivered orders wait to be archived");
@@ -114,7 +114,7 @@ async function whatIsAmiss({ page, faults }) {
   await page.setViewportSize({ width: 360, height: 740 });
   await judge(page, faults, "what is amiss, on a phone");
   await page.setViewportSize({ width: 1280, height: 900 });
-  await act("resume", []);
+  await act("resume");
   await verdict(page, (title) => title.startsWith("All but one"));
 }
 
@@ -132,11 +132,11 @@ async function languages({ page, faults }) {
 
 async function restart({ page, faults }) {
   await page.evaluate(() => (window.isTheSame = true));
-  await act("stop", []);
+  await act("stop");
   await until(page, "#link", (text) => text.startsWith("No news from archd since"), "silence is not told");
   await verdict(page, (title) => title === "Not known: archd does not answer");
   check((await page.getAttribute("#verdict", "data-level")) === "unknown");
-  await act("start", []);
+  await act("start");
   await until(page, "#link", (text) => text === "Live", "the page stays away");
   await act("deliver", ["CMD-AFTER"]);
   await until(page, "#events", (text) => text.includes("CMD-AFTER"), "nothing is heard after a restart");
@@ -146,6 +146,7 @@ async function restart({ page, faults }) {
 
 tell(async (browser, address) => {
   await looks(browser, address);
+  console.log("looks hold");
   const seen = await look(browser, address);
   for (const part of [figuresChange, searchByKeyboard, chartsByKeyboard, whatIsAmiss, languages, restart]) {
     await part(seen);
