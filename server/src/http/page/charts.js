@@ -70,7 +70,7 @@ function draw(name) {
   const marks = points.flatMap(({ start }, index) => {
     const time = new Date(start);
     if (time.getHours() % hours || time.getMinutes()) return [];
-    return [svg("text", { x: x(index), y: height - 4, "text-anchor": index > points.length - 4 ? "end" : "middle" }, minute(time))];
+    return [svg("text", { x: x(index), y: height - 4, "text-anchor": x(index) > width - 20 ? "end" : "middle" }, minute(time))];
   });
   const bars = stacks.flatMap((stack, index) => {
     let base = 0;
