@@ -173,7 +173,11 @@ async fn the_documents_show_the_page_as_it_is() {
     server.insert("archd_counters", a_day()).await;
     let numbers = (4_690..4_702).map(|number| format!("CMD-2026-{number:06}"));
     server.insert("Commande", numbers.map(order)).await;
-    server.run_batch().await;
+    let quick = pb::BatchOptions {
+        create_indexes: true,
+        ..pb::BatchOptions::default()
+    };
+    server.run_batch_with(quick).await;
     let at_once = pb::VerificationOptions {
         settle: Some(prost_types::Duration::default()),
         ..pb::VerificationOptions::default()

@@ -17,9 +17,10 @@ export const el = (name, attributes = {}, ...children) => filled(document.create
 export const svg = (name, attributes = {}, ...children) => filled(document.createElementNS(SVG, name), attributes, children);
 
 /** Puts children in the place of those that are there, unless they look the same: what has the
- *  focus, or is selected, is not lost by a figure that did not change. */
+ *  focus, is selected or was opened is not lost by a figure that did not change. */
 export function fill(element, ...children) {
   const made = el("div", {}, ...children);
+  for (const details of element.querySelectorAll("details[open]")) made.querySelector(`details[data-key="${details.dataset.key}"]`)?.setAttribute("open", "");
   if (made.innerHTML === element.innerHTML) return;
   const focused = element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   element.replaceChildren(...made.childNodes);

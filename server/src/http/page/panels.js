@@ -85,8 +85,8 @@ export function batch({ stats: { last_batch: it } }) {
       ...(active ? pace(it) : []),
       [words.by, it.instance],
       !active && [words.ended, ends(it)],
-      it.warnings?.length && [words.warnings, ...it.warnings.map((warning) => el("p", { lang: "en" }, warning))],
     ),
+    it.warnings?.length > 0 && el("details", { "data-key": "warnings" }, el("summary", { "data-key": "warnings/summary" }, `${words.warnings} (${whole(it.warnings.length)})`), ...it.warnings.map((warning) => el("p", { class: "message", lang: "en" }, warning))),
     it.message && el("p", { class: "message", lang: "en" }, it.message),
   );
 }
