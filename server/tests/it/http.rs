@@ -10,7 +10,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use crate::{
     child::Server,
     connections::serves,
-    process::{archd, run, settings_on},
+    process::{run, settings_on},
     support::{
         TestServer,
         http::{get, say},
@@ -101,7 +101,7 @@ async fn only_requests_that_read_are_answered_and_each_refusal_says_why() {
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'"), "{line}: {policy}");
     }
-    let nameless = say(address, b"GET /livez HTTP/1.1\r\n\r\n").await;
+    let nameless = say(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert_eq!(nameless.status, 400);
     let old = say(address, b"GET /livez HTTP/1.0\r\n\r\n").await;
     assert_eq!(old.status, 200, "some probes are that old");
@@ -125,8 +125,8 @@ async fn a_port_that_is_taken_is_an_error_that_names_the_setting() {
     }
     // A job serves nobody, whatever else runs on this machine.
     for job in ["batch", "verify"] {
-        let running = archd(&[job, "--wait=1m"], &settings).status();
-        assert!(within(running).await.unwrap().success(), "{job}");
+        let (code, _, stderr) = run(&[job], &settings).await;
+        assert_eq!(code, Some(0), "{job}: {stderr}");
     }
 }
 
