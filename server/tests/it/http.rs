@@ -1,9 +1,16 @@
 //! The HTTP port answers what it is there for, to whom it is there for, and nothing else.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::{
-    process::{archd, run, settings_on},
+    child::Server,
+    connections::serves,
+    process::{run, settings_on},
     support::{
         TestServer,
         http::{get, say},
@@ -28,7 +35,7 @@ async fn livez_says_that_the_process_lives() {
     let answer = get(address, "/livez").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "alive\n"));
     server.shut_down().await;
-    let closed = tokio::net::TcpStream::connect(address).await;
+    let closed = TcpStream::connect(address).await;
     assert!(closed.is_err(), "the port is closed with the server");
 }
 
@@ -94,7 +101,7 @@ async fn only_requests_that_read_are_answered_and_each_refusal_says_why() {
         let policy = answer.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'"), "{line}: {policy}");
     }
-    let nameless = say(address, b"GET /livez HTTP/1.1\r\n\r\n").await;
+    let nameless = say(address, b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert_eq!(nameless.status, 400);
     let old = say(address, b"GET /livez HTTP/1.0\r\n\r\n").await;
     assert_eq!(old.status, 200, "some probes are that old");
@@ -118,7 +125,66 @@ async fn a_port_that_is_taken_is_an_error_that_names_the_setting() {
     }
     // A job serves nobody, whatever else runs on this machine.
     for job in ["batch", "verify"] {
-        let running = archd(&[job, "--wait=1m"], &settings).status();
-        assert!(within(running).await.unwrap().success(), "{job}");
+        let (code, _, stderr) = run(&[job], &settings).await;
+        assert_eq!(code, Some(0), "{job}: {stderr}");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_in_the_words_of_http() {
+    const MIB: usize = 1024 * 1024;
+    let (_server, address) = answering().await;
+    let long = "x".repeat(MIB);
+    let many = "X: y\r\n".repeat(1_000);
+    let table = [
+        (
+            format!("GET /livez HTTP/1.1\r\nHost: {address}\r\nLong: {long}\r\n\r\n"),
+            [431, 431],
+        ),
+        (
+            format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n{many}\r\n"),
+            [431, 431],
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: {address}\r\n\r\n"),
+            [414, 431],
+        ),
+        ("this is no HTTP\r\n\r\n".to_owned(), [400, 400]),
+    ];
+    for (request, statuses) in table {
+        let answer = say(address, request.as_bytes()).await;
+        assert!(statuses.contains(&answer.status), "{answer:?}");
+    }
+}
+
+/// What a peer says before it leaves its connection to itself.
+const SILENT: &str = "";
+const HALF_A_HEAD: &str = "GET /livez HTTP/1.1\r\nHost: local";
+const IDLE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers() {
+    const CROWD: usize = 400;
+    // 1,024 files leave 256 to the connections of HTTP.
+    let server = Server::fresh(1_024, &[("ARCHD_HTTP", "127.0.0.1:0")]).await;
+    let http = server.http.unwrap();
+    // Answers of 50 times the metrics are more than the system keeps for a peer that reads none.
+    let never_reads = METRICS.repeat(50);
+    for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads] {
+        let mut crowd = Vec::new();
+        for _ in 0..CROWD {
+            let mut peer = within(TcpStream::connect(http)).await.unwrap();
+            let _ = peer.write_all(said.as_bytes()).await;
+            crowd.push(peer);
+        }
+        let start = Instant::now();
+        let probe = timeout(Duration::from_secs(5), get(http, "/livez")).await;
+        assert_eq!(probe.expect("a probe was shut out").status, 200);
+        println!("a probe is answered after {:?}", start.elapsed());
+        serves(&server, Duration::from_secs(5)).await;
+    }
+    let peak = server.peak_memory();
+    println!("at most {peak} MiB");
+    assert!(peak < 256, "{peak} MiB");
 }

@@ -5,9 +5,10 @@ use tokio::time::Instant;
 
 use crate::{
     domain::schedule::Schedule,
-    metrics::{Gauge, Metrics, names},
+    metrics::{Counter, Gauge, Metrics, names},
     parts::Parts,
     store::state::holds::Hold,
+    telemetry,
 };
 
 /// What is looked up.
@@ -21,6 +22,7 @@ pub(in crate::http) struct Instance {
     pool_waiting: Gauge,
     holds_watch: Gauge,
     unreadable: Gauge,
+    log_dropped: Counter,
 }
 
 impl Instance {
@@ -37,6 +39,7 @@ impl Instance {
             pool_waiting: gauge(&names::POOL_WAITING),
             holds_watch: gauge(&names::HOLDS_WATCH),
             unreadable: gauge(&names::UNREADABLE),
+            log_dropped: metrics.counter(&names::LOG_DROPPED, &[]),
         }
     }
 
@@ -55,6 +58,7 @@ impl Instance {
         self.pool_waiting.set(pool.waiting as f64);
         self.holds_watch.set(flag(watches));
         self.unreadable.set(parts.documents.faults().len() as f64);
+        self.log_dropped.absolute(telemetry::dropped());
     }
 }
 

@@ -214,6 +214,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
             "config",
             "log_limit",
+            "telemetry",
             "sockets",
             "metrics",
             "store",
