@@ -47,6 +47,8 @@ use tonic::transport::Channel;
 /// Enough that more than 10,000 of them are delivered.
 const ORDERS: u32 = 12_000;
 const LIVE_ORDERS_PER_MINUTE: i32 = 60;
+/// Where the page is, unless somebody else is there.
+const PAGE: &str = "127.0.0.1:9464";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::main]
@@ -78,11 +80,14 @@ async fn demo() -> Result<()> {
     config.watch = true;
     make_up_orders(&config).await?;
 
-    let listener = listen().await?;
+    let listener = listen(DEFAULT_ADDRESS).await?;
+    let http = listen(PAGE).await?;
+    let page = http.local_addr()?;
     let address = listener.local_addr()?;
     say(&format!("starting archd on {address}, with its watcher"));
     let stop = CancellationToken::new();
-    let server = tokio::spawn(archd::run(listener, config, stop.clone()));
+    let server = tokio::spawn(archd::run(listener, Some(http), config, stop.clone()));
+    say(&format!("the page is at http://{page}/"));
     let channel = Channel::from_shared(format!("http://{address}"))?
         .connect()
         .await?;
@@ -266,9 +271,9 @@ async fn stay(
     }
 }
 
-/// The default address, so that archctl needs no endpoint, or any that is free.
-async fn listen() -> Result<TcpListener> {
-    match TcpListener::bind(DEFAULT_ADDRESS).await {
+/// This address, where people look by default, or any that is free.
+async fn listen(address: &str) -> Result<TcpListener> {
+    match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(_) => Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?),
     }

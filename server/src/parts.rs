@@ -8,7 +8,8 @@ use crate::{
     archiver::Archiver,
     coalescer::Coalescer,
     config::Config,
-    observe::{heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
+    metrics::Metrics,
+    observe::{events::Live, heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
     verifier::Verifier,
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
     pub(crate) monitor: Monitor,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) documents: Documents,
@@ -27,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) archiver: Archiver,
     pub(crate) verifier: Verifier,
     pub(crate) watcher: Watcher,
+    /// The news, read once for all who listen.
+    pub(crate) live: Live,
     /// Everything that is to be finished before the server leaves.
     pub(crate) tasks: TaskTracker,
 }
@@ -68,7 +72,12 @@ impl Parts {
         role: Role,
         stop: CancellationToken,
     ) -> Result<Parts, Error> {
-        let store = Store::new(config).await?;
+        // Those of a process that answers no HTTP would be asked for by nobody.
+        let metrics = match (role, config.http) {
+            (Role::Job, _) | (_, None) => Metrics::off(),
+            (Role::Serve(_) | Role::Watch, Some(_)) => Metrics::new(),
+        };
+        let store = Store::new(config).await?.measured(metrics.clone());
         let own = described(config, role);
         let id = own.id.clone();
         let heartbeat = Heartbeat::start(store.clone(), own);
@@ -102,10 +111,12 @@ impl Parts {
             id,
             instance,
             tasks.clone(),
-            stop,
+            stop.clone(),
         );
         Ok(Parts {
+            live: Live::new(store.clone(), stop),
             store,
+            metrics,
             monitor,
             heartbeat,
             documents,

@@ -3,26 +3,35 @@
 //! [`Pipeline::archive`] is the table of contents of this server: gather, judge, enrich, write,
 //! announce.
 
+mod measures;
 mod quarantine_log;
+mod since;
 
 use std::{mem::take, ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
+use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
-use self::quarantine_log::QuarantineLog;
+pub(crate) use self::since::Since;
+use self::{
+    measures::{Measures, Step},
+    quarantine_log::QuarantineLog,
+};
 use crate::{
     bytes::raw::{Value, ValueRef},
     domain::{
         counts::Counts,
         enrich::{ArchiveDocument, Stamp, enrich},
         judge::{Field, Reason, Refusal, Verdict, judge},
+        latency::LatencyHistogram,
         near_miss::{LONGEST_STATUS, NearMiss},
         order::{Bundle, Order, STATUS},
     },
     store::{
         Error, Store,
         archive::insert::Written,
+        counters::record::Tally,
         encoding::ext_json,
         orders::{
             delivered_status::DeliveredStatus,
@@ -125,12 +134,14 @@ pub struct Pipeline {
     store: Store,
     archived_by: String,
     quarantine_log: QuarantineLog,
+    measures: Measures,
 }
 
 impl Pipeline {
     /// A pipeline to the archive of this database, which signs with this name.
     pub fn new(store: Store, archived_by: String) -> Pipeline {
         Pipeline {
+            measures: Measures::new(store.metrics()),
             store,
             archived_by,
             quarantine_log: QuarantineLog::new(),
@@ -157,7 +168,8 @@ impl Pipeline {
         selection: Selection,
         source: Source,
     ) -> Result<Vec<Passed>, Error> {
-        Ok(self.archive_all(selection, source).await?.passed)
+        let report = self.archive_all(selection, source, &Since::Unknown).await?;
+        Ok(report.passed)
     }
 
     /// Like [`Pipeline::archive`], with all that there is to say of it.
@@ -165,12 +177,13 @@ impl Pipeline {
         &self,
         selection: Selection,
         source: Source,
+        since: &Since,
     ) -> Result<PipelineReport, Error> {
         let mut report = PipelineReport::default();
         let mut next = Some(selection).filter(|selection| !selection.is_empty());
         while let Some(selection) = next {
             let stamp = DateTime::from_system_time(SystemTime::now());
-            let mut chunk = self.archive_chunk(&selection, source, stamp).await?;
+            let mut chunk = self.archive_chunk(&selection, source, since, stamp).await?;
             next = chunk.rest.take();
             report += chunk;
         }
@@ -183,30 +196,36 @@ impl Pipeline {
         &self,
         selection: &Selection,
         source: Source,
+        since: &Since,
         stamp: DateTime,
     ) -> Result<PipelineReport, Error> {
         let span = info_span!("chunk", source = source.name());
-        async {
+        let measures = self.measures.of(source);
+        let chunk = async {
+            let began = Instant::now();
             // The write waits for a look at the archive, which has come by then if it begins now.
             let (gathered, ()) = futures::try_join!(
                 self.store.gather_orders(selection),
                 self.store.assure_archive()
             )?;
             let gone = self.store.gone_orders(selection, &gathered).await?;
+            let began = measures.step(Step::Gather, began);
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: stamp,
                 archived_by: self.archived_by.clone(),
             };
             let mut prepared = prepare(bundles, self.store.delivered_status(), &stamp);
+            measures.step(Step::Prepare, began);
             let unread = take(&mut prepared.unread);
-            let passed = self.write(prepared, source).await?;
+            let passed = self.write(prepared, source, since).await?;
             tell_of_gone(&gone);
             let gone_orders = Counts {
                 gone: gone.len() as i64,
                 ..Counts::default()
             };
             self.store.count_orders(source.name(), gone_orders);
+            measures.count_gone(gone.len());
             let mut counts = sum(&passed);
             counts += gone_orders;
             debug!(?counts, "announced");
@@ -217,9 +236,10 @@ impl Pipeline {
                 rest,
                 unread,
             })
-        }
-        .instrument(span)
-        .await
+        };
+        let outcome = chunk.instrument(span).await;
+        measures.ended(&outcome);
+        outcome
     }
 
     /// Why a delivered order could not be archived if the archive held nothing of it; none if it
@@ -245,7 +265,12 @@ impl Pipeline {
     /// Writes documents to the archive and refused orders to quarantine, and counts what has
     /// changed by that. Everyone else hears of it from the database: see
     /// [`crate::observe::events`].
-    async fn write(&self, prepared: Prepared, source: Source) -> Result<Vec<Passed>, Error> {
+    async fn write(
+        &self,
+        prepared: Prepared,
+        source: Source,
+        since: &Since,
+    ) -> Result<Vec<Passed>, Error> {
         let Prepared {
             documents,
             mut refused,
@@ -254,7 +279,14 @@ impl Pipeline {
         } = prepared;
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
+        let measures = self.measures.of(source);
+        let began = Instant::now();
         let written = self.store.insert_archived(&documents).await?;
+        let confirmed = match documents.is_empty() {
+            true => began,
+            false => measures.step(Step::Write, began),
+        };
+        let mut latency = LatencyHistogram::default();
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
             let missing = || {
                 document
@@ -266,18 +298,33 @@ impl Pipeline {
                     .collect()
             };
             match written {
-                Written::Archived => settled.push(pass(&bundle, Outcome::Archived(missing()))),
+                Written::Archived => {
+                    if let Some(since) = since.of(&bundle.order) {
+                        let waited = confirmed.saturating_duration_since(since);
+                        latency.add(waited);
+                        measures.waited(waited);
+                    }
+                    settled.push(pass(&bundle, Outcome::Archived(missing())));
+                }
                 Written::Duplicate => settled.push(pass(&bundle, Outcome::Duplicate(missing()))),
                 Written::Refused(refusal) => refused.push((bundle, refusal)),
             }
         }
         // At once: what comes next may fail, and whoever tries again finds these archived.
-        self.store.count_orders(source.name(), changes(&settled));
+        let archived = Tally {
+            counts: changes(&settled),
+            latency,
+        };
+        self.store.count_orders(source.name(), archived);
+        measures.count(&settled);
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))
             .collect();
         let new = self.store.quarantine_orders(&orders).await?;
+        if !orders.is_empty() {
+            measures.step(Step::Quarantine, confirmed);
+        }
         let quarantined = refused.into_iter().map(|(bundle, refusal)| {
             let entry = entry_id(bundle.order.id());
             let is_new = new.contains(&entry);
@@ -294,6 +341,7 @@ impl Pipeline {
         let quarantined: Vec<Passed> = quarantined.collect();
         self.store
             .count_orders(source.name(), changes(&quarantined));
+        measures.count(&quarantined);
         settled.extend(quarantined);
         Ok(settled)
     }

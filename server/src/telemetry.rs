@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{config::LogFormat, terminal::Log};
+use crate::{
+    config::LogFormat,
+    terminal::{self, Log},
+};
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,11 @@ pub enum Error {
     /// This process has a log already.
     #[error("open the log")]
     Open(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// How many lines of the log were left out since the process began.
+pub(crate) fn dropped() -> u64 {
+    terminal::dropped()
 }
 
 /// Opens the log of this process, once.

@@ -12,7 +12,7 @@ use terminal_size::{Width, terminal_size_of};
 pub use self::log::flush_log;
 pub(crate) use self::{
     bar::{JobBar, Shown},
-    log::Log,
+    log::{Log, dropped},
 };
 pub use order_archiver_api::{
     paint,

@@ -28,6 +28,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Exit, Fault> {
     let request = GetStatsRequest {
         window: Some(args.window),
         include_near_misses: args.near_misses,
+        series_step: None,
     };
     let stats = session
         .stats()

@@ -11,7 +11,6 @@ use std::{
 
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
-use order_archiver_api::FILE_DESCRIPTOR_SET;
 use parking_lot::Mutex;
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -24,12 +23,10 @@ use tower::{Layer, Service};
 use super::{
     connection::{Connection, OpenCall, UnreadAnswer},
     limits::{self, Limits, Room},
-    status,
+    methods, status,
     stopping::UntilStop,
 };
 
-/// The package of the contract.
-const PACKAGE: &str = "orderarchiver.v1";
 /// How much of an answer is handed over at a time, in bytes: progress is seen from one part to the
 /// next.
 const PART: usize = 64 * 1024;
@@ -103,32 +100,17 @@ struct Kinds(Arc<std::collections::HashMap<String, Kind>>);
 impl Kinds {
     /// As the contract and the services beside it say.
     fn of_contract() -> Kinds {
-        use prost::Message;
-        let sets = [
-            FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ];
-        let mut kinds = std::collections::HashMap::new();
-        for set in sets {
-            let set = prost_types::FileDescriptorSet::decode(set)
-                .expect("the descriptors were compiled into this program");
-            for file in &set.file {
-                for service in &file.service {
-                    for method in &service.method {
-                        let kind = Kind {
-                            streams_requests: method.client_streaming(),
-                            streams_answers: method.server_streaming(),
-                            is_foreign: file.package() != PACKAGE,
-                        };
-                        let path =
-                            format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                        kinds.insert(path, kind);
-                    }
-                }
-            }
-        }
+        let mut kinds: std::collections::HashMap<_, _> = methods::all()
+            .into_iter()
+            .map(|method| {
+                let kind = Kind {
+                    streams_requests: method.streams_requests,
+                    streams_answers: method.streams_answers,
+                    is_foreign: method.is_foreign,
+                };
+                (method.path(), kind)
+            })
+            .collect();
         kinds.retain(|_, kind| kind.streams_requests || kind.streams_answers);
         Kinds(Arc::new(kinds))
     }

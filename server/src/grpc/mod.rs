@@ -6,7 +6,6 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
-mod event_message;
 mod instance;
 mod jobs;
 mod quarantine;
@@ -21,6 +20,8 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
+mod measures;
+mod methods;
 mod stopping;
 
 mod call;
@@ -44,10 +45,14 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
+use self::{
+    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
+    measures::Measuring,
+};
 use crate::{
     config::{Config, Profile},
-    observe::{events::Live, monitor::Monitor, state_documents::Documents},
+    metrics::names,
+    observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
     store::state::fault::Fault,
@@ -64,15 +69,18 @@ macro_rules! served {
     };
 }
 
-/// Serves callers until `stop` is cancelled, then until the last of them has left.
+/// Serves callers until `stop` is cancelled, then until the last of them has left. Up to
+/// `other_connections` are not theirs.
 pub(crate) async fn serve(
     listener: TcpListener,
+    other_connections: usize,
     config: &Config,
     parts: Parts,
     stop: CancellationToken,
 ) {
     let limits = Limits::new();
-    let most = listener::most_connections(config.max_connections, parts.store.most_connections());
+    let taken = parts.store.most_connections() + other_connections;
+    let most = listener::most_connections(config.max_connections, taken);
     let calls = Calls {
         monitor: parts.monitor.clone(),
         request_timeout: config.request_timeout,
@@ -94,6 +102,8 @@ pub(crate) async fn serve(
         own,
         stop.clone(),
     ));
+    let measuring = Measuring::new(&parts.metrics);
+    let connections = parts.metrics.gauge(&names::CONNECTIONS, &["grpc"]);
     let mut routes = Routes::builder();
     routes.add_service(served!(health, limits::REQUEST));
     if config.reflection {
@@ -111,11 +121,12 @@ pub(crate) async fn serve(
     }
     add_services(&mut routes, config, parts, calls);
     let service = ServiceBuilder::new()
+        .layer(measuring)
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
         .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most, config.request_timeout)
+    Listener::new(listener, most, config.request_timeout, connections)
         .serve(service, stop)
         .await;
 }
@@ -134,11 +145,11 @@ fn add_services(
         archiver,
         verifier,
         heartbeat,
+        live,
         tasks,
         ..
     } = parts;
     let simulation = config.profile == Profile::Simulation;
-    let live = Live::new(store.clone(), calls.stop.clone());
     // Any number of callers shares what is theirs of the connections to the database.
     let (store, pipeline) = (store.for_callers(), pipeline.for_callers());
     let (short, long, cursor) = (

@@ -2,6 +2,7 @@
 //! who works on it.
 
 pub(crate) mod events;
+pub(crate) mod figures;
 pub(crate) mod heartbeat;
 pub(crate) mod monitor;
 pub(crate) mod state_documents;

@@ -12,7 +12,11 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     observe::monitor::Monitor,
-    store::{Error, Store, state::fault::Fault, watch::record::Watcher},
+    store::{
+        Error, Store,
+        state::fault::Fault,
+        watch::record::{State, Watcher},
+    },
 };
 
 /// How often they are looked at.
@@ -30,6 +34,8 @@ pub(crate) struct Documents {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Seen {
     faults: Vec<Fault>,
+    /// What the watcher is doing; none before there was one.
+    watcher: Option<State>,
     /// Whether there is a watcher that is paused, or that no instance runs.
     is_unwatched: bool,
 }
@@ -62,6 +68,11 @@ impl Documents {
         self.seen.borrow().is_unwatched
     }
 
+    /// The name of what the watcher was doing a moment ago; none before there was one.
+    pub(crate) fn watcher(&self) -> Option<&'static str> {
+        self.seen.borrow().watcher.map(State::name)
+    }
+
     /// Waits until something else is wrong than before; for ever once the server stops.
     pub(crate) async fn changed(&mut self) {
         if self.seen.changed().await.is_err() {
@@ -80,6 +91,7 @@ async fn look_after(store: &Store, mut monitor: Monitor, sender: &watch::Sender<
                 let Seen {
                     faults: known,
                     is_unwatched: was_unwatched,
+                    ..
                 } = sender.borrow().clone();
                 let remind = told.elapsed() > REMINDER;
                 if remind {
@@ -101,11 +113,13 @@ async fn look_after(store: &Store, mut monitor: Monitor, sender: &watch::Sender<
                 let unwatched = watcher.as_ref().is_some_and(|it| !it.is_watched());
                 let is_unwatched = unwatched && unwatched_before;
                 unwatched_before = unwatched;
+                let state = watcher.as_ref().map(Watcher::state_now);
                 if let Some(watcher) = watcher.filter(|_| is_unwatched != was_unwatched) {
                     tell(&watcher, is_unwatched);
                 }
                 let seen = Seen {
                     faults,
+                    watcher: state,
                     is_unwatched,
                 };
                 sender.send_if_modified(|before| {

@@ -27,6 +27,7 @@ use self::wire::{connection::Connection, permits::Behalf};
 use crate::{
     config::{BatchReads, Collections, Config},
     domain::order::Reference,
+    metrics::Metrics,
 };
 
 pub mod acknowledgeable;
@@ -170,6 +171,7 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: deployment::collation::Known,
     looks: archive::looks::Looks,
+    clock: deployment::clock::Clock,
     counting: counters::collector::Counting,
     /// What this process holds.
     held: state::holds::Held,
@@ -177,6 +179,7 @@ pub struct Store {
     counted: watch::waiting::Counted,
     /// Where a batch reads in bulk; none where that is always the primary.
     secondaries: Option<wire::secondary::Secondaries>,
+    metrics: Metrics,
     /// What each call keeps until the database has answered.
     kept: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
@@ -206,6 +209,7 @@ impl Store {
             refusals: archive::refusals::Refusals::default(),
             collations: deployment::collation::Known::default(),
             looks: archive::looks::Looks::default(),
+            clock: deployment::clock::Clock::default(),
             counting: counters::collector::Counting::default(),
             held: state::holds::Held::default(),
             counted: watch::waiting::Counted::default(),
@@ -213,8 +217,14 @@ impl Store {
                 BatchReads::Primary => None,
                 BatchReads::Secondary => Some(wire::secondary::Secondaries::default()),
             },
+            metrics: Metrics::off(),
             kept: None,
         })
+    }
+
+    /// The same, whose work is measured.
+    pub(crate) fn measured(self, metrics: Metrics) -> Store {
+        Store { metrics, ..self }
     }
 
     /// The same, for what callers must not hold up.
@@ -250,6 +260,11 @@ impl Store {
             kept: Some(Arc::new(kept)),
             ..self.clone()
         }
+    }
+
+    /// Where its work is measured.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Names of the collections.

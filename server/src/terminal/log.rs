@@ -5,7 +5,10 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     io::{self, Write},
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -23,6 +26,9 @@ const ESCAPE: &str = "\u{1b}";
 const WAITING: usize = 1024 * 1024;
 /// How long somebody waits for lines that are not being read.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines that were left out since the process began.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
 
@@ -75,6 +81,11 @@ pub fn flush_log() {
     QUEUE.flush();
 }
 
+/// How many lines were left out since the process began.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
 /// Lines that wait to be written.
 #[derive(Default)]
 struct Queue {
@@ -106,7 +117,10 @@ impl Waiting {
         if self.bytes + line.len() <= most {
             self.bytes += line.len();
             self.lines.push_back(Line::Event(line));
-        } else if let Some(Line::LeftOut(lines)) = self.lines.back_mut() {
+            return;
+        }
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        if let Some(Line::LeftOut(lines)) = self.lines.back_mut() {
             *lines += 1;
         } else {
             self.lines.push_back(Line::LeftOut(1));

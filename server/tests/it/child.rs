@@ -18,6 +18,8 @@ use crate::{
 /// A running `archd`.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Where it answers HTTP, if its settings say so.
+    pub(crate) http: Option<SocketAddr>,
     program: Child,
     log: Lines<BufReader<ChildStderr>>,
 }
@@ -42,6 +44,7 @@ impl Server {
             .arg(archd.as_std().get_program())
             .args(archd.as_std().get_args())
             .env_clear()
+            .env("ARCHD_HTTP", "off")
             .envs(settings.iter().copied())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdin(std::process::Stdio::null())
@@ -52,11 +55,16 @@ impl Server {
         let log = BufReader::new(program.stderr.take().unwrap()).lines();
         let mut server = Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            http: None,
             program,
             log,
         };
         let line = server.says("listens").await;
         server.address = line["address"].as_str().unwrap().parse().unwrap();
+        if settings.iter().any(|(name, _)| *name == "ARCHD_HTTP") {
+            let line = server.says("HTTP is answered").await;
+            server.http = Some(line["address"].as_str().unwrap().parse().unwrap());
+        }
         server.says("the database is ready").await;
         server
     }

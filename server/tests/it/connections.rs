@@ -74,7 +74,7 @@ impl Peer {
 }
 
 /// That a caller who comes now is answered within a time.
-async fn serves(server: &Server, limit: Duration) {
+pub(crate) async fn serves(server: &Server, limit: Duration) {
     let start = Instant::now();
     let asking = async {
         let endpoint = Channel::from_shared(format!("http://{}", server.address)).unwrap();

@@ -1,14 +1,14 @@
 //! Lists of the quarantine's entries.
 
-use bson::doc;
+use bson::{DateTime, doc, rawdoc};
 
 use super::record::Entry;
 use crate::{
-    bytes::raw::{Value, Writer},
+    bytes::raw::{self, Value, ValueRef, Writer},
     domain::judge::Reason,
     store::{
         Error, Store,
-        encoding::document::{document_value, field, joined, raw},
+        encoding::document::{document_value, field, joined, raw as encoded},
         state::{fault::Fault, place::Place},
     },
 };
@@ -25,6 +25,17 @@ pub struct Filter {
 }
 
 impl Store {
+    /// When the first of the orders in quarantine was put there; none when there is none.
+    pub async fn oldest_quarantined(&self) -> Result<Option<DateTime>, Error> {
+        let find = rawdoc! {
+            "find": self.names.quarantine.as_str(), "filter": { "first_seen": { "$type": "date" } },
+            "sort": { "first_seen": 1 }, "limit": 1, "projection": { "_id": 0, "first_seen": 1 },
+        };
+        let rows = self.rows(&joined(&[&find, &self.read_options()])).await?;
+        let first_seen = rows.first().and_then(|row| raw::find(row, "first_seen"));
+        Ok(first_seen.and_then(ValueRef::as_date))
+    }
+
     /// Entries by id, at most `limit`. In the place of an entry that can't be read stands what is
     /// wrong with it.
     pub async fn quarantine_entries(
@@ -57,7 +68,7 @@ impl Store {
         if !id.is_empty() {
             query.insert("_id", id);
         }
-        let mut query = raw(&query);
+        let mut query = encoded(&query);
         if let Some(after) = &filter.behind.after {
             // As an expression, because a condition ends with the type that it compares with.
             let after = field("$literal", after.as_ref());
@@ -75,7 +86,7 @@ impl Store {
         let limits = doc! {
             "sort": { "_id": 1 }, "skip": filter.behind.passed, "limit": i64::try_from(limit).unwrap_or(i64::MAX),
         };
-        let command = joined(&[&find.finish(), &raw(&limits), &self.read_options()]);
+        let command = joined(&[&find.finish(), &encoded(&limits), &self.read_options()]);
         let (rows, cut) = self.rows_up_to(&command, bytes).await?;
         Ok((rows.iter().map(|row| self.entry_of(row)).collect(), cut))
     }

@@ -35,11 +35,13 @@ pub(in crate::store) const ENTRY: &[Field] = &[
     may("release", Is::Fields(RELEASE)),
 ];
 
-/// What lists by reason walk along, and what finds the entries of a number.
+/// What lists by reason walk along, what finds the entries of a number, and what tells which is the
+/// oldest.
 pub(in crate::store) fn indexes() -> Vec<Document> {
     vec![
         doc! { "key": { "reason": 1, "_id": 1 }, "name": "reason" },
         doc! { "key": { NUMERO: 1 }, "name": "numero" },
+        doc! { "key": { "first_seen": 1 }, "name": "first_seen" },
     ]
 }
 

@@ -65,6 +65,17 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [State; 7] = [
+        State::Starting,
+        State::CatchingUp,
+        State::Watching,
+        State::Paused,
+        State::Retrying,
+        State::Unsupported,
+        State::Stopped,
+    ];
+
     const NAMES: [(State, &str); 7] = [
         (State::Starting, "starting"),
         (State::CatchingUp, "catching_up"),

@@ -115,7 +115,7 @@ impl Connection {
         })
     }
 
-    fn current(&self) -> Option<Arc<Link>> {
+    pub(super) fn current(&self) -> Option<Arc<Link>> {
         self.0.link.read().clone()
     }
 

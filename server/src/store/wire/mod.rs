@@ -15,6 +15,7 @@ pub(super) mod latency;
 pub(super) mod link;
 pub(super) mod long_call;
 pub(super) mod permits;
+pub mod pool;
 pub(super) mod refusal;
 pub(super) mod reply;
 pub(super) mod secondary;

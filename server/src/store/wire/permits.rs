@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use mongodb::{
@@ -43,6 +46,7 @@ pub(in crate::store) struct Permits {
     size: usize,
     members: watch::Receiver<Members>,
     servers: Mutex<HashMap<Server, Share>>,
+    waiting: AtomicUsize,
 }
 
 /// The members of the set, as the driver sees them.
@@ -84,7 +88,22 @@ impl Permits {
             size,
             members,
             servers: Mutex::default(),
+            waiting: AtomicUsize::default(),
         }
+    }
+
+    /// How many calls are under way.
+    pub(super) fn in_use(&self) -> usize {
+        let servers = self.servers.lock();
+        let shares = servers.values();
+        shares
+            .map(|share| self.size - share.all.available_permits())
+            .sum()
+    }
+
+    /// How many calls wait for the right to begin.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The secondaries that the driver sees now.
@@ -96,6 +115,7 @@ impl Permits {
     /// trace.
     pub(super) async fn permit(&self, member: &ReadPreference, behalf: Behalf) -> Permit {
         let mut members = self.members.clone();
+        let _waits = Waits::new(&self.waiting);
         loop {
             let server = match member {
                 ReadPreference::Secondary { .. } | ReadPreference::SecondaryPreferred { .. } => {
@@ -123,6 +143,22 @@ impl Permits {
             callers: Arc::new(Semaphore::new((self.size / CALLERS_SHARE).max(1))),
         });
         share.clone()
+    }
+}
+
+/// One who waits, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl Waits<'_> {
+    fn new(waiting: &AtomicUsize) -> Waits<'_> {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,100 @@
+//! The stream that the page listens to: what the snapshots say, as it changes.
+
+use std::convert::Infallible;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use futures::{StreamExt, stream};
+use http::{
+    HeaderName,
+    header::{CACHE_CONTROL, CONTENT_TYPE},
+};
+use tokio::sync::watch;
+
+use super::{
+    Context,
+    snapshots::{Part, Told},
+};
+
+/// How long a browser waits until it connects again, in milliseconds. Said at once, so that it knows
+/// that it is heard.
+const RETRY: &str = "retry: 2000\n\n";
+/// Tells proxies not to gather what is to arrive now.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// One who listens.
+struct Listener {
+    told: watch::Receiver<Told>,
+    /// What it was told last.
+    last: Told,
+}
+
+/// Tells what goes on until the reader or the server leaves.
+///
+/// Who reads slowly is told of the latest, and of nothing that was overtaken meanwhile.
+pub(super) async fn events(State(context): State<Context>) -> Response {
+    let listener = Listener {
+        told: context.snapshots.listen(),
+        last: Told::default(),
+    };
+    let news = stream::unfold(listener, async |mut listener| {
+        loop {
+            listener.told.changed().await.ok()?;
+            let told = listener.told.borrow_and_update().clone();
+            let news = news(&listener.last, &told);
+            listener.last = told;
+            if !news.is_empty() {
+                return Some((stream::iter(news), listener));
+            }
+        }
+    });
+    let retry = stream::iter([Bytes::from_static(RETRY.as_bytes())]);
+    let bytes = retry.chain(news.flatten()).map(Ok::<_, Infallible>);
+    let bytes = bytes.take_until(context.stop.clone().cancelled_owned());
+    let head = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        (UNBUFFERED, "no"),
+    ];
+    (head, Body::from_stream(bytes)).into_response()
+}
+
+/// What a reader has not been told yet.
+fn news(last: &Told, told: &Told) -> Vec<Bytes> {
+    let pairs = last.parts().into_iter().zip(told.parts());
+    pairs
+        .filter(|(last, part)| part.number != last.number)
+        .map(|(_, Part { text, .. })| text.clone())
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_told_what_is_new_and_nothing_twice() {
+        let part = |number: u64, text: &'static str| Part {
+            number,
+            text: Bytes::from_static(text.as_bytes()),
+        };
+        let mut told = Told {
+            figures: part(1, "figures"),
+            ..Told::default()
+        };
+        assert_eq!(news(&Told::default(), &told), ["figures"]);
+        let last = told.clone();
+        assert!(news(&last, &told).is_empty());
+        told.trouble = part(1, "trouble");
+        assert_eq!(news(&last, &told), ["trouble"]);
+        let last = told.clone();
+        told.figures = part(4, "figures");
+        told.trouble = part(2, "");
+        told.events = part(1, "events");
+        assert_eq!(news(&last, &told), ["figures", "events"]);
+    }
+}
