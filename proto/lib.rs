@@ -18,6 +18,7 @@ pub mod v1 {
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
 pub mod paint;
+pub mod problems;
 pub mod progress;
 pub mod statistics;
 pub mod text;

@@ -18,6 +18,7 @@ mod pages;
 mod progress;
 mod reconnect;
 mod render;
+mod repaint;
 mod shell;
 mod values;
 mod zone;

@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use order_archiver_api::v1::UnreadableDocument;
 use prost::{Message, Name};
 use serde_json::Value;
-use terminal_size::{Width, terminal_size};
+use terminal_size::{Height, Width, terminal_size};
 
 use crate::{
     fault::{Fault, Report},
@@ -38,6 +38,13 @@ impl Output {
     /// the terminal has now. Nothing is cut for a pipe, or for whoever wants everything.
     pub(crate) fn columns_of_line(self) -> Option<usize> {
         (self.format == Format::Table && io::stdout().is_terminal()).then(columns)
+    }
+
+    /// How many lines the terminal has now that text goes to; none where it goes elsewhere.
+    pub(crate) fn rows(self) -> Option<usize> {
+        let is_seen = self.is_table() && io::stdout().is_terminal();
+        let (_, Height(rows)) = is_seen.then(terminal_size).flatten()?;
+        (rows > 0).then_some(rows.into())
     }
 
     pub(crate) fn is_table(self) -> bool {
