@@ -17,6 +17,7 @@ pub mod v1 {
 /// for printing messages as JSON.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptors");
 
+pub mod json;
 pub mod paint;
 pub mod problems;
 pub mod progress;

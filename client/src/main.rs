@@ -11,7 +11,6 @@ mod format;
 mod globals;
 mod interrupt;
 mod job;
-mod json;
 mod ledger;
 mod output;
 mod pages;

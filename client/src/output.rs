@@ -7,7 +7,7 @@ use std::{
 
 use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use clap::builder::styling::{AnsiColor, Style};
-use order_archiver_api::v1::UnreadableDocument;
+use order_archiver_api::{json::to_json, v1::UnreadableDocument};
 use prost::{Message, Name};
 use serde_json::Value;
 use terminal_size::{Height, Width, terminal_size};
@@ -16,7 +16,6 @@ use crate::{
     fault::{Fault, Report},
     format::Format,
     globals::Globals,
-    json::to_json,
     render::{screen::Screen, text},
 };
 

@@ -336,7 +336,7 @@ impl Stage {
         let stop = CancellationToken::new();
         let (config, stopped) = (self.config.clone(), stop.clone());
         Archiving {
-            task: tokio::spawn(async move { Ok(archd::watch(config, stopped).await?) }),
+            task: tokio::spawn(async move { Ok(archd::watch(None, config, stopped).await?) }),
             stop,
         }
     }

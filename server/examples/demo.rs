@@ -82,7 +82,7 @@ async fn demo() -> Result<()> {
     let address = listener.local_addr()?;
     say(&format!("starting archd on {address}, with its watcher"));
     let stop = CancellationToken::new();
-    let server = tokio::spawn(archd::run(listener, config, stop.clone()));
+    let server = tokio::spawn(archd::run(listener, None, config, stop.clone()));
     let channel = Channel::from_shared(format!("http://{address}"))?
         .connect()
         .await?;

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bytes::raw::Value,
-    pipeline::{Outcome, Passed, Pipeline, Source},
+    pipeline::{Outcome, Passed, Pipeline, Since, Source},
     store::{
         Error, Store,
         orders::gather::{LARGE, Selection},
@@ -62,6 +62,7 @@ pub struct Coalescer {
 
 struct Caller {
     numero: String,
+    asked: Instant,
     answer: oneshot::Sender<Result<Answer, Error>>,
 }
 
@@ -91,10 +92,12 @@ impl Coalescer {
     pub async fn archive(&self, numero: String) -> Result<Answer, Error> {
         let closed = || Error::Unavailable("the server is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.queue
-            .send(Caller { numero, answer })
-            .await
-            .map_err(|_| closed())?;
+        let caller = Caller {
+            numero,
+            asked: Instant::now(),
+            answer,
+        };
+        self.queue.send(caller).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }
@@ -161,7 +164,7 @@ impl Worker {
     /// Answers a chunk, but for those who ask for large orders: they are served beside it.
     async fn answer(self: Arc<Self>, chunk: Vec<Caller>) {
         let numeros: Vec<String> = chunk.iter().map(|caller| caller.numero.clone()).collect();
-        match self.archive(&numeros, false).await {
+        match self.archive(&numeros, &since(&chunk), false).await {
             Ok(Known { answers, unread }) => {
                 let chunk = self.set_aside(chunk, |numero| unread.contains(numero));
                 tell(chunk, Ok(answers));
@@ -202,16 +205,23 @@ impl Worker {
         if callers.iter().all(|caller| caller.answer.is_closed()) {
             return;
         }
-        let known = self.archive(slice::from_ref(&numero), true).await;
+        let numero = slice::from_ref(&numero);
+        let known = self.archive(numero, &since(&callers), true).await;
         drop(turn);
         tell(callers, known.map(|known| known.answers));
     }
 
     /// Archives the orders with these numbers; the large ones only where they are to be read whole.
-    async fn archive(&self, numeros: &[String], reads_large: bool) -> Result<Known, Error> {
+    async fn archive(
+        &self,
+        numeros: &[String],
+        since: &Since,
+        reads_large: bool,
+    ) -> Result<Known, Error> {
         let mut known = Known::default();
         let selection = Selection::Numbers(values(numeros));
-        let report = self.pipeline.archive_all(selection, Source::Rpc).await?;
+        let report = self.pipeline.archive_all(selection, Source::Rpc, since);
+        let report = report.await?;
         self.note(&mut known, report.passed);
         for head in report.unread {
             if let Some(numero) = head.numero() {
@@ -220,8 +230,8 @@ impl Worker {
             }
             if reads_large {
                 let selection = Selection::Candidates(vec![head.id().to_owned()]);
-                let passed = self.pipeline.archive(selection, Source::Rpc).await?;
-                self.note(&mut known, passed);
+                let report = self.pipeline.archive_all(selection, Source::Rpc, since);
+                self.note(&mut known, report.await?.passed);
             }
         }
         let is_open = |numero: &&String| {
@@ -266,6 +276,16 @@ impl Worker {
     fn large(&self) -> MutexGuard<'_, HashSet<String>> {
         self.large.lock()
     }
+}
+
+/// Since when the orders of these callers are waited for: since the first call for each.
+fn since(callers: &[Caller]) -> Since {
+    let mut since = HashMap::new();
+    for caller in callers {
+        let first = since.entry(caller.numero.clone()).or_insert(caller.asked);
+        *first = caller.asked.min(*first);
+    }
+    Since::Asked(since)
 }
 
 /// Tells callers what became of the orders that they asked for.

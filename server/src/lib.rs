@@ -10,7 +10,9 @@ pub mod coalescer;
 pub mod config;
 mod convert;
 pub mod domain;
+pub(crate) mod explain;
 pub(crate) mod grpc;
+pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
 pub(crate) mod observe;
@@ -21,6 +23,7 @@ pub mod repair;
 mod schedule;
 pub mod seed;
 pub mod shutdown;
+mod sockets;
 pub mod store;
 pub mod telemetry;
 pub mod terminal;
@@ -33,6 +36,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::Config,
+    http::Http,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
     store::jobs::limits::Limits,
@@ -46,14 +50,15 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Serves callers on `listener` until `stop` is cancelled: the only place that wires the parts
-/// together.
+/// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
+/// given: the only place that wires the parts together.
 ///
 /// The database need not be there yet: until it is, health says NOT_SERVING and callers hear
 /// UNAVAILABLE. Returns once everything under way is finished, or after the settings' grace period
 /// regardless.
 pub async fn run(
     listener: TcpListener,
+    http: Option<TcpListener>,
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -85,7 +90,9 @@ pub async fn run(
         };
         parts.tasks.spawn(runner.run());
     }
-    let serving = grpc::serve(listener, &config, parts.clone(), stop.clone());
+    let others = http.as_ref().map_or(0, |_| http::most_connections());
+    let http = http.map(|socket| Http::open(socket, &config, parts.clone(), stop.clone()));
+    let serving = grpc::serve(listener, others, &config, parts.clone(), stop.clone());
     tokio::pin!(serving);
     // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
     // the same.
@@ -100,13 +107,19 @@ pub async fn run(
             serving.await;
         }
         parts.drain().await;
+        close(http).await;
     };
     within_grace(&config, drain, &heartbeat).await;
     Ok(())
 }
 
-/// Watches until `stop` is cancelled, and serves nobody.
-pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
+/// Watches until `stop` is cancelled, and serves nobody but those who ask HTTP on `http` if that is
+/// given.
+pub async fn watch(
+    http: Option<TcpListener>,
+    config: Config,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
     jobs::care_for_orphans(&parts.archiver);
@@ -114,9 +127,21 @@ pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error>
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
+    let http = http.map(|socket| Http::open(socket, &config, parts.clone(), stop.clone()));
     stop.cancelled().await;
-    within_grace(&config, parts.drain(), &heartbeat).await;
+    let drain = async {
+        parts.drain().await;
+        close(http).await;
+    };
+    within_grace(&config, drain, &heartbeat).await;
     Ok(())
+}
+
+/// Closes the HTTP port, if it is open.
+async fn close(http: Option<Http>) {
+    if let Some(http) = http {
+        http.close().await;
+    }
 }
 
 /// Waits for work to be finished, but not longer than the settings allow.

@@ -1,11 +1,14 @@
 //! `archd`: reads its settings, then serves callers, runs one job or checks the database, and
 //! says by its exit code how that went.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, net::SocketAddr, process::ExitCode};
 
 use archd::{
     check,
-    config::{self, Command, Config, InForce},
+    config::{
+        self, Command, Config, InForce, Setting,
+        table::{HTTP, LISTEN},
+    },
     once, run,
     shutdown::{self, BAD_SETTINGS, FAILURE},
     telemetry,
@@ -56,21 +59,44 @@ async fn work(command: Command, config: Config) -> ExitCode {
         Command::Verify(options) => once::verify(config, options, stop).await,
         Command::Check(options) => check::check(config, options, stop).await,
         Command::State(options) => check::state(config, options, stop).await,
-        Command::Watch => ended(watch(config, stop).await),
+        Command::Watch => match http(&config).await {
+            Ok(http) => ended(watch(http, config, stop).await),
+            Err(refusal) => refusal,
+        },
         Command::Serve => {
-            let listener = match TcpListener::bind(config.listen).await {
+            let listener = match bind(config.listen, &LISTEN).await {
                 Ok(listener) => listener,
-                Err(error) => {
-                    error!(%error, "can't listen on {}; is another archd running? Choose another address with --listen or ARCHD_LISTEN", config.listen);
-                    return ExitCode::from(BAD_SETTINGS);
-                }
+                Err(refusal) => return refusal,
             };
             // Port 0 asks the system for any that is free; the log says which.
             let address = listener.local_addr().unwrap_or(config.listen);
             info!(%address, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
-            ended(run(listener, config, stop).await)
+            match http(&config).await {
+                Ok(http) => ended(run(listener, http, config, stop).await),
+                Err(refusal) => refusal,
+            }
         }
     }
+}
+
+/// Opens the port of HTTP, if the settings want one.
+async fn http(config: &Config) -> Result<Option<TcpListener>, ExitCode> {
+    let Some(address) = config.http else {
+        return Ok(None);
+    };
+    let listener = bind(address, &HTTP).await?;
+    let address = listener.local_addr().unwrap_or(address);
+    info!(%address, "HTTP is answered at http://{address}/");
+    Ok(Some(listener))
+}
+
+/// Opens a port, or says which setting names another.
+async fn bind(address: SocketAddr, setting: &Setting) -> Result<TcpListener, ExitCode> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (name, flag) = (setting.name, setting.flag.unwrap_or_default());
+        error!(%error, "can't listen on {address}; is another archd running? Choose another address with --{flag} or {name}");
+        ExitCode::from(BAD_SETTINGS)
+    })
 }
 
 fn ended(outcome: Result<(), archd::Error>) -> ExitCode {

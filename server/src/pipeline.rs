@@ -4,25 +4,30 @@
 //! announce.
 
 mod quarantine_log;
+mod since;
 
 use std::{mem::take, ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
+use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
 use self::quarantine_log::QuarantineLog;
+pub(crate) use self::since::Since;
 use crate::{
     bytes::raw::{Value, ValueRef},
     domain::{
         counts::Counts,
         enrich::{ArchiveDocument, Stamp, enrich},
         judge::{Field, Reason, Refusal, Verdict, judge},
+        latency::LatencyHistogram,
         near_miss::{LONGEST_STATUS, NearMiss},
         order::{Bundle, Order, STATUS},
     },
     store::{
         Error, Store,
         archive::insert::Written,
+        counters::record::Tally,
         encoding::ext_json,
         orders::{
             delivered_status::DeliveredStatus,
@@ -157,7 +162,8 @@ impl Pipeline {
         selection: Selection,
         source: Source,
     ) -> Result<Vec<Passed>, Error> {
-        Ok(self.archive_all(selection, source).await?.passed)
+        let report = self.archive_all(selection, source, &Since::Unknown).await?;
+        Ok(report.passed)
     }
 
     /// Like [`Pipeline::archive`], with all that there is to say of it.
@@ -165,12 +171,13 @@ impl Pipeline {
         &self,
         selection: Selection,
         source: Source,
+        since: &Since,
     ) -> Result<PipelineReport, Error> {
         let mut report = PipelineReport::default();
         let mut next = Some(selection).filter(|selection| !selection.is_empty());
         while let Some(selection) = next {
             let stamp = DateTime::from_system_time(SystemTime::now());
-            let mut chunk = self.archive_chunk(&selection, source, stamp).await?;
+            let mut chunk = self.archive_chunk(&selection, source, since, stamp).await?;
             next = chunk.rest.take();
             report += chunk;
         }
@@ -183,6 +190,7 @@ impl Pipeline {
         &self,
         selection: &Selection,
         source: Source,
+        since: &Since,
         stamp: DateTime,
     ) -> Result<PipelineReport, Error> {
         let span = info_span!("chunk", source = source.name());
@@ -200,7 +208,7 @@ impl Pipeline {
             };
             let mut prepared = prepare(bundles, self.store.delivered_status(), &stamp);
             let unread = take(&mut prepared.unread);
-            let passed = self.write(prepared, source).await?;
+            let passed = self.write(prepared, source, since).await?;
             tell_of_gone(&gone);
             let gone_orders = Counts {
                 gone: gone.len() as i64,
@@ -245,7 +253,12 @@ impl Pipeline {
     /// Writes documents to the archive and refused orders to quarantine, and counts what has
     /// changed by that. Everyone else hears of it from the database: see
     /// [`crate::observe::events`].
-    async fn write(&self, prepared: Prepared, source: Source) -> Result<Vec<Passed>, Error> {
+    async fn write(
+        &self,
+        prepared: Prepared,
+        source: Source,
+        since: &Since,
+    ) -> Result<Vec<Passed>, Error> {
         let Prepared {
             documents,
             mut refused,
@@ -255,6 +268,8 @@ impl Pipeline {
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
         let written = self.store.insert_archived(&documents).await?;
+        let confirmed = Instant::now();
+        let mut latency = LatencyHistogram::default();
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
             let missing = || {
                 document
@@ -266,13 +281,22 @@ impl Pipeline {
                     .collect()
             };
             match written {
-                Written::Archived => settled.push(pass(&bundle, Outcome::Archived(missing()))),
+                Written::Archived => {
+                    if let Some(since) = since.of(&bundle.order) {
+                        latency.add(confirmed.saturating_duration_since(since));
+                    }
+                    settled.push(pass(&bundle, Outcome::Archived(missing())));
+                }
                 Written::Duplicate => settled.push(pass(&bundle, Outcome::Duplicate(missing()))),
                 Written::Refused(refusal) => refused.push((bundle, refusal)),
             }
         }
         // At once: what comes next may fail, and whoever tries again finds these archived.
-        self.store.count_orders(source.name(), changes(&settled));
+        let archived = Tally {
+            counts: changes(&settled),
+            latency,
+        };
+        self.store.count_orders(source.name(), archived);
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))

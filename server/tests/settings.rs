@@ -36,6 +36,8 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.database, "livraison");
     assert_eq!(config.profile, Profile::Production);
     assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 50051)));
+    assert_eq!(config.http, Some(SocketAddr::from(([127, 0, 0, 1], 9464))));
+    assert_eq!(config.http_hosts, [""; 0]);
     assert_eq!(config.collections.orders, "Commande");
     assert_eq!(config.collections.clients, "Client");
     assert_eq!(config.collections.couriers, "Livreur");
@@ -107,6 +109,8 @@ fn every_setting_arrives_in_its_own_field() {
         ("MONGODB_DATABASE", "d"),
         ("ARCHD_PROFILE", "simulation"),
         ("ARCHD_LISTEN", "[::1]:1"),
+        ("ARCHD_HTTP", "[::1]:2"),
+        ("ARCHD_HTTP_HOSTS", "A.b, c_1"),
         ("ARCHD_COLLECTION_ORDERS", "o"),
         ("ARCHD_COLLECTION_CLIENTS", "c"),
         ("ARCHD_COLLECTION_COURIERS", "l"),
@@ -145,12 +149,12 @@ fn every_setting_arrives_in_its_own_field() {
     assert_eq!(
         format!("{config:?}"),
         "Config { mongodb_uri: MongodbUri(***), mongodb_uri_file: None, database: \"d\", profile: Simulation, listen: [::1]:1, \
-         collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
+         http: Some([::1]:2), http_hosts: [\"a.b\", \"c_1\"], collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
          retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
          max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
          max_write_latency: 1ms, verify_max_rate: 8, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, verify: false, verify_full_every: 86400s, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
-         warnings: [], in_force: InForce { given: \"MONGODB_URI=(hidden) MONGODB_DATABASE=d ARCHD_PROFILE=simulation ARCHD_LISTEN=[::1]:1 ARCHD_COLLECTION_ORDERS=o \
+         warnings: [], in_force: InForce { given: \"MONGODB_URI=(hidden) MONGODB_DATABASE=d ARCHD_PROFILE=simulation ARCHD_LISTEN=[::1]:1 ARCHD_HTTP=[::1]:2 ARCHD_HTTP_HOSTS='A.b, c_1' ARCHD_COLLECTION_ORDERS=o \
          ARCHD_COLLECTION_CLIENTS=c ARCHD_COLLECTION_COURIERS=l ARCHD_COLLECTION_RESTAURANTS=r ARCHD_COLLECTION_MENUS=m ARCHD_COLLECTION_ARCHIVE=h \
          ARCHD_COLLECTION_PREFIX=_ ARCHD_DELIVERED_STATUS=done ARCHD_ARCHIVED_BY=me ARCHD_CHUNK_SIZE=7 ARCHD_RETRY_ATTEMPTS=0 ARCHD_OPERATION_TIMEOUT=100ms \
          ARCHD_REQUEST_TIMEOUT=5m ARCHD_SHUTDOWN_GRACE=0s ARCHD_MAX_CONNECTIONS=9 ARCHD_MAX_TAIL_READERS=1 ARCHD_WATCH=false ARCHD_LEASE=1s \
@@ -189,7 +193,8 @@ fn every_bad_setting_is_named_at_once() {
                 Form::Collection { .. } => "$cmd",
                 Form::Text { .. } => " ",
                 Form::Choice(_) => "perhaps",
-                Form::Address => "localhost",
+                Form::Address | Form::AddressOrOff => "localhost",
+                Form::Hosts => "a:80",
                 Form::Whole { .. } => "4294967296",
                 Form::Time { .. } | Form::TimeOrOff { .. } => "10",
                 Form::ScheduleOrOff => "0 0 30 2 *",
@@ -285,6 +290,11 @@ fn limits_are_where_the_help_says() {
             "10001".to_owned(),
         ),
         ("ARCHD_LISTEN", "0.0.0.0:0".to_owned(), "0.0.0.0".to_owned()),
+        ("ARCHD_LISTEN", "[::1]:1".to_owned(), "off".to_owned()),
+        ("ARCHD_HTTP", "off".to_owned(), "9464".to_owned()),
+        ("ARCHD_HTTP", "0.0.0.0:0".to_owned(), "Off".to_owned()),
+        ("ARCHD_HTTP_HOSTS", "a,b.c".to_owned(), "a,,b".to_owned()),
+        ("ARCHD_HTTP_HOSTS", long(63), long(64)),
         (
             "ARCHD_DELIVERED_STATUS",
             "\u{e9}".to_owned(),
@@ -321,6 +331,33 @@ fn two_collections_never_share_a_name() {
     ])
     .unwrap_err();
     assert_eq!(problems.len(), 1, "{}", lines(&problems));
+}
+
+#[test]
+fn two_ports_are_never_one() {
+    let loads = |listen, http| {
+        let both = [("ARCHD_LISTEN", listen), ("ARCHD_HTTP", http)];
+        from_environment(&both).map(|config| config.http)
+    };
+    for (listen, http) in [
+        ("127.0.0.1:1", "127.0.0.1:1"),
+        ("0.0.0.0:1", "127.0.0.1:1"),
+        ("[::1]:1", "0.0.0.0:1"),
+    ] {
+        assert_eq!(
+            lines(&loads(listen, http).unwrap_err()),
+            format!(
+                "ARCHD_HTTP={http:?} (environment) is the port in ARCHD_LISTEN too; give each a port of its own\n"
+            )
+        );
+    }
+    for (listen, http) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:1", "127.0.0.2:1"),
+        ("127.0.0.1:1", "off"),
+    ] {
+        assert!(loads(listen, http).is_ok(), "{listen} {http}");
+    }
 }
 
 #[test]
@@ -501,8 +538,11 @@ fn serving_others_in_plain_text_is_warned_about() {
         ("[::]:1", 1),
         ("192.0.2.1:1", 1),
     ] {
-        let config = from_environment(&[("ARCHD_LISTEN", listen)]).unwrap();
-        assert_eq!(config.warnings.len(), warnings, "{listen}");
+        for setting in ["ARCHD_LISTEN", "ARCHD_HTTP"] {
+            let config = from_environment(&[(setting, listen)]).unwrap();
+            assert_eq!(config.warnings.len(), warnings, "{setting}={listen}");
+            assert!(config.warnings.iter().all(|it| it.contains(setting)));
+        }
     }
 }
 

@@ -81,6 +81,7 @@ async fn read(session: &Session, args: &Args) -> Result<GetStatsResponse, Fault>
     let request = GetStatsRequest {
         window: Some(args.window),
         include_near_misses: args.near_misses,
+        series_step: None,
     };
     let answer = session.stats().get_stats(session.unary(request)).await?;
     Ok(answer.into_inner())

@@ -30,7 +30,7 @@ pub(crate) async fn serve(config: &Config) -> Result<Server> {
     let mut process = Command::new("sh")
         .args(["-c", "ulimit -n 1024; exec \"$0\" \"$@\"", archd])
         .args(["serve", "--listen=127.0.0.1:0", "--watch=false"])
-        .args(["--schedule=off", "--log-format=json"])
+        .args(["--schedule=off", "--http=off", "--log-format=json"])
         .env_clear()
         .env("MONGODB_URI", config.mongodb_uri.expose())
         .env("MONGODB_DATABASE", &config.database)

@@ -12,7 +12,7 @@ use crate::{
         near_miss::{NearMiss, NearMisses},
         order::Order,
     },
-    pipeline::{Outcome, Passed, PipelineReport, Source},
+    pipeline::{Outcome, Passed, PipelineReport, Since, Source},
     store::{
         Error,
         orders::{
@@ -92,7 +92,7 @@ pub(super) async fn archive_page(
         while let Some(selection) = next {
             let report = archiver
                 .pipeline
-                .archive_chunk(&selection, Source::Batch, stamp)
+                .archive_chunk(&selection, Source::Batch, &Since::Unknown, stamp)
                 .await?;
             met.counts += report.counts;
             met.note_near_misses(&report.passed);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     problem::Problem,
-    setting::{OFF, Setting, address},
+    setting::{OFF, Setting, address, hosts},
     sources::{Chosen, InForce, Sources, Values},
     table::*,
     unknown,
@@ -28,6 +28,10 @@ pub struct Config {
     pub profile: Profile,
     /// Where gRPC is served.
     pub listen: SocketAddr,
+    /// Where HTTP is served; none means nowhere.
+    pub http: Option<SocketAddr>,
+    /// The names under which it is served, beside `localhost` and IP addresses, in small letters.
+    pub http_hosts: Vec<String>,
     /// The names of the collections.
     pub collections: Collections,
     /// The status that makes an order ready for the archive, compared byte by byte.
@@ -171,6 +175,9 @@ impl Config {
         };
         let listen =
             address(&chosen.text(&LISTEN)).expect("the form was checked when the value was chosen");
+        let http = chosen.address_unless_off(&HTTP);
+        let http_hosts = chosen.text(&HTTP_HOSTS);
+        let http_hosts = hosts(&http_hosts).filter(|host| !host.is_empty());
         let database = match (chosen.is_given(&MONGODB_DATABASE), profile) {
             (false, Profile::Simulation) => SIMULATION_DATABASE.to_owned(),
             _ => chosen.text(&MONGODB_DATABASE),
@@ -180,7 +187,8 @@ impl Config {
             false => instance(environment),
         };
         let mut warnings: Vec<String> = unknown::warning(&sources).into_iter().collect();
-        warnings.extend(exposed(listen));
+        warnings.extend(exposed(&LISTEN, listen));
+        warnings.extend(http.and_then(|http| exposed(&HTTP, http)));
         warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
@@ -189,6 +197,8 @@ impl Config {
             database,
             profile,
             listen,
+            http,
+            http_hosts: http_hosts.map(str::to_ascii_lowercase).collect(),
             collections: Collections {
                 orders: chosen.text(&COLLECTION_ORDERS),
                 clients: chosen.text(&COLLECTION_CLIENTS),
@@ -234,8 +244,8 @@ impl Config {
         })
     }
 
-    /// The defaults under the simulation profile, with a random instance and without watcher and
-    /// schedule: what a test or a demonstration starts from, in which nothing happens that it did
+    /// The defaults under the simulation profile, with a random instance and without watcher,
+    /// schedule and HTTP: what a test or a demonstration starts from, in which nothing happens that it did
     /// not ask for.
     ///
     /// # Errors
@@ -249,6 +259,7 @@ impl Config {
             (PROFILE, "simulation"),
             (WATCH, "false"),
             (SCHEDULE, OFF),
+            (HTTP, OFF),
             (INSTANCE, &instance),
         ]
         .map(|(setting, value)| (setting.name.to_owned(), value.to_owned()));
@@ -256,12 +267,20 @@ impl Config {
     }
 }
 
-/// Names of collections that are the same, or that fall among the server's own. Names that are bad
-/// anyway are left alone.
+/// Values that are good by themselves, and not beside each other: two ports that are one, names of
+/// collections that are the same, or that fall among the server's own. Those that are bad anyway
+/// are left alone.
 fn clashes(chosen: &Chosen, bad: &[Problem]) -> Vec<Problem> {
     let good = |setting: &Setting| bad.iter().all(|problem| problem.name != setting.name);
     let collections: Vec<Setting> = COLLECTIONS.into_iter().filter(good).collect();
     let mut problems = Vec::new();
+    if good(&LISTEN) && good(&HTTP) && is_taken(chosen) {
+        problems.push(chosen.problem(
+            &HTTP,
+            format!("is the port in {} too", LISTEN.name),
+            "give each a port of its own",
+        ));
+    }
     let prefix = chosen.text(&COLLECTION_PREFIX);
     for (at, setting) in collections.iter().enumerate() {
         let name = chosen.text(setting);
@@ -286,11 +305,23 @@ fn clashes(chosen: &Chosen, bad: &[Problem]) -> Vec<Problem> {
     problems
 }
 
+/// Whether HTTP is to be served where gRPC is.
+fn is_taken(chosen: &Chosen) -> bool {
+    let grpc = chosen.address_unless_off(&LISTEN);
+    let Some((grpc, http)) = grpc.zip(chosen.address_unless_off(&HTTP)) else {
+        return false;
+    };
+    let is_every = grpc.ip().is_unspecified() || http.ip().is_unspecified();
+    // Port 0 is another one each time.
+    grpc.port() == http.port() && grpc.port() != 0 && (is_every || grpc.ip() == http.ip())
+}
+
 /// A warning when others than this machine can reach the server.
-fn exposed(listen: SocketAddr) -> Option<String> {
-    (!listen.ip().to_canonical().is_loopback()).then(|| {
+fn exposed(setting: &Setting, address: SocketAddr) -> Option<String> {
+    (!address.ip().to_canonical().is_loopback()).then(|| {
         format!(
-            "ARCHD_LISTEN is {listen}, which other machines may reach: traffic there is plain text, and callers are not asked who they are"
+            "{} is {address}, which other machines may reach: traffic there is plain text, and callers are not asked who they are",
+            setting.name
         )
     })
 }

@@ -50,6 +50,10 @@ pub enum Form {
     Choice(&'static [&'static str]),
     /// An IP address, or localhost, and a port.
     Address,
+    /// The same, or off.
+    AddressOrOff,
+    /// Names of hosts, with commas between them.
+    Hosts,
     /// A whole number.
     Whole {
         /// The smallest.
@@ -79,7 +83,7 @@ pub enum Form {
     Filter,
 }
 
-/// The word for no length of time, or no schedule, at all.
+/// The word for no address, no length of time, or no schedule, at all.
 pub(super) const OFF: &str = "off";
 
 impl Setting {
@@ -102,7 +106,8 @@ impl Form {
             Form::Database | Form::Collection { .. } => "NAME",
             Form::Text { .. } => "TEXT",
             Form::Choice(_) => "WORD",
-            Form::Address => "ADDRESS",
+            Form::Address | Form::AddressOrOff => "ADDRESS",
+            Form::Hosts => "NAMES",
             Form::Whole { .. } => "N",
             Form::Time { .. } | Form::TimeOrOff { .. } => "TIME",
             Form::ScheduleOrOff => "CRON",
@@ -138,9 +143,15 @@ impl Form {
             Form::Choice(words) => {
                 (!words.contains(&value)).then_some("is not one of the words that it takes")
             }
-            Form::Address => address(value)
+            Form::AddressOrOff | Form::TimeOrOff { .. } | Form::ScheduleOrOff if value == OFF => {
+                None
+            }
+            Form::Address | Form::AddressOrOff => address(value)
                 .is_none()
                 .then_some("is not an IP address with a port"),
+            Form::Hosts => {
+                (!hosts(value).all(is_host)).then_some("has something that is no name of a host")
+            }
             Form::Whole { least, most } => match value.parse::<u32>() {
                 Ok(number) => out_of_range(number, least, most),
                 Err(_) if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => {
@@ -148,7 +159,6 @@ impl Form {
                 }
                 Err(_) => Some("is not a whole number"),
             },
-            Form::TimeOrOff { .. } | Form::ScheduleOrOff if value == OFF => None,
             Form::Time { least, most } | Form::TimeOrOff { least, most } => {
                 match humantime::parse_duration(value) {
                     Ok(time) => out_of_range(time, least, most),
@@ -177,6 +187,10 @@ impl fmt::Display for Form {
             Form::Choice(words) => f.write_str(&words.join(" or ")),
             Form::Address => f.write_str(
                 "an IP address or localhost, and a port, such as 127.0.0.1:50051 or [::]:50051",
+            ),
+            Form::AddressOrOff => write!(f, "{OFF} or {}", Form::Address),
+            Form::Hosts => f.write_str(
+                "names of hosts without ports, with commas between them, such as archd,archd.example.com",
             ),
             Form::Whole { least, most } => write!(f, "a whole number from {least} to {most}"),
             Form::Time { least, most } => write!(
@@ -207,6 +221,20 @@ pub(super) fn address(value: &str) -> Option<SocketAddr> {
         Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
         None => value.parse().ok(),
     }
+}
+
+/// The names that a text lists.
+pub(super) fn hosts(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim)
+}
+
+/// Whether a text can be the name of a host (RFC 1123, and the underscores of Docker).
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_of_one = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        !label.is_empty() && label.len() <= 63 && label.chars().all(is_of_one)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// The longest name that MongoDB gives a database, in bytes

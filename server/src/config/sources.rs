@@ -1,10 +1,13 @@
 //! Where settings come from, and which source wins.
 
-use std::{collections::BTreeMap, fmt::Debug, fs, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, fmt::Debug, fs, net::SocketAddr, path::PathBuf, str::FromStr,
+    time::Duration,
+};
 
 use super::{
     problem::{BadValue, Problem},
-    setting::{OFF, Setting},
+    setting::{OFF, Setting, address},
     table::{INSTANCE, MONGODB_DATABASE, SETTINGS},
 };
 use crate::domain::schedule::Schedule;
@@ -171,6 +174,11 @@ impl Chosen {
     /// None when the setting is off.
     pub(super) fn time_unless_off(&self, setting: &Setting) -> Option<Duration> {
         (self.text(setting) != OFF).then(|| self.time(setting))
+    }
+
+    /// None when the setting is off.
+    pub(super) fn address_unless_off(&self, setting: &Setting) -> Option<SocketAddr> {
+        address(&self.text(setting))
     }
 
     /// None when the setting is off.

@@ -15,6 +15,8 @@ pub const SETTINGS: &[Setting] = &[
     MONGODB_DATABASE,
     PROFILE,
     LISTEN,
+    HTTP,
+    HTTP_HOSTS,
     COLLECTION_ORDERS,
     COLLECTION_CLIENTS,
     COLLECTION_COURIERS,
@@ -90,12 +92,32 @@ pub const PROFILE: Setting = Setting {
 };
 
 /// Where gRPC is served.
-pub(crate) const LISTEN: Setting = Setting {
+pub const LISTEN: Setting = Setting {
     name: "ARCHD_LISTEN",
     flag: Some("listen"),
     form: Form::Address,
     default: "127.0.0.1:50051",
     help: "Where gRPC is served, in plain text.",
+    secret: false,
+};
+
+/// Where HTTP is served.
+pub const HTTP: Setting = Setting {
+    name: "ARCHD_HTTP",
+    flag: Some("http"),
+    form: Form::AddressOrOff,
+    default: "127.0.0.1:9464",
+    help: "Where serve and watch answer HTTP, in plain text: /livez, /readyz and /metrics.",
+    secret: false,
+};
+
+/// The names under which HTTP is served.
+pub const HTTP_HOSTS: Setting = Setting {
+    name: "ARCHD_HTTP_HOSTS",
+    flag: Some("http-hosts"),
+    form: Form::Hosts,
+    default: "",
+    help: "The names of this machine by which HTTP may be asked, beside localhost and IP addresses; a request for any other name is refused, as it may be a web page's that pretends to be this machine.",
     secret: false,
 };
 

@@ -1,9 +1,17 @@
-//! The state of the watcher, and gaps.
+//! The watcher, its state, and gaps.
 
 use order_archiver_api::v1 as pb;
 
-use super::time::cluster_time;
-use crate::store::watch::{gap::Gap, record::State};
+use super::time::{cluster_time, timestamp};
+use crate::store::{
+    unwatched::Unwatched,
+    watch::{
+        asked_by::AskedBy,
+        gap::Gap,
+        record::{State, Watcher},
+        waiting::Waiting,
+    },
+};
 
 pub(crate) fn gap(gap: &Gap) -> pb::Gap {
     pb::Gap {
@@ -23,5 +31,60 @@ pub(crate) fn watcher_state(state: State) -> pb::WatcherState {
         State::Retrying => pb::WatcherState::Retrying,
         State::Unsupported => pb::WatcherState::Unsupported,
         State::Stopped => pb::WatcherState::Stopped,
+    }
+}
+
+/// The watcher as it is at this moment.
+pub(crate) fn watcher_now(watcher: &Watcher, unwatched: Option<&Unwatched>) -> pb::Watcher {
+    pb::Watcher {
+        state_since_time: watcher.since_now().and_then(timestamp),
+        waiting: unwatched.map(|unwatched| waiting(&unwatched.waiting)),
+        able_instances: unwatched
+            .and_then(|unwatched| unwatched.able)
+            .map(|able| i32::try_from(able).unwrap_or(i32::MAX)),
+        ..watcher_message(watcher, watcher.state_now())
+    }
+}
+
+fn waiting(waiting: &Waiting) -> pb::WaitingOrders {
+    let counted = |orders: &i64, at_least| pb::WaitingOrders {
+        orders: *orders,
+        at_least,
+        ..pb::WaitingOrders::default()
+    };
+    match waiting {
+        Waiting::Exactly(orders) => counted(orders, false),
+        Waiting::AtLeast(orders) => counted(orders, true),
+        Waiting::Unknown(why) => pb::WaitingOrders {
+            unknown: why.clone(),
+            ..pb::WaitingOrders::default()
+        },
+    }
+}
+
+/// What the watcher's own document says of it.
+pub(crate) fn watcher_message(watcher: &Watcher, state: State) -> pb::Watcher {
+    pb::Watcher {
+        state_since_time: watcher.state_since.and_then(timestamp),
+        last_error_time: watcher.last_error_at.and_then(timestamp),
+        paused: watcher.paused,
+        state: watcher_state(state).into(),
+        instance: watcher.instance.clone(),
+        position_time: watcher.position.map(cluster_time),
+        last_event_time: watcher.last_event.and_then(timestamp),
+        saved_time: watcher.saved.and_then(timestamp),
+        last_error: watcher.last_error.clone(),
+        open_gaps: watcher.gap.iter().map(gap).collect(),
+        asked_by: watcher.asked_by.as_ref().map(asked_by),
+        ..pb::Watcher::default()
+    }
+}
+
+fn asked_by(asked: &AskedBy) -> pb::AskedBy {
+    pb::AskedBy {
+        pause: asked.pause,
+        instance: asked.caller.instance.clone(),
+        peer: asked.caller.peer.clone(),
+        time: timestamp(asked.at),
     }
 }

@@ -13,6 +13,8 @@ pub mod enrich;
 
 pub mod counts;
 
+pub mod latency;
+
 pub mod near_miss;
 
 pub(crate) mod near_miss_kind;

@@ -15,7 +15,6 @@ use tracing::debug;
 use super::{
     call::{Calls, small_messages},
     cursor,
-    event_message::{body, kind},
     limits::{LARGE_NEWS, SLOWEST},
     status::{self, Violations},
 };
@@ -313,7 +312,7 @@ impl Tail {
 
     /// The kind of what was told, where the reader is to hear of it.
     fn wanted(&self, told: &Told, heartbeat_is_due: bool) -> Option<EventKind> {
-        let kind = told.event.as_ref().map_or(EventKind::Heartbeat, kind);
+        let kind = told.event.as_ref().map_or(EventKind::Heartbeat, convert::event_kind);
         let wanted = match kind {
             EventKind::Heartbeat => heartbeat_is_due,
             kind => self.kinds.is_empty() || self.kinds.contains(&kind),
@@ -327,7 +326,7 @@ impl Tail {
             time: told.time.and_then(convert::timestamp),
             kind: kind.into(),
             detail_unknown: told.event.as_ref().is_some_and(Event::is_bare),
-            event: told.event.clone().map(body),
+            event: told.event.clone().map(convert::event_body),
         }
     }
 }

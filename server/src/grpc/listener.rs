@@ -3,7 +3,6 @@
 
 use std::{
     convert::Infallible,
-    io,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use std::{
 use http::{Request, Response};
 use parking_lot::Mutex;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, interval, sleep, timeout},
 };
@@ -24,7 +23,10 @@ use super::{
     connection::{self, Connection, MOST_DISPENSABLE, Reason},
     limits,
 };
-use crate::log_limit::LogLimit;
+use crate::{
+    log_limit::LogLimit,
+    sockets::{Socket, open_files},
+};
 
 /// Files beside connections: standard streams, the log, the runtime's own, names and certificates
 /// that are looked up, and a caller who waits for a place.
@@ -39,35 +41,31 @@ const LEAVE_PAUSE: Duration = Duration::from_millis(200);
 /// nothing can come back at any rate. It is short because a caller who stands behind them in the
 /// system's queue waits as well.
 const TURNOVER: (u32, Duration) = (8, Duration::from_millis(2));
-/// The pauses after connections that could not be taken in.
-const FAULT_PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// How often the log tells of the same trouble.
 const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// Takes connections in.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: TcpListener,
+    socket: Socket,
     most: usize,
     /// How long a call takes at most.
     longest_call: Duration,
     places: Arc<Semaphore>,
     open: Mutex<Vec<Weak<Connection>>>,
     full: LogLimit,
-    faults: LogLimit,
 }
 
 impl Listener {
     /// One that holds at most so many connections at once.
     pub(super) fn new(socket: TcpListener, most: usize, longest_call: Duration) -> Listener {
         Listener {
-            socket,
+            socket: Socket::new(socket),
             most,
             longest_call,
             places: Arc::new(Semaphore::new(most)),
             open: Mutex::default(),
             full: LogLimit::new(1, LOG_PAUSE),
-            faults: LogLimit::new(1, LOG_PAUSE),
         }
     }
 
@@ -86,7 +84,7 @@ impl Listener {
         let taking_in = async {
             let mut made_way = 0;
             loop {
-                let stream = self.accept().await;
+                let stream = self.socket.accept().await;
                 // Whoever has been accepted waits here for a place, and all others in the system's
                 // queue.
                 let (place, another_left) = self.place().await;
@@ -115,25 +113,6 @@ impl Listener {
         tokio::select! {
             () = tasks.wait() => {}
             () = close_unread(&self.open) => {}
-        }
-    }
-
-    /// The next connection. A fault, as when the process has no file left, is followed by a pause:
-    /// the same caller still waits.
-    async fn accept(&self) -> TcpStream {
-        let mut pause = FAULT_PAUSES.0;
-        loop {
-            match self.socket.accept().await {
-                Ok((stream, _)) => return stream,
-                Err(error) if is_of_the_caller(&error) => {}
-                Err(error) => {
-                    if let Some(left_out) = self.faults.admit(Instant::now()) {
-                        warn!(%error, times = left_out + 1, "connections can't be taken in");
-                    }
-                    sleep(pause).await;
-                    pause = (pause * 2).min(FAULT_PAUSES.1);
-                }
-            }
         }
     }
 
@@ -212,49 +191,29 @@ fn connections(open: &Mutex<Vec<Weak<Connection>>>) -> Vec<Arc<Connection>> {
     open.iter().filter_map(Weak::upgrade).collect()
 }
 
-/// A fault of the one connection that would have been next; there may be others behind it.
-fn is_of_the_caller(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
-}
-
 /// How many connections the process has files for, when so many were asked for (0: as many as there
-/// can be) and the database takes up to `database` of its own. With a warning where that is fewer.
-pub(super) fn most_connections(asked: usize, database: usize) -> usize {
+/// can be) and up to `taken` are the database's and those of HTTP. With a warning where that is
+/// fewer.
+pub(super) fn most_connections(asked: usize, taken: usize) -> usize {
     let files = open_files();
-    let (most, fewer) = share(asked, database, files);
+    let (most, fewer) = share(asked, taken, files);
     if fewer {
         warn!(
-            "ARCHD_MAX_CONNECTIONS is {asked}, but with a limit of {} open files ({} of them for the database) there can be {most} connections; raise the limit (ulimit -n, LimitNOFILE)",
+            "ARCHD_MAX_CONNECTIONS is {asked}, but with a limit of {} open files ({} of them for the database and HTTP) there can be {most} connections; raise the limit (ulimit -n, LimitNOFILE)",
             files.unwrap_or_default(),
-            database
+            taken
         );
     }
     most
 }
 
-fn share(asked: usize, database: usize, files: Option<usize>) -> (usize, bool) {
-    let room = files.map_or(MOST, |files| files.saturating_sub(database + OTHER_FILES));
+fn share(asked: usize, taken: usize, files: Option<usize>) -> (usize, bool) {
+    let room = files.map_or(MOST, |files| files.saturating_sub(taken + OTHER_FILES));
     let room = room.max(LEAST);
     match asked {
         0 => (room.min(MOST), false),
         asked => (asked.min(room), asked > room),
     }
-}
-
-/// How many files the process may have open; none where the system sets no limit.
-#[cfg(unix)]
-fn open_files() -> Option<usize> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
-    usize::try_from(limit).ok()
-}
-
-#[cfg(not(unix))]
-fn open_files() -> Option<usize> {
-    None
 }
 
 #[cfg(test)]
@@ -264,7 +223,7 @@ mod tests {
     #[test]
     fn connections_leave_files_to_the_database() {
         let table = [
-            // Asked, the database's, files: connections, and whether they are fewer than asked.
+            // Asked, taken, files: connections, and whether they are fewer than asked.
             ((0, 144, Some(1_024)), (832, false)),
             ((500, 144, Some(1_024)), (500, false)),
             ((1_000, 144, Some(1_024)), (832, true)),
@@ -273,28 +232,11 @@ mod tests {
             ((0, 144, None), (MOST, false)),
             ((100, 500, Some(256)), (LEAST, true)),
         ];
-        for ((asked, database, files), expected) in table {
+        for ((asked, taken, files), expected) in table {
             assert_eq!(
-                share(asked, database, files),
+                share(asked, taken, files),
                 expected,
-                "{asked} {database} {files:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_caller_who_has_left_is_no_reason_to_pause() {
-        for code in [103, 104, 111, 4] {
-            assert!(
-                is_of_the_caller(&io::Error::from_raw_os_error(code)),
-                "{code}"
-            );
-        }
-        // EMFILE, ENFILE, ENOBUFS, ENOMEM: the next try fails as well.
-        for code in [24, 23, 105, 12] {
-            assert!(
-                !is_of_the_caller(&io::Error::from_raw_os_error(code)),
-                "{code}"
+                "{asked} {taken} {files:?}"
             );
         }
     }

@@ -6,7 +6,6 @@ mod archive_order;
 mod archived_order;
 mod batch;
 mod event;
-mod event_message;
 mod instance;
 mod jobs;
 mod quarantine;
@@ -64,15 +63,18 @@ macro_rules! served {
     };
 }
 
-/// Serves callers until `stop` is cancelled, then until the last of them has left.
+/// Serves callers until `stop` is cancelled, then until the last of them has left. Up to
+/// `other_connections` are not theirs.
 pub(crate) async fn serve(
     listener: TcpListener,
+    other_connections: usize,
     config: &Config,
     parts: Parts,
     stop: CancellationToken,
 ) {
     let limits = Limits::new();
-    let most = listener::most_connections(config.max_connections, parts.store.most_connections());
+    let taken = parts.store.most_connections() + other_connections;
+    let most = listener::most_connections(config.max_connections, taken);
     let calls = Calls {
         monitor: parts.monitor.clone(),
         request_timeout: config.request_timeout,

@@ -17,12 +17,7 @@ use crate::{
     store::{
         Error, Store,
         state::caller::Caller,
-        unwatched::Unwatched,
-        watch::{
-            asked_by::AskedBy,
-            record::{State, Watcher, apart},
-            waiting::Waiting,
-        },
+        watch::record::{State, Watcher, apart},
     },
 };
 
@@ -165,7 +160,7 @@ impl WatcherService {
             ))
         };
         let unwatched = self.store.unwatched(&watcher).await.map_err(error)?;
-        let mut message = as_it_is(&watcher, unwatched.as_ref());
+        let mut message = convert::watcher_now(&watcher, unwatched.as_ref());
         message.counts = counts.map(convert::counts);
         message.lag = watcher.lag(majority).map(convert::duration);
         message.history_headroom = headroom().map(convert::duration);
@@ -176,60 +171,5 @@ impl WatcherService {
         });
         message.since_last_event = watcher.last_event.map(since);
         Ok(message)
-    }
-}
-
-/// The watcher as it is at this moment.
-pub(super) fn as_it_is(watcher: &Watcher, unwatched: Option<&Unwatched>) -> pb::Watcher {
-    pb::Watcher {
-        state_since_time: watcher.since_now().and_then(convert::timestamp),
-        waiting: unwatched.map(|unwatched| waiting(&unwatched.waiting)),
-        able_instances: unwatched
-            .and_then(|unwatched| unwatched.able)
-            .map(|able| i32::try_from(able).unwrap_or(i32::MAX)),
-        ..message(watcher, watcher.state_now())
-    }
-}
-
-fn waiting(waiting: &Waiting) -> pb::WaitingOrders {
-    let counted = |orders: &i64, at_least| pb::WaitingOrders {
-        orders: *orders,
-        at_least,
-        ..pb::WaitingOrders::default()
-    };
-    match waiting {
-        Waiting::Exactly(orders) => counted(orders, false),
-        Waiting::AtLeast(orders) => counted(orders, true),
-        Waiting::Unknown(why) => pb::WaitingOrders {
-            unknown: why.clone(),
-            ..pb::WaitingOrders::default()
-        },
-    }
-}
-
-/// What the watcher's own document says of it.
-pub(super) fn message(watcher: &Watcher, state: State) -> pb::Watcher {
-    pb::Watcher {
-        state_since_time: watcher.state_since.and_then(convert::timestamp),
-        last_error_time: watcher.last_error_at.and_then(convert::timestamp),
-        paused: watcher.paused,
-        state: convert::watcher_state(state).into(),
-        instance: watcher.instance.clone(),
-        position_time: watcher.position.map(convert::cluster_time),
-        last_event_time: watcher.last_event.and_then(convert::timestamp),
-        saved_time: watcher.saved.and_then(convert::timestamp),
-        last_error: watcher.last_error.clone(),
-        open_gaps: watcher.gap.iter().map(convert::gap).collect(),
-        asked_by: watcher.asked_by.as_ref().map(asked_by),
-        ..pb::Watcher::default()
-    }
-}
-
-fn asked_by(asked: &AskedBy) -> pb::AskedBy {
-    pb::AskedBy {
-        pause: asked.pause,
-        instance: asked.caller.instance.clone(),
-        peer: asked.caller.peer.clone(),
-        time: convert::timestamp(asked.at),
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     store::{
         Error, Store,
         batches::record::Batch,
-        counters::record::Sums,
+        counters::{record::Sums, series::Point},
         state::{fault::Fault, place::Place},
         unwatched::Unwatched,
         verifications::record::Verification,
@@ -39,42 +39,58 @@ pub(crate) struct Stats {
     pub unwatched: Option<Unwatched>,
     /// Statuses that only look delivered, if they were asked for.
     pub near_misses: NearMisses,
+    /// The figures of the window step by step, if they were asked for.
+    pub series: Vec<Point>,
     /// What can't be read of the documents behind the figures.
     pub faults: Vec<Fault>,
     /// When the figures were read, by the database's clock.
     pub read: DateTime,
 }
 
-/// Reads the figures, with those of a window that ends now.
-pub(crate) async fn read(
-    store: &Store,
-    window: Duration,
-    with_near_misses: bool,
-) -> Result<Stats, Error> {
+/// Which figures to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// How long the window is that ends now.
+    pub window: Duration,
+    /// In steps of which length the window's figures are wanted, whole minutes.
+    pub step: Option<Duration>,
+    /// Whether to look for near misses.
+    pub near_misses: bool,
+}
+
+/// Reads the figures.
+pub(crate) async fn read(store: &Store, wanted: Wanted) -> Result<Stats, Error> {
     store.freshen_counts().await;
     let deployment = store.deployment().await?;
     let read = deployment.now;
-    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let window = i64::try_from(wanted.window.as_millis()).unwrap_or(i64::MAX);
+    let from = DateTime::from_millis(read.timestamp_millis().saturating_sub(window));
     let names = store.names();
     let near_misses = async {
-        if with_near_misses {
+        if wanted.near_misses {
             store.near_misses().await
         } else {
             Ok(NearMisses::default())
         }
     };
+    let series = async {
+        match wanted.step {
+            Some(step) => store.counter_series(from, read, step).await,
+            None => Ok(Vec::new()),
+        }
+    };
     let (mut faults, latest) = (Vec::new(), Place::default());
-    let (mut sums, archive_size, quarantine_size, batches, verified, watcher, near_misses) = futures::try_join!(
-        store.counter_sums(DateTime::from_millis(
-            read.timestamp_millis().saturating_sub(window)
-        )),
-        store.collection_size(&names.archive),
-        store.collection_size(&names.quarantine),
-        store.jobs::<Batch>(&[], &latest, 1),
-        store.latest_ended(),
-        async { readable(store.watcher().await) },
-        near_misses,
-    )?;
+    let (mut sums, archive_size, quarantine_size, batches, verified, watcher, near_misses, series) =
+        futures::try_join!(
+            store.counter_sums(from),
+            store.collection_size(&names.archive),
+            store.collection_size(&names.quarantine),
+            store.jobs::<Batch>(&[], &latest, 1),
+            store.latest_ended(),
+            async { readable(store.watcher().await) },
+            near_misses,
+            series,
+        )?;
     faults.append(&mut sums.faults);
     let last_batch = batches.and_then(|mut batches| batches.pop());
     let last_batch = readable_or_told(last_batch, &mut faults);
@@ -91,6 +107,7 @@ pub(crate) async fn read(
         quarantine_size,
         last_batch,
         last_verification,
+        series,
         faults,
         watcher_lag: known.and_then(|known| known.lag(deployment.majority)),
         watcher,

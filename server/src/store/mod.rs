@@ -170,6 +170,7 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: deployment::collation::Known,
     looks: archive::looks::Looks,
+    clock: deployment::clock::Clock,
     counting: counters::collector::Counting,
     /// What this process holds.
     held: state::holds::Held,
@@ -206,6 +207,7 @@ impl Store {
             refusals: archive::refusals::Refusals::default(),
             collations: deployment::collation::Known::default(),
             looks: archive::looks::Looks::default(),
+            clock: deployment::clock::Clock::default(),
             counting: counters::collector::Counting::default(),
             held: state::holds::Held::default(),
             counted: watch::waiting::Counted::default(),

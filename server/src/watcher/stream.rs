@@ -1,7 +1,7 @@
 //! One run of the stream: replies in, chunks through the pipeline, checkpoints out.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
         checkpoint::{Checkpoint, Identity, seal, time_of},
         raw::{self, Value, ValueRef},
     },
-    pipeline::{Outcome, Passed, Pipeline, PipelineReport, Source, shown_ids},
+    pipeline::{Outcome, Passed, Pipeline, PipelineReport, Since, Source, shown_ids},
     store::{
         Error, Store,
         encoding::ext_json,
@@ -217,11 +217,14 @@ impl Stream<'_> {
             .first()
             .and_then(|change| raw::find(change, "wallTime"))
             .and_then(ValueRef::as_date);
+        let since = self.since(&reply);
         let pipeline = self.pipeline.clone();
         let archiving = tokio::spawn(async move {
             let mut report = PipelineReport::default();
             for selection in [Selection::Ids(delivered), Selection::Candidates(numbered)] {
-                report += pipeline.archive_all(selection, Source::Watch).await?;
+                report += pipeline
+                    .archive_all(selection, Source::Watch, &since)
+                    .await?;
             }
             Ok(report)
         });
@@ -230,6 +233,25 @@ impl Stream<'_> {
             wall,
             archiving: AbortOnDropHandle::new(archiving),
         }
+    }
+
+    /// Since when the orders of a reply wait: since their first delivery in it, or the first change
+    /// of their number where that is all there is.
+    fn since(&self, reply: &Reply) -> Since {
+        let now = Instant::now();
+        let mut since = HashMap::new();
+        for delivered in [false, true] {
+            // Backwards, so that the first change of an order is what stays.
+            let changes = reply.changes.iter().rev();
+            for change in changes.filter(|change| delivers(change) == Some(delivered)) {
+                let wall = raw::find(change, "wallTime").and_then(ValueRef::as_date);
+                let moment = wall.and_then(|wall| now.checked_sub(self.store.time_since(wall)));
+                if let (Some(id), Some(moment)) = (order_of(change), moment) {
+                    since.insert(id.to_owned(), moment);
+                }
+            }
+        }
+        Since::Changed(since)
     }
 
     /// Tells everyone of orders that were gone before they were read.

@@ -103,7 +103,9 @@ CASES = {
     "StatsService.GetStats": [
         Case({}),
         Case({"window": "3600s", "include_near_misses": True}),
+        Case({"window": "3600s", "series_step": "86400s"}),
         bad({"window": "59s"}, "window"),
+        bad({"window": "172800s", "series_step": "60s"}, "series_step"),
     ],
     "VerificationService.StartVerification": [
         Case({"request_id": REQUEST_ID, "options": {"settle": "0s"}}),

@@ -42,6 +42,7 @@ impl Server {
             .arg(archd.as_std().get_program())
             .args(archd.as_std().get_args())
             .env_clear()
+            .env("ARCHD_HTTP", "off")
             .envs(settings.iter().copied())
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdin(std::process::Stdio::null())

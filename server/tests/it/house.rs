@@ -13,11 +13,12 @@ use files::{Crate, code, root_of_all, rust_files, shown, text_of};
 const SECRETS: &[(&str, &[&str])] = &[
     ("mongodb", &["store"]),
     ("tonic", &["grpc"]),
-    ("hyper", &["grpc"]),
-    ("hyper_util", &["grpc"]),
+    ("axum", &["http"]),
+    ("hyper", &["grpc", "http"]),
+    ("hyper_util", &["grpc", "http"]),
     (
         "order_archiver_api",
-        &["convert", "grpc", "once", "terminal"],
+        &["convert", "explain", "grpc", "once", "terminal"],
     ),
     ("indicatif", &["terminal"]),
     ("anstream", &["terminal"]),

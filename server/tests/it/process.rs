@@ -18,12 +18,14 @@ use tokio::{
 
 use crate::support::{TestServer, assert_unavailable, orders, within};
 
-/// `archd` with these arguments and settings, and none of this process's own.
+/// `archd` with these arguments and settings, and none of this process's own. It answers no HTTP
+/// unless the settings say so: its port can be one program's only.
 pub(crate) fn archd(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_archd"));
     command
         .args(arguments)
         .env_clear()
+        .env("ARCHD_HTTP", "off")
         .envs(settings.iter().copied())
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())

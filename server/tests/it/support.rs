@@ -2,6 +2,7 @@
 
 mod calls;
 mod data;
+pub(crate) mod http;
 mod server;
 mod status;
 mod wait;

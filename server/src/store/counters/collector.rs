@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::error;
 
-use super::record::{counter_fields, minute_of};
+use super::record::{LATENCY, Tally, counter_fields, latency_added, minute_of};
 use crate::{
     domain::counts::Counts,
     log_limit::LogLimit,
@@ -69,7 +69,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Collected {
-    counts: BTreeMap<Key, Counts>,
+    counts: BTreeMap<Key, Tally>,
     /// Writes, until nothing is left to be written.
     task: Option<JoinHandle<()>>,
 }
@@ -78,7 +78,7 @@ struct Collected {
 #[derive(Debug, Default)]
 struct Write {
     number: i64,
-    counts: BTreeMap<Key, Counts>,
+    counts: BTreeMap<Key, Tally>,
 }
 
 impl Default for Counting {
@@ -99,7 +99,7 @@ impl Counting {
 }
 
 impl Collected {
-    fn add(&mut self, key: Key, counts: Counts) {
+    fn add(&mut self, key: Key, counts: Tally) {
         let is_full = self.counts.len() >= MOST && !self.counts.contains_key(&key);
         let last = self.counts.keys().rfind(|(source, _)| *source == key.0);
         let key = last.copied().filter(|_| is_full).unwrap_or(key);
@@ -110,8 +110,9 @@ impl Collected {
 impl Store {
     /// Counts what has changed for orders that a source brought in: newly archived, newly in
     /// quarantine, gone. It is written within a moment, and nobody waits for that or fails by it.
-    pub fn count_orders(&self, source: &'static str, counts: Counts) {
-        if counts == Counts::default() {
+    pub fn count_orders(&self, source: &'static str, counts: impl Into<Tally>) {
+        let counts = counts.into();
+        if counts == Tally::default() {
             return;
         }
         let minute = minute_of(DateTime::from_system_time(SystemTime::now()));
@@ -263,10 +264,13 @@ impl Write {
             let (_, all) = sources
                 .entry(source)
                 .or_insert((*minute, Counts::default()));
-            *all += *counts;
+            *all += counts.counts;
             let id = doc! { "door": source, "minute": minute };
-            let own = doc! { "minute": minute };
-            additions.push(addition(id, own, counts, &stamp));
+            let mut own = doc! { "minute": minute };
+            if let Some(latency) = latency_added(&counts.latency) {
+                own.insert(LATENCY, latency);
+            }
+            additions.push(addition(id, own, &counts.counts, &stamp));
         }
         for (source, (earliest, counts)) in sources {
             let id = doc! { "door": source, "minute": "all" };
@@ -324,8 +328,8 @@ mod tests {
             ..Counts::default()
         };
         for number in 0..10_000 {
-            collected.add(("rpc", minute(number)), one);
-            collected.add(("watch", minute(number)), one);
+            collected.add(("rpc", minute(number)), one.into());
+            collected.add(("watch", minute(number)), one.into());
         }
         assert_eq!(collected.counts.len(), MOST);
         for source in ["rpc", "watch"] {
@@ -333,7 +337,7 @@ mod tests {
                 .counts
                 .iter()
                 .filter(|((own, _), _)| *own == source);
-            let archived: i64 = own.map(|(_, counts)| counts.archived).sum();
+            let archived: i64 = own.map(|(_, tally)| tally.counts.archived).sum();
             assert_eq!(archived, 10_000, "{source}");
         }
     }

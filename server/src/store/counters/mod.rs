@@ -2,3 +2,4 @@
 
 pub(super) mod collector;
 pub mod record;
+pub mod series;

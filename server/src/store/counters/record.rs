@@ -2,12 +2,14 @@
 //! minute for the windows.
 //!
 //! They count what has changed for orders; those that were archived or in quarantine before are not
-//! counted again.
+//! counted again. Those of minutes also count how long orders had waited.
+
+use std::ops::AddAssign;
 
 use bson::{Bson, DateTime, Document, RawDocumentBuf, doc, rawdoc};
 
 use crate::{
-    domain::counts::Counts,
+    domain::{counts::Counts, latency::LatencyHistogram},
     store::{
         Error, Store,
         encoding::document::{joined, raw, whole},
@@ -40,7 +42,7 @@ pub(in crate::store) const COUNTS: &[Field] = &[
 
 /// What a counter counts. Older servers also counted, as `found`, `duplicates` and `errors`, what
 /// each batch met again; these are left as they are.
-const COUNTED: [&str; 4] = ["archived", "incomplete", "quarantined", "gone"];
+pub(super) const COUNTED: [&str; 4] = ["archived", "incomplete", "quarantined", "gone"];
 
 /// The fields of a counter.
 pub(in crate::store) const COUNTER: &[Field] = &[
@@ -51,7 +53,25 @@ pub(in crate::store) const COUNTER: &[Field] = &[
     may("incomplete", Is::Whole),
     may("quarantined", Is::Whole),
     may("gone", Is::Whole),
+    may(LATENCY, Is::Fields(LATENCIES)),
     may("writers", Is::ListOf(WRITER)),
+];
+
+/// How long orders had waited, in the counter of a minute.
+pub(super) const LATENCY: &str = "latency";
+
+/// The counts of [`LatencyHistogram`].
+const LATENCIES: &[Field] = &[
+    may("to_100_ms", Is::Whole),
+    may("to_250_ms", Is::Whole),
+    may("to_500_ms", Is::Whole),
+    may("to_1_s", Is::Whole),
+    may("to_2_s", Is::Whole),
+    may("to_5_s", Is::Whole),
+    may("to_10_s", Is::Whole),
+    may("to_30_s", Is::Whole),
+    may("to_60_s", Is::Whole),
+    may("longer", Is::Whole),
 ];
 
 /// The latest write of a process that has added to a counter.
@@ -59,6 +79,31 @@ const WRITER: &[Field] = &[must("writer", Is::Text), must("write", Is::Whole)];
 
 /// At most so many counters that can't be read are told of one by one.
 const MOST_FAULTS: usize = 10;
+
+/// What is added to the counters at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// What became of orders.
+    pub counts: Counts,
+    /// How long those of them had waited that were archived, where that is known.
+    pub latency: LatencyHistogram,
+}
+
+impl From<Counts> for Tally {
+    fn from(counts: Counts) -> Tally {
+        Tally {
+            counts,
+            latency: LatencyHistogram::default(),
+        }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.counts += other.counts;
+        self.latency += other.latency;
+    }
+}
 
 /// The sums of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,11 +160,7 @@ impl Store {
         &self,
         filter: Document,
     ) -> Result<(Counts, Option<DateTime>, Vec<Fault>), Error> {
-        let is_number = |field: &str| doc! { "$in": [{ "$type": format!("${field}") }, ["missing", "null", "int", "long", "double"]] };
-        let mut readable: Vec<Document> = COUNTED.iter().map(|field| is_number(field)).collect();
-        readable.push(doc! { "$in": [{ "$type": "$since" }, ["missing", "null", "date"]] });
-        readable.push(doc! { "$in": [{ "$ifNull": [format!("${FORMAT}"), CURRENT] }, (1..=CURRENT).collect::<Vec<_>>()] });
-        let readable = doc! { "$and": readable };
+        let readable = readable();
         let mut sums = doc! { "_id": &readable, "since": { "$min": "$since" } };
         for field in COUNTED {
             sums.insert(field, doc! { "$sum": format!("${field}") });
@@ -183,6 +224,45 @@ impl Store {
     }
 }
 
+/// Whether the database can add a counter up, as an expression.
+pub(super) fn readable() -> Document {
+    let is = |field: &str, types: &[&str]| {
+        let types = [&["missing", "null"], types].concat();
+        doc! { "$in": [{ "$type": format!("${field}") }, types] }
+    };
+    let numbers = COUNTED.iter().map(|field| (*field).to_owned());
+    let numbers = numbers.chain(latencies());
+    let mut readable: Vec<Document> = numbers
+        .map(|field| is(&field, &["int", "long", "double"]))
+        .collect();
+    readable.push(is(LATENCY, &["object"]));
+    readable.push(is("since", &["date"]));
+    let formats: Vec<i32> = (1..=CURRENT).collect();
+    readable.push(doc! { "$in": [{ "$ifNull": [format!("${FORMAT}"), CURRENT] }, formats] });
+    doc! { "$and": readable }
+}
+
+/// Where the counts of latencies stand in a counter.
+pub(super) fn latencies() -> impl Iterator<Item = String> {
+    let fields = LATENCIES.iter();
+    fields.map(|field| format!("{LATENCY}.{}", field.name()))
+}
+
+/// What adds a histogram to that of a counter; none where there is nothing to add.
+pub(super) fn latency_added(latency: &LatencyHistogram) -> Option<Document> {
+    let counts = LATENCIES.iter().zip(latency.counts);
+    let added: Document = counts
+        .filter(|(_, count)| *count > 0)
+        .map(|(field, count)| {
+            let known = format!("${LATENCY}.{}", field.name());
+            let sum = doc! { "$add": [{ "$ifNull": [known, 0_i64] }, count] };
+            (field.name().to_owned(), sum.into())
+        })
+        .collect();
+    let merged = doc! { "$mergeObjects": [format!("${LATENCY}"), &added] };
+    (!added.is_empty()).then_some(merged)
+}
+
 /// Counts as fields of a document.
 pub(in crate::store) fn to_document(counts: &Counts) -> Document {
     let values = [
@@ -226,7 +306,7 @@ pub(super) fn counter_fields(counts: &Counts) -> [(&'static str, i64); 4] {
 }
 
 /// Counts out of the fields of a counter. What was found is what has been decided on.
-fn from_counter(counter: &Document) -> Counts {
+pub(super) fn from_counter(counter: &Document) -> Counts {
     let [archived, incomplete, errors, gone] = COUNTED.map(|field| whole(counter.get(field)));
     Counts {
         found: archived + errors,

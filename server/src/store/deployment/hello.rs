@@ -1,5 +1,7 @@
 //! Hello: what the database says of itself, its clock and its history.
 
+use std::time::SystemTime;
+
 use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 
@@ -21,6 +23,7 @@ pub struct Deployment {
 impl Store {
     /// Asks the primary whether it is there.
     pub async fn hello(&self) -> Result<Deployment, Error> {
+        let began = SystemTime::now();
         let reply = self.run(rawdoc! { "hello": 1 }).await?;
         let by_mongos = reply
             .get_str("msg")
@@ -31,11 +34,13 @@ impl Store {
                 "it has no primary at the moment".to_owned(),
             ));
         }
+        let now = *reply
+            .get_datetime("localTime")
+            .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?;
+        self.clock.note(now, began);
         Ok(Deployment {
             replica_set: reply.get_str("setName").ok().map(str::to_owned),
-            now: *reply
-                .get_datetime("localTime")
-                .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?,
+            now,
             majority: last_write(&reply, "majorityOpTime"),
             latest: last_write(&reply, "opTime"),
         })

@@ -1,6 +1,7 @@
 //! What the database is and has: its members, collections, indexes, privileges, and how busy it is.
 
 pub mod access;
+pub(in crate::store) mod clock;
 pub mod collation;
 pub mod hello;
 pub mod id_types;

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "terminal"]),
     ("shutdown", &["terminal"]),
     ("log_limit", &[]),
+    ("sockets", &["log_limit"]),
     ("store::encoding", &["bytes", "domain"]),
     ("store::state", &["bytes", "domain", "store::encoding"]),
     (
@@ -175,7 +176,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["bytes", "domain", "store"]),
+    ("convert", &["bytes", "domain", "store", "observe"]),
+    ("explain", &["bytes", "domain", "store", "convert"]),
     (
         "grpc",
         &[
@@ -183,6 +185,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "domain",
             "config",
             "log_limit",
+            "sockets",
             "store",
             "seed",
             "observe",
@@ -192,6 +195,21 @@ const ARROWS: &[(&str, &[&str])] = &[
             "jobs",
             "archiver",
             "verifier",
+            "parts",
+            "convert",
+            "explain",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "log_limit",
+            "sockets",
+            "store",
+            "observe",
             "parts",
             "convert",
         ],

@@ -1,5 +1,7 @@
 //! A server of its own for each test, on a database of its own.
 
+use std::net::SocketAddr;
+
 use archd::config::Config;
 use devkit::ReplicaSet;
 use mongodb::Database;
@@ -13,6 +15,8 @@ use super::within;
 pub(crate) struct TestServer {
     pub(crate) config: Config,
     pub(crate) address: String,
+    /// Where HTTP is answered, if the settings of the test want that.
+    pub(crate) http: Option<SocketAddr>,
     pub(crate) database: Database,
     pub(crate) channel: Channel,
     pub(crate) stop: CancellationToken,
@@ -69,8 +73,14 @@ impl TestServer {
     pub(crate) async fn launch(config: Config, database: Database) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+        let http = match config.http {
+            Some(http) => Some(TcpListener::bind(http).await.unwrap()),
+            None => None,
+        };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(archd::run(listener, config.clone(), stop.clone()));
+        let http_address = http.as_ref().map(|http| http.local_addr().unwrap());
+        let running = archd::run(listener, http, config.clone(), stop.clone());
+        let running = tokio::spawn(running);
         let channel = Channel::from_shared(address.clone())
             .unwrap()
             .connect()
@@ -79,6 +89,7 @@ impl TestServer {
         TestServer {
             config,
             address,
+            http: http_address,
             database,
             channel,
             stop,

@@ -3,8 +3,11 @@
 use order_archiver_api::v1 as pb;
 use pb::{EventKind, tail_events_response as response};
 
+use super::{
+    Document, batch as batch_message, gap as gap_message, quarantine_entry, timestamp,
+    verification as verification_message, watcher_message, watcher_state,
+};
 use crate::{
-    convert,
     observe::events::{Detail, Event},
     store::{
         batches::record::Batch,
@@ -15,7 +18,7 @@ use crate::{
 };
 
 /// The kind of an event.
-pub(super) fn kind(event: &Event) -> EventKind {
+pub(crate) fn event_kind(event: &Event) -> EventKind {
     match event {
         Event::Archived { missing, .. } if missing.is_empty() => EventKind::Archived,
         Event::Archived { .. } => EventKind::Incomplete,
@@ -37,16 +40,16 @@ pub(super) fn kind(event: &Event) -> EventKind {
 }
 
 /// The rest of the story.
-pub(super) fn body(event: Event) -> response::Event {
+pub(crate) fn event_body(event: Event) -> response::Event {
     match event {
         Event::Archived {
             numero,
             missing,
             date_archivage,
         } => response::Event::Order(pb::OrderEvent {
-            numero_commande: convert::numero(&numero),
+            numero_commande: super::numero(&numero),
             missing_fields: missing,
-            date_archivage: date_archivage.and_then(convert::timestamp),
+            date_archivage: date_archivage.and_then(timestamp),
         }),
         Event::Quarantined(entry) | Event::Released(entry) => {
             response::Event::Quarantine(quarantine(entry))
@@ -62,7 +65,7 @@ pub(super) fn body(event: Event) -> response::Event {
         Event::WatcherState(detail) | Event::WatcherAsked(detail) => {
             response::Event::Watcher(watcher(detail))
         }
-        Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(convert::gap(&gap)),
+        Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(gap_message(&gap)),
         Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
             orders: gone.orders,
             order_ids_json: gone.ids,
@@ -72,7 +75,7 @@ pub(super) fn body(event: Event) -> response::Event {
 
 fn quarantine(entry: Detail<Entry>) -> pb::QuarantineEntry {
     match entry {
-        Detail::Known(entry) => convert::quarantine_entry(*entry, convert::Document::NotAsked),
+        Detail::Known(entry) => quarantine_entry(*entry, Document::NotAsked),
         Detail::Unknown(id) => pb::QuarantineEntry {
             id,
             ..pb::QuarantineEntry::default()
@@ -84,7 +87,7 @@ fn batch(batch: Detail<Batch>) -> pb::Batch {
     match batch {
         Detail::Known(batch) => {
             let updated = batch.head.updated;
-            convert::batch(*batch, updated)
+            batch_message(*batch, updated)
         }
         Detail::Unknown(id) => pb::Batch {
             id,
@@ -97,7 +100,7 @@ fn verification(verification: Detail<Verification>) -> pb::Verification {
     match verification {
         Detail::Known(verification) => {
             let updated = verification.head.updated;
-            convert::verification(*verification, updated)
+            verification_message(*verification, updated)
         }
         Detail::Unknown(id) => pb::Verification {
             id,
@@ -108,10 +111,10 @@ fn verification(verification: Detail<Verification>) -> pb::Verification {
 
 fn watcher(watcher: Detail<Watcher, Option<State>>) -> pb::Watcher {
     match watcher {
-        Detail::Known(watcher) => super::watcher::message(&watcher, watcher.state),
+        Detail::Known(watcher) => watcher_message(&watcher, watcher.state),
         Detail::Unknown(state) => pb::Watcher {
             state: state
-                .map_or(pb::WatcherState::Unspecified, convert::watcher_state)
+                .map_or(pb::WatcherState::Unspecified, watcher_state)
                 .into(),
             ..pb::Watcher::default()
         },

@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-use order_archiver_api::FILE_DESCRIPTOR_SET;
 use prost::{Message, Name};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, ReflectMessage, SerializeOptions, Value as Field,
 };
 use serde_json::{Value, value::Serializer};
+
+use crate::FILE_DESCRIPTOR_SET;
 
 /// The descriptors are compiled in, so a fault in them is a fault of the build.
 static CONTRACT: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -16,10 +17,18 @@ static CONTRACT: LazyLock<DescriptorPool> = LazyLock::new(|| {
 
 /// Turns any message of the contract into ProtoJSON.
 ///
+/// # Errors
+///
+/// None for messages of this contract.
+///
+/// # Panics
+///
+/// Where the descriptors that are compiled in do not have the message.
+///
 /// A moment or a length of time that JSON can't hold is shown as absent, so that it never keeps the
 /// rest from being shown. Integers of 64 bits are numbers rather than ProtoJSON's strings: no count
 /// here comes near 2^53, and `jq` can add numbers up.
-pub(crate) fn to_json<M: Message + Name>(message: &M) -> Result<Value, serde_json::Error> {
+pub fn to_json<M: Message + Name>(message: &M) -> Result<Value, serde_json::Error> {
     const OPTIONS: SerializeOptions = SerializeOptions::new()
         .use_proto_field_name(true)
         .skip_default_fields(false)
@@ -80,7 +89,7 @@ fn is_speakable(message: &DynamicMessage) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use order_archiver_api::v1::{
+    use crate::v1::{
         Batch, BatchOptions, BatchState, GetStatsResponse, ListBatchesResponse, OrderCounts,
     };
     use prost_types::{Duration, Timestamp};
@@ -134,7 +143,8 @@ mod tests {
                 "quarantine_size",
                 "near_misses",
                 "database",
-                "unreadable"
+                "unreadable",
+                "series"
             ]
         );
     }
