@@ -77,7 +77,7 @@ pub fn problems(stats: &GetStatsResponse) -> Vec<Problem> {
             .watcher
             .as_ref()
             .and_then(|watcher| unwatched(watcher, now)),
-        stats.watcher_lag.as_ref().and_then(behind),
+        behind(stats),
         stats.watcher.as_ref().and_then(gap),
         stats.last_batch.as_ref().and_then(failed_batch),
         quarantined(stats),
@@ -153,7 +153,14 @@ fn waiting(watcher: &Watcher) -> String {
     }
 }
 
-fn behind(lag: &Duration) -> Option<Problem> {
+fn behind(stats: &GetStatsResponse) -> Option<Problem> {
+    let watcher = stats.watcher.as_ref();
+    let idle = [WatcherState::Paused, WatcherState::Stopped];
+    // That nobody reads on says more.
+    if watcher.is_some_and(|watcher| idle.contains(&watcher.state())) {
+        return None;
+    }
+    let lag = stats.watcher_lag.as_ref()?;
     let late = (lag.seconds, lag.nanos) > (MOST_LAG.seconds, MOST_LAG.nanos);
     let text = format!("the watcher is {} behind", whole(lag.seconds));
     late.then(|| {

@@ -10,7 +10,7 @@ use clap::{
 use crate::{
     commands::{
         archive, batch, completions, config, health, instances, orders, quarantine, seed, stats,
-        status, tail, verify, version, watch,
+        status, tail, top, verify, version, watch,
     },
     connect::Session,
     exit::{self, Exit},
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Watch(watch::Command),
     /// Say in one line whether every delivered order is archived, and in the exit code
     Status(status::Args),
+    /// Watch figures, watcher, batches, quarantine and events on one screen
+    Top(top::Args),
     /// Follow what happens, on every instance, as it happens
     Tail(tail::Args),
     /// Show the figures of the whole database
@@ -116,6 +118,7 @@ impl Command {
             Self::Verify(args) => verify::run(&session, args).await,
             Self::Watch(command) => watch::run(&session, command).await,
             Self::Status(args) => status::run(&session, &args).await,
+            Self::Top(args) => top::run(&session, globals, &args).await,
             Self::Tail(args) => tail::run(&session, args).await,
             Self::Stats(args) => stats::run(&session, &args).await,
             Self::Health(args) => health::run(&session, &args).await,

@@ -12,6 +12,7 @@ pub(crate) mod seed;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod tail;
+pub(crate) mod top;
 pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod watch;

@@ -37,7 +37,7 @@ Exit codes:
     9  a verification that was waited for says NOT VERIFIED
    10  the ledger is not intact
    11  `archctl health` says not serving, or `archctl status` not ok
-  130  interrupted by Ctrl-C while waiting";
+  130  interrupted by Ctrl-C while waiting, or `archctl top` by a signal";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

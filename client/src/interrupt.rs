@@ -7,24 +7,30 @@ pub(crate) async fn interrupted() {
     }
 }
 
-/// Waits for a signal that ends a program, whatever it has done to its terminal.
+/// Hears the signals that end a program, from this call on, whatever it has done to its terminal
+/// until it waits for them.
 #[cfg(unix)]
-pub(crate) async fn told_to_end() {
+pub(crate) fn told_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-        () = wait(SignalKind::quit()) => {}
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+    ];
+    let signals = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+    let mut signals: Vec<_> = signals.collect();
+    async move {
+        let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+        match waits.len() {
+            0 => std::future::pending().await,
+            _ => drop(futures::future::select_all(waits).await),
+        }
     }
 }
 
-/// Waits for a signal that ends a program, whatever it has done to its terminal.
+/// Hears what ends a program.
 #[cfg(not(unix))]
-pub(crate) async fn told_to_end() {
-    interrupted().await;
+pub(crate) fn told_to_end() -> impl Future<Output = ()> {
+    interrupted()
 }

@@ -41,7 +41,7 @@ impl Output {
 
     /// How many lines the terminal has now that text goes to; none where it goes elsewhere.
     pub(crate) fn rows(self) -> Option<usize> {
-        let is_seen = self.is_table() && io::stdout().is_terminal();
+        let is_seen = self.is_table() && io::stdout().is_terminal() && !is_dumb();
         let (_, Height(rows)) = is_seen.then(terminal_size).flatten()?;
         (rows > 0).then_some(rows.into())
     }
@@ -175,6 +175,11 @@ fn columns() -> usize {
         .into_iter()
         .find(|columns| *columns > 0)
         .unwrap_or(USUAL)
+}
+
+/// Whether the terminal says that it can't move its cursor.
+pub(crate) fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether a stream is a terminal that takes colours, and nobody has refused them by NO_COLOR.

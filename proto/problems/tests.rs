@@ -130,6 +130,11 @@ fn lag_is_a_problem_beyond_half_a_minute() {
     );
     let problem = told(|stats| stats.watcher_lag = lag(81, 0));
     assert_eq!(problem.1, "the watcher is 1m 21s behind");
+    let paused = told(|stats| {
+        stats.watcher = Some(watcher(WatcherState::Paused));
+        stats.watcher_lag = lag(81, 0);
+    });
+    assert_eq!(paused.0, Kind::Watcher);
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod stats;
 mod status;
 mod tail;
 mod terminal;
+mod top;
 mod unreadable;
 mod verify;
 mod verify_differences;

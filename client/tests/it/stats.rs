@@ -105,7 +105,7 @@ fn a_first_answer_that_fails_ends_the_watch() {
 #[test]
 fn watched_figures_stay_in_one_place_of_the_terminal() {
     let fake = Fake::start();
-    let mut terminal = Terminal::with((80, 30), &fake.endpoint(), &["stats", "--watch=50ms"]);
+    let mut terminal = Terminal::with((80, 40), &fake.endpoint(), &["stats", "--watch=50ms"]);
     terminal.shows("Archive:     1,220 orders");
     *fake.script.figures.lock().unwrap() = archive_of::<7>;
     terminal.shows("Archive:     7 orders");

@@ -57,7 +57,7 @@ fn what_is_wrong_is_one_line_with_what_mends_it_beside_and_exit_code_11() {
     assert!(
         narrow
             .stdout
-            .starts_with("not ok: the watcher is paused for 0s; …\r\n"),
+            .starts_with("not ok: the watcher is paused for 0s; 6…\r\n"),
         "{narrow:?}"
     );
 }
