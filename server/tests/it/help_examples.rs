@@ -221,6 +221,8 @@ impl World {
             false => self.shell("sh"),
         };
         if asks {
+            // A new terminal has no size.
+            let line = format!("stty cols 80 rows 24; {line}");
             shell.args(["-qec", &line, "/dev/null"]);
         } else {
             shell.args(["-c", &line]);
@@ -261,6 +263,7 @@ impl World {
                 format!("{}:{paths}", programs.parent().unwrap().display()),
             )
             .env("HOME", self.folder.path())
+            .env("TERM", "xterm")
             .env_remove("XDG_CONFIG_HOME")
             .env("PROFILE", self.folder.path().join("profile.ps1"))
             .env("ARCHCTL_ENDPOINT", &self.server.address)

@@ -241,7 +241,7 @@ fn drawn(model: &Model, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, model)).unwrap();
     let buffer = terminal.backend().buffer();
-    let rows = buffer.content.chunks(width.into());
+    let rows = buffer.content.chunks(width.max(1).into());
     let rows = rows.map(|row| {
         let row: String = row.iter().map(|cell| cell.symbol()).collect();
         row.trim_end().to_owned() + "\n"
@@ -311,7 +311,7 @@ fn a_screen_that_is_too_small_says_so() {
         ),
         "{text}"
     );
-    for (width, height) in [(1, 1), (60, 16), (61, 19), (500, 200)] {
+    for (width, height) in [(0, 0), (1, 1), (60, 16), (61, 19), (500, 200)] {
         drawn(&pressed(model(ill()), &[Key::Help]), width, height);
     }
 }
