@@ -19,6 +19,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("desc
 
 pub mod json;
 pub mod paint;
+pub mod problems;
 pub mod progress;
 pub mod statistics;
 pub mod text;

@@ -22,6 +22,8 @@ const WORDS: &[(Style, &[&str])] = &[
             "failed",
             "stopped",
             "nobody watches",
+            "not serving",
+            "not ok",
             "conflict",
             "quarantined",
             "gone",
@@ -33,6 +35,8 @@ const WORDS: &[(Style, &[&str])] = &[
         WELL,
         &[
             "succeeded",
+            "serving",
+            "ok",
             "watching",
             "archived",
             "already archived",

@@ -9,8 +9,8 @@ use clap::{
 
 use crate::{
     commands::{
-        archive, batch, completions, config, instances, orders, quarantine, seed, stats, tail,
-        verify, version, watch,
+        archive, batch, completions, config, health, instances, orders, quarantine, seed, stats,
+        status, tail, top, verify, version, watch,
     },
     connect::Session,
     exit::{self, Exit},
@@ -58,6 +58,7 @@ Examples:
   archctl archive CMD-2025-000001
   archctl batch start --wait
   archctl verify
+  archctl status
   archctl stats --output json | jq .lifetime.archived
   archctl --endpoint archive.internal:50051 tail";
 
@@ -74,10 +75,16 @@ pub(crate) enum Command {
     /// Look at the watcher, which archives orders as they are delivered, and steer it
     #[command(subcommand, arg_required_else_help = true)]
     Watch(watch::Command),
+    /// Say in one line whether every delivered order is archived, and in the exit code
+    Status(status::Args),
+    /// Watch figures, watcher, batches, quarantine and events on one screen
+    Top(top::Args),
     /// Follow what happens, on every instance, as it happens
     Tail(tail::Args),
     /// Show the figures of the whole database
     Stats(stats::Args),
+    /// Say whether archd can do its work, for probes and scripts
+    Health(health::Args),
     /// List the processes of archd that share the database, and what each of them holds
     Instances(instances::Args),
     /// Read the archive, and say where an order stands
@@ -110,8 +117,11 @@ impl Command {
             Self::Batch(command) => batch::run(&session, command).await,
             Self::Verify(args) => verify::run(&session, args).await,
             Self::Watch(command) => watch::run(&session, command).await,
+            Self::Status(args) => status::run(&session, &args).await,
+            Self::Top(args) => top::run(&session, globals, &args).await,
             Self::Tail(args) => tail::run(&session, args).await,
             Self::Stats(args) => stats::run(&session, &args).await,
+            Self::Health(args) => health::run(&session, &args).await,
             Self::Instances(_) => instances::run(&session).await,
             Self::Orders(command) => orders::run(&session, command).await,
             Self::Quarantine(command) => quarantine::run(&session, command).await,

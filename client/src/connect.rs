@@ -14,6 +14,7 @@ use tonic::{
     Request,
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::{globals::Globals, output::Output};
 
@@ -58,6 +59,13 @@ impl Session {
         request
     }
 
+    /// The same for one that must come within `most`, too.
+    pub(crate) fn unary_within<T>(&self, message: T, most: Duration) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout.min(most));
+        request
+    }
+
     pub(crate) fn archive(&self) -> ArchiveServiceClient<Channel> {
         ArchiveServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
@@ -68,6 +76,10 @@ impl Session {
 
     pub(crate) fn events(&self) -> EventServiceClient<Channel> {
         EventServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    pub(crate) fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel.clone())
     }
 
     pub(crate) fn instance(&self) -> InstanceServiceClient<Channel> {

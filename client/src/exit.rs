@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     Unbalanced = 8,
     NotVerified = 9,
     LedgerBroken = 10,
+    Problem = 11,
     Interrupted = 130,
 }
 
@@ -35,7 +36,8 @@ Exit codes:
     8  the books of a batch that was waited for did not balance; please report it
     9  a verification that was waited for says NOT VERIFIED
    10  the ledger is not intact
-  130  interrupted by Ctrl-C while waiting";
+   11  `archctl health` says not serving, or `archctl status` not ok
+  130  interrupted by Ctrl-C while waiting, or `archctl top` by a signal";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

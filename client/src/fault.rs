@@ -11,7 +11,7 @@ use tonic::Status;
 
 pub(crate) use commands::named;
 pub(crate) use report::Report;
-pub(crate) use status::{cursor_to_come_back_with, is_passing, metadata};
+pub(crate) use status::{cursor_to_come_back_with, is_passing, is_unreachable, metadata};
 
 use crate::{exit::Exit, globals::Globals};
 

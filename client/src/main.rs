@@ -17,7 +17,9 @@ mod pages;
 mod progress;
 mod reconnect;
 mod render;
+mod repaint;
 mod shell;
+mod top;
 mod values;
 mod zone;
 

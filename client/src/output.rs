@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use order_archiver_api::{json::to_json, v1::UnreadableDocument};
 use prost::{Message, Name};
 use serde_json::Value;
-use terminal_size::{Width, terminal_size};
+use terminal_size::{Height, Width, terminal_size};
 
 use crate::{
     fault::{Fault, Report},
@@ -37,6 +37,13 @@ impl Output {
     /// the terminal has now. Nothing is cut for a pipe, or for whoever wants everything.
     pub(crate) fn columns_of_line(self) -> Option<usize> {
         (self.format == Format::Table && io::stdout().is_terminal()).then(columns)
+    }
+
+    /// How many lines the terminal has now that text goes to; none where it goes elsewhere.
+    pub(crate) fn rows(self) -> Option<usize> {
+        let is_seen = self.is_table() && io::stdout().is_terminal() && !is_dumb();
+        let (_, Height(rows)) = is_seen.then(terminal_size).flatten()?;
+        (rows > 0).then_some(rows.into())
     }
 
     pub(crate) fn is_table(self) -> bool {
@@ -168,6 +175,11 @@ fn columns() -> usize {
         .into_iter()
         .find(|columns| *columns > 0)
         .unwrap_or(USUAL)
+}
+
+/// Whether the terminal says that it can't move its cursor.
+pub(crate) fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether a stream is a terminal that takes colours, and nobody has refused them by NO_COLOR.

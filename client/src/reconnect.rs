@@ -41,13 +41,15 @@ impl Reconnect {
         }
     }
 
-    /// The stream is open; may be said of each of its messages.
-    pub(crate) fn opened(&mut self, meanwhile: &str) {
-        if self.failures > 0 {
+    /// The stream is open; may be said of each of its messages. Tells whether it was broken.
+    pub(crate) fn opened(&mut self, meanwhile: &str) -> bool {
+        let was_broken = self.failures > 0;
+        if was_broken {
             say(&format!("Connected again{meanwhile}."));
         }
         self.known = true;
         self.failures = 0;
+        was_broken
     }
 
     /// The stream is broken: waits until it is time to open it again, or gives the status back when

@@ -19,6 +19,7 @@ pub(crate) mod repair;
 pub(crate) mod screen;
 pub(crate) mod seed;
 pub(crate) mod stats;
+pub(crate) mod status;
 pub(crate) mod text;
 pub(crate) mod units;
 pub(crate) mod verification;

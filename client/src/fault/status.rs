@@ -12,7 +12,7 @@ use crate::{exit::Exit, values::Address};
 /// Whether asking again may help: the server is away for now, or the connection to it broke.
 pub(crate) fn is_passing(status: &Status) -> bool {
     status.code() == Code::Unavailable
-        || is_transport(status)
+        || is_unreachable(status)
         || cursor_to_come_back_with(status).is_some()
 }
 
@@ -42,7 +42,7 @@ pub(super) fn report(status: &Status, endpoint: &Address, timeout: Duration) -> 
             hint: Some("asking again is safe; --timeout 60s waits longer".to_owned()),
         };
     }
-    if is_transport(status) {
+    if is_unreachable(status) {
         return Report {
             exit: Exit::Unreachable,
             what: format!("archd at {endpoint} can't be reached"),
@@ -78,7 +78,7 @@ fn is_deadline(status: &Status) -> bool {
 }
 
 /// A status that has a source was made on this side: the server never spoke.
-fn is_transport(status: &Status) -> bool {
+pub(crate) fn is_unreachable(status: &Status) -> bool {
     status.source().is_some() && !is_deadline(status)
 }
 

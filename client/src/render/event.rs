@@ -25,9 +25,33 @@ const GAP: &str = "  ";
 /// When, what, and the rest of the story, in at most so many columns. Where there is a limit, ids
 /// are as short as in tables.
 pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
-    let id = |id: &str| ids::short(id, most.map_or(usize::MAX, |_| ids::length([id])));
     let time = moment_or_dash(event.time.as_ref());
-    let kind = words(event.kind().as_str_name(), "EVENT_KIND_");
+    // The longer kinds are too rare to keep room for.
+    let kind = format!("{:<14}", kind(event));
+    let story = story(event, most.is_some());
+    // Cut before there are colours, which take no columns.
+    let mut room = most.unwrap_or(usize::MAX);
+    let [time, kind, story] = [time, kind, story].map(|part| {
+        let part = cut(&part, room);
+        room = room.saturating_sub(columns(&part) + GAP.len());
+        part
+    });
+    let kind = paint::painted(style(event), &kind);
+    let line = [time, kind, story].join(GAP);
+    line.trim_end().to_owned()
+}
+
+/// What happened, in a word or two.
+pub(crate) fn kind(event: &TailEventsResponse) -> String {
+    words(event.kind().as_str_name(), "EVENT_KIND_")
+}
+
+/// The rest of the story, on one line, with ids as short as in tables or whole.
+pub(crate) fn story(event: &TailEventsResponse, short_ids: bool) -> String {
+    let id = |id: &str| match short_ids {
+        true => ids::short(id, ids::length([id])),
+        false => id.to_owned(),
+    };
     let story = event.event.as_ref().map(|story| match story {
         story if event.detail_unknown => bare_story(story),
         Event::Order(order) if order.missing_fields.is_empty() => order.numero_commande.clone(),
@@ -52,18 +76,7 @@ pub(crate) fn line(event: &TailEventsResponse, most: Option<usize>) -> String {
         Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
         Event::Gap(gap) => watcher::gap_opened_story(gap),
     });
-    // The longer kinds are too rare to keep room for.
-    let kind = format!("{kind:<14}");
-    let story = one_line(&story.unwrap_or_default());
-    // Cut before there are colours, which take no columns.
-    let mut room = most.unwrap_or(usize::MAX);
-    let [time, kind, story] = [time, kind, story].map(|part| {
-        let part = cut(&part, room);
-        room = room.saturating_sub(columns(&part) + GAP.len());
-        part
-    });
-    let line = [time, painted_kind(event, &kind), story].join(GAP);
-    line.trim_end().to_owned()
+    one_line(&story.unwrap_or_default())
 }
 
 /// What little is known of an event whose detail is not.
@@ -104,19 +117,19 @@ fn verification_story(kind: EventKind, verification: &Verification, id: &str) ->
 }
 
 /// What happened in the colour of what it means: a batch that has finished may have failed.
-fn painted_kind(event: &TailEventsResponse, kind: &str) -> String {
+pub(crate) fn style(event: &TailEventsResponse) -> Style {
     match &event.event {
         Some(Event::Batch(batch))
             if event.kind() == EventKind::BatchFinished && !event.detail_unknown =>
         {
-            paint::painted(of_word(&progress::state(batch)), kind)
+            of_word(&progress::state(batch))
         }
         Some(Event::Verification(verification))
             if event.kind() == EventKind::VerificationFinished && !event.detail_unknown =>
         {
-            paint::painted(of_verdict(verification), kind)
+            of_verdict(verification)
         }
-        _ => paint::word(kind),
+        _ => of_word(&kind(event)),
     }
 }
 

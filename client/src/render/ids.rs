@@ -7,7 +7,7 @@ use super::screen::screen;
 
 /// Of a batch's id, the millisecond that it was made in; of an entry's, enough for any number of
 /// entries.
-const SHORT: usize = 13;
+pub(crate) const SHORT: usize = 13;
 
 /// How many characters of each of these ids are shown.
 pub(crate) fn length<'a>(ids: impl IntoIterator<Item = &'a str>) -> usize {

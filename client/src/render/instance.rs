@@ -27,7 +27,7 @@ pub(crate) fn table(instances: &[Instance]) -> String {
 
 /// Where it can be asked. One that listens at every address of its machine is found by the
 /// machine's name.
-fn address(instance: &Instance) -> String {
+pub(crate) fn address(instance: &Instance) -> String {
     let address = instance.address.as_str();
     match address
         .strip_prefix("0.0.0.0:")
@@ -39,7 +39,7 @@ fn address(instance: &Instance) -> String {
     }
 }
 
-fn holds(instance: &Instance) -> String {
+pub(crate) fn holds(instance: &Instance) -> String {
     let mut parts = Vec::new();
     parts.extend(
         instance

@@ -170,7 +170,7 @@ fn span(gap: &Gap) -> String {
     }
 }
 
-pub(super) fn state(watcher: &Watcher) -> String {
+pub(crate) fn state(watcher: &Watcher) -> String {
     words(watcher.state().as_str_name(), "WATCHER_STATE_")
 }
 

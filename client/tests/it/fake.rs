@@ -4,6 +4,7 @@
 pub(crate) mod archive;
 mod batch;
 mod explanation;
+mod health;
 mod instance;
 pub(crate) mod news;
 mod quarantine;
@@ -16,14 +17,14 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::AtomicUsize,
+        atomic::{AtomicBool, AtomicUsize},
         mpsc::{Receiver, Sender, channel},
     },
 };
 
 use order_archiver_api::v1::{
-    Acknowledgement, ArchivedOrder, Batch, BatchState, Difference, LedgerEntry, OrderCounts,
-    QuarantineEntry, TailEventsResponse, UnreadableDocument, Verification,
+    Acknowledgement, ArchivedOrder, Batch, BatchState, Difference, GetStatsResponse, LedgerEntry,
+    OrderCounts, QuarantineEntry, TailEventsResponse, UnreadableDocument, Verification,
     archive_service_server::ArchiveServiceServer, batch_service_server::BatchServiceServer,
     event_service_server::EventServiceServer, instance_service_server::InstanceServiceServer,
     quarantine_service_server::QuarantineServiceServer, seed_service_server::SeedServiceServer,
@@ -39,6 +40,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Status, transport::Server};
+use tonic_health::pb::health_server::HealthServer;
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::program::PATIENCE;
@@ -66,10 +68,14 @@ pub(crate) struct Script {
     pub(crate) quarantined: Mutex<Vec<QuarantineEntry>>,
     /// Every event there ever was, and every end of a stream; the cursor of an event is its place.
     history: watch::Sender<Vec<Result<TailEventsResponse, Status>>>,
+    /// What a test has otherwise in the figures.
+    pub(crate) figures: Mutex<fn(&mut GetStatsResponse)>,
+    /// Whether it serves, as its health service says.
+    pub(crate) serves: AtomicBool,
     /// What lists and figures leave out because it can't be read.
     pub(crate) unreadable: Mutex<Vec<UnreadableDocument>>,
-    /// What the next call about the watcher, the events, the progress of the batch or the
-    /// verification, or a later page of a list is answered with.
+    /// What the next call about the watcher, the figures, the events, the progress of the batch or
+    /// the verification, or a later page of a list is answered with.
     refusal: Mutex<Option<Status>>,
     /// How many orders are archived.
     pub(crate) archived: AtomicUsize,
@@ -85,6 +91,12 @@ impl Script {
             let cursor = format!("c-{}", history.len() + 1);
             history.push(Ok(TailEventsResponse { cursor, ..event }));
         });
+    }
+
+    /// Whether a request was asked that Rust shows with these words.
+    pub(crate) fn was_asked(&self, words: &str) -> bool {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().any(|request| request.contains(words))
     }
 
     /// Notes what was asked for the tests that look at requests.
@@ -115,6 +127,8 @@ impl Fake {
             shown: Mutex::default(),
             quarantined: Mutex::default(),
             history: watch::Sender::default(),
+            figures: Mutex::new(|_| {}),
+            serves: AtomicBool::new(true),
             unreadable: Mutex::default(),
             refusal: Mutex::default(),
             archived: AtomicUsize::new(archive::ARCHIVED),
@@ -154,8 +168,8 @@ impl Fake {
             .send_modify(|history| history.push(Err(status)));
     }
 
-    /// Refuses the next call about the watcher, the events, the progress of the batch or the
-    /// verification, or a later page of a list.
+    /// Refuses the next call about the watcher, the figures, the events, the progress of the batch or
+    /// the verification, or a later page of a list.
     pub(crate) fn refuse_next(&self, status: Status) {
         self.script.refusal.lock().unwrap().replace(status);
     }
@@ -184,6 +198,7 @@ impl Fake {
             .add_service(ArchiveServiceServer::new(answers()))
             .add_service(BatchServiceServer::new(answers()))
             .add_service(EventServiceServer::new(answers()))
+            .add_service(HealthServer::new(answers()))
             .add_service(InstanceServiceServer::new(answers()))
             .add_service(QuarantineServiceServer::new(answers()))
             .add_service(SeedServiceServer::new(answers()))

@@ -39,6 +39,8 @@ const COMMANDS: &[&str] = &[
     "quarantine show q65f0c3",
     "quarantine retry q-1 q-2",
     "stats --near-misses",
+    "status",
+    "health",
     "watch status",
     "watch status --time-zone Europe/Paris",
     "verify",

@@ -113,23 +113,33 @@ fn on_terminal(
     variables: &[(&str, &str)],
     columns: usize,
 ) -> Command {
+    // A new terminal has no size, and nothing is drawn on that.
+    let line = format!("stty cols {columns} rows 24; {}", words(args));
+    let mut script = on_terminal_does(endpoint, &line);
+    script.envs(variables.iter().copied()).stdin(Stdio::null());
+    script
+}
+
+/// `archctl` with these arguments, for a shell.
+pub(crate) fn words(args: &[&str]) -> String {
     let archctl = archctl(args);
     let words = std::iter::once(archctl.get_program()).chain(archctl.get_args());
     let words: Vec<String> = words
         .map(|word| format!("'{}'", word.to_str().unwrap()))
         .collect();
-    // A new terminal has no size, and nothing is drawn on that.
-    let line = format!("stty cols {columns} rows 24; {}", words.join(" "));
+    words.join(" ")
+}
+
+/// A line of a shell on a terminal of its own.
+pub(crate) fn on_terminal_does(endpoint: &str, line: &str) -> Command {
     let mut script = Command::new("script");
     forget_settings(&mut script);
     forget_colours(&mut script);
     script
-        .args(["-qec", &line, "/dev/null"])
+        .args(["-qec", line, "/dev/null"])
         .env("ARCHCTL_ENDPOINT", endpoint)
         .env("TERM", "xterm")
-        .env_remove("COLUMNS")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null());
+        .env_remove("COLUMNS");
     script
 }
 

@@ -1,6 +1,15 @@
 //! `archctl stats`: the brief's box, and the same figures as JSON.
 
-use crate::{fake::Fake, program::run};
+use std::sync::Arc;
+
+use order_archiver_api::v1::GetStatsResponse;
+use tonic::Status;
+
+use crate::{
+    fake::Fake,
+    program::{Running, run},
+    pty::Terminal,
+};
 
 #[test]
 fn the_box_is_the_briefs() {
@@ -58,4 +67,59 @@ fn json_has_the_contracts_names_and_numbers() {
 
     let compact = run(&fake.endpoint(), &["stats", "-o", "ndjson"]);
     assert_eq!(compact.json_lines(), [json]);
+}
+
+/// Figures that a test can tell apart.
+fn archive_of<const ORDERS: i64>(figures: &mut GetStatsResponse) {
+    figures.archive_size = ORDERS;
+}
+
+#[test]
+fn figures_are_watched_across_a_restart_of_the_server_until_ctrl_c() {
+    let fake = Fake::start();
+    let watching = Running::start(&fake.endpoint(), &["stats", "--watch=1ms", "-o", "json"]);
+    assert!(watching.line().contains("\"archive_size\":1220,"));
+    *fake.script.figures.lock().unwrap() = archive_of::<7>;
+    while !watching.line().contains("\"archive_size\":7,") {}
+    let (script, revive) = (Arc::clone(&fake.script), fake.die());
+    watching.hears("The connection is lost; trying again");
+    *script.figures.lock().unwrap() = archive_of::<8>;
+    let fake = revive();
+    watching.hears("Connected again.");
+    while !watching.line().contains("\"archive_size\":8,") {}
+    // A database that is away passes, too.
+    fake.refuse_next(Status::unavailable("the database is away"));
+    watching.hears("Connected again.");
+    watching.interrupt();
+    assert_eq!(watching.end().code, 0);
+}
+
+#[test]
+fn a_first_answer_that_fails_ends_the_watch() {
+    let fake = Fake::start();
+    fake.refuse_next(Status::unavailable("the database is away"));
+    let ended = run(&fake.endpoint(), &["stats", "--watch"]);
+    assert_eq!(ended.code, 4, "{ended:?}");
+}
+
+#[test]
+fn watched_figures_stay_in_one_place_of_the_terminal() {
+    let fake = Fake::start();
+    let mut terminal = Terminal::with((80, 40), &fake.endpoint(), &["stats", "--watch=50ms"]);
+    terminal.shows("Archive:     1,220 orders");
+    *fake.script.figures.lock().unwrap() = archive_of::<7>;
+    terminal.shows("Archive:     7 orders");
+    let screen = terminal.screen();
+    assert_eq!(screen.matches("STATISTICS OUTPUT").count(), 1, "{screen}");
+    assert!(!screen.contains("1,220 orders\n"), "{screen}");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end(), 0);
+
+    let mut low = Terminal::with((80, 10), &fake.endpoint(), &["stats", "--watch=50ms"]);
+    low.shows("more lines for a higher terminal");
+    assert!(
+        low.screen().contains("STATISTICS OUTPUT"),
+        "{}",
+        low.screen()
+    );
 }

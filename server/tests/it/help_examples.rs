@@ -3,7 +3,6 @@
 
 use std::{
     env, fs,
-    path::{Path, PathBuf},
     process::{Output, Stdio},
 };
 
@@ -18,7 +17,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::support::{TestServer, eventually, last, order, orders, within};
+use crate::support::{TestServer, eventually, last, order, orders, program, within};
 
 const LONGER_THAN_ANY_TEST: i64 = 3_600_000;
 
@@ -40,7 +39,7 @@ impl Example {
         let serves = self.line.starts_with("archd")
             && !self.is_of_archd(&["batch", "check", "state", "verify"]);
         let tails = self.has(" tail") && !self.has("--limit");
-        serves || tails || self.has("--live ")
+        serves || tails || self.has("--live ") || self.has("stats --watch") || self.has("--watch=")
     }
 
     fn is_of_archd(&self, commands: &[&str]) -> bool {
@@ -145,12 +144,6 @@ async fn help(command: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The programs stand side by side: `cargo test --workspace` builds both.
-fn program(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_archd"))
-        .with_file_name(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
 /// A server, its database and a folder, as an example finds them.
 struct World {
     server: TestServer,
@@ -170,7 +163,7 @@ impl World {
         }
         let is_first_seed = example.has(" seed") && !example.has("--append");
         if !is_first_seed {
-            let server = match example.has(" verify") {
+            let server = match example.has(" verify") || example.has(" status") {
                 true => server.with_archived_order().await,
                 false => server.with_orders().await,
             };
@@ -220,13 +213,16 @@ impl World {
             Some(id) => line.replace("019a2b3c", id),
             None => line,
         };
-        // It asks a question, which takes a terminal.
-        let asks = example.has("quarantine drop") && !example.has("--yes");
+        // It asks a question, or draws, which takes a terminal.
+        let draws = example.has("archctl top");
+        let asks = draws || (example.has("quarantine drop") && !example.has("--yes"));
         let mut shell = match asks {
             true => self.shell("script"),
             false => self.shell("sh"),
         };
         if asks {
+            // A new terminal has no size.
+            let line = format!("stty cols 80 rows 24; {line}");
             shell.args(["-qec", &line, "/dev/null"]);
         } else {
             shell.args(["-c", &line]);
@@ -234,7 +230,10 @@ impl World {
         let mut running = shell.spawn().unwrap();
         let _group = Group(running.id().expect("it runs"));
         let mut stdin = running.stdin.take().unwrap();
-        stdin.write_all(b"y\n").await.unwrap();
+        stdin
+            .write_all(if draws { b"q\n" } else { b"y\n" })
+            .await
+            .unwrap();
         let output = if example.is_endless() {
             drop(stdin);
             self.until_it_works(running, example).await
@@ -264,6 +263,7 @@ impl World {
                 format!("{}:{paths}", programs.parent().unwrap().display()),
             )
             .env("HOME", self.folder.path())
+            .env("TERM", "xterm")
             .env_remove("XDG_CONFIG_HOME")
             .env("PROFILE", self.folder.path().join("profile.ps1"))
             .env("ARCHCTL_ENDPOINT", &self.server.address)
@@ -298,7 +298,7 @@ impl World {
                 self.server.run_batch().await;
             }
         };
-        if example.has(" tail") {
+        if example.has(" tail") || example.has("archctl stats") {
             tokio::select! {
                 line = within(stdout.next_line()) => {
                     if line.unwrap().is_none() {

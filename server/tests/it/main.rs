@@ -86,6 +86,7 @@ mod series;
 mod short_ids;
 mod state_documents;
 mod state_lists;
+mod status_by_archctl;
 mod table_scans;
 mod tail_cost;
 mod tail_faults;

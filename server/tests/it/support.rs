@@ -1,5 +1,6 @@
 //! What tests share: a server with every client ready, the data that it works on, and patience.
 
+mod archctl;
 mod calls;
 mod data;
 pub(crate) mod http;
@@ -7,6 +8,7 @@ mod server;
 mod status;
 mod wait;
 
+pub(crate) use archctl::{Ended, program};
 pub(crate) use calls::tally;
 pub(crate) use data::{order, orders, references};
 pub(crate) use server::TestServer;

@@ -1,66 +1,14 @@
 //! `archctl verify` against archd itself: it names what somebody did to the archive, repairs it, says
 //! VERIFIED, and finds a ledger that was changed.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
-
 use bson::doc;
 use serde_json::Value;
-use tokio::process::Command;
 
-use crate::support::{TestServer, order, within};
-
-/// What `archctl` said and how it ended.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap()
-    }
-
-    /// The first line: the verdict.
-    fn first(&self) -> &str {
-        self.stdout.lines().next().unwrap_or_default()
-    }
-}
-
-/// The command line stands beside the server: `cargo test --workspace` builds both.
-fn program() -> PathBuf {
-    let name = format!("archctl{}", env::consts::EXE_SUFFIX);
-    Path::new(env!("CARGO_BIN_EXE_archd")).with_file_name(name)
-}
+use crate::support::{Ended, TestServer, order};
 
 /// Runs a line as somebody types it after `archctl verify`; its words hold no blanks.
 async fn verify(server: &TestServer, line: &str) -> Ended {
-    archctl(server, &format!("verify {line}")).await
-}
-
-async fn archctl(server: &TestServer, line: &str) -> Ended {
-    let mut archctl = Command::new(program());
-    archctl
-        .args(line.split_whitespace())
-        .env("ARCHCTL_ENDPOINT", &server.address)
-        .env("ARCHCTL_TIME_ZONE", "UTC")
-        .env(
-            "XDG_CONFIG_HOME",
-            concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config"),
-        )
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = within(archctl.output()).await.unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    server.archctl(&format!("verify {line}")).await
 }
 
 /// Five archived orders; one that was deleted from the archive since, and one that was edited there.
@@ -119,11 +67,11 @@ async fn what_was_done_to_the_archive_is_named_repaired_and_verified() {
     assert_eq!(verified.code, Some(0), "{verified:?}");
     let verdict = "VERIFIED 5 of 5 delivered orders, as of ";
     assert!(verified.first().starts_with(verdict), "{verified:?}");
-    let stats = archctl(&server, "stats").await;
+    let stats = server.archctl("stats").await;
     let line = "│  Verdict:     VERIFIED 5 of 5 delivered orders ";
     assert!(stats.stdout.contains(line), "{stats:?}");
     let told = "tail --since 2m --kind verification-finished --limit 2";
-    let told = archctl(&server, told).await;
+    let told = server.archctl(told).await;
     let mut told = told.stdout.lines();
     assert!(
         told.next()

@@ -87,6 +87,9 @@ impl StatsService for Answers {
     ) -> Result<Response<GetStatsResponse>, Status> {
         let request = request.into_inner();
         self.0.note(&request);
+        if let Some(status) = self.0.refusal.lock().unwrap().take() {
+            return Err(status);
+        }
         let miss = NearMiss {
             status_json: "\"Livrée\"".to_owned(),
             orders: 3,
@@ -96,7 +99,7 @@ impl StatsService for Answers {
             difference: "other case".to_owned(),
             mend: "db.getCollection(\"Commande\").updateMany()".to_owned(),
         };
-        Ok(Response::new(GetStatsResponse {
+        let mut figures = GetStatsResponse {
             lifetime: Some(counts()),
             counting_since: Some(NOW),
             window: Some(counts()),
@@ -120,7 +123,9 @@ impl StatsService for Answers {
             last_verification: Some(self.0.verification.borrow().clone())
                 .filter(|last| last.verdict() != Verdict::Unspecified),
             ..GetStatsResponse::default()
-        }))
+        };
+        self.0.figures.lock().unwrap()(&mut figures);
+        Ok(Response::new(figures))
     }
 }
 
