@@ -21,6 +21,7 @@ mod admission;
 mod connection;
 mod limits;
 mod listener;
+mod request_id;
 mod stopping;
 
 mod call;
@@ -44,7 +45,10 @@ use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener};
+use self::{
+    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
+    request_id::RequestIds,
+};
 use crate::{
     config::{Config, Profile},
     observe::{events::Live, monitor::Monitor, state_documents::Documents},
@@ -111,6 +115,7 @@ pub(crate) async fn serve(
     }
     add_services(&mut routes, config, parts, calls);
     let service = ServiceBuilder::new()
+        .layer(RequestIds)
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
         .layer(Admission::new(limits, stop.clone()))

@@ -12,6 +12,7 @@ mod faults;
 mod install;
 mod load;
 mod mongosh;
+mod program;
 mod support;
 
 mod acknowledgements;
@@ -73,6 +74,7 @@ mod process;
 mod quarantine;
 mod readme;
 mod repairs;
+mod request_ids;
 mod requests;
 mod schedule;
 mod secrets;

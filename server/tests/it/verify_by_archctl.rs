@@ -15,10 +15,10 @@ use crate::support::{TestServer, order, within};
 
 /// What `archctl` said and how it ended.
 #[derive(Debug)]
-struct Ended {
+pub(crate) struct Ended {
     code: Option<i32>,
     stdout: String,
-    stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
@@ -43,7 +43,7 @@ async fn verify(server: &TestServer, line: &str) -> Ended {
     archctl(server, &format!("verify {line}")).await
 }
 
-async fn archctl(server: &TestServer, line: &str) -> Ended {
+pub(crate) async fn archctl(server: &TestServer, line: &str) -> Ended {
     let mut archctl = Command::new(program());
     archctl
         .args(line.split_whitespace())
