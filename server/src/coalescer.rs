@@ -26,6 +26,7 @@ use tracing::{Instrument, Span, error_span};
 use crate::{
     bytes::raw::Value,
     pipeline::{Outcome, Passed, Pipeline, Source},
+    progress::Turning,
     store::{
         Error, Store,
         orders::gather::{LARGE, Selection},
@@ -75,11 +76,12 @@ struct Caller {
 impl Coalescer {
     /// Starts a coalescer. It ends once `stop` is cancelled: chunks under way are finished, large
     /// orders that wait for their turn are left to another instance.
-    pub fn open(
+    pub(crate) fn open(
         store: Store,
         pipeline: Pipeline,
         tasks: &TaskTracker,
         stop: CancellationToken,
+        turning: Turning,
     ) -> Coalescer {
         let (queue, callers) = mpsc::channel(QUEUE);
         let worker = Arc::new(Worker {
@@ -90,7 +92,7 @@ impl Coalescer {
             large: Mutex::default(),
             turns: Semaphore::new(LARGE_AT_ONCE),
         });
-        tasks.spawn(serve(worker, callers));
+        tasks.spawn(serve(worker, callers, turning));
         Coalescer { queue }
     }
 
@@ -109,9 +111,10 @@ impl Coalescer {
     }
 }
 
-async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
+async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>, turning: Turning) {
     let mut crowd = 0;
     loop {
+        turning.idle();
         let chunk = tokio::select! {
             () = worker.stop.cancelled() => return,
             chunk = next_chunk(&mut callers, crowd) => chunk,
@@ -122,6 +125,7 @@ async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
         let chunk = worker.set_aside(chunk, |numero| worker.large().contains(numero));
         let answered = chunk.len();
         if answered > 0 {
+            turning.turned();
             let span = span_for(&chunk);
             let answering = worker.clone().answer(chunk).instrument(span);
             // In a task of its own: a chunk that panics is not the end of the coalescer.

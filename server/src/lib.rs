@@ -13,22 +13,25 @@ pub mod domain;
 pub(crate) mod grpc;
 pub mod jobs;
 mod log_limit;
+mod log_queue;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+mod progress;
 pub mod repair;
 mod schedule;
 pub mod seed;
 pub mod shutdown;
 pub mod store;
+mod supervisor;
 pub mod telemetry;
 pub mod terminal;
 pub mod verifier;
 pub mod watcher;
 
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
@@ -60,6 +63,10 @@ pub async fn run(
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
+    let address = listener
+        .local_addr()
+        .map_or(config.listen, |address| address);
+    let _supervised = supervised(&parts, format!("serves gRPC on {address}"), &stop);
     jobs::care_for_orphans(&parts.archiver);
     jobs::care_for_orphans(&parts.verifier);
     if config.watch {
@@ -109,6 +116,7 @@ pub async fn run(
 pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
+    let _supervised = supervised(&parts, "watches".to_owned(), &stop);
     jobs::care_for_orphans(&parts.archiver);
     jobs::care_for_orphans(&parts.verifier);
     parts
@@ -117,6 +125,13 @@ pub async fn watch(config: Config, stop: CancellationToken) -> Result<(), Error>
     stop.cancelled().await;
     within_grace(&config, parts.drain(), &heartbeat).await;
     Ok(())
+}
+
+/// Tells the service manager how this process is, until what is returned is dropped.
+fn supervised(parts: &Parts, role: String, stop: &CancellationToken) -> AbortOnDropHandle<()> {
+    let (progress, monitor) = (parts.progress.clone(), parts.monitor.clone());
+    let telling = supervisor::supervise(role, progress, monitor, stop.clone());
+    AbortOnDropHandle::new(tokio::spawn(telling))
 }
 
 /// Waits for work to be finished, but not longer than the settings allow.

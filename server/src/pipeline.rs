@@ -8,7 +8,7 @@ mod quarantine_log;
 use std::{mem::take, ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, debug_span, info_span, warn};
 
 use self::quarantine_log::QuarantineLog;
 use crate::{
@@ -188,11 +188,15 @@ impl Pipeline {
         let span = info_span!("chunk", source = source.name());
         async {
             // The write waits for a look at the archive, which has come by then if it begins now.
-            let (gathered, ()) = futures::try_join!(
-                self.store.gather_orders(selection),
-                self.store.assure_archive()
-            )?;
-            let gone = self.store.gone_orders(selection, &gathered).await?;
+            let gathering = async {
+                let (gathered, ()) = futures::try_join!(
+                    self.store.gather_orders(selection),
+                    self.store.assure_archive()
+                )?;
+                let gone = self.store.gone_orders(selection, &gathered).await?;
+                Ok::<_, Error>((gathered, gone))
+            };
+            let (gathered, gone) = gathering.instrument(debug_span!("gather")).await?;
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
                 date_archivage: stamp,
@@ -206,7 +210,7 @@ impl Pipeline {
                 gone: gone.len() as i64,
                 ..Counts::default()
             };
-            self.store.count_orders(source.name(), gone_orders);
+            self.record(source, gone_orders);
             let mut counts = sum(&passed);
             counts += gone_orders;
             debug!(?counts, "announced");
@@ -254,7 +258,8 @@ impl Pipeline {
         } = prepared;
         let (bundles, documents): (Vec<Bundle>, Vec<ArchiveDocument>) =
             documents.into_iter().unzip();
-        let written = self.store.insert_archived(&documents).await?;
+        let inserting = self.store.insert_archived(&documents);
+        let written = inserting.instrument(debug_span!("write")).await?;
         for ((bundle, document), written) in bundles.into_iter().zip(documents).zip(written) {
             let missing = || {
                 document
@@ -272,7 +277,7 @@ impl Pipeline {
             }
         }
         // At once: what comes next may fail, and whoever tries again finds these archived.
-        self.store.count_orders(source.name(), changes(&settled));
+        self.record(source, changes(&settled));
         let orders: Vec<_> = refused
             .iter()
             .map(|(bundle, refusal)| (&bundle.order, refusal))
@@ -292,10 +297,15 @@ impl Pipeline {
             pass(&bundle, outcome)
         });
         let quarantined: Vec<Passed> = quarantined.collect();
-        self.store
-            .count_orders(source.name(), changes(&quarantined));
+        self.record(source, changes(&quarantined));
         settled.extend(quarantined);
         Ok(settled)
+    }
+
+    /// Counts what has changed for orders.
+    fn record(&self, source: Source, changed: Counts) {
+        let _step = debug_span!("record").entered();
+        self.store.count_orders(source.name(), changed);
     }
 }
 
@@ -325,29 +335,56 @@ pub(crate) fn prepare(
     delivered: DeliveredStatus<'_>,
     stamp: &Stamp,
 ) -> Prepared {
+    let verdicts: Vec<Verdict<'_>> = debug_span!("judge").in_scope(|| {
+        let verdicts = bundles.iter().map(|bundle| judge(bundle, delivered.text()));
+        verdicts.collect()
+    });
+    let judged: Vec<Judged> = debug_span!("enrich").in_scope(|| {
+        let judged = bundles.iter().zip(verdicts);
+        judged
+            .map(|(bundle, verdict)| enriched(bundle, verdict, stamp))
+            .collect()
+    });
     let mut prepared = Prepared::default();
-    for bundle in bundles {
-        match judge(&bundle, delivered.text()) {
-            Verdict::Archive(_) | Verdict::Quarantine(_) if !bundle.order.is_whole() => {
-                prepared.unread.push(bundle.order);
-            }
-            Verdict::Archive(fields) => {
-                let document = enrich(&bundle.order, &fields, stamp);
-                match too_large(&document) {
-                    Some(refusal) => prepared.refused.push((bundle, refusal)),
-                    None => prepared.documents.push((bundle, document)),
-                }
-            }
-            Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
-            Verdict::Duplicate(missing) => prepared
+    for (bundle, judged) in bundles.into_iter().zip(judged) {
+        match judged {
+            Judged::Unread => prepared.unread.push(bundle.order),
+            Judged::Document(document) => prepared.documents.push((bundle, *document)),
+            Judged::Refused(refusal) => prepared.refused.push((bundle, refusal)),
+            Judged::Duplicate(missing) => prepared
                 .settled
                 .push(pass(&bundle, Outcome::Duplicate(missing))),
-            Verdict::NotDelivered => prepared
+            Judged::NotDelivered => prepared
                 .settled
                 .push(pass(&bundle, not_delivered(&bundle, delivered))),
         }
     }
     prepared
+}
+
+/// What a verdict comes to, with the document that goes to the archive.
+enum Judged {
+    Unread,
+    Document(Box<ArchiveDocument>),
+    Refused(Refusal),
+    Duplicate(Vec<String>),
+    NotDelivered,
+}
+
+fn enriched(bundle: &Bundle, verdict: Verdict<'_>, stamp: &Stamp) -> Judged {
+    match verdict {
+        Verdict::Archive(_) | Verdict::Quarantine(_) if !bundle.order.is_whole() => Judged::Unread,
+        Verdict::Archive(fields) => {
+            let document = enrich(&bundle.order, &fields, stamp);
+            match too_large(&document) {
+                Some(refusal) => Judged::Refused(refusal),
+                None => Judged::Document(Box::new(document)),
+            }
+        }
+        Verdict::Quarantine(refusal) => Judged::Refused(refusal),
+        Verdict::Duplicate(missing) => Judged::Duplicate(missing),
+        Verdict::NotDelivered => Judged::NotDelivered,
+    }
 }
 
 fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {

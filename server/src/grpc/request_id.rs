@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, error_span};
 use uuid::Uuid;
 
 use super::status;
-use crate::domain::text::cut;
+use crate::{domain::text::cut, telemetry};
 
 /// The longest id that is taken from a caller, in bytes.
 const LONGEST: usize = 128;
@@ -53,9 +53,12 @@ impl RequestId {
 
     /// Puts the id into the headers or trailers of an answer, and into the details of an error in
     /// them.
-    fn mark(&self, headers: &mut HeaderMap) {
-        let error = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok);
-        if let Some(error) = error {
+    fn mark(&self, call: &Span, headers: &mut HeaderMap) {
+        let status = Status::from_header_map(headers);
+        if let Some(status) = &status {
+            telemetry::note_end(call, status.code().into());
+        }
+        if let Some(error) = status.filter(|status| status.code() != Code::Ok) {
             let marked = status::with_request_id(error, self.as_str());
             // What can't be written as a header was none before either.
             let _ = marked.add_header(headers);
@@ -103,12 +106,13 @@ where
         let method = cut(request.uri().path().trim_start_matches('/'), LONGEST_METHOD);
         // Of the level of errors, so that no filter takes the id from a line that it lets through.
         let span = error_span!("call", request_id = id.as_str(), method);
+        telemetry::continue_trace(&span, request.headers());
         request.extensions_mut().insert(id.clone());
         let answering = span.in_scope(|| self.0.call(request));
         let answering = answering.instrument(span.clone());
         Box::pin(async move {
             let mut response = answering.await?;
-            id.mark(response.headers_mut());
+            id.mark(&span, response.headers_mut());
             Ok(response.map(|inner| Answer { inner, span, id }))
         })
     }
@@ -137,7 +141,7 @@ where
         let frame = Pin::new(&mut this.inner).poll_frame(cx);
         frame.map_ok(|mut frame| {
             if let Some(trailers) = frame.trailers_mut() {
-                this.id.mark(trailers);
+                this.id.mark(&this.span, trailers);
             }
             frame
         })

@@ -13,7 +13,7 @@ use tonic_types::StatusExt;
 use crate::{
     faults::fresh,
     process::signal,
-    program::{Program, saying, text},
+    program::{Program, saying},
     support::{TestServer, order, orders, within},
     verify_by_archctl::archctl,
 };
