@@ -20,11 +20,7 @@ use opentelemetry_sdk::{
 };
 use tracing::{Level, Metadata, Span, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::{
-    Layer,
-    filter::filter_fn,
-    registry::Registry,
-};
+use tracing_subscriber::{Layer, filter::filter_fn, registry::Registry};
 
 use crate::config::Config;
 
