@@ -208,10 +208,13 @@ async fn a_call_is_a_span_that_links_to_its_chunk_whose_steps_are_spans() {
         (spans.iter().filter(is_call).count() == 2).then_some(spans)
     })
     .await;
-    let call = spans.iter().filter(is_call);
-    let call = call
-        .filter(|call| call.attributes["request_id"].contains("call-1"))
-        .next()
+    let is_first = |span: &&Span| {
+        let id = span.attributes.get("request_id");
+        is_call(span) && id.is_some_and(|id| id.contains("call-1"))
+    };
+    let call = spans
+        .iter()
+        .find(is_first)
         .unwrap_or_else(|| panic!("{spans:#?}"));
     assert_eq!(
         (call.trace.as_str(), call.parent.as_str()),
