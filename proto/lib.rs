@@ -27,3 +27,6 @@ pub mod verification;
 
 /// Where `archd` listens and `archctl` calls unless told otherwise.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
+
+/// The metadata in which a caller may name its call, and in which each answer names it.
+pub const REQUEST_ID: &str = "x-request-id";

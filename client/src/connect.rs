@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use order_archiver_api::v1::{
-    archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
-    event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
-    quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
-    stats_service_client::StatsServiceClient,
-    verification_service_client::VerificationServiceClient,
-    watcher_service_client::WatcherServiceClient,
+use order_archiver_api::{
+    REQUEST_ID,
+    v1::{
+        archive_service_client::ArchiveServiceClient, batch_service_client::BatchServiceClient,
+        event_service_client::EventServiceClient, instance_service_client::InstanceServiceClient,
+        quarantine_service_client::QuarantineServiceClient, seed_service_client::SeedServiceClient,
+        stats_service_client::StatsServiceClient,
+        verification_service_client::VerificationServiceClient,
+        watcher_service_client::WatcherServiceClient,
+    },
 };
 use tonic::{
-    Request,
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 use tonic_health::pb::health_client::HealthClient;
+use uuid::Uuid;
 
 use crate::{globals::Globals, output::Output};
 
@@ -25,8 +31,30 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// What a command needs: where to ask, how long to wait, and where the answer goes.
 pub(crate) struct Session {
     pub(crate) output: Output,
-    channel: Channel,
+    connection: Connection,
     timeout: Duration,
+}
+
+/// The channel, on which every call bears the id of this command.
+pub(crate) type Connection = InterceptedService<Channel, RequestId>;
+
+/// The id that all calls of this command bear: one look through the server's log finds what it made
+/// the server do.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(MetadataValue<Ascii>);
+
+impl RequestId {
+    fn new() -> Self {
+        let id = Uuid::now_v7().to_string();
+        Self(id.parse().expect("a UUID is made of visible characters"))
+    }
+}
+
+impl Interceptor for RequestId {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(REQUEST_ID, self.0.clone());
+        Ok(request)
+    }
 }
 
 impl Session {
@@ -42,7 +70,7 @@ impl Session {
             .connect_lazy();
         Self {
             output: Output::new(globals.output),
-            channel,
+            connection: InterceptedService::new(channel, RequestId::new()),
             timeout: globals.timeout,
         }
     }
@@ -66,43 +94,44 @@ impl Session {
         request
     }
 
-    pub(crate) fn archive(&self) -> ArchiveServiceClient<Channel> {
-        ArchiveServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn archive(&self) -> ArchiveServiceClient<Connection> {
+        ArchiveServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn batch(&self) -> BatchServiceClient<Channel> {
-        BatchServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn batch(&self) -> BatchServiceClient<Connection> {
+        BatchServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn events(&self) -> EventServiceClient<Channel> {
-        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn events(&self) -> EventServiceClient<Connection> {
+        EventServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn health(&self) -> HealthClient<Channel> {
-        HealthClient::new(self.channel.clone())
+    pub(crate) fn health(&self) -> HealthClient<Connection> {
+        HealthClient::new(self.connection.clone())
     }
 
-    pub(crate) fn instance(&self) -> InstanceServiceClient<Channel> {
-        InstanceServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn instance(&self) -> InstanceServiceClient<Connection> {
+        InstanceServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Channel> {
-        QuarantineServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn quarantine(&self) -> QuarantineServiceClient<Connection> {
+        QuarantineServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn seed(&self) -> SeedServiceClient<Channel> {
-        SeedServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn seed(&self) -> SeedServiceClient<Connection> {
+        SeedServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn stats(&self) -> StatsServiceClient<Channel> {
-        StatsServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn stats(&self) -> StatsServiceClient<Connection> {
+        StatsServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn verification(&self) -> VerificationServiceClient<Channel> {
-        VerificationServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn verification(&self) -> VerificationServiceClient<Connection> {
+        VerificationServiceClient::new(self.connection.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
     }
 
-    pub(crate) fn watcher(&self) -> WatcherServiceClient<Channel> {
-        WatcherServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+    pub(crate) fn watcher(&self) -> WatcherServiceClient<Connection> {
+        WatcherServiceClient::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 }

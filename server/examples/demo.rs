@@ -68,7 +68,6 @@ async fn demo() -> Result<()> {
         [argument] if argument == "--once" => true,
         other => bail!("{other:?} is not understood; the demo takes --once, or nothing"),
     };
-    telemetry::init("error", LogFormat::Text)?;
     let interrupted = shutdown::signal()?;
 
     say("starting a throw-away MongoDB");
@@ -77,6 +76,9 @@ async fn demo() -> Result<()> {
     let mut config = Config::simulation(&set.uri(), database.name())
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
 
+    config.log_filter = "error".to_owned();
+    config.log_format = LogFormat::Text;
+    telemetry::init(&config)?;
     config.watch = true;
     make_up_orders(&config).await?;
 

@@ -21,10 +21,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span, error_span};
 
 use crate::{
     bytes::raw::Value,
     pipeline::{Outcome, Passed, Pipeline, Since, Source},
+    progress::Turning,
     store::{
         Error, Store,
         orders::gather::{LARGE, Selection},
@@ -45,6 +47,9 @@ const LARGE_AT_ONCE: usize = 2;
 /// in a chunk: even its head makes the database read all of it.
 const LARGE_KNOWN: usize = 4_096;
 
+/// Callers whose request ids the lines of a chunk name; of the others they tell how many.
+const NAMED: usize = 10;
+
 /// What became of an order that a caller asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -63,17 +68,21 @@ pub struct Coalescer {
 struct Caller {
     numero: String,
     asked: Instant,
+    request_id: String,
+    /// Of the call.
+    span: Span,
     answer: oneshot::Sender<Result<Answer, Error>>,
 }
 
 impl Coalescer {
     /// Starts a coalescer. It ends once `stop` is cancelled: chunks under way are finished, large
     /// orders that wait for their turn are left to another instance.
-    pub fn open(
+    pub(crate) fn open(
         store: Store,
         pipeline: Pipeline,
         tasks: &TaskTracker,
         stop: CancellationToken,
+        turning: Turning,
     ) -> Coalescer {
         let (queue, callers) = mpsc::channel(QUEUE);
         let worker = Arc::new(Worker {
@@ -84,17 +93,19 @@ impl Coalescer {
             large: Mutex::default(),
             turns: Semaphore::new(LARGE_AT_ONCE),
         });
-        tasks.spawn(serve(worker, callers));
+        tasks.spawn(serve(worker, callers, turning));
         Coalescer { queue }
     }
 
-    /// Archives the order with this number, if it is delivered.
-    pub async fn archive(&self, numero: String) -> Result<Answer, Error> {
+    /// Archives the order with this number, if it is delivered, for the call with this id.
+    pub async fn archive(&self, numero: String, request_id: &str) -> Result<Answer, Error> {
         let closed = || Error::Unavailable("the server is stopping".to_owned());
         let (answer, answered) = oneshot::channel();
         let caller = Caller {
             numero,
             asked: Instant::now(),
+            request_id: request_id.to_owned(),
+            span: Span::current(),
             answer,
         };
         self.queue.send(caller).await.map_err(|_| closed())?;
@@ -102,9 +113,10 @@ impl Coalescer {
     }
 }
 
-async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
+async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>, turning: Turning) {
     let mut crowd = 0;
     loop {
+        turning.idle();
         let chunk = tokio::select! {
             () = worker.stop.cancelled() => return,
             chunk = next_chunk(&mut callers, crowd) => chunk,
@@ -115,12 +127,11 @@ async fn serve(worker: Arc<Worker>, mut callers: mpsc::Receiver<Caller>) {
         let chunk = worker.set_aside(chunk, |numero| worker.large().contains(numero));
         let answered = chunk.len();
         if answered > 0 {
-            let at_work = worker.clone();
+            turning.turned();
+            let span = span_for(&chunk);
+            let answering = worker.clone().answer(chunk).instrument(span);
             // In a task of its own: a chunk that panics is not the end of the coalescer.
-            let task = worker
-                .tasks
-                .spawn(async move { at_work.answer(chunk).await });
-            let _ = task.await;
+            let _ = worker.tasks.spawn(answering).await;
         }
         crowd = answered + callers.len();
     }
@@ -190,7 +201,9 @@ impl Worker {
                 .push(caller);
         }
         for (numero, callers) in groups {
-            self.tasks.spawn(self.clone().answer_aside(numero, callers));
+            let span = span_for(&callers);
+            let answering = self.clone().answer_aside(numero, callers);
+            self.tasks.spawn(answering.instrument(span));
         }
         chunk
     }
@@ -286,6 +299,19 @@ fn since(callers: &[Caller]) -> Since {
         *first = caller.asked.min(*first);
     }
     Since::Asked(since)
+}
+
+/// The span of what is done for some callers together: it names them, and the span of each call
+/// links to it.
+fn span_for(callers: &[Caller]) -> Span {
+    let ids = callers.iter().take(NAMED);
+    let ids: Vec<&str> = ids.map(|caller| caller.request_id.as_str()).collect();
+    let request_ids = ids.join(" ");
+    let span = error_span!(parent: None, "callers", callers = callers.len(), request_ids);
+    for caller in callers {
+        caller.span.follows_from(&span);
+    }
+    span
 }
 
 /// Tells callers what became of the orders that they asked for.

@@ -15,24 +15,27 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
+mod log_queue;
 pub mod metrics;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+mod progress;
 pub mod repair;
 mod schedule;
 pub mod seed;
 pub mod shutdown;
 mod sockets;
 pub mod store;
+mod supervisor;
 pub mod telemetry;
 pub mod terminal;
 pub mod verifier;
 pub mod watcher;
 
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
@@ -66,6 +69,10 @@ pub async fn run(
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
+    let address = listener
+        .local_addr()
+        .map_or(config.listen, |address| address);
+    let _supervised = supervised(&parts, format!("serves gRPC on {address}"), &stop);
     jobs::care_for_orphans(&parts.archiver);
     jobs::care_for_orphans(&parts.verifier);
     if config.watch {
@@ -131,6 +138,7 @@ pub async fn watch(
 ) -> Result<(), Error> {
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
+    let _supervised = supervised(&parts, "watches".to_owned(), &stop);
     jobs::care_for_orphans(&parts.archiver);
     jobs::care_for_orphans(&parts.verifier);
     parts
@@ -151,6 +159,13 @@ async fn close(http: Option<Http>) {
     if let Some(http) = http {
         http.close().await;
     }
+}
+
+/// Tells the service manager how this process is, until what is returned is dropped.
+fn supervised(parts: &Parts, role: String, stop: &CancellationToken) -> AbortOnDropHandle<()> {
+    let (progress, monitor) = (parts.progress.clone(), parts.monitor.clone());
+    let telling = supervisor::supervise(role, progress, monitor, stop.clone());
+    AbortOnDropHandle::new(tokio::spawn(telling))
 }
 
 /// Waits for work to be finished, but not longer than the settings allow.

@@ -28,17 +28,29 @@ fn main() -> ExitCode {
         Ok(start) => start,
         Err(refusal) => return refusal.report(),
     };
-    if let Err(error) = telemetry::init(&config.log_filter, config.log_format) {
-        // Without a log, standard error is the only place left.
-        let _ = writeln!(std::io::stderr(), "error: {error}");
-        return ExitCode::from(FAILURE);
-    }
-    let code = work(command, config);
+    let code = logged(command, config);
     flush_log();
     code
 }
 
 #[tokio::main]
+async fn logged(command: Command, config: Config) -> ExitCode {
+    let telemetry = match telemetry::init(&config) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            // Without a log, standard error is the only place left.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            return ExitCode::from(match error.is_of_settings() {
+                true => BAD_SETTINGS,
+                false => FAILURE,
+            });
+        }
+    };
+    let code = work(command, config).await;
+    telemetry.close().await;
+    code
+}
+
 async fn work(command: Command, config: Config) -> ExitCode {
     if !matches!(command, Command::Check(_) | Command::State(_)) {
         let InForce { given, defaults } = &config.in_force;

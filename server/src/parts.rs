@@ -1,6 +1,6 @@
 //! The parts of a server, wired together.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     observe::{events::Live, heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
     pipeline::Pipeline,
+    progress::Progress,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
     verifier::Verifier,
     watcher::Watcher,
@@ -31,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) watcher: Watcher,
     /// The news, read once for all who listen.
     pub(crate) live: Live,
+    /// Whether the loops among these turn.
+    pub(crate) progress: Progress,
     /// Everything that is to be finished before the server leaves.
     pub(crate) tasks: TaskTracker,
 }
@@ -65,6 +68,14 @@ fn described(config: &Config, role: Role) -> Description {
     }
 }
 
+/// How long a loop may take to turn: a few calls to the database in a row, each tried as often as it
+/// may be and answered at its deadline.
+fn longest_turn(config: &Config) -> Duration {
+    const CALLS: u32 = 3;
+    const PAUSES: Duration = Duration::from_secs(60);
+    config.operation_timeout * (config.retry_attempts + 1) * CALLS + config.lease + PAUSES
+}
+
 impl Parts {
     /// Wires the parts. They work until `stop` is cancelled; the database need not be there yet.
     pub(crate) async fn new(
@@ -80,12 +91,21 @@ impl Parts {
         let store = Store::new(config).await?.measured(metrics.clone());
         let own = described(config, role);
         let id = own.id.clone();
-        let heartbeat = Heartbeat::start(store.clone(), own);
+        let progress = Progress::default();
+        let turning = |name| progress.of(name, longest_turn(config));
+        let heartbeat = Heartbeat::start(store.clone(), own, turning("the heartbeat"));
         let tasks = TaskTracker::new();
-        let monitor = Monitor::start(store.clone(), &tasks, stop.clone());
+        let own_turning = turning("the monitor of the database");
+        let monitor = Monitor::start(store.clone(), &tasks, stop.clone(), own_turning);
         let documents = Documents::start(store.clone(), monitor.clone(), &tasks, stop.clone());
         let pipeline = Pipeline::new(store.clone(), config.archived_by.clone());
-        let coalescer = Coalescer::open(store.clone(), pipeline.clone(), &tasks, stop.clone());
+        let coalescer = Coalescer::open(
+            store.clone(),
+            pipeline.clone(),
+            &tasks,
+            stop.clone(),
+            turning("the coalescer"),
+        );
         let instance = config.instance.clone();
         let archiver = Archiver::new(
             store.clone(),
@@ -125,6 +145,7 @@ impl Parts {
             archiver,
             verifier,
             watcher,
+            progress,
             tasks,
         })
     }

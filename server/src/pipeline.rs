@@ -11,7 +11,7 @@ use std::{mem::take, ops::AddAssign, time::SystemTime};
 
 use bson::DateTime;
 use tokio::time::Instant;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, debug_span, info_span, warn};
 
 pub(crate) use self::since::Since;
 use self::{
@@ -204,11 +204,15 @@ impl Pipeline {
         let chunk = async {
             let began = Instant::now();
             // The write waits for a look at the archive, which has come by then if it begins now.
-            let (gathered, ()) = futures::try_join!(
-                self.store.gather_orders(selection),
-                self.store.assure_archive()
-            )?;
-            let gone = self.store.gone_orders(selection, &gathered).await?;
+            let gathering = async {
+                let (gathered, ()) = futures::try_join!(
+                    self.store.gather_orders(selection),
+                    self.store.assure_archive()
+                )?;
+                let gone = self.store.gone_orders(selection, &gathered).await?;
+                Ok::<_, Error>((gathered, gone))
+            };
+            let (gathered, gone) = gathering.instrument(debug_span!("gather")).await?;
             let began = measures.step(Step::Gather, began);
             let Gathered { bundles, rest } = gathered;
             let stamp = Stamp {
@@ -224,7 +228,7 @@ impl Pipeline {
                 gone: gone.len() as i64,
                 ..Counts::default()
             };
-            self.store.count_orders(source.name(), gone_orders);
+            self.record(source, gone_orders);
             measures.count_gone(gone.len());
             let mut counts = sum(&passed);
             counts += gone_orders;
@@ -281,7 +285,8 @@ impl Pipeline {
             documents.into_iter().unzip();
         let measures = self.measures.of(source);
         let began = Instant::now();
-        let written = self.store.insert_archived(&documents).await?;
+        let inserting = self.store.insert_archived(&documents);
+        let written = inserting.instrument(debug_span!("write")).await?;
         let confirmed = match documents.is_empty() {
             true => began,
             false => measures.step(Step::Write, began),
@@ -315,7 +320,7 @@ impl Pipeline {
             counts: changes(&settled),
             latency,
         };
-        self.store.count_orders(source.name(), archived);
+        self.record(source, archived);
         measures.count(&settled);
         let orders: Vec<_> = refused
             .iter()
@@ -339,11 +344,16 @@ impl Pipeline {
             pass(&bundle, outcome)
         });
         let quarantined: Vec<Passed> = quarantined.collect();
-        self.store
-            .count_orders(source.name(), changes(&quarantined));
+        self.record(source, changes(&quarantined));
         measures.count(&quarantined);
         settled.extend(quarantined);
         Ok(settled)
+    }
+
+    /// Counts what has changed for orders.
+    fn record(&self, source: Source, changed: impl Into<Tally>) {
+        let _step = debug_span!("record").entered();
+        self.store.count_orders(source.name(), changed);
     }
 }
 
@@ -373,29 +383,56 @@ pub(crate) fn prepare(
     delivered: DeliveredStatus<'_>,
     stamp: &Stamp,
 ) -> Prepared {
+    let verdicts: Vec<Verdict<'_>> = debug_span!("judge").in_scope(|| {
+        let verdicts = bundles.iter().map(|bundle| judge(bundle, delivered.text()));
+        verdicts.collect()
+    });
+    let judged: Vec<Judged> = debug_span!("enrich").in_scope(|| {
+        let judged = bundles.iter().zip(verdicts);
+        judged
+            .map(|(bundle, verdict)| enriched(bundle, verdict, stamp))
+            .collect()
+    });
     let mut prepared = Prepared::default();
-    for bundle in bundles {
-        match judge(&bundle, delivered.text()) {
-            Verdict::Archive(_) | Verdict::Quarantine(_) if !bundle.order.is_whole() => {
-                prepared.unread.push(bundle.order);
-            }
-            Verdict::Archive(fields) => {
-                let document = enrich(&bundle.order, &fields, stamp);
-                match too_large(&document) {
-                    Some(refusal) => prepared.refused.push((bundle, refusal)),
-                    None => prepared.documents.push((bundle, document)),
-                }
-            }
-            Verdict::Quarantine(refusal) => prepared.refused.push((bundle, refusal)),
-            Verdict::Duplicate(missing) => prepared
+    for (bundle, judged) in bundles.into_iter().zip(judged) {
+        match judged {
+            Judged::Unread => prepared.unread.push(bundle.order),
+            Judged::Document(document) => prepared.documents.push((bundle, *document)),
+            Judged::Refused(refusal) => prepared.refused.push((bundle, refusal)),
+            Judged::Duplicate(missing) => prepared
                 .settled
                 .push(pass(&bundle, Outcome::Duplicate(missing))),
-            Verdict::NotDelivered => prepared
+            Judged::NotDelivered => prepared
                 .settled
                 .push(pass(&bundle, not_delivered(&bundle, delivered))),
         }
     }
     prepared
+}
+
+/// What a verdict comes to, with the document that goes to the archive.
+enum Judged {
+    Unread,
+    Document(Box<ArchiveDocument>),
+    Refused(Refusal),
+    Duplicate(Vec<String>),
+    NotDelivered,
+}
+
+fn enriched(bundle: &Bundle, verdict: Verdict<'_>, stamp: &Stamp) -> Judged {
+    match verdict {
+        Verdict::Archive(_) | Verdict::Quarantine(_) if !bundle.order.is_whole() => Judged::Unread,
+        Verdict::Archive(fields) => {
+            let document = enrich(&bundle.order, &fields, stamp);
+            match too_large(&document) {
+                Some(refusal) => Judged::Refused(refusal),
+                None => Judged::Document(Box::new(document)),
+            }
+        }
+        Verdict::Quarantine(refusal) => Judged::Refused(refusal),
+        Verdict::Duplicate(missing) => Judged::Duplicate(missing),
+        Verdict::NotDelivered => Judged::NotDelivered,
+    }
 }
 
 fn pass(bundle: &Bundle, outcome: Outcome) -> Passed {

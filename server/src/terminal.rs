@@ -9,11 +9,11 @@ use std::io;
 use anstream::{AutoStream, ColorChoice};
 use terminal_size::{Width, terminal_size_of};
 
-pub use self::log::flush_log;
 pub(crate) use self::{
     bar::{JobBar, Shown},
-    log::{Log, dropped},
+    log::Log,
 };
+pub use crate::log_queue::flush_log;
 pub use order_archiver_api::{
     paint,
     text::{one_line, tame, tame_json},

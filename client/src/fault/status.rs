@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
-use order_archiver_api::v1::ErrorReason;
+use order_archiver_api::{REQUEST_ID, v1::ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -33,6 +33,16 @@ pub(crate) fn metadata(status: &Status, reason: ErrorReason) -> Option<HashMap<S
 
 /// Puts a status into words.
 pub(super) fn report(status: &Status, endpoint: &Address, timeout: Duration) -> Report {
+    let mut report = in_words(status, endpoint, timeout);
+    let id = status.metadata().get(REQUEST_ID);
+    if let Some(id) = id.and_then(|id| id.to_str().ok()) {
+        let why = format!("request id: {id}, by which the log of archd tells of this call");
+        report.why.push(why);
+    }
+    report
+}
+
+fn in_words(status: &Status, endpoint: &Address, timeout: Duration) -> Report {
     let details = status.get_error_details();
     if is_deadline(status) {
         return Report {
@@ -278,6 +288,20 @@ mod tests {
             details,
         ));
         assert_eq!(report.hint.as_deref(), Some("try again in 2s"));
+    }
+
+    #[test]
+    fn a_call_that_the_server_answered_is_named_as_in_its_log() {
+        let mut status = Status::not_found("there is no order CMD-1");
+        let id = "0198c0de-1";
+        status
+            .metadata_mut()
+            .insert(REQUEST_ID, id.parse().unwrap());
+        let report = told(&status);
+        assert_eq!(
+            report.to_string(),
+            "there is no order CMD-1\n  - request id: 0198c0de-1, by which the log of archd tells of this call"
+        );
     }
 
     #[test]

@@ -62,7 +62,9 @@ fn the_screen_goes_with_what_happens_and_with_keys() {
     terminal.press("?");
     terminal.shows("hold the screen still");
     terminal.press("?");
-    terminal.until("the help is gone", |screen| !screen.contains("hold the screen"));
+    terminal.until("the help is gone", |screen| {
+        !screen.contains("hold the screen")
+    });
     let screen = terminal.screen();
     assert!(
         screen.contains("4,711 orders") && !screen.contains("CMD-2"),

@@ -104,7 +104,7 @@ impl Work for Archiver {
 
     fn span(&self, batch: &Batch) -> Span {
         let dry_run = batch.options.validate_only.then_some(true);
-        info_span!("batch", id = batch.head.id, dry_run)
+        info_span!(parent: None, "batch", id = batch.head.id, dry_run)
     }
 
     fn hold(&self, id: String) -> Hold {

@@ -89,6 +89,10 @@ pub struct Config {
     pub log_filter: String,
     /// What the log lines look like.
     pub log_format: LogFormat,
+    /// The file that they are written to beside standard error.
+    pub log_file: Option<LogFileSettings>,
+    /// Where spans are sent, if they are.
+    pub otlp_endpoint: Option<String>,
     /// What is allowed and yet worth a look, a sentence each, to be logged once the log is open.
     pub warnings: Vec<String>,
     /// Every setting as it was read, to be logged too.
@@ -122,6 +126,19 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line.
     Json,
+    /// The same, under the names of the Elastic Common Schema.
+    Ecs,
+}
+
+/// A file of the log, and those of before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFileSettings {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it becomes before it is begun anew.
+    pub most_bytes: u64,
+    /// How many files are kept, this one included.
+    pub kept: usize,
 }
 
 /// The names of the collections.
@@ -238,8 +255,17 @@ impl Config {
             log_format: match chosen.text(&LOG_FORMAT).as_str() {
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
+                "ecs" => LogFormat::Ecs,
                 _ => LogFormat::Auto,
             },
+            log_file: chosen
+                .text_unless_off(&LOG_FILE)
+                .map(|path| LogFileSettings {
+                    path: path.into(),
+                    most_bytes: chosen.parsed::<u64>(&LOG_FILE_SIZE) * 1024 * 1024,
+                    kept: chosen.parsed(&LOG_FILES),
+                }),
+            otlp_endpoint: chosen.text_unless_off(&OTLP_ENDPOINT),
             warnings,
         })
     }

@@ -15,7 +15,7 @@ pub mod uri_file;
 
 pub use self::{
     cli::{BatchArgs, CheckArgs, Command, Output, StateArgs, VerifyArgs},
-    load::{BatchReads, Collections, Config, LogFormat, Profile},
+    load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile},
     problem::Problem,
     setting::Setting,
     sources::{InForce, Values},

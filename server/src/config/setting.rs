@@ -81,7 +81,14 @@ pub enum Form {
     Zone,
     /// Which log lines are written.
     Filter,
+    /// The path of a file, or off.
+    FileOrOff,
+    /// Where an OpenTelemetry collector is, or off.
+    CollectorOrOff,
 }
+
+/// The longest path of a file, in bytes.
+const MOST_PATH: usize = 1_024;
 
 /// The word for no address, no length of time, or no schedule, at all.
 pub(super) const OFF: &str = "off";
@@ -113,6 +120,8 @@ impl Form {
             Form::ScheduleOrOff => "CRON",
             Form::Zone => "ZONE",
             Form::Filter => "FILTER",
+            Form::FileOrOff => "PATH",
+            Form::CollectorOrOff => "URL",
         }
     }
 
@@ -170,6 +179,8 @@ impl Form {
             Form::Filter => EnvFilter::try_new(value)
                 .is_err()
                 .then_some("is not a filter of log lines"),
+            Form::FileOrOff => wrong_text(value, MOST_PATH),
+            Form::CollectorOrOff => wrong_collector(value),
         }
     }
 }
@@ -207,6 +218,15 @@ impl fmt::Display for Form {
                 "{OFF} or a cron expression of five fields (minute, hour, day of the month, month, day of the week), or of six with the second before them"
             ),
             Form::Zone => f.write_str("the IANA name of a time zone, such as Europe/Paris or UTC"),
+            Form::FileOrOff => {
+                write!(
+                    f,
+                    "{OFF} or the path of a file, of at most {MOST_PATH} bytes"
+                )
+            }
+            Form::CollectorOrOff => {
+                write!(f, "{OFF} or an address such as http://127.0.0.1:4317")
+            }
             Form::Filter => f.write_str(
                 "levels by module, such as info,mongodb=warn (the syntax of tracing's EnvFilter)",
             ),
@@ -278,6 +298,24 @@ fn wrong_text(value: &str, most: usize) -> Option<&'static str> {
         Some("is too long")
     } else if value.contains(char::is_control) {
         Some("has a control character")
+    } else {
+        None
+    }
+}
+
+fn wrong_collector(value: &str) -> Option<&'static str> {
+    let Ok(address) = value.parse::<http::Uri>() else {
+        return Some("is not an address");
+    };
+    let has_user = address
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'));
+    if address.scheme_str() != Some("http") {
+        Some("does not begin with http://")
+    } else if address.port().is_none() {
+        Some("names no port")
+    } else if has_user || !matches!(address.path(), "" | "/") || address.query().is_some() {
+        Some("has more than a host and a port")
     } else {
         None
     }

@@ -172,6 +172,11 @@ impl Chosen {
     }
 
     /// None when the setting is off.
+    pub(super) fn text_unless_off(&self, setting: &Setting) -> Option<String> {
+        Some(self.text(setting)).filter(|text| text != OFF)
+    }
+
+    /// None when the setting is off.
     pub(super) fn time_unless_off(&self, setting: &Setting) -> Option<Duration> {
         (self.text(setting) != OFF).then(|| self.time(setting))
     }

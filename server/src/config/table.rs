@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::setting::{Form, Setting};
+use super::setting::{Form, OFF, Setting};
 use crate::domain::order::LARGEST_CHUNK;
 
 /// The database of the simulation profile, so that made-up orders never meet real ones by default.
@@ -49,6 +49,10 @@ pub const SETTINGS: &[Setting] = &[
     INSTANCE,
     LOG,
     LOG_FORMAT,
+    LOG_FILE,
+    LOG_FILE_SIZE,
+    LOG_FILES,
+    OTLP_ENDPOINT,
 ];
 
 /// The settings that name a collection of the platform: no two of them may name the same.
@@ -463,7 +467,7 @@ pub(crate) const LOG: Setting = Setting {
     flag: Some("log"),
     form: Form::Filter,
     default: "info,mongodb=warn",
-    help: "Which log lines are written to standard error.",
+    help: "Which log lines are written.",
     secret: false,
 };
 
@@ -471,8 +475,54 @@ pub(crate) const LOG: Setting = Setting {
 pub(crate) const LOG_FORMAT: Setting = Setting {
     name: "ARCHD_LOG_FORMAT",
     flag: Some("log-format"),
-    form: Form::Choice(&["auto", "text", "json"]),
+    form: Form::Choice(&["auto", "text", "json", "ecs"]),
     default: "auto",
-    help: "What log lines look like; auto is text on a terminal and JSON anywhere else.",
+    help: "What log lines look like; auto is text on a terminal and JSON anywhere else, ecs is JSON under the names of the Elastic Common Schema.",
+    secret: false,
+};
+
+/// Where the log is written beside standard error.
+pub(crate) const LOG_FILE: Setting = Setting {
+    name: "ARCHD_LOG_FILE",
+    flag: Some("log-file"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The file that the log is written to beside standard error, begun anew each day of UTC and at ARCHD_LOG_FILE_SIZE; of its own for each process.",
+    secret: false,
+};
+
+/// How large the log's file becomes.
+pub(crate) const LOG_FILE_SIZE: Setting = Setting {
+    name: "ARCHD_LOG_FILE_SIZE",
+    flag: Some("log-file-size"),
+    form: Form::Whole {
+        least: 1,
+        most: 10_240,
+    },
+    default: "100",
+    help: "How large ARCHD_LOG_FILE becomes before it is begun anew, in MiB.",
+    secret: false,
+};
+
+/// How many files of the log are kept.
+pub(crate) const LOG_FILES: Setting = Setting {
+    name: "ARCHD_LOG_FILES",
+    flag: Some("log-files"),
+    form: Form::Whole {
+        least: 1,
+        most: 1_000,
+    },
+    default: "14",
+    help: "How many files are kept of ARCHD_LOG_FILE, the one that is written included; the oldest goes first.",
+    secret: false,
+};
+
+/// Where spans are sent.
+pub(crate) const OTLP_ENDPOINT: Setting = Setting {
+    name: "ARCHD_OTLP_ENDPOINT",
+    flag: Some("otlp-endpoint"),
+    form: Form::CollectorOrOff,
+    default: OFF,
+    help: "The OpenTelemetry collector that spans of calls and chunks are sent to, by OTLP over gRPC in plain text.",
     secret: false,
 };

@@ -10,7 +10,9 @@ use super::{
     archived_order::archived_order,
     call::{Calls, small_messages},
     limits::Room,
-    order_stream, status,
+    order_stream,
+    request_id::RequestId,
+    status,
 };
 use crate::{
     coalescer::Coalescer,
@@ -32,9 +34,11 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         &self,
         request: Request<pb::ArchiveOrderRequest>,
     ) -> Result<Response<pb::ArchiveOrderResponse>, Status> {
+        let request_id = RequestId::of_call(&request);
         self.calls
             .answer(request, async |request| {
-                let result = archive(&self.calls, &self.coalescer, request.numero_commande).await?;
+                let numero = request.numero_commande;
+                let result = archive(&self.calls, &self.coalescer, numero, &request_id).await?;
                 Ok(pb::ArchiveOrderResponse {
                     result: Some(result),
                 })
@@ -52,7 +56,9 @@ impl pb::archive_service_server::ArchiveService for ArchiveService {
         self.calls.check()?;
         let connection = request.extensions().get().cloned();
         let (calls, coalescer) = (self.calls.clone(), self.coalescer.clone());
-        let answers = order_stream::answers(calls, coalescer, request.into_inner(), connection);
+        let request_id = RequestId::of_call(&request);
+        let requests = request.into_inner();
+        let answers = order_stream::answers(calls, coalescer, requests, connection, request_id);
         Ok(small_messages(Box::pin(answers)))
     }
 

@@ -20,11 +20,12 @@ pub(super) async fn archive(
     calls: &Calls,
     coalescer: &Coalescer,
     numero: String,
+    request_id: &str,
 ) -> Result<pb::ArchiveResult, Status> {
     check_numero(&numero)?;
     calls.check_archive()?;
     let (outcome, missing) = match coalescer
-        .archive(numero.clone())
+        .archive(numero.clone(), request_id)
         .await
         .map_err(|error| status::of_error(&error))?
     {

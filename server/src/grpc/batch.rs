@@ -8,7 +8,7 @@ use order_archiver_api::v1::{self as pb, ErrorReason};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use tracing::info;
+use tracing::{Instrument, info};
 
 use super::{
     call::{Calls, peer, small_messages},
@@ -127,7 +127,7 @@ impl pb::batch_service_server::BatchService for BatchService {
         let states = self.calls.within(limit, states).await?;
         let (sender, receiver) = mpsc::channel(4);
         let answer = |batch| pb::WatchBatchResponse { batch: Some(batch) };
-        tokio::spawn(tell(states, answer, sender, SLOWEST));
+        tokio::spawn(tell(states, answer, sender, SLOWEST).in_current_span());
         Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tonic::{Request, Response, Status};
-use tracing::debug;
+use tracing::{Instrument, debug};
 
 use super::{
     call::{Calls, small_messages},
@@ -94,7 +94,7 @@ impl pb::event_service_server::EventService for EventService {
             large: Arc::new(Semaphore::new(1)),
             _place: place,
         };
-        tokio::spawn(tail.run(reader));
+        tokio::spawn(tail.run(reader).in_current_span());
         let mut on_its_way: Option<OwnedSemaphorePermit> = None;
         let messages = stream::poll_fn(move |context| {
             // The next message is asked for once the last one has gone out.

@@ -22,6 +22,7 @@ mod limits;
 mod listener;
 mod measures;
 mod methods;
+mod request_id;
 mod stopping;
 
 mod call;
@@ -47,7 +48,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
     admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
-    measures::Measuring,
+    measures::Measuring, request_id::RequestIds,
 };
 use crate::{
     config::{Config, Profile},
@@ -121,6 +122,7 @@ pub(crate) async fn serve(
     }
     add_services(&mut routes, config, parts, calls);
     let service = ServiceBuilder::new()
+        .layer(RequestIds)
         .layer(measuring)
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))

@@ -18,6 +18,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
+use tracing::Instrument;
 
 use super::{
     archive_order::archive,
@@ -42,6 +43,7 @@ pub(super) fn answers(
     coalescer: Coalescer,
     requests: Streaming<pb::ArchiveOrdersRequest>,
     connection: Option<Arc<Connection>>,
+    request_id: String,
 ) -> impl Stream<Item = Result<pb::ArchiveOrdersResponse, Status>> {
     let stop = calls.stop.clone();
     let cut = move || {
@@ -51,13 +53,15 @@ pub(super) fn answers(
     };
     let patience = (limits::STREAM_IDLE, limits::STREAM_UNREAD);
     let (requests, open) = queued(requests, patience, cut);
+    let request_id: Arc<str> = request_id.into();
     let answers = requests
         .map(move |(request, place)| {
             let (calls, coalescer) = (calls.clone(), coalescer.clone());
+            let request_id = request_id.clone();
             async move {
                 let request = request?;
                 Ok((
-                    answer(&calls, &coalescer, request.numero_commande).await,
+                    answer(&calls, &coalescer, request.numero_commande, &request_id).await,
                     place,
                 ))
             }
@@ -96,7 +100,7 @@ fn queued(
     let (sender, receiver) = mpsc::unbounded_channel();
     let (open, mut ended) = oneshot::channel::<()>();
     let room = Arc::new(Semaphore::new(limits::STREAM_QUEUE));
-    tokio::spawn(async move {
+    let task = async move {
         let read = AtomicU64::new(0);
         let reading = async {
             let mut requests = pin!(requests);
@@ -138,7 +142,8 @@ fn queued(
         if !leaves {
             cut();
         }
-    });
+    };
+    tokio::spawn(task.in_current_span());
     (UnboundedReceiverStream::new(receiver), open)
 }
 
@@ -160,9 +165,14 @@ async fn nothing_happens(read: &AtomicU64, room: &Semaphore, patience: (Duration
     }
 }
 
-async fn answer(calls: &Calls, coalescer: &Coalescer, numero: String) -> pb::ArchiveOrdersResponse {
+async fn answer(
+    calls: &Calls,
+    coalescer: &Coalescer,
+    numero: String,
+    request_id: &str,
+) -> pb::ArchiveOrdersResponse {
     use pb::archive_orders_response::Answer;
-    let archiving = archive(calls, coalescer, numero.clone());
+    let archiving = archive(calls, coalescer, numero.clone(), request_id);
     let answer = match calls.within(calls.request_timeout, archiving).await {
         Ok(result) => Answer::Result(result),
         Err(status) => Answer::Failure(pb::ArchiveFailure {

@@ -7,7 +7,7 @@ use order_archiver_api::v1 as pb;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use tracing::info;
+use tracing::{Instrument, info};
 
 use super::{
     call::{Calls, peer, small_messages},
@@ -63,7 +63,8 @@ impl pb::seed_service_server::SeedService for SeedService {
         self.calls.check()?;
         info!(peer, "made-up data was asked for");
         let (sender, receiver) = mpsc::channel(16);
-        tokio::spawn(seed(self.calls.clone(), self.store.clone(), job, sender));
+        let seeding = seed(self.calls.clone(), self.store.clone(), job, sender);
+        tokio::spawn(seeding.in_current_span());
         Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
     }
 }

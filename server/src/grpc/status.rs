@@ -145,6 +145,18 @@ pub(crate) fn of_transport(status: Status) -> Status {
     detailed(status.code(), status.message(), info(reason, []))
 }
 
+/// The same status with the id of its call among its details.
+pub(super) fn with_request_id(status: Status, request_id: &str) -> Status {
+    let mut details = status.get_error_details();
+    details.set_request_info(request_id, "");
+    Status::with_error_details_and_metadata(
+        status.code(),
+        status.message(),
+        details,
+        status.metadata().clone(),
+    )
+}
+
 /// The rest of a request did not arrive.
 pub(crate) fn request_too_slow(limit: Duration) -> Status {
     detailed(

@@ -103,13 +103,13 @@ fn short(event: Event) -> Body {
 
 #[cfg(test)]
 mod tests {
-    use bson::{RawDocumentBuf, rawdoc};
+    use bson::rawdoc;
 
     use super::*;
 
     fn archived(number: usize) -> Told {
         Told {
-            place: RawDocumentBuf::from(rawdoc! {}),
+            place: rawdoc! {},
             time: None,
             event: Some(Event::Archived {
                 numero: format!("CMD-{number}"),

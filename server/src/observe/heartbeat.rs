@@ -13,7 +13,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use crate::store::{Error, Store, instances::Description};
+use crate::{
+    progress::Turning,
+    store::{Error, Store, instances::Description},
+};
 
 /// How often the heartbeats of those that are gone are looked through.
 const TIDYING: Duration = Duration::from_secs(60);
@@ -35,7 +38,7 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     /// Begins to give heartbeats. The database need not be there yet.
-    pub(crate) fn start(store: Store, own: Description) -> Heartbeat {
+    pub(crate) fn start(store: Store, own: Description, turning: Turning) -> Heartbeat {
         let heartbeat = Heartbeat {
             store,
             own: Arc::new(own),
@@ -43,7 +46,7 @@ impl Heartbeat {
             leaving: CancellationToken::new(),
             beats: TaskTracker::new(),
         };
-        heartbeat.beats.spawn(heartbeat.clone().beat());
+        heartbeat.beats.spawn(heartbeat.clone().beat(turning));
         heartbeat.beats.close();
         heartbeat
     }
@@ -69,12 +72,13 @@ impl Heartbeat {
         }
     }
 
-    async fn beat(self) {
+    async fn beat(self, turning: Turning) {
         let mut held = self.store.holds();
         let mut beat = interval(self.store.beat());
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut tidied, mut told): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
+            turning.turned();
             tokio::select! {
                 () = self.leaving.cancelled() => return,
                 _ = beat.tick() => {}

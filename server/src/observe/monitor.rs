@@ -10,7 +10,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
-use crate::store::{Error, Store};
+use crate::{
+    progress::Turning,
+    store::{Error, Store},
+};
 
 /// How often the database is asked whether it is there, and how long it may take to answer.
 const PULSE: Duration = Duration::from_secs(2);
@@ -45,14 +48,19 @@ pub struct Monitor {
 
 impl Monitor {
     /// Begins to watch, until `stop` is cancelled.
-    pub fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Monitor {
+    pub(crate) fn start(
+        store: Store,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+        turning: Turning,
+    ) -> Monitor {
         let (sender, condition) = watch::channel(Condition::Away(Error::Unavailable(
             "the server has just started".to_owned(),
         )));
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = watch_over(&store, &sender) => {}
+                () = watch_over(&store, &sender, &turning) => {}
             }
         });
         Monitor { condition }
@@ -116,11 +124,12 @@ impl Monitor {
     }
 }
 
-async fn watch_over(store: &Store, sender: &watch::Sender<Condition>) {
+async fn watch_over(store: &Store, sender: &watch::Sender<Condition>, turning: &Turning) {
     let mut pause = FIRST_PAUSE;
     let mut told = Instant::now();
     let mut prepared: Option<Instant> = None;
     loop {
+        turning.turned();
         let mut pulse = feel(store).await;
         if pulse.is_err() && sender.borrow().is_ready() {
             // One beat is missed at every election: only two in a row are worth telling.

@@ -93,7 +93,7 @@ impl Work for Verifier {
     }
 
     fn span(&self, verification: &Verification) -> Span {
-        info_span!("verification", id = verification.head.id)
+        info_span!(parent: None, "verification", id = verification.head.id)
     }
 
     fn hold(&self, id: String) -> Hold {

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, interval},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use super::{gap::CatchingUp, policy::Backoff};
 use crate::{
@@ -213,7 +213,7 @@ impl Stream<'_> {
             .and_then(ValueRef::as_date);
         let since = self.since(&reply);
         let pipeline = self.pipeline.clone();
-        let archiving = tokio::spawn(async move {
+        let archiving = async move {
             let mut report = PipelineReport::default();
             for selection in [Selection::Ids(delivered), Selection::Candidates(numbered)] {
                 report += pipeline
@@ -221,7 +221,8 @@ impl Stream<'_> {
                     .await?;
             }
             Ok(report)
-        });
+        };
+        let archiving = tokio::spawn(archiving.in_current_span());
         Chunk {
             place: reply.position,
             wall,

@@ -24,6 +24,11 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("anstream", &["terminal"]),
     ("terminal_size", &["terminal"]),
     ("clap", &["config"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
+    ("sd_notify", &["supervisor"]),
 ];
 
 #[test]
@@ -127,8 +132,8 @@ fn every_file_says_what_it_is_for() {
 }
 
 /// A clock that is wrong by hours must change nothing but the dates that are stamped on orders, the
-/// minute that an order is counted under, and the time at which a scheduled batch begins: leases,
-/// checkpoints and delays are told by the clocks of the database, and waiting by one that only
+/// minute that an order is counted under, the time at which a scheduled batch begins, and the day that
+/// the log's file is begun anew: leases, checkpoints and delays are told by the clocks of the database, and waiting by one that only
 /// counts. `archd check` tells how far it is from the database's.
 #[test]
 fn the_local_clock_decides_nothing() {
@@ -148,6 +153,7 @@ fn the_local_clock_decides_nothing() {
         "seed::writer",
         "store::counters::collector",
         "store::deployment::inspector",
+        "telemetry::file",
     ];
     assert_eq!(asked, may_ask.map(|module| format!("crate::{module}")));
 }

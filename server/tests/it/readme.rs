@@ -20,12 +20,13 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "docs/calling.md",
     "docs/production.md",
     "docs/batches.md",
     "docs/settings.md",
+    "docs/logs.md",
     "docs/troubleshooting.md",
     "docs/decisions.md",
 ];

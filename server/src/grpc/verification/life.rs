@@ -8,7 +8,7 @@ use order_archiver_api::v1::{self as pb, ErrorReason};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tracing::info;
+use tracing::{Instrument, info};
 
 use super::VerificationService;
 use crate::{
@@ -99,7 +99,7 @@ impl VerificationService {
         let answer = |verification| pb::WatchVerificationResponse {
             verification: Some(verification),
         };
-        tokio::spawn(tell(states, answer, sender, SLOWEST));
+        tokio::spawn(tell(states, answer, sender, SLOWEST).in_current_span());
         Ok(ReceiverStream::new(receiver))
     }
 

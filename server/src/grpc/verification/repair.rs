@@ -3,7 +3,7 @@
 use order_archiver_api::v1 as pb;
 use tokio::{sync::mpsc, time::timeout};
 use tonic::Status;
-use tracing::info;
+use tracing::{Instrument, info};
 
 use super::VerificationService;
 use crate::{
@@ -150,7 +150,7 @@ impl VerificationService {
             plan,
             answers: sender,
         };
-        self.tasks.spawn(work.run());
+        self.tasks.spawn(work.run().in_current_span());
         Ok(answers)
     }
 }

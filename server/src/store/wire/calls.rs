@@ -29,7 +29,7 @@ use tokio::{
     runtime::Handle,
     time::{Instant, timeout, timeout_at},
 };
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::{command::name_of, connection::Connection, link::Link, permits::Permit};
 use crate::store::{Error, Store};
@@ -144,7 +144,7 @@ impl<T: Send + 'static> Drop for Begun<T> {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
+            runtime.spawn(work.in_current_span());
         }
     }
 }
