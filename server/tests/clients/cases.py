@@ -184,5 +184,5 @@ STREAMS = {"ArchiveService.ArchiveOrders", "BatchService.WatchBatch", "EventServ
 CLOCKS = {"GetStats": ["read_time", "archived_per_hour"], "ListInstances": ["instances.alive_time"],
           "ExplainOrder": ["read_time", "history"]}
 
-# What each code has to carry beside the ErrorInfo that every error carries.
+# What each code has to carry beside the ErrorInfo and the RequestInfo that every error carries.
 DETAILS = {"INVALID_ARGUMENT": ["BadRequest"], "NOT_FOUND": ["ResourceInfo"], "FAILED_PRECONDITION": ["PreconditionFailure"]}

@@ -184,13 +184,16 @@ def outcome(client, method, case, stage):
         answer = client.call(method, request)
     except Refused as refused:
         equal(refused.code, case.code, f"{client.name}: the code of {refused.message!r}")
-        info = refused.details["ErrorInfo"]
+        details = dict(refused.details)
+        # Each call has an id of its own.
+        equal(bool(details.pop("RequestInfo").request_id), True, "the call has an id")
+        info = details["ErrorInfo"]
         equal((info.reason, info.domain), (case.reason, PACKAGE), "ErrorInfo")
-        equal(refused.details.keys(), {"ErrorInfo", *DETAILS.get(case.code, [])}, "the types of the details")
-        violations = refused.details["BadRequest"].field_violations if case.fields else []
+        equal(details.keys(), {"ErrorInfo", *DETAILS.get(case.code, [])}, "the types of the details")
+        violations = details["BadRequest"].field_violations if case.fields else []
         equal(sorted(violation.field for violation in violations), sorted(case.fields), "the fields of BadRequest")
         equal(all(violation.description for violation in violations), True, "every bad field is described")
-        return refused.message, refused.details
+        return refused.message, details
     equal("OK", case.code, f"{client.name}: the code")
     for path in CLOCKS.get(method.name, []):
         *lists, field = path.split(".")

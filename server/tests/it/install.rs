@@ -1,7 +1,9 @@
 //! Programs of others that tests run, each installed once into the user's cache.
 
 use std::{
+    env,
     fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,6 +11,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use devkit::Sources;
 use sha2::{Digest, Sha256};
+
+/// Leaves a test out where there is not what it needs, and says so; in CI it has to be there.
+pub(crate) fn skip(advice: &str) {
+    assert!(env::var_os("CI").is_none(), "{advice}");
+    // Not by a macro, whose text is kept back when a test passes.
+    let _ = writeln!(io::stderr(), "skipped: {advice}");
+}
 
 /// The folder that holds what was installed of these parts; installs it the first time, whoever
 /// asks for it at once.

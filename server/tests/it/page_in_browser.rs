@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    install::{installed, npm_install},
+    install::{installed, npm_install, skip},
     support::{TestServer, order, orders},
 };
 
@@ -38,20 +38,17 @@ const NAMES: [&str; 4] = [
 /// Longest that a story may take, on a machine that is busy compiling.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The browser of this machine.
-fn chromium() -> PathBuf {
+/// The browser of this machine, if it has one.
+fn chromium() -> Option<PathBuf> {
     if let Some(chromium) = env::var_os("CHROMIUM") {
-        return chromium.into();
+        return Some(chromium.into());
     }
     let folders = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&folders).collect();
     let found = NAMES
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    found
-        .into_iter()
-        .find(|program| program.is_file())
-        .expect(ADVICE)
+    found.into_iter().find(|program| program.is_file())
 }
 
 /// A server that watches, and a page to look at.
@@ -69,7 +66,7 @@ async fn with_page() -> TestServer {
 }
 
 /// Plays a story, and has happen to the server what it asks for.
-async fn play(story: &str, mut server: TestServer, pictures: Option<&Path>) {
+async fn play(story: &str, chromium: &Path, mut server: TestServer, pictures: Option<&Path>) {
     let install = || {
         installed("page", &[PACKAGE], |folder| {
             npm_install(folder, PACKAGE, ADVICE)
@@ -81,7 +78,7 @@ async fn play(story: &str, mut server: TestServer, pictures: Option<&Path>) {
     command
         .arg(Path::new(FOLDER).join(story))
         .env("NODE_PATH", modules.join("node_modules"))
-        .env("CHROMIUM", chromium())
+        .env("CHROMIUM", chromium)
         .env("PAGE", format!("http://{address}"))
         .envs(pictures.map(|folder| ("PICTURES", folder)))
         .stdin(Stdio::piped())
@@ -153,10 +150,13 @@ async fn happen(server: &TestServer, deed: &str, what: &[String]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_says_what_goes_on_to_everybody_who_looks() {
     const BEFORE: usize = 1_200;
+    let Some(chromium) = chromium() else {
+        return skip(ADVICE);
+    };
     let server = with_page().await;
     server.insert("Commande", orders(BEFORE)).await;
     server.archived(BEFORE).await;
-    play("story.js", server, None).await;
+    play("story.js", &chromium, server, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,6 +168,7 @@ async fn the_documents_show_the_page_as_it_is() {
         assert_eq!(missing, None, "UPDATE_DOCS=1 makes the pictures anew");
         return;
     }
+    let chromium = chromium().expect(ADVICE);
     fs::create_dir_all(folder).unwrap();
     let server = with_page().await;
     server.insert("archd_counters", a_day()).await;
@@ -183,7 +184,7 @@ async fn the_documents_show_the_page_as_it_is() {
         ..pb::VerificationOptions::default()
     };
     server.verify_with(at_once).await;
-    play("pictures.js", server, Some(folder)).await;
+    play("pictures.js", &chromium, server, Some(folder)).await;
 }
 
 /// Counters as a day leaves them: quiet at night, busy at noon and in the evening.
