@@ -203,9 +203,15 @@ async fn a_call_is_a_span_that_links_to_its_chunk_whose_steps_are_spans() {
     assert_eq!(code, Some(0), "{lines:#?}");
 
     let is_call = |span: &&Span| span.name.ends_with("ArchiveService/ArchiveOrder");
+    // The collector prints one after the other, those that a call links to perhaps after it.
     let spans = eventually(async || {
         let spans = spans(&collector.printed());
-        (spans.iter().filter(is_call).count() == 2).then_some(spans)
+        let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
+        let is_whole = |call: &&Span| {
+            let links = call.links.iter().all(|link| known.contains(link.as_str()));
+            is_call(call) && !call.links.is_empty() && links
+        };
+        (spans.iter().filter(is_whole).count() == 2).then_some(spans)
     })
     .await;
     let is_first = |span: &&Span| {

@@ -31,7 +31,7 @@ async function looks(browser, address) {
         const figures = await text(page, "#figures");
         check(archive.test(figures), of, "writes numbers its own way:", figures);
         grounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-        await page.locator("summary").click();
+        await page.locator("summary[data-words=asTable]").click();
         await page.waitForSelector("#table-body tr");
         await judge(page, faults, of);
         await context.close();
