@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -23,7 +25,7 @@ use tokio::{
 use crate::{
     install::python_packages,
     prometheus,
-    support::{TestServer, eventually, order, orders, program, within},
+    support::{TestServer, eventually, http, order, orders, program, within},
 };
 
 const OPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops");
@@ -199,7 +201,7 @@ async fn the_dashboard_is_of_the_types_that_grafana_publishes() {
 
 /// A real Prometheus that scrapes a server, and keeps the rules.
 struct Prometheus {
-    address: String,
+    address: SocketAddr,
     _folder: tempfile::TempDir,
     _program: Child,
 }
@@ -235,7 +237,8 @@ impl Prometheus {
                 let line = log.next_line().await.unwrap().expect("Prometheus listens");
                 let line: serde_json::Value = serde_json::from_str(&line).unwrap();
                 if line["msg"] == "Listening on" {
-                    return format!("http://{}", line["address"].as_str().unwrap());
+                    let address = line["address"].as_str().unwrap();
+                    return address.parse::<SocketAddr>().unwrap();
                 }
             }
         };
@@ -256,19 +259,18 @@ impl Prometheus {
             .replace("$job", "archd")
             .replace("$instance", ".+");
         assert!(!query.contains('$'), "{query}");
-        let promtool = prometheus::programs().join("promtool");
-        let output = tokio::process::Command::new(promtool)
-            .args(["query", "instant", &self.address, &query])
-            .output();
-        let output = within(output).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{query}: {said}");
-        // A line a series: {labels} => value @[time].
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let values = lines
-            .lines()
-            .filter_map(|line| line.rsplit_once(" => ")?.1.split(" @").next());
-        let mut values = values.map(|value| value.parse::<f64>().unwrap());
+        let encoded = query.bytes().fold(String::new(), |mut encoded, byte| {
+            write!(encoded, "%{byte:02X}").unwrap();
+            encoded
+        });
+        // Of this version, so that the answer comes in one piece.
+        let request = format!("GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n");
+        let answer = http::say(self.address, request.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let series = answer["data"]["result"].as_array().unwrap();
+        let values = series.iter().map(|series| series["value"][1].as_str());
+        let mut values = values.map(|value| value.unwrap().parse::<f64>().unwrap());
         values.any(f64::is_finite)
     }
 }
