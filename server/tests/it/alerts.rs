@@ -202,8 +202,8 @@ async fn the_dashboard_is_of_the_types_that_grafana_publishes() {
 /// A real Prometheus that scrapes a server, and keeps the rules.
 struct Prometheus {
     address: SocketAddr,
-    _folder: tempfile::TempDir,
     _program: Child,
+    _folder: tempfile::TempDir,
 }
 
 impl Prometheus {
@@ -247,8 +247,8 @@ impl Prometheus {
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         Prometheus {
             address,
-            _folder: folder,
             _program: program,
+            _folder: folder,
         }
     }
 
