@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use devkit::ReplicaSet;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::{
-    install::{installed, npm_install, run},
+    install::{installed, npm_install, pip_install, python},
     support::{TestServer, order},
 };
 
@@ -134,28 +134,9 @@ async fn run_program(
 /// The folder that holds what they are built of.
 pub(crate) fn clients() -> Result<PathBuf> {
     // A virtual environment belongs to the Python that made it.
-    let python = ["-c", "import sys; print(sys.executable, sys.version)"];
-    let python = run(Command::new("python3").args(python), ADVICE)?;
+    let python = python(ADVICE)?;
     installed("clients", &[REQUIREMENTS, PACKAGE, &python], |folder| {
-        let venv = folder.join("venv");
-        run(
-            Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            ADVICE,
-        )?;
-        let pip = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-input",
-            "--requirement",
-        ];
-        run(
-            Command::new(venv.join("bin/python"))
-                .args(pip)
-                .arg(Path::new(FOLDER).join("requirements.txt")),
-            ADVICE,
-        )?;
+        pip_install(folder, REQUIREMENTS, ADVICE)?;
         npm_install(folder, PACKAGE, ADVICE)
     })
 }

@@ -63,6 +63,43 @@ pub(crate) fn npm_install(folder: &Path, package: &str, advice: &str) -> Result<
     Ok(())
 }
 
+/// The folder with a virtual environment of these requirements, in `venv`. It belongs to the Python
+/// that made it.
+pub(crate) fn python_packages(name: &str, requirements: &str, advice: &str) -> Result<PathBuf> {
+    let python = python(advice)?;
+    installed(name, &[requirements, &python], |folder| {
+        pip_install(folder, requirements, advice)
+    })
+}
+
+/// The Python of this machine, in words.
+pub(crate) fn python(advice: &str) -> Result<String> {
+    let python = ["-c", "import sys; print(sys.executable, sys.version)"];
+    run(Command::new("python3").args(python), advice)
+}
+
+/// Installs these requirements into a virtual environment, in `venv` of the folder.
+pub(crate) fn pip_install(folder: &Path, requirements: &str, advice: &str) -> Result<()> {
+    let file = folder.join("requirements.txt");
+    fs::write(&file, requirements)?;
+    let venv = folder.join("venv");
+    run(
+        Command::new("python3").args(["-m", "venv"]).arg(&venv),
+        advice,
+    )?;
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--requirement",
+    ];
+    let mut install = Command::new(venv.join("bin/python"));
+    run(install.args(pip).arg(file), advice)?;
+    Ok(())
+}
+
 /// Runs a program to its end and returns what it printed; `advice` says what it takes.
 pub(crate) fn run(command: &mut Command, advice: &str) -> Result<String> {
     let output = command

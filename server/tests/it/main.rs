@@ -16,6 +16,7 @@ mod program;
 mod support;
 
 mod acknowledgements;
+mod alerts;
 mod archive_filters;
 mod archive_shape;
 mod availability;

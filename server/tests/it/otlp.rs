@@ -18,7 +18,7 @@ use tonic::Request;
 
 use crate::{
     faults::fresh,
-    install::{installed, run},
+    install::{python_packages, run},
     process::signal,
     program::{PEOPLE, Program, text},
     support::{eventually, order, orders, within},
@@ -29,30 +29,7 @@ const ADVICE: &str = "the collector needs Python: on Debian, `apt-get install py
 
 /// The folder that holds the collector.
 fn program() -> Result<PathBuf> {
-    let python = ["-c", "import sys; print(sys.executable, sys.version)"];
-    let python = run(Command::new("python3").args(python), ADVICE)?;
-    let folder = installed("collector", &[REQUIREMENTS, &python], |folder| {
-        fs::write(folder.join("requirements.txt"), REQUIREMENTS)?;
-        let venv = folder.join("venv");
-        run(
-            Command::new("python3").args(["-m", "venv"]).arg(&venv),
-            ADVICE,
-        )?;
-        let pip = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-input",
-            "--requirement",
-        ];
-        let mut install = Command::new(venv.join("bin/python"));
-        run(
-            install.args(pip).arg(folder.join("requirements.txt")),
-            ADVICE,
-        )?;
-        Ok(())
-    })?;
+    let folder = python_packages("collector", REQUIREMENTS, ADVICE)?;
     let find =
         "import pathlib, rotel; print(pathlib.Path(rotel.__file__).with_name('rotel-agent'))";
     let python = folder.join("venv/bin/python");

@@ -20,13 +20,15 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "docs/calling.md",
     "docs/production.md",
     "docs/batches.md",
     "docs/settings.md",
     "docs/logs.md",
+    "docs/metrics.md",
+    "docs/runbook.md",
     "docs/troubleshooting.md",
     "docs/decisions.md",
 ];
@@ -42,11 +44,10 @@ fn read(document: &str) -> String {
 }
 
 /// All documents whose commands can be run in a world in which nothing is amiss, one after the
-/// other: those of docs/troubleshooting.md ask for one in which something is.
+/// other: those of docs/troubleshooting.md and docs/runbook.md ask for one in which something is.
 fn documents() -> String {
-    let runnable = DOCUMENTS
-        .into_iter()
-        .filter(|name| !name.ends_with("troubleshooting.md"));
+    let amiss = ["docs/troubleshooting.md", "docs/runbook.md"];
+    let runnable = DOCUMENTS.into_iter().filter(|name| !amiss.contains(name));
     runnable.map(read).collect()
 }
 
