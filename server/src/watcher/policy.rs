@@ -72,6 +72,11 @@ impl Backoff {
         pause
     }
 
+    /// Whether nothing has worked since the latest fault.
+    pub(super) fn is_needed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// How long a reply may take now: the database looks through everything that was written since
     /// the watcher's place before it replies, so one that was too slow for the usual limit gets
     /// twice the time at each attempt, up to 64 times as much.

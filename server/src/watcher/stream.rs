@@ -74,12 +74,14 @@ struct Chunk {
 
 /// How far a run of the stream is.
 struct StreamProgress {
+    /// What the watcher is doing until the stream is open.
+    opening: State,
     /// Everything before it is archived.
     place: Option<RawDocumentBuf>,
     time: Option<Timestamp>,
     saved: Option<RawDocumentBuf>,
     last_event: Option<DateTime>,
-    signed: Option<Instant>,
+    signed: Instant,
     /// Why the watcher is to pause by itself.
     halt: Option<String>,
 }
@@ -103,11 +105,16 @@ impl Stream<'_> {
         backoff: &mut Backoff,
     ) -> Result<Ending, Failure> {
         let mut progress = StreamProgress {
+            opening: match backoff.is_needed() {
+                true => State::Retrying,
+                false => State::Starting,
+            },
             place: None,
             time: known,
             saved: None,
             last_event: None,
-            signed: None,
+            // Whoever comes here has just signed for it, and most streams open before the next time.
+            signed: Instant::now(),
             halt: None,
         };
         let ending = self
@@ -305,9 +312,7 @@ impl Stream<'_> {
         last: bool,
     ) -> Result<(), Error> {
         let moved = progress.place.is_some() && progress.place != progress.saved;
-        let due = progress
-            .signed
-            .is_none_or(|signed| signed.elapsed() >= self.store.beat());
+        let due = progress.signed.elapsed() >= self.store.beat();
         if !(moved || due && !last) {
             return Ok(());
         }
@@ -323,6 +328,8 @@ impl Stream<'_> {
         };
         let state = if progress.halt.is_some() {
             State::Paused
+        } else if progress.place.is_none() {
+            progress.opening
         } else if catching_up.is_done() {
             State::Watching
         } else {
@@ -338,7 +345,7 @@ impl Stream<'_> {
         };
         if self.store.keep_watch(epoch, &heartbeat).await? {
             progress.saved = progress.place.clone();
-            progress.signed = Some(Instant::now());
+            progress.signed = Instant::now();
         }
         Ok(())
     }
