@@ -286,6 +286,9 @@ async fn promtool_finds_nothing_amiss_with_any_of_them() {
     let known: BTreeSet<&str> = ALL.iter().map(|metric| metric.name).collect();
     assert!(once.is_subset(&known), "{once:?}");
 
+    if !prometheus::can_be_had() {
+        return;
+    }
     let promtool = tokio::task::spawn_blocking(prometheus::programs)
         .await
         .unwrap();

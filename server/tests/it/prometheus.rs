@@ -7,7 +7,16 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use crate::install::installed;
+use crate::install::{installed, skip};
+
+/// Whether there are Debian's packages here; where there are none a test of Prometheus is left out.
+pub(crate) fn can_be_had() -> bool {
+    let found = Command::new("apt-get").arg("--version").output().is_ok();
+    if !found {
+        skip("Prometheus is taken from Debian's packages, and there is no apt-get here");
+    }
+    found
+}
 
 /// The folder with `prometheus` and `promtool`.
 pub(crate) fn programs() -> PathBuf {

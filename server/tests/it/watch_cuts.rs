@@ -137,6 +137,7 @@ async fn an_archived_order_whose_confirmation_is_lost_is_archived_once() {
         round += 1;
     }
     relay.clear();
+    settled(&server.database).await;
     assert_eq!(server.watcher_now().await.counts.unwrap().errors, 0);
     server.shut_down().await;
 }
