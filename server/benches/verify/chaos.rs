@@ -103,16 +103,27 @@ async fn killed(platform: &Platform, size: &Size) -> Result<Verification> {
     let arguments = [LEASE, &rate, "--settle=1s"];
     for kill in 0..size.kills {
         let mut verifier = process::limited(platform, "verify", &arguments)?;
-        // The lease of the one before has ended by then, so that each looks at some orders: who is
-        // killed again and again without having looked at any is given up. No two kills hit the
-        // same moment.
-        sleep(Duration::from_millis(1_500 + kill as u64 * 131 % 1_700)).await;
-        if let Some(ended) = verifier.try_wait()? {
-            bail!("{ended} after {kill} of {} kills", size.kills);
+        while begun(&platform.database).await? <= kill {
+            if let Some(ended) = verifier.try_wait()? {
+                bail!("{ended} after {kill} of {} kills", size.kills);
+            }
+            sleep(Duration::from_millis(20)).await;
         }
+        // No two kills hit the same moment. Every other one lets the verification be saved, which
+        // happens each second: one that gets no further is given up after a few runs.
+        let saved = [1_100, 0][kill % 2];
+        sleep(Duration::from_millis(saved + kill as u64 * 131 % 900)).await;
         verifier.kill().await?;
     }
     verify(platform, &[LEASE]).await
+}
+
+/// How many processes have begun to work on the verification.
+async fn begun(database: &Database) -> Result<usize> {
+    let verifications = database.collection::<Document>("archd_verifications");
+    let active = verifications.find_one(doc! { "active": true }).await?;
+    let lives = active.and_then(|it| it.get_i64("lives").ok());
+    Ok(usize::try_from(lives.unwrap_or(0))?)
 }
 
 /// Has batches look at what was ordered before all that is missing: they would archive it.
