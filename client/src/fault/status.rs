@@ -36,7 +36,9 @@ pub(super) fn report(status: &Status, endpoint: &Address, timeout: Duration) -> 
     let mut report = in_words(status, endpoint, timeout);
     let id = status.metadata().get(REQUEST_ID);
     if let Some(id) = id.and_then(|id| id.to_str().ok()) {
-        let why = format!("request id: {id}, by which the log of archd tells of this call");
+        let why = format!(
+            "request id: {id}, which is on each line that the log of archd has of this call"
+        );
         report.why.push(why);
     }
     report
@@ -300,7 +302,7 @@ mod tests {
         let report = told(&status);
         assert_eq!(
             report.to_string(),
-            "there is no order CMD-1\n  - request id: 0198c0de-1, by which the log of archd tells of this call"
+            "there is no order CMD-1\n  - request id: 0198c0de-1, which is on each line that the log of archd has of this call"
         );
     }
 

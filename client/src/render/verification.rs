@@ -185,8 +185,8 @@ fn card(verification: &Verification) -> String {
 fn compared(verification: &Verification) -> String {
     let depth = match verification.options.unwrap_or_default().depth() {
         VerificationDepth::Presence => "only whether each is there",
-        VerificationDepth::Unspecified | VerificationDepth::Content => "every byte",
-        VerificationDepth::References => "every byte, and the names of the references",
+        VerificationDepth::Unspecified | VerificationDepth::Content => "own fields byte by byte",
+        VerificationDepth::References => "own fields byte by byte, and the names of the references",
     };
     let scope = match verification.scope() {
         VerificationScope::Unspecified | VerificationScope::Full => "all orders",
@@ -268,7 +268,7 @@ VERIFIED 1,234 of 1,234 delivered orders, as of 2025-10-16T14:23:45Z
 
 ID           v-1
 State        succeeded
-Compared     every byte, of all orders
+Compared     own fields byte by byte, of all orders
 Looked at    1,234 delivered orders, 1,234 archived ones
 As of        2025-10-16 14:23:45Z
 Duration     12.0s, 103 orders/s

@@ -99,7 +99,7 @@ pub(crate) const CLASSES: [&str; 7] = [
 
 /// Starts verifiers and kills them, then lets one come to its end.
 async fn killed(platform: &Platform, size: &Size) -> Result<Verification> {
-    let rate = format!("--verify-max-rate={}", size.orders / (10 + 2 * size.kills));
+    let rate = format!("--verify-max-rate={}", size.orders / (10 + 3 * size.kills));
     let arguments = [LEASE, &rate, "--settle=1s"];
     for kill in 0..size.kills {
         let mut verifier = process::limited(platform, "verify", &arguments)?;

@@ -320,6 +320,37 @@ async fn what_has_no_verdict_is_not_repaired_and_the_latest_is_the_one_that_has(
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_is_repaired_by_its_number_only() {
+    let server = archived_server(3).await;
+    let altered = doc! { "$set": { "coût_commande": 1 } };
+    let archive = server.collection("Historique");
+    archive.update_many(doc! {}, altered).await.unwrap();
+    verified(&server).await;
+    let acknowledged = pb::AcknowledgeDifferenceRequest {
+        numero_commande: "CMD-2025-000002".to_owned(),
+        reason: "agreed with the customer".to_owned(),
+        by: "Zoé".to_owned(),
+    };
+    let mut client = verifications(&server);
+    client.acknowledge_difference(acknowledged).await.unwrap();
+    let id = verified(&server).await.id;
+    let answers = repaired(&server, of(&id, &[Class::Altered], true)).await;
+    let mut numbers: Vec<String> = answers
+        .unwrap()
+        .into_iter()
+        .map(|it| it.numero_commande)
+        .collect();
+    numbers.sort();
+    assert_eq!(numbers, ["CMD-2025-000001", "CMD-2025-000003"]);
+    let by_number = pb::RepairOrdersRequest {
+        numeros_commande: vec!["CMD-2025-000002".to_owned()],
+        ..of(&id, &[], true)
+    };
+    let answers = repaired(&server, by_number).await.unwrap();
+    assert_eq!(outcomes(&answers, Outcome::Replaced), 1, "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_bad_request_names_what_is_wrong_with_it() {
     let server = TestServer::start().await;
     let id = "00000000-0000-0000-0000-000000000000";

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     )]
     numbers: Vec<String>,
 
-    /// Repair all differences of this class; may be given more than once
+    /// Repair all differences of this class that nobody has acknowledged; may be given more than once
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<Failing>,
 
@@ -111,8 +111,10 @@ async fn look_ahead(session: &Session, args: &Args) -> Result<(Plan, Vec<Differe
         let page = page.into_inner();
         Ok((page.differences, page.next_page_token))
     };
-    let is_meant = |difference: &Difference| {
-        args.numbers.is_empty() || args.numbers.contains(&difference.numero_commande)
+    let is_meant = |difference: &Difference| match args.numbers.as_slice() {
+        // As the server takes a class.
+        [] => difference.acknowledgement.is_none(),
+        numbers => numbers.contains(&difference.numero_commande),
     };
     pages::each(fetch, |differences| {
         for difference in differences.into_iter().filter(is_meant) {

@@ -38,7 +38,7 @@ pub(super) fn of(number: &str) -> Result<ExplainOrderResponse, Status> {
     match number {
         "CMD-2025-000001" => Ok(ExplainOrderResponse {
             conclusion: OrderConclusion::Archived.into(),
-            summary: "archived, byte for byte as the live order is".to_owned(),
+            summary: "archived; its own fields are those of the live order, byte for byte".to_owned(),
             orders: vec![order],
             archived: vec![ExplainedArchive {
                 archive_id_json: ID.to_owned(),

@@ -67,7 +67,9 @@ impl Circumstances<'_> {
                 )
             }
             Conclusion::OtherId => "archived, under another _id than the live order's".to_owned(),
-            Conclusion::Archived => "archived, byte for byte as the live order is".to_owned(),
+            Conclusion::Archived => {
+                "archived; its own fields are those of the live order, byte for byte".to_owned()
+            }
             Conclusion::ArchivedAlone => "archived, and no live order is left".to_owned(),
             Conclusion::Quarantined => match self.quarantined {
                 Some((_, detail)) => format!("in quarantine: {detail}"),

@@ -191,7 +191,9 @@ impl Work {
                 return Ok(());
             };
             behind = Some((last.finding.class, last.id.clone()));
-            self.each(page).await?;
+            // Whoever acknowledged one has decided to leave it: it is repaired by its number only.
+            let open = page.into_iter().filter(|it| it.acknowledged.is_none());
+            self.each(open.collect()).await?;
         }
     }
 

@@ -30,7 +30,10 @@ async fn an_archived_order_is_compared_with_the_live_one_byte_by_byte() {
     }
     let same = explain(&server, "same").await;
     assert_eq!(same.conclusion(), OrderConclusion::Archived, "{same:?}");
-    assert_eq!(same.summary, "archived, byte for byte as the live order is");
+    assert_eq!(
+        same.summary,
+        "archived; its own fields are those of the live order, byte for byte"
+    );
     assert_eq!(same.advice, Vec::<String>::new());
     let (order, archived) = (&same.orders[0], &same.archived[0]);
     assert_eq!(order.order_id_json, archived.archive_id_json);
