@@ -42,7 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn survive(platform: &Platform, size: &Size) -> Result<()> {
     platform.empty_archive().await?;
     process::batch(platform).await?;
-    let mut watcher = process::limited(platform, "watch", &[])?;
+    // It would take up the verification of a verifier that was killed, and is to be left alive: with
+    // so long a lease it hardly ever looks.
+    let mut watcher = process::limited(platform, "watch", &["--lease=5m"])?;
     delivered_are_archived(&platform.database).await?;
     let spoiled = tamper::spoil(&platform.database, AMOUNTS, size.seed).await?;
 
