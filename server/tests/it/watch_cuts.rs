@@ -1,9 +1,12 @@
 //! However often the way to the database breaks, the watcher loses no order; the driver's own
 //! change stream does.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use bson::Document;
+use bson::{Document, doc};
 use devkit::{
     ReplicaSet, audit,
     relay::{Deed, Plan, Relay},
@@ -167,12 +170,24 @@ async fn a_stream_that_takes_longer_to_open_than_calls_may_is_opened_all_the_sam
     let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
     let server = watching(&relay.uri(), fresh(set).await, |config| {
         config.operation_timeout = Duration::from_secs(1);
+        config.lease = Duration::from_secs(1);
     })
     .await;
     let slow = Deed::Delay(Duration::from_millis(3_500));
     relay.on("$changeStream", Plan::Always, slow);
     relay.cut();
     deliver(&server.database, "waits").await;
+    server.watcher_is(pb::WatcherState::Retrying).await;
+    // It lives meanwhile, and says that its stream is not open.
+    let mut heartbeats = BTreeSet::new();
+    while heartbeats.len() < 4 {
+        let watcher = server
+            .collection("archd_state")
+            .find_one(doc! { "_id": "watcher" });
+        let watcher = watcher.await.unwrap().unwrap();
+        assert_eq!(watcher.get_str("state"), Ok("retrying"), "{watcher}");
+        heartbeats.insert(*watcher.get_datetime("alive_at").unwrap());
+    }
     settled(&server.database).await;
     server.watcher_is(pb::WatcherState::Watching).await;
     server.shut_down().await;
