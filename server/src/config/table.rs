@@ -111,7 +111,7 @@ pub const HTTP: Setting = Setting {
     flag: Some("http"),
     form: Form::AddressOrOff,
     default: "127.0.0.1:9464",
-    help: "Where serve and watch answer HTTP, in plain text: /livez, /readyz and /metrics.",
+    help: "Where serve and watch answer HTTP, in plain text and whoever asks: the page, /livez, /readyz, /metrics and what the page asks for.",
     secret: false,
 };
 

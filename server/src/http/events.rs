@@ -1,6 +1,6 @@
 //! The stream that the page listens to: what the snapshots say, as it changes.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,10 +9,10 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 use http::{
-    HeaderName,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    HeaderName, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
     Context,
@@ -25,8 +25,22 @@ const RETRY: &str = "retry: 2000\n\n";
 /// Tells proxies not to gather what is to arrive now.
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Those who listen. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Readers(Arc<Semaphore>);
+
+impl Readers {
+    /// So many that of these connections a tenth is left to probes and to whoever asks once.
+    pub(super) fn of(connections: usize) -> Readers {
+        Readers(Arc::new(Semaphore::new(
+            connections - connections.div_ceil(10),
+        )))
+    }
+}
+
 /// One who listens.
 struct Listener {
+    _place: OwnedSemaphorePermit,
     told: watch::Receiver<Told>,
     /// What it was told last.
     last: Told,
@@ -36,7 +50,13 @@ struct Listener {
 ///
 /// Who reads slowly is told of the latest, and of nothing that was overtaken meanwhile.
 pub(super) async fn events(State(context): State<Context>) -> Response {
+    let Ok(place) = context.readers.0.clone().try_acquire_owned() else {
+        let head = [(RETRY_AFTER, "10")];
+        let text = "too many listen already; try again later\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, head, text).into_response();
+    };
     let listener = Listener {
+        _place: place,
         told: context.snapshots.listen(),
         last: Told::default(),
     };

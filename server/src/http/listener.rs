@@ -238,7 +238,7 @@ impl http_body::Body for Answer {
 }
 
 /// Serves a connection until it ends or has to make way. Once `closing` is cancelled it ends with
-/// the answer under way.
+/// the answer under way, for which there is a moment.
 async fn serve(
     stream: TcpStream,
     connection: Arc<Connection>,

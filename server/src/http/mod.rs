@@ -26,7 +26,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
 use self::{
-    guard::Hosts, listener::Listener, metrics::Instance, order::Turns, snapshots::Snapshots,
+    events::Readers, guard::Hosts, listener::Listener, metrics::Instance, order::Turns,
+    snapshots::Snapshots,
 };
 use crate::{
     config::Config,
@@ -55,6 +56,8 @@ struct Context {
     /// When this instance starts batches by itself.
     schedule: Option<Schedule>,
     snapshots: Snapshots,
+    /// Of events.
+    readers: Readers,
     /// Of those who look for orders.
     turns: Turns,
     /// Cancelled when the server is told to stop.
@@ -74,11 +77,13 @@ impl Http {
         let hosts = Hosts::new(config.http_hosts.clone());
         let closing = CancellationToken::new();
         let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
-        let listener = Listener::new(socket, most_connections(), connections);
+        let most = most_connections();
+        let listener = Listener::new(socket, most, connections);
         tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
         let instance = config.instance.clone();
         let context = Context {
             snapshots: Snapshots::new(parts.clone(), instance, schedule.clone(), stop.clone()),
+            readers: Readers::of(most),
             turns: Turns::default(),
             figures: Latest::new(&parts.store, parts.monitor.clone()),
             instance: Instance::new(&parts.metrics),
@@ -127,7 +132,7 @@ fn routes(context: Context, hosts: Hosts) -> Router {
 async fn nothing_here() -> (StatusCode, &'static str) {
     (
         StatusCode::NOT_FOUND,
-        "there is nothing here; there are /, /livez, /readyz and /metrics\n",
+        "there is nothing here; there are /, /events, /orders/{numero}, /livez, /readyz and /metrics\n",
     )
 }
 

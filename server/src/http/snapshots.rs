@@ -1,9 +1,10 @@
 //! What goes on, read once a second for all who listen, and not at all while nobody does.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use bson::DateTime;
+use futures::FutureExt;
 use order_archiver_api::{json::to_json, v1 as pb};
 use parking_lot::Mutex;
 use prost::{Message, Name};
@@ -127,8 +128,13 @@ impl Snapshots {
         let mut is_read = self.0.is_read.lock();
         if !*is_read {
             *is_read = true;
-            let reading = self.clone().read_on();
-            self.0.parts.tasks.spawn(reading);
+            let (reading, own) = (self.clone().read_on(), self.clone());
+            self.0.parts.tasks.spawn(async move {
+                if AssertUnwindSafe(reading).catch_unwind().await.is_err() {
+                    // Whoever comes next begins anew.
+                    *own.0.is_read.lock() = false;
+                }
+            });
         }
         receiver
     }

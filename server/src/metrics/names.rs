@@ -199,7 +199,7 @@ pub const UNREADABLE: Metric = gauge(
 pub const LOG_DROPPED: Metric = counter(
     "order_archiver_log_lines_dropped_total",
     &[],
-    "Lines of the log that were left out, because they were not read fast enough.",
+    "Lines of the log that were left out, because they were not taken fast enough or could not be written.",
 );
 /// When the schedule is due next.
 pub const SCHEDULE_NEXT: Metric = gauge(
@@ -383,7 +383,7 @@ pub const VERIFIED: Metric = of_database(
 pub const VERIFICATION_SUCCESS: Metric = of_database(
     "order_archiver_verification_last_success_timestamp_seconds",
     &[],
-    "When the latest verification ended that says VERIFIED, by the database's clock; 0 before the first.",
+    "When the latest verification ended that compared the orders' fields, not their presence alone, and says VERIFIED, by the database's clock; 0 before the first.",
 );
 /// What the latest verification looked at.
 pub const VERIFICATION_ORDERS: Metric = of_database(

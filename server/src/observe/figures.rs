@@ -16,10 +16,7 @@ use super::{
 };
 use crate::{
     domain::verify::plan::Depth,
-    store::{
-        Error, Store, batches::record::Batch, jobs::record::State, state::place::Place,
-        verifications::record::Verification,
-    },
+    store::{Error, Store, state::place::Place, verifications::record::Verification},
 };
 
 /// For how long figures are good.
@@ -28,8 +25,6 @@ const FRESH: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The window of the figures that are of a window.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
-/// Among so many batches that succeeded is one that was no dry run, or there counts as none.
-const LATEST: usize = 50;
 
 /// The figures of a moment.
 #[derive(Debug)]
@@ -42,7 +37,7 @@ pub(crate) struct Figures {
     pub(crate) batch_succeeded: Option<DateTime>,
     /// Whether a verification is active.
     pub(crate) verifies: bool,
-    /// When the latest verification ended that says VERIFIED.
+    /// When the latest verification ended that compared the orders' fields and says VERIFIED.
     pub(crate) verified: Option<DateTime>,
     /// The oldest moment of the history; none where that is not to be known.
     pub(crate) oldest_history: Option<Timestamp>,
@@ -122,23 +117,29 @@ async fn read(store: &Store) -> Result<Figures, Error> {
             }
         }
     };
-    let (stats, oldest_quarantined, succeeded, verifications, verified, deployment, instances) = futures::try_join!(
+    let (
+        stats,
+        oldest_quarantined,
+        batch_succeeded,
+        verifications,
+        verified,
+        deployment,
+        instances,
+    ) = futures::try_join!(
         stats::read(store, wanted),
         store.oldest_quarantined(),
-        store.jobs::<Batch>(&[State::Succeeded], &latest, LATEST),
+        store.batch_succeeded(),
         store.jobs::<Verification>(&[], &latest, 1),
-        store.latest_verified(Depth::Presence),
+        store.latest_verified(Depth::Content),
         store.deployment(),
         instances,
     )?;
-    let mut succeeded = succeeded.into_iter().flatten().flatten();
-    let succeeded = succeeded.find(|batch: &Batch| !batch.options.validate_only);
     let mut verifications = verifications.into_iter().flatten().flatten();
     let verifies = verifications.next();
     Ok(Figures {
         stats,
         oldest_quarantined,
-        batch_succeeded: succeeded.and_then(|batch| batch.head.ended),
+        batch_succeeded,
         verifies: verifies.is_some_and(|latest: Verification| !latest.head.state.is_final()),
         verified: verified.and_then(|verification| verification.head.ended),
         oldest_history: store.oldest_history().await,

@@ -140,6 +140,7 @@ impl Watcher {
             } else {
                 State::Retrying
             };
+            backoff.heed(&fault.error);
             let told = fault.error.to_string();
             match next {
                 Next::Reopen => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::Error;
+use crate::store::{Error, wire::changes::LONG_LOOK};
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ fn longer(shortest: Duration, longest: Duration, doublings: u32) -> Duration {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
+    /// How many of them were replies that took too long.
+    slow: u32,
 }
 
 impl Backoff {
@@ -77,16 +79,24 @@ impl Backoff {
         self.failures > 0
     }
 
-    /// How long a reply may take now: the database looks through everything that was written since
-    /// the watcher's place before it replies, so one that was too slow for the usual limit gets
-    /// twice the time at each attempt, up to 64 times as much.
-    pub(super) fn limit(&self, usual: Duration) -> Duration {
-        usual * 2u32.pow(self.failures.min(6))
+    /// Notes what the fault was.
+    pub(super) fn heed(&mut self, error: &Error) {
+        if matches!(error, Error::Timeout(_)) {
+            self.slow = self.slow.saturating_add(1);
+        }
+    }
+
+    /// How long the opening of a stream may take now: the database looks through everything that was
+    /// written since the watcher's place before it answers, so one that was too slow for the usual
+    /// limit gets twice the time at each attempt.
+    pub(super) fn opening(&self, usual: Duration) -> Duration {
+        let longest = LONG_LOOK.max(usual);
+        (usual * 2u32.pow(self.slow.min(10))).min(longest)
     }
 
     /// Something worked: the next fault is a first one again.
     pub(super) fn reset(&mut self) {
-        self.failures = 0;
+        *self = Backoff::default();
     }
 }
 
@@ -165,5 +175,24 @@ mod tests {
         );
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(300));
+    }
+
+    #[test]
+    fn an_opening_gets_more_time_after_each_that_was_too_slow_and_after_no_other_fault() {
+        let usual = Duration::from_secs(10);
+        let mut backoff = Backoff::default();
+        backoff.heed(&Error::Unavailable(String::new()));
+        assert_eq!(backoff.opening(usual), usual);
+        let mut seconds = Vec::new();
+        for _ in 0..20 {
+            backoff.heed(&Error::Timeout(usual));
+            seconds.push(backoff.opening(usual).as_secs());
+        }
+        assert_eq!(seconds[..7], [20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(seconds[19], 600);
+        let longer = LONG_LOOK * 2;
+        assert_eq!(backoff.opening(longer), longer);
+        backoff.reset();
+        assert_eq!(backoff.opening(usual), usual);
     }
 }

@@ -147,9 +147,8 @@ impl Stream<'_> {
         progress: &mut StreamProgress,
         backoff: &mut Backoff,
     ) -> Result<Ending, Error> {
-        let limit = backoff.limit(self.store.operation_timeout());
-        // Opened beside the heartbeat: that too may take as long as a reply.
-        let (mut replies, _reader) = read(self.store.clone(), start, limit);
+        let opening = backoff.opening(self.store.operation_timeout());
+        let (mut replies, _reader) = read(self.store.clone(), start, opening);
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
         let mut waiting: VecDeque<Option<DateTime>> = VecDeque::new();
         let mut tick = interval(TICK.min(self.store.beat()));
@@ -364,18 +363,18 @@ fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
     [of(true), of(false)]
 }
 
-/// Opens the stream and reads replies in a task of its own, so that a deadline on one is not begun anew whenever
+/// Opens the stream, which may take so long, and reads replies in a task of its own, so that a deadline on one is not begun anew whenever
 /// something else happens.
 fn read(
     store: Store,
     start: Start,
-    limit: Duration,
+    opening: Duration,
 ) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
     let (sender, replies) = mpsc::channel(1);
     let reader: JoinHandle<()> = tokio::spawn(async move {
         let orders = Scope::Collection(&store.names().orders);
         let stages = stages(store.delivered());
-        let mut changes = match store.changes_by(orders, &start, stages, limit).await {
+        let mut changes = match store.changes_by(orders, &start, stages, opening).await {
             Ok(changes) => changes,
             Err(error) => {
                 let _ = sender.send(Err(error)).await;

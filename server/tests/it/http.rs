@@ -160,6 +160,7 @@ async fn a_head_that_is_too_large_is_refused_in_the_words_of_http() {
 /// What a peer says before it leaves its connection to itself.
 const SILENT: &str = "";
 const HALF_A_HEAD: &str = "GET /livez HTTP/1.1\r\nHost: local";
+const LISTENS: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const IDLE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -171,7 +172,7 @@ async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers(
     let http = server.http.unwrap();
     // Answers of 50 times the metrics are more than the system keeps for a peer that reads none.
     let never_reads = METRICS.repeat(50);
-    for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads] {
+    for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads, LISTENS] {
         let mut crowd = Vec::new();
         for _ in 0..CROWD {
             let mut peer = within(TcpStream::connect(http)).await.unwrap();

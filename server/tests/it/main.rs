@@ -63,6 +63,7 @@ mod index_build;
 mod index_lost;
 mod instances;
 mod large_orders;
+mod latest_verification;
 mod ledger;
 mod life_of_one_order;
 mod log;

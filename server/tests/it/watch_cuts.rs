@@ -179,13 +179,12 @@ async fn a_stream_that_takes_longer_to_open_than_calls_may_is_opened_all_the_sam
     deliver(&server.database, "waits").await;
     server.watcher_is(pb::WatcherState::Retrying).await;
     // It lives meanwhile, and says that its stream is not open.
+    let state = server.collection("archd_state");
     let mut heartbeats = BTreeSet::new();
     while heartbeats.len() < 4 {
-        let watcher = server
-            .collection("archd_state")
-            .find_one(doc! { "_id": "watcher" });
-        let watcher = watcher.await.unwrap().unwrap();
-        assert_eq!(watcher.get_str("state"), Ok("retrying"), "{watcher}");
+        let watcher = state.find_one(doc! { "_id": "watcher" }).await;
+        let watcher = watcher.unwrap().unwrap();
+        assert_eq!(watcher.get_str("state").unwrap(), "retrying", "{watcher}");
         heartbeats.insert(*watcher.get_datetime("alive_at").unwrap());
     }
     settled(&server.database).await;

@@ -28,7 +28,7 @@ export const length = () => step;
 /** All points, oldest first. */
 export const all = () => [...points.values()].sort((a, b) => a.start - b.start);
 
-export const empty = () => ({ archived: 0, incomplete: 0, errors: 0, latency: EDGES.map(() => 0) });
+export const empty = () => ({ archived: 0, incomplete: 0, errors: 0, gone: 0, latency: EDGES.map(() => 0) });
 
 /** What points come to. */
 export function sum(some) {
@@ -37,6 +37,7 @@ export function sum(some) {
     total.archived += counts.archived;
     total.incomplete += counts.incomplete;
     total.errors += counts.errors;
+    total.gone += counts.gone;
     latency.forEach((count, at) => (total.latency[at] += count));
   }
   return total;

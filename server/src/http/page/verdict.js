@@ -3,7 +3,9 @@
 import * as series from "./series.js";
 import { date, length, minute, seconds, whole, words } from "./words.js";
 
+// As archctl status judges them: proto/problems.rs.
 const LATE = 30;
+const OLD = 2 * 86_400;
 
 const enumeration = (value, prefix) => (value ?? "").replace(prefix, "");
 export const watcherState = (watcher) => enumeration(watcher?.state, "WATCHER_STATE_");
@@ -22,7 +24,7 @@ export function reasons({ stats, trouble }) {
   const { watcher, last_batch: batch, last_verification: verification } = stats;
   const state = watcherState(watcher);
   const waiting = watcher?.waiting;
-  const everWatched = watcher?.instance || watcher?.position_time;
+  const everWatched = watcher?.instance;
   if (state === "PAUSED") say("bad", r.paused);
   else if (state === "STOPPED") everWatched ? say("bad", r.stopped) : say("note", r.nobody);
   else if (state === "RETRYING") say("bad", r.retrying, watcher.last_error);
@@ -30,16 +32,22 @@ export function reasons({ stats, trouble }) {
   else if (state === "STARTING") say("warn", r.starting);
   if (waiting?.orders > 0) say("bad", r.waiting(whole(waiting.orders), waiting.at_least));
   const lag = seconds(stats.watcher_lag);
-  if (lag > LATE) say("bad", r.lag(length(lag)));
+  if (lag > LATE && state !== "PAUSED") say("bad", r.lag(length(lag)));
   if (watcher?.open_gaps?.length) say("warn", r.gap);
+  const { gone } = series.sum(series.lastDay());
+  if (gone > 0) say("bad", r.gone(whole(gone)));
   if (stats.quarantine_size > 0) say("warn", r.quarantine(whole(stats.quarantine_size)));
   if (nearMisses(batch) > 0) say("warn", r.near(whole(nearMisses(batch))));
   if (jobState(batch) === "FAILED") say("bad", r.batchFailed, batch.message);
-  const c = batch?.counts;
-  if (c && !isActive(batch) && c.found !== c.archived + c.duplicates + c.errors) say("bad", r.batchUnbalanced);
+  if (batch?.stop_reason === "BATCH_STOP_REASON_UNBALANCED") say("bad", r.batchUnbalanced);
   if (verification?.verdict === "VERDICT_NOT_VERIFIED") say("bad", r.notVerified, verification.verdict_text);
   else if (jobState(verification) === "FAILED") say("warn", r.verificationFailed, verification.message);
-  if (stats.unreadable?.length) say("warn", r.unreadable(whole(stats.unreadable.length)));
+  else if (verification?.end_time) {
+    const age = (date(stats.read_time) - date(verification.end_time)) / 1_000;
+    if (age > OLD) say("warn", r.verificationOld(length(age)));
+  }
+  const unreadable = (stats.unreadable ?? []).filter((it) => !it.newer);
+  if (unreadable.length) say("warn", r.unreadable(whole(unreadable.length)));
   const late = series.classes(series.sum(series.lastHour()).latency)[3];
   if (late > 0) say("warn", r.late(whole(late)));
   return found;
@@ -56,5 +64,8 @@ export function verdict(seen, found) {
   if (waiting > 0) return { level: "bad", title: waiting === 1 ? v.waitingOne : v.waiting(whole(waiting)) };
   if (worst === "bad") return { level: "bad", title: v.bad };
   if (kept > 0) return { level: "warn", title: kept === 1 ? v.missingOne : v.missing(whole(kept)) };
-  return { level: worst, title: worst === "ok" ? v.ok : v.warn };
+  if (worst === "warn") return { level: worst, title: v.warn };
+  // Who archives by batches alone knows of no order that was delivered since.
+  const nobody = watcherState(stats.watcher) === "STOPPED";
+  return { level: "ok", title: nobody ? v.okByBatch : v.ok };
 }

@@ -1,9 +1,17 @@
 //! Batches in lists, which have room for few near misses of each.
 
-use bson::{Document, RawDocument, doc};
+use bson::{DateTime, Document, RawDocument, doc};
 
 use super::record::Batch;
-use crate::{bytes::raw, store::state::format};
+use crate::{
+    bytes::raw::{self, ValueRef},
+    store::{
+        Error, Store,
+        encoding::document::{joined, raw as raw_document},
+        jobs::record::{BY_TIME, State},
+        state::format,
+    },
+};
 
 /// How many near misses of each batch are in a list of batches.
 const NEAR_MISSES_IN_A_LIST: i32 = 10;
@@ -18,6 +26,22 @@ pub(super) fn few_near_misses() -> Document {
     doc! {
         "near_misses": { "$slice": NEAR_MISSES_IN_A_LIST }, MISSES_STORED: stored,
         MISSED_ORDERS_STORED: { "$sum": "$near_misses.orders" },
+    }
+}
+
+impl Store {
+    /// When the latest batch ended that succeeded and was no dry run.
+    pub async fn batch_succeeded(&self) -> Result<Option<DateTime>, Error> {
+        let succeeded = State::Succeeded.name();
+        let find = doc! {
+            "find": &self.names.batches, "limit": 1, "projection": { "ended": 1 }, "hint": BY_TIME,
+            "filter": { "state": succeeded, "options.validate_only": { "$ne": true } },
+            "sort": { "created": -1, "_id": -1 },
+        };
+        let find = joined(&[&raw_document(&find), &self.read_options()]);
+        let rows = self.rows(&find).await?;
+        let ended = rows.first().and_then(|row| raw::find(row, "ended"));
+        Ok(ended.and_then(ValueRef::as_date))
     }
 }
 

@@ -53,10 +53,10 @@ pub struct Tally {
 }
 
 impl Store {
-    /// Takes the differences away that verifications found before the latest ones that have ended.
+    /// Takes the differences away that verifications found before the latest ones with a verdict.
     /// Their counts and verdicts stay, and so does the ledger.
     pub async fn prune_differences(&self) -> Result<(), Error> {
-        let Some(oldest) = self.ended_verification_before(KEPT).await? else {
+        let Some(oldest) = self.verification_before(KEPT).await? else {
             return Ok(());
         };
         let old = rawdoc! { "q": { "verification": { "$lte": oldest.as_str() } }, "limit": 0 };
@@ -64,10 +64,10 @@ impl Store {
         self.write_all(head, "deletes", &[old]).await
     }
 
-    /// The id of the one that ended before so many others: ids sort by the time of their making.
-    async fn ended_verification_before(&self, others: i64) -> Result<Option<String>, Error> {
+    /// The id of the one that has a verdict, before so many others that have one: ids sort by the time of their making.
+    async fn verification_before(&self, others: i64) -> Result<Option<String>, Error> {
         let find = doc! {
-            "find": &self.names.verifications, "filter": { "ended": { "$type": "date" } },
+            "find": &self.names.verifications, "filter": { "verdict": { "$exists": true } },
             "sort": { "_id": -1 }, "hint": { "_id": 1 }, "skip": others, "limit": 1,
             "projection": { "_id": 1 },
         };

@@ -148,6 +148,7 @@ impl Store {
         let replies = Replies {
             patience: PATIENCE,
             most: MOST_CHANGES,
+            opening: limit,
             limit,
         };
         let mut changes = self

@@ -12,7 +12,7 @@ use crate::{
     store::{
         Error, Store,
         encoding::document::{joined, raw},
-        jobs::record::BY_TIME,
+        jobs::record::{BY_TIME, State},
         state::fault::Fault,
     },
 };
@@ -75,9 +75,12 @@ impl Store {
         filter
     }
 
-    /// The latest verification that has ended, or what is wrong with it.
+    /// The latest verification that has ended, or what is wrong with it. One that was cancelled says
+    /// nothing, so it takes nothing from what the one before it has said.
     pub async fn latest_ended(&self) -> Result<Option<Result<Verification, Fault>>, Error> {
-        self.latest_of(doc! { "ended": { "$type": "date" } }).await
+        let cancelled = State::Cancelled.name();
+        self.latest_of(doc! { "ended": { "$type": "date" }, "state": { "$ne": cancelled } })
+            .await
     }
 
     async fn latest_of(

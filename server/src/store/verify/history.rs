@@ -240,6 +240,7 @@ impl ComparisonReader {
         let replies = Replies {
             patience: PATIENCE,
             most: MOST_CHANGES,
+            opening: limit,
             limit,
         };
         self.store()

@@ -153,6 +153,7 @@ impl Store {
         let replies = Replies {
             patience: PATIENCE,
             most: MOST_CHANGES,
+            opening: self.policy.operation_timeout,
             limit: self.policy.operation_timeout,
         };
         self.changes_in(replies, orders, start, stages).await

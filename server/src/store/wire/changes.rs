@@ -25,7 +25,7 @@ const MOST_CHANGES: u32 = 1_000;
 /// How long a reply may take that is read by whoever has no deadline of seconds. The database looks
 /// through everything that anybody has written, and answers only once it has found a change that
 /// was asked for or the end: tens of seconds for each million of writes.
-pub(in crate::store) const LONG_LOOK: Duration = Duration::from_secs(10 * 60);
+pub const LONG_LOOK: Duration = Duration::from_secs(10 * 60);
 /// How many replies hold but one change each, where more may not fit, before more are tried again.
 const CAUTIOUS_REPLIES: u32 = 16;
 
@@ -68,7 +68,9 @@ pub struct Replies {
     pub(in crate::store) patience: Duration,
     /// How many changes one holds at most.
     pub(in crate::store) most: u32,
-    /// How long each may take.
+    /// How long the first may take, with which the history is opened.
+    pub(in crate::store) opening: Duration,
+    /// How long each of the others may take.
     pub(in crate::store) limit: Duration,
 }
 
@@ -102,18 +104,19 @@ impl Store {
         self.changes_by(scope, start, stages, limit).await
     }
 
-    /// The same, in replies that may take so long each.
+    /// The same, where opening may take so long.
     pub async fn changes_by(
         &self,
         scope: Scope<'_>,
         start: &Start,
         stages: Vec<Document>,
-        limit: Duration,
+        opening: Duration,
     ) -> Result<Changes, Error> {
         let replies = Replies {
             patience: PATIENCE,
             most: MOST_CHANGES,
-            limit,
+            opening,
+            limit: self.policy.operation_timeout,
         };
         self.changes_in(replies, scope, start, stages).await
     }
@@ -184,10 +187,7 @@ impl Store {
         let mut pipeline = vec![doc! { "$changeStream": options }];
         pipeline.extend(opening.stages.iter().cloned());
         let collection = opening.collection.as_deref();
-        let Replies {
-            patience, limit, ..
-        } = opening.replies;
-        self.open_stream(collection, pipeline, patience, limit, most)
+        self.open_stream(collection, pipeline, opening.replies, most)
             .await
             .map_err(|error| self.named_if_view(error))
     }

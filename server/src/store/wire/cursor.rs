@@ -13,7 +13,7 @@ use mongodb::{
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{command::name_of, link::Link};
+use super::{changes::Replies, command::name_of, link::Link};
 use crate::{
     bytes::raw,
     store::{Error, Store},
@@ -57,22 +57,26 @@ impl Store {
         .await
     }
 
-    /// Opens a change stream on the primary. At the end of the history the database waits for
-    /// `patience` before it replies; each reply may take `limit`.
+    /// Opens a change stream on the primary, in such replies, but of so many changes at most.
     pub(super) async fn open_stream(
         &self,
         collection: Option<&str>,
         pipeline: Vec<Document>,
-        patience: Duration,
-        limit: Duration,
+        replies: Replies,
         batch_size: u32,
     ) -> Result<Cursor, Error> {
+        let Replies {
+            patience,
+            opening,
+            limit,
+            ..
+        } = replies;
         let database = self.database_name().to_owned();
         let collection = collection.map(str::to_owned);
         self.open(
             "aggregate",
             ReadPreference::Primary,
-            limit,
+            opening,
             async move |client: Client| {
                 let database = client.database(&database);
                 match collection {
@@ -89,6 +93,7 @@ impl Store {
             },
         )
         .await
+        .map(|cursor| Cursor { limit, ..cursor })
     }
 
     async fn open<F>(
