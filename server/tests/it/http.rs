@@ -1,11 +1,16 @@
 //! The HTTP port answers what it is there for, to whom it is there for, and nothing else.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{
     child::Server,
@@ -172,7 +177,7 @@ async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers(
     let http = server.http.unwrap();
     // Answers of 50 times the metrics are more than the system keeps for a peer that reads none.
     let never_reads = METRICS.repeat(50);
-    for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads, LISTENS] {
+    for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads] {
         let mut crowd = Vec::new();
         for _ in 0..CROWD {
             let mut peer = within(TcpStream::connect(http)).await.unwrap();
@@ -188,4 +193,27 @@ async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers(
     let peak = server.peak_memory();
     println!("at most {peak} MiB");
     assert!(peak < 256, "{peak} MiB");
+}
+
+#[tokio::test]
+async fn those_who_listen_leave_room_for_probes() {
+    let server = Server::fresh(1_024, &[("ARCHD_HTTP", "127.0.0.1:0")]).await;
+    let http = server.http.unwrap();
+    let mut crowd = Vec::new();
+    let mut answers = BTreeMap::new();
+    // As many as there are places, each of which is answered before the next one comes.
+    for _ in 0..256 {
+        let mut peer = within(TcpStream::connect(http)).await.unwrap();
+        peer.write_all(LISTENS.as_bytes()).await.unwrap();
+        let mut head = [0; "HTTP/1.1 200".len()];
+        within(peer.read_exact(&mut head)).await.unwrap();
+        let head = String::from_utf8_lossy(&head).into_owned();
+        *answers.entry(head).or_insert(0) += 1;
+        crowd.push(peer);
+    }
+    let expected = [("HTTP/1.1 200", 230), ("HTTP/1.1 503", 26)];
+    let expected = expected.map(|(head, times)| (head.to_owned(), times));
+    assert_eq!(answers, BTreeMap::from(expected));
+    let probe = timeout(Duration::from_secs(5), get(http, "/livez")).await;
+    assert_eq!(probe.expect("a probe was shut out").status, 200);
 }

@@ -126,10 +126,8 @@ async fn the_lines_of_a_call_bear_its_id_and_those_of_what_it_started_do_not() {
     let mut archive = ArchiveServiceClient::new(channel.clone());
     let refused = archive.archive_order(named("call-1", archive_order("BAD")));
     let refused = refused.await.unwrap_err();
-    assert_eq!(
-        refused.get_details_error_info().unwrap().reason,
-        "QUARANTINED"
-    );
+    let reason = refused.get_details_error_info().unwrap().reason;
+    assert_eq!(reason, "QUARANTINED", "{refused:?}");
     let mut batches = BatchServiceClient::new(channel);
     let start = pb::StartBatchRequest::default();
     batches.start_batch(named("call-2", start)).await.unwrap();
