@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every test, those in .ci/alone one after the other and after the rest; one that fails is tried once more at once, and may
-pass then only if .ci/flaky names it with a reason."""
+"""Runs every test, those in .ci/alone one after the other and after the rest; one that fails is tried once more at once. Those
+that pass then are told as FLAKY: .ci/flaky names them with a reason, and of others there may be MOST_FLAKY in a run."""
 
 import fnmatch
 import re
@@ -14,6 +14,8 @@ SEED = re.compile(r"\bSEED=(\S+)")
 TARGET = re.compile(r"to rerun pass `([^`]+)`$")
 FLAKY = Path(__file__).with_name("flaky")
 ALONE = Path(__file__).with_name("alone")
+# Of some 700 tests on real servers a few lose against their neighbours on two cores, now this one and now that.
+MOST_FLAKY = 3
 
 
 def failures(log):
@@ -77,24 +79,33 @@ def reasons_in(text):
 
 
 def verdict(test, passed_alone, seed, reasons):
-    """What is said of a test that failed, and whether it counts as a failure.
+    """What is said of a test that failed, and what it counts as.
 
     >>> verdict("a", False, "7", {"a": "slow disks"})
-    ('FAILED a (SEED=7): it fails alone too', True)
+    ('FAILED a (SEED=7): it fails alone too', 'failed')
     >>> verdict("a", True, "7", {})
-    ('FLAKY a (SEED=7): it passes alone, and .ci/flaky does not name it', True)
+    ('FLAKY a (SEED=7): it passes alone, and .ci/flaky does not name it', 'flaky')
     >>> verdict("a", True, None, {"a": "slow disks"})
-    ('FLAKY a (no seed): allowed, slow disks', False)
+    ('FLAKY a (no seed): allowed, slow disks', 'allowed')
     >>> verdict("mod::a", True, None, {"mod::*": "slow disks"})
-    ('FLAKY mod::a (no seed): allowed, slow disks', False)
+    ('FLAKY mod::a (no seed): allowed, slow disks', 'allowed')
     """
     name = f"{test} (SEED={seed})" if seed else f"{test} (no seed)"
     if not passed_alone:
-        return f"FAILED {name}: it fails alone too", True
+        return f"FAILED {name}: it fails alone too", "failed"
     for pattern, reason in reasons.items():
         if fnmatch.fnmatchcase(test, pattern):
-            return f"FLAKY {name}: allowed, {reason}", False
-    return f"FLAKY {name}: it passes alone, and .ci/flaky does not name it", True
+            return f"FLAKY {name}: allowed, {reason}", "allowed"
+    return f"FLAKY {name}: it passes alone, and .ci/flaky does not name it", "flaky"
+
+
+def holds(counted):
+    """Whether what tests count as leaves the whole good.
+
+    >>> holds(["allowed", "flaky", "flaky", "flaky"]), holds(["flaky"] * 4), holds(["failed"])
+    (True, False, False)
+    """
+    return "failed" not in counted and counted.count("flaky") <= MOST_FLAKY
 
 
 def of_the_workspace(target):
@@ -129,19 +140,19 @@ def main():
     code_alone, log_alone = run([*all_tests, "--test", "it", "--", "--test-threads=1", *alone])
     if code == code_alone == 0:
         return 0
-    told, broken = [], False
+    told, counted = [], []
     found = failures(log + log_alone)
     for target, tests in found:
         if not tests:
             told.append(f"FAILED {target}: it broke down, see above")
-            broken = True
+            counted.append("failed")
         for test, seed in tests.items():
             again, _ = run(["cargo", "test", *of_the_workspace(target), "--", "--exact", test])
-            line, counts = verdict(test, again == 0, seed, reasons)
+            line, as_what = verdict(test, again == 0, seed, reasons)
             told.append(line)
-            broken |= counts
+            counted.append(as_what)
     print(*told, sep="\n", flush=True)
-    return 1 if broken or not found else 0
+    return 0 if found and holds(counted) else 1
 
 
 if __name__ == "__main__":
