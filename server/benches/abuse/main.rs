@@ -11,6 +11,7 @@
 #[allow(dead_code, reason = "the benches share it, and each uses a part")]
 mod support {
     pub(crate) mod ground;
+    pub(crate) mod honest;
     pub(crate) mod machine;
     pub(crate) mod server;
 }
@@ -18,7 +19,6 @@ mod support {
 mod attack;
 mod attacker;
 mod burner;
-mod honest;
 mod raw;
 mod stage;
 
@@ -27,7 +27,7 @@ use std::{env, time::Duration};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{attack::Attack, stage::Stage};
+use crate::{attack::Attack, stage::Stage, support::honest};
 
 /// An attack may make the slowest honest answers so many times slower than a process that burns as
 /// much CPU time.

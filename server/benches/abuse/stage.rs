@@ -20,8 +20,11 @@ use tokio::{
 
 use crate::{
     attack::Attack,
-    honest::{self, Fared},
-    support::{ground, machine, server},
+    support::{
+        ground,
+        honest::{self, Fared},
+        machine, server,
+    },
 };
 
 /// How long an attack stands before honest callers come.
@@ -78,7 +81,7 @@ impl Stage {
     /// own.
     pub(crate) async fn round(&self, attack: Attack, span: Duration) -> Result<Round> {
         let numbers = self.orders(span).await?;
-        let server = server::serve(&self.ground.config).await?;
+        let server = server::serve(&self.ground.config, &server::CALLS_ALONE).await?;
         let batch = self.slow_batch(&server.address).await?;
         let name = clap::ValueEnum::to_possible_value(&attack).context("an attack has a name")?;
         let attacker = start(&["attacker", name.get_name(), &server.address, &batch])?;
@@ -93,7 +96,7 @@ impl Stage {
         drop((attacker, server));
 
         let numbers = self.orders(span).await?;
-        let server = server::serve(&self.ground.config).await?;
+        let server = server::serve(&self.ground.config, &server::CALLS_ALONE).await?;
         self.slow_batch(&server.address).await?;
         let _burner = start(&["burner", &share.to_string()])?;
         let burning = honest::call(&server.address, numbers).await?;
@@ -109,20 +112,7 @@ impl Stage {
     async fn orders(&self, span: Duration) -> Result<Vec<String>> {
         let count = usize::try_from(span.as_secs() * u64::from(honest::RATE))?;
         let first = self.asked.fetch_add(count, Ordering::Relaxed);
-        let numbers: Vec<String> = (first..first + count)
-            .map(|number| format!("CMD-2026-{number:07}"))
-            .collect();
-        let order = |(at, numero): (usize, &String)| {
-            let person = |most: usize| i32::try_from(at * 7_919 % most).unwrap_or(0) + 1;
-            doc! {
-                "numero_commande": numero, "status": "livrée", "id_client": person(200), "id_livreur": person(10),
-                "id_restaurant": person(5), "id_menu": person(20), "coût_commande": 24.9, "date_commande": bson::DateTime::now(),
-            }
-        };
-        let orders: Vec<Document> = numbers.iter().enumerate().map(order).collect();
-        let live = self.ground.database.collection::<Document>("Commande");
-        live.insert_many(orders).await?;
-        Ok(numbers)
+        honest::orders(&self.ground.database, first, count).await
     }
 
     /// Has a batch run that outlasts the round: one order a second.

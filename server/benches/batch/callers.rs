@@ -48,7 +48,7 @@ impl Served {
 /// Lets callers call a server; `rates` are those of the contest, if it was held.
 pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates>) -> Result<()> {
     let numbers = Arc::new(numbers(platform).await?);
-    let server = server::serve(&platform.config).await?;
+    let server = server::serve(&platform.config, &server::CALLS_ALONE).await?;
     let mut turns: [Vec<Served>; CROWDS.len()] = Default::default();
     for _ in 0..size.rounds {
         for (callers, turns) in CROWDS.into_iter().zip(&mut turns) {

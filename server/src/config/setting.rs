@@ -152,7 +152,13 @@ impl Form {
             Form::Choice(words) => {
                 (!words.contains(&value)).then_some("is not one of the words that it takes")
             }
-            Form::AddressOrOff | Form::TimeOrOff { .. } | Form::ScheduleOrOff if value == OFF => {
+            Form::AddressOrOff
+            | Form::TimeOrOff { .. }
+            | Form::ScheduleOrOff
+            | Form::FileOrOff
+            | Form::CollectorOrOff
+                if value == OFF =>
+            {
                 None
             }
             Form::Address | Form::AddressOrOff => address(value)

@@ -526,3 +526,19 @@ pub(crate) const OTLP_ENDPOINT: Setting = Setting {
     help: "The OpenTelemetry collector that spans of calls and chunks are sent to, by OTLP over gRPC in plain text.",
     secret: false,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_may_be_given() {
+        for setting in SETTINGS
+            .iter()
+            .filter(|setting| !setting.default.is_empty())
+        {
+            let faults = setting.form.faults(setting.default);
+            assert!(faults.is_empty(), "{}: {faults:?}", setting.name);
+        }
+    }
+}

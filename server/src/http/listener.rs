@@ -33,8 +33,9 @@ use crate::{
     sockets::{Socket, open_files},
 };
 
-/// The most connections: a thousand pages that are told of what happens, and those who ask once.
-const MOST: usize = 1_100;
+/// The most connections: a thousand pages that are told of what happens, and a tenth of all for those
+/// who ask once.
+const MOST: usize = 1_200;
 /// The fewest, however few files there are.
 const LEAST: usize = 8;
 /// The part of the process's files that these connections may take.

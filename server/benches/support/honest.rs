@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use bson::{Document, doc};
+use mongodb::Database;
 use order_archiver_api::v1::{ArchiveOrderRequest, archive_service_client::ArchiveServiceClient};
 use tokio::{
     task::JoinSet,
@@ -35,6 +37,24 @@ impl Fared {
         let latency = self.latencies.get(place as usize);
         latency.copied().unwrap_or(f64::NAN)
     }
+}
+
+/// Puts so many delivered orders there, numbered from `first`, and names them.
+pub(crate) async fn orders(database: &Database, first: usize, count: usize) -> Result<Vec<String>> {
+    let numbers: Vec<String> = (first..first + count)
+        .map(|number| format!("CMD-2026-{number:07}"))
+        .collect();
+    let order = |(at, numero): (usize, &String)| {
+        let person = |most: usize| i32::try_from(at * 7_919 % most).unwrap_or(0) + 1;
+        doc! {
+            "numero_commande": numero, "status": "livrée", "id_client": person(200), "id_livreur": person(10),
+            "id_restaurant": person(5), "id_menu": person(20), "coût_commande": 24.9, "date_commande": bson::DateTime::now(),
+        }
+    };
+    let orders: Vec<Document> = numbers.iter().enumerate().map(order).collect();
+    let live = database.collection::<Document>("Commande");
+    live.insert_many(orders).await?;
+    Ok(numbers)
 }
 
 /// Asks for the orders at [`RATE`].
