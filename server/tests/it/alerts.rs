@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Write,
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -16,16 +14,12 @@ use archd::{
     metrics::names::{ALL, Kind},
 };
 use order_archiver_api::v1 as pb;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    process::Child,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::{
     install::python_packages,
-    prometheus,
-    support::{TestServer, eventually, http, order, orders, program, within},
+    prometheus::{self, Prometheus},
+    support::{TestServer, eventually, order, orders, program, within},
 };
 
 const OPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops");
@@ -63,6 +57,16 @@ fn queries() -> Vec<String> {
         .flatten();
     let queries = targets.map(|target| target["expr"].as_str().unwrap().to_owned());
     queries.collect()
+}
+
+/// A query with what somebody chose in the dashboard.
+fn with_variables(query: &str) -> String {
+    let query = query
+        .replace("$__rate_interval", "1m")
+        .replace("$job", "archd")
+        .replace("$instance", ".+");
+    assert!(!query.contains('$'), "{query}");
+    query
 }
 
 fn promtool(arguments: &[&str]) -> Output {
@@ -202,82 +206,6 @@ async fn the_dashboard_is_of_the_types_that_grafana_publishes() {
     assert!(output.status.success(), "{said}");
 }
 
-/// A real Prometheus that scrapes a server, and keeps the rules.
-struct Prometheus {
-    address: SocketAddr,
-    _program: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Prometheus {
-    async fn of(server: &TestServer) -> Prometheus {
-        let programs = tokio::task::spawn_blocking(prometheus::programs).await;
-        let folder = tempfile::tempdir().unwrap();
-        let (config, data) = (folder.path().join("config.yml"), folder.path().join("data"));
-        let (rules, target) = (path(RULES), server.http.unwrap());
-        let settings = serde_json::json!({
-            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
-            "rule_files": [rules],
-            "scrape_configs": [{
-                "job_name": "archd",
-                "static_configs": [{ "targets": [target.to_string()] }],
-            }],
-        });
-        // JSON is YAML too.
-        fs::write(&config, settings.to_string()).unwrap();
-        let mut program = tokio::process::Command::new(programs.unwrap().join("prometheus"))
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--log.format=json"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
-        let listens = async {
-            loop {
-                let line = log.next_line().await.unwrap().expect("Prometheus listens");
-                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-                if line["msg"] == "Listening on" {
-                    let address = line["address"].as_str().unwrap();
-                    return address.parse::<SocketAddr>().unwrap();
-                }
-            }
-        };
-        let address = within(listens).await;
-        // Whatever else it says is read, so that it does not wait for that.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Prometheus {
-            address,
-            _program: program,
-            _folder: folder,
-        }
-    }
-
-    /// Whether there is an answer that is a number.
-    async fn answers(&self, query: &str) -> bool {
-        let query = query
-            .replace("$__rate_interval", "1m")
-            .replace("$job", "archd")
-            .replace("$instance", ".+");
-        assert!(!query.contains('$'), "{query}");
-        let encoded = query.bytes().fold(String::new(), |mut encoded, byte| {
-            write!(encoded, "%{byte:02X}").unwrap();
-            encoded
-        });
-        // Of this version, so that the answer comes in one piece.
-        let request = format!("GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n");
-        let answer = http::say(self.address, request.as_bytes()).await;
-        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
-        let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        let series = answer["data"]["result"].as_array().unwrap();
-        let values = series.iter().map(|series| series["value"][1].as_str());
-        let mut values = values.map(|value| value.unwrap().parse::<f64>().unwrap());
-        values.any(f64::is_finite)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes_archd() {
     if !prometheus::can_be_had() {
@@ -297,7 +225,7 @@ async fn every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes_a
     .with_references()
     .await;
     server.watcher_is(pb::WatcherState::Watching).await;
-    let prometheus = Prometheus::of(&server).await;
+    let prometheus = Prometheus::of(server.http.unwrap(), &path(RULES)).await;
     server.insert("Commande", orders(3)).await;
     server.run_batch().await;
     server.verify_with(pb::VerificationOptions::default()).await;
@@ -318,7 +246,7 @@ async fn every_query_of_the_dashboard_is_answered_by_a_prometheus_that_scrapes_a
         server.archive_order("CMD-NOBODY").await.unwrap_err();
         let mut unanswered = Vec::new();
         for query in &waiting {
-            if !prometheus.answers(query).await {
+            if !prometheus.answers(&with_variables(query)).await {
                 unanswered.push(query.clone());
             }
         }

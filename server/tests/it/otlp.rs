@@ -38,14 +38,14 @@ fn program() -> Result<PathBuf> {
 }
 
 /// A running collector, which prints every span.
-struct Collector {
+pub(crate) struct Collector {
     folder: tempfile::TempDir,
-    address: String,
+    pub(crate) address: String,
     _program: Child,
 }
 
 impl Collector {
-    async fn start() -> Collector {
+    pub(crate) async fn start() -> Collector {
         let program = tokio::task::spawn_blocking(program).await.unwrap().unwrap();
         let folder = tempfile::tempdir().unwrap();
         // It takes no port of the system's choice, so one that was free a moment ago has to do.
@@ -79,7 +79,8 @@ impl Collector {
         }
     }
 
-    fn printed(&self) -> String {
+    /// All that it has printed.
+    pub(crate) fn printed(&self) -> String {
         fs::read_to_string(self.folder.path().join("spans")).unwrap()
     }
 }

@@ -85,7 +85,7 @@ impl Listener {
     }
 
     /// What it is next told under this name that fulfils a condition.
-    async fn hear(&mut self, name: &str, fulfils: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn hear(&mut self, name: &str, fulfils: impl Fn(&Value) -> bool) -> Value {
         loop {
             let (told, data) = self.next().await.expect("the stream goes on");
             if told == name && fulfils(&data) {

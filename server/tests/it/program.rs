@@ -5,10 +5,14 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr},
+    time::timeout,
 };
 use tonic::transport::Channel;
 
-use crate::{process::archd, support::within};
+use crate::{
+    process::archd,
+    support::{PATIENCE, within},
+};
 
 /// What stands in the documents of people, and never in a log.
 pub(crate) const PEOPLE: [&str; 5] = ["Zoé", "Martin", "zoe@example.fr", "Ali", "rue des Lilas"];
@@ -49,13 +53,16 @@ impl Program {
 
     /// Waits for a line with these words.
     pub(crate) async fn says(&mut self, words: &str) -> Value {
-        loop {
-            let line = self.next().await;
-            let line = line.unwrap_or_else(|| panic!("no line says {words}: {:#?}", self.lines));
-            if message(&line).contains(words) {
-                return line;
+        let saying = async {
+            while let Some(line) = self.next().await {
+                if message(&line).contains(words) {
+                    return Some(line);
+                }
             }
-        }
+            None
+        };
+        let line = timeout(PATIENCE, saying).await.ok().flatten();
+        line.unwrap_or_else(|| panic!("no line says {words}: {:#?}", self.lines))
     }
 
     /// Where it serves, once its database is ready.

@@ -1,13 +1,23 @@
 //! Debian's Prometheus and its tools, unpacked without being installed.
 
 use std::{
+    fmt::Write,
+    fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Result, ensure};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+};
 
-use crate::install::{installed, skip};
+use crate::{
+    install::{installed, skip},
+    support::{http, within},
+};
 
 /// Whether there are Debian's packages here; where there are none a test of Prometheus is left out.
 pub(crate) fn can_be_had() -> bool {
@@ -25,7 +35,7 @@ pub(crate) fn programs() -> PathBuf {
             // Nobody has fetched the lists of packages yet, or long ago: they need a place where
             // anybody may write.
             let lists = folder.join("lists");
-            std::fs::create_dir_all(lists.join("partial"))?;
+            fs::create_dir_all(lists.join("partial"))?;
             let lists = format!("Dir::State::lists={}", lists.display());
             let options = ["-o", &lists, "-o", "Debug::NoLocking=1"];
             run(
@@ -53,4 +63,75 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program} {arguments:?}: {said}");
     Ok(())
+}
+
+/// A real Prometheus that scrapes a server, and keeps the rules.
+pub(crate) struct Prometheus {
+    address: SocketAddr,
+    _program: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// One that scrapes and judges by the rules each second.
+    pub(crate) async fn of(target: SocketAddr, rules: &Path) -> Prometheus {
+        let programs = tokio::task::spawn_blocking(programs).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (config, data) = (folder.path().join("config.yml"), folder.path().join("data"));
+        let settings = serde_json::json!({
+            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "rule_files": [rules],
+            "scrape_configs": [{
+                "job_name": "archd",
+                "static_configs": [{ "targets": [target.to_string()] }],
+            }],
+        });
+        // JSON is YAML too.
+        fs::write(&config, settings.to_string()).unwrap();
+        let mut program = tokio::process::Command::new(programs.unwrap().join("prometheus"))
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", data.display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--log.format=json"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
+        let listens = async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("Prometheus listens");
+                let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+                if line["msg"] == "Listening on" {
+                    let address = line["address"].as_str().unwrap();
+                    return address.parse::<SocketAddr>().unwrap();
+                }
+            }
+        };
+        let address = within(listens).await;
+        // Whatever else it says is read, so that it does not wait for that.
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Prometheus {
+            address,
+            _program: program,
+            _folder: folder,
+        }
+    }
+
+    /// Whether there is an answer that is a number.
+    pub(crate) async fn answers(&self, query: &str) -> bool {
+        let encoded = query.bytes().fold(String::new(), |mut encoded, byte| {
+            write!(encoded, "%{byte:02X}").unwrap();
+            encoded
+        });
+        // Of this version, so that the answer comes in one piece.
+        let request = format!("GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n");
+        let answer = http::say(self.address, request.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let series = answer["data"]["result"].as_array().unwrap();
+        let values = series.iter().map(|series| series["value"][1].as_str());
+        let mut values = values.map(|value| value.unwrap().parse::<f64>().unwrap());
+        values.any(f64::is_finite)
+    }
 }
