@@ -3,6 +3,8 @@
 
 mod file;
 
+use std::path::Path;
+
 use self::file::{File, Profile};
 use crate::{
     exit::Exit,
@@ -49,11 +51,15 @@ pub(crate) fn complete(globals: &mut Globals) -> Result<(), Fault> {
         }
         None => Err(no_file(name, &place)),
     }?;
-    fill(globals, profile.clone());
+    let profile = profile.clone();
+    // What a file names lies beside it, wherever archctl was started.
+    let folder = globals.config.as_deref().and_then(Path::parent);
+    let folder = folder.unwrap_or(Path::new("")).to_owned();
+    fill(globals, profile, &folder);
     Ok(())
 }
 
-fn fill(globals: &mut Globals, profile: Profile) {
+fn fill(globals: &mut Globals, profile: Profile, folder: &Path) {
     let origins = &mut globals.origins;
     take(
         &mut globals.endpoint,
@@ -66,6 +72,11 @@ fn fill(globals: &mut Globals, profile: Profile) {
         &mut globals.time_zone,
         &mut origins.time_zone,
         profile.time_zone,
+    );
+    take(
+        &mut globals.token_file,
+        &mut origins.token_file,
+        profile.token_file.map(|path| Some(folder.join(path))),
     );
 }
 

@@ -28,6 +28,9 @@ use crate::{globals::Globals, output::Output};
 /// longer.
 const MAX_MESSAGE: usize = 64 << 20;
 
+/// Where a call says who makes it.
+const AUTHORIZATION: &str = "authorization";
+
 /// What a command needs: where to ask, how long to wait, and where the answer goes.
 pub(crate) struct Session {
     pub(crate) output: Output,
@@ -35,24 +38,35 @@ pub(crate) struct Session {
     timeout: Duration,
 }
 
-/// The channel, on which every call bears the id of this command.
-pub(crate) type Connection = InterceptedService<Channel, RequestId>;
+/// The channel, on which every call bears the id of this command and says who makes it.
+pub(crate) type Connection = InterceptedService<Channel, Bearing>;
 
-/// The id that all calls of this command bear: one look through the server's log finds what it made
-/// the server do.
+/// What all calls of this command bear.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(MetadataValue<Ascii>);
+pub(crate) struct Bearing {
+    /// By it one look through the server's log finds what the command made the server do.
+    id: MetadataValue<Ascii>,
+    /// Who asks, where a token says so.
+    authorization: Option<MetadataValue<Ascii>>,
+}
 
-impl RequestId {
-    fn new() -> Self {
+impl Bearing {
+    fn new(authorization: Option<MetadataValue<Ascii>>) -> Self {
         let id = Uuid::now_v7().to_string();
-        Self(id.parse().expect("a UUID is made of visible characters"))
+        Self {
+            id: id.parse().expect("a UUID is made of visible characters"),
+            authorization,
+        }
     }
 }
 
-impl Interceptor for RequestId {
+impl Interceptor for Bearing {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(REQUEST_ID, self.0.clone());
+        let metadata = request.metadata_mut();
+        metadata.insert(REQUEST_ID, self.id.clone());
+        if let Some(authorization) = &self.authorization {
+            metadata.insert(AUTHORIZATION, authorization.clone());
+        }
         Ok(request)
     }
 }
@@ -60,7 +74,9 @@ impl Interceptor for RequestId {
 impl Session {
     /// Connects with the first call, and again after each loss, so that every failure arrives as
     /// the status of a call.
-    pub(crate) fn new(globals: &Globals) -> Self {
+    ///
+    /// Each call bears `authorization`, if there is one.
+    pub(crate) fn new(globals: &Globals, authorization: Option<MetadataValue<Ascii>>) -> Self {
         let channel = Endpoint::from(globals.endpoint.uri())
             .connect_timeout(globals.timeout)
             // A tail can be quiet for an hour: only pings tell a quiet server from a dead one.
@@ -70,7 +86,7 @@ impl Session {
             .connect_lazy();
         Self {
             output: Output::new(globals.output),
-            connection: InterceptedService::new(channel, RequestId::new()),
+            connection: InterceptedService::new(channel, Bearing::new(authorization)),
             timeout: globals.timeout,
         }
     }

@@ -85,6 +85,17 @@ pub(crate) struct Globals {
     )]
     pub(crate) time_zone: Zone,
 
+    /// The file with the token that says who asks, for an archd that wants to know; nobody else
+    /// should be able to read it
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+
     /// Where each of these comes from.
     #[arg(skip)]
     pub(crate) origins: Origins,
@@ -109,6 +120,7 @@ pub(crate) struct Origins {
     pub(crate) timeout: Origin,
     pub(crate) output: Origin,
     pub(crate) time_zone: Origin,
+    pub(crate) token_file: Origin,
 }
 
 impl Origins {
@@ -126,6 +138,7 @@ impl Origins {
             timeout: of("timeout"),
             output: of("output"),
             time_zone: of("time_zone"),
+            token_file: of("token_file"),
         }
     }
 }

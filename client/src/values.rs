@@ -1,6 +1,6 @@
 //! Values as people type them: addresses, moments and durations.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
@@ -124,6 +124,39 @@ pub(crate) fn zone(text: &str) -> Result<Zone, String> {
             .parse()
             .map(Zone::Named)
             .map_err(|_| "give local, UTC, or a name such as Europe/Paris".to_owned()),
+    }
+}
+
+/// Reads the path of a file.
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    match text.is_empty() {
+        true => Err("give the path of a file".to_owned()),
+        false => Ok(text.into()),
+    }
+}
+
+/// Reads the name of a caller, as archd takes it.
+pub(crate) fn caller(text: &str) -> Result<String, String> {
+    let is_name = (1..=256).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.starts_with('#');
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("give from 1 to 256 visible ASCII characters, not beginning with #".to_owned())
+        }
+    }
+}
+
+/// Reads the rights of a caller.
+pub(crate) fn rights(text: &str) -> Result<String, String> {
+    const RIGHTS: [&str; 4] = ["read", "archive", "operate", "destroy"];
+    match text.split(',').all(|right| RIGHTS.contains(&right)) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "give one of {}, or several with commas between them",
+            RIGHTS.join(", ")
+        )),
     }
 }
 
@@ -285,6 +318,29 @@ mod tests {
         );
         for typed in ["0", "-1", "1.5", "2147483648", "fast", ""] {
             assert!(rate(typed).unwrap_err().contains("or off"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_caller_has_a_name_and_rights_that_archd_knows() {
+        for (typed, right) in [
+            ("read", true),
+            ("archive,read", true),
+            ("", false),
+            ("write", false),
+            ("read,", false),
+        ] {
+            assert_eq!(rights(typed).is_ok(), right, "{typed}");
+        }
+        for (typed, right) in [
+            ("billing", true),
+            ("spiffe://a/b", true),
+            ("", false),
+            ("a b", false),
+            ("#a", false),
+            ("caf\u{e9}", false),
+        ] {
+            assert_eq!(caller(typed).is_ok(), right, "{typed}");
         }
     }
 

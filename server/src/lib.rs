@@ -3,6 +3,7 @@
 // the driver.
 #![recursion_limit = "256"]
 
+pub mod access;
 pub mod archiver;
 pub mod bytes;
 pub mod check;
@@ -12,6 +13,7 @@ mod convert;
 pub mod domain;
 pub(crate) mod explain;
 pub(crate) mod grpc;
+mod hangups;
 pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
@@ -40,6 +42,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
+    access::Access,
     config::Config,
     http::Http,
     observe::heartbeat::Heartbeat,
@@ -53,6 +56,9 @@ pub enum Error {
     /// The database's address or options can't be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The file that says who may do what can't be gone by.
+    #[error("{name}: {0}", name = config::table::AUTH_FILE.name)]
+    Access(#[from] access::BadFile),
 }
 
 /// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
@@ -67,6 +73,7 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let access = access(&config, &stop)?;
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
@@ -106,10 +113,18 @@ pub async fn run(
             &config,
             config.schedule.clone(),
             parts.clone(),
+            access.clone(),
             stop.clone(),
         )
     });
-    let serving = grpc::serve(listener, others, &config, parts.clone(), stop.clone());
+    let serving = grpc::serve(
+        listener,
+        others,
+        &config,
+        parts.clone(),
+        access,
+        stop.clone(),
+    );
     tokio::pin!(serving);
     // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
     // the same.
@@ -137,6 +152,7 @@ pub async fn watch(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let access = access(&config, &stop)?;
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     let heartbeat = parts.heartbeat.clone();
     let _supervised = supervised(&parts, "watches".to_owned(), &stop);
@@ -145,7 +161,8 @@ pub async fn watch(
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
-    let http = http.map(|socket| Http::open(socket, &config, None, parts.clone(), stop.clone()));
+    let http =
+        http.map(|socket| Http::open(socket, &config, None, parts.clone(), access, stop.clone()));
     stop.cancelled().await;
     let drain = async {
         parts.drain().await;
@@ -153,6 +170,14 @@ pub async fn watch(
     };
     within_grace(&config, drain, &heartbeat).await;
     Ok(())
+}
+
+/// Who may do what, as the settings say.
+fn access(config: &Config, stop: &CancellationToken) -> Result<Access, access::BadFile> {
+    match &config.auth_file {
+        Some(path) => Access::by_file(path, stop.clone()),
+        None => Ok(Access::open()),
+    }
 }
 
 /// Closes the HTTP port, if it is open.

@@ -116,7 +116,10 @@ fn ended(outcome: Result<(), archd::Error>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "archd ends");
-            ExitCode::from(FAILURE)
+            ExitCode::from(match error {
+                archd::Error::Access(_) => BAD_SETTINGS,
+                archd::Error::Store(_) => FAILURE,
+            })
         }
     }
 }

@@ -22,6 +22,7 @@ A flag wins over its variable, that over the profile, and that over the default.
 
   [profiles.production]
   endpoint = \"archive.internal:50051\"  # what --endpoint takes
+  token_file = \"token\"                # what --token-file takes, beside this file
   time_zone = \"Europe/Paris\"           # what --time-zone takes
 
   [profiles.scripts]
@@ -46,7 +47,7 @@ pub(crate) fn run(output: Output, globals: &Globals) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-fn in_force(globals: &Globals) -> [Setting; 6] {
+fn in_force(globals: &Globals) -> [Setting; 7] {
     let Globals {
         config,
         profile,
@@ -54,6 +55,7 @@ fn in_force(globals: &Globals) -> [Setting; 6] {
         timeout,
         output,
         time_zone,
+        token_file,
         origins,
     } = globals;
     let setting = |name, value, origin| Setting {
@@ -62,6 +64,7 @@ fn in_force(globals: &Globals) -> [Setting; 6] {
         origin,
     };
     let config = config.as_ref().map(|path| path.display().to_string());
+    let token_file = token_file.as_ref().map(|path| path.display().to_string());
     let timeout = humantime::format_duration(*timeout).to_string();
     [
         setting("config", config, origins.config),
@@ -70,6 +73,7 @@ fn in_force(globals: &Globals) -> [Setting; 6] {
         setting("timeout", Some(timeout), origins.timeout),
         setting("output", Some(output.to_string()), origins.output),
         setting("time_zone", Some(time_zone.to_string()), origins.time_zone),
+        setting("token_file", token_file, origins.token_file),
     ]
 }
 

@@ -26,7 +26,7 @@ use crate::{
 
 const DEFAULT_PROFILE: &str = "default_profile";
 const PROFILES: &str = "profiles";
-pub(super) const SETTINGS: &[&str] = &["endpoint", "output", "time_zone", "timeout"];
+pub(super) const SETTINGS: &[&str] = &["endpoint", "output", "time_zone", "timeout", "token_file"];
 
 /// How many letters a name may differ by from the one that was meant.
 const SLIPS: usize = 2;
@@ -46,6 +46,7 @@ pub(super) struct Profile {
     pub(super) output: Option<Format>,
     pub(super) time_zone: Option<Zone>,
     pub(super) timeout: Option<Duration>,
+    pub(super) token_file: Option<PathBuf>,
 }
 
 /// Where the file is unless somebody says otherwise, by the rules of XDG; nowhere for a user
@@ -178,6 +179,7 @@ impl Reader<'_> {
             "endpoint" => values::address(text).map(|it| profile.endpoint = Some(it)),
             "output" => format(text).map(|it| profile.output = Some(it)),
             "time_zone" => values::zone(text).map(|it| profile.time_zone = Some(it)),
+            "token_file" => values::path(text).map(|it| profile.token_file = Some(it)),
             _ => values::duration(text).map(|it| profile.timeout = Some(it)),
         };
         if let Err(fault) = taken {

@@ -32,6 +32,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// The names under which it is served, beside `localhost` and IP addresses, in small letters.
     pub http_hosts: Vec<String>,
+    /// The file that says who may do what; none means that nobody is asked who they are.
+    pub auth_file: Option<PathBuf>,
     /// The names of the collections.
     pub collections: Collections,
     /// The status that makes an order ready for the archive, compared byte by byte.
@@ -216,6 +218,7 @@ impl Config {
             listen,
             http,
             http_hosts: http_hosts.map(str::to_ascii_lowercase).collect(),
+            auth_file: chosen.text_unless_off(&AUTH_FILE).map(PathBuf::from),
             collections: Collections {
                 orders: chosen.text(&COLLECTION_ORDERS),
                 clients: chosen.text(&COLLECTION_CLIENTS),

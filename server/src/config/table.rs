@@ -17,6 +17,7 @@ pub const SETTINGS: &[Setting] = &[
     LISTEN,
     HTTP,
     HTTP_HOSTS,
+    AUTH_FILE,
     COLLECTION_ORDERS,
     COLLECTION_CLIENTS,
     COLLECTION_COURIERS,
@@ -122,6 +123,16 @@ pub const HTTP_HOSTS: Setting = Setting {
     form: Form::Hosts,
     default: "",
     help: "The names of this machine by which HTTP may be asked, beside localhost and IP addresses; a request for any other name is refused, as it may be a web page's that pretends to be this machine.",
+    secret: false,
+};
+
+/// Who may call.
+pub const AUTH_FILE: Setting = Setting {
+    name: "ARCHD_AUTH_FILE",
+    flag: Some("auth-file"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The file that says who may do what, by tokens and names of client certificates (docs/security.md), read again when it changes; off asks nobody who they are.",
     secret: false,
 };
 

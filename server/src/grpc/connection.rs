@@ -18,6 +18,7 @@ use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::{
+    access::Callers,
     limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
     status,
 };
@@ -49,6 +50,8 @@ pub(super) enum Reason {
     AskedNothing,
     /// Its answers are not read.
     Unread,
+    /// Somebody who called on it is no longer known.
+    Removed,
     /// The server stops.
     Stop,
 }
@@ -60,6 +63,7 @@ pub(super) struct Connection {
     usage: Mutex<Usage>,
     leave: CancellationToken,
     request_streams: Arc<Semaphore>,
+    callers: Callers,
     /// How long a call takes at most.
     longest_call: Duration,
 }
@@ -98,8 +102,14 @@ impl Connection {
             }),
             leave: CancellationToken::new(),
             request_streams: Arc::new(Semaphore::new(REQUEST_STREAMS_OF_A_CONNECTION)),
+            callers: Callers::default(),
             longest_call,
         }
+    }
+
+    /// Those who have called on it, as far as they are asked who they are.
+    pub(super) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     /// Notes that a call begins, which only listens or does not; it ends when what is returned is

@@ -26,10 +26,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
 use self::{
-    events::Readers, guard::Hosts, listener::Listener, metrics::Instance, order::Turns,
+    events::Readers,
+    guard::{Guard, Hosts},
+    listener::Listener,
+    metrics::Instance,
+    order::Turns,
     snapshots::Snapshots,
 };
 use crate::{
+    access::Access,
     config::Config,
     domain::schedule::Schedule,
     metrics::{Metrics, names},
@@ -72,9 +77,13 @@ impl Http {
         config: &Config,
         schedule: Option<Schedule>,
         parts: Parts,
+        access: Access,
         stop: CancellationToken,
     ) -> Http {
-        let hosts = Hosts::new(config.http_hosts.clone());
+        let guard = Guard {
+            hosts: Hosts::new(config.http_hosts.clone()),
+            access,
+        };
         let closing = CancellationToken::new();
         let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
         let most = most_connections();
@@ -91,7 +100,7 @@ impl Http {
             schedule,
             stop,
         };
-        let router = routes(context, hosts);
+        let router = routes(context, guard);
         Http {
             serving: tokio::spawn(listener.serve(router, closing.clone())),
             closing: closing.drop_guard(),
@@ -114,7 +123,7 @@ async fn keep_up(metrics: Metrics, closing: CancellationToken) {
     }
 }
 
-fn routes(context: Context, hosts: Hosts) -> Router {
+fn routes(context: Context, guard: Guard) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/page/{name}", get(page::part))
@@ -126,7 +135,7 @@ fn routes(context: Context, hosts: Hosts) -> Router {
         .fallback(nothing_here)
         .with_state(context)
         .layer(CatchPanicLayer::custom(after_a_panic))
-        .layer(from_fn_with_state(hosts, guard::guard))
+        .layer(from_fn_with_state(guard, guard::guard))
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {

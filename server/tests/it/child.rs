@@ -97,6 +97,11 @@ impl Server {
         within(endpoint.connect()).await.unwrap()
     }
 
+    /// Tells it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.program, "HUP");
+    }
+
     /// Tells it to stop, and waits until it has.
     pub(crate) async fn stop(&mut self) {
         signal(&self.program, "TERM");

@@ -86,6 +86,7 @@ mod readme;
 mod repairs;
 mod request_ids;
 mod requests;
+mod rights;
 mod schedule;
 mod secrets;
 mod seeding;
