@@ -75,7 +75,7 @@ const RULES: &[(&str, &[(&str, Needed)])] = &[
     // Whoever probes holds no secret.
     (
         "grpc.health.v1.Health",
-        &[("Check", NOTHING), ("List", NOTHING), ("Watch", NOTHING)],
+        &[("Check", NOTHING), ("Watch", NOTHING)],
     ),
     (
         "grpc.reflection.v1.ServerReflection",

@@ -73,7 +73,6 @@ const RIGHTS: &[(&str, &[&str])] = &[
         "",
         &[
             "/grpc.health.v1.Health/Check",
-            "/grpc.health.v1.Health/List",
             "/grpc.health.v1.Health/Watch",
         ],
     ),
