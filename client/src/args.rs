@@ -16,6 +16,7 @@ use crate::{
     exit::{self, Exit},
     fault::Fault,
     globals::{Globals, Origins},
+    tls,
 };
 
 /// Talks to Order Archiver: archives delivered orders, follows batches, and reads the archive.
@@ -109,9 +110,18 @@ impl Command {
         !matches!(self, Self::Completions(_))
     }
 
+    /// Whether it asks a server, so that a file of TLS that can't be used is its fault too.
+    fn asks(&self) -> bool {
+        !matches!(self, Self::Completions(_) | Self::Config(_))
+    }
+
     /// Runs the command to its end.
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
-        let session = Session::new(globals);
+        let tls = match self.asks() {
+            true => tls::of(globals)?,
+            false => None,
+        };
+        let session = Session::new(globals, tls)?;
         match self {
             Self::Archive(args) => archive::run(&session, args).await,
             Self::Batch(command) => batch::run(&session, command).await,

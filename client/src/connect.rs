@@ -17,12 +17,12 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
 
-use crate::{globals::Globals, output::Output};
+use crate::{fault::Fault, globals::Globals, output::Output, tls};
 
 /// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times
 /// longer.
@@ -60,19 +60,24 @@ impl Interceptor for RequestId {
 impl Session {
     /// Connects with the first call, and again after each loss, so that every failure arrives as
     /// the status of a call.
-    pub(crate) fn new(globals: &Globals) -> Self {
-        let channel = Endpoint::from(globals.endpoint.uri())
+    pub(crate) fn new(globals: &Globals, tls: Option<ClientTlsConfig>) -> Result<Self, Fault> {
+        let mut endpoint = Endpoint::from(globals.endpoint.uri())
             .connect_timeout(globals.timeout)
             // A tail can be quiet for an hour: only pings tell a quiet server from a dead one.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Self {
+            .keep_alive_while_idle(true);
+        if let Some(tls) = tls {
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| tls::unusable(&error))?;
+        }
+        let channel = endpoint.connect_lazy();
+        Ok(Self {
             output: Output::new(globals.output),
             connection: InterceptedService::new(channel, RequestId::new()),
             timeout: globals.timeout,
-        }
+        })
     }
 
     /// A request that must be answered within `--timeout`; the server is told so, too.

@@ -19,6 +19,7 @@ mod reconnect;
 mod render;
 mod repaint;
 mod shell;
+mod tls;
 mod top;
 mod values;
 mod zone;

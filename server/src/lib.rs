@@ -12,6 +12,7 @@ mod convert;
 pub mod domain;
 pub(crate) mod explain;
 pub(crate) mod grpc;
+mod hangups;
 pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
@@ -42,8 +43,10 @@ use tracing::{info, warn};
 use crate::{
     config::Config,
     http::Http,
+    metrics::names,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
+    sockets::{BadTlsFile, Entrance, Tls},
     store::jobs::limits::Limits,
 };
 
@@ -53,6 +56,9 @@ pub enum Error {
     /// The database's address or options can't be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A file of TLS can't be gone by.
+    #[error(transparent)]
+    Tls(#[from] BadTlsFile),
 }
 
 /// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
@@ -67,8 +73,10 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let entrance = entrance(&config)?;
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let address = listener
         .local_addr()
@@ -103,13 +111,21 @@ pub async fn run(
     let http = http.map(|socket| {
         Http::open(
             socket,
+            entrance.clone(),
             &config,
             config.schedule.clone(),
             parts.clone(),
             stop.clone(),
         )
     });
-    let serving = grpc::serve(listener, others, &config, parts.clone(), stop.clone());
+    let serving = grpc::serve(
+        listener,
+        entrance,
+        others,
+        &config,
+        parts.clone(),
+        stop.clone(),
+    );
     tokio::pin!(serving);
     // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
     // the same.
@@ -137,7 +153,9 @@ pub async fn watch(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let entrance = entrance(&config)?;
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let _supervised = supervised(&parts, "watches".to_owned(), &stop);
     jobs::care_for_orphans(&parts.archiver);
@@ -145,7 +163,8 @@ pub async fn watch(
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
-    let http = http.map(|socket| Http::open(socket, &config, None, parts.clone(), stop.clone()));
+    let http =
+        http.map(|socket| Http::open(socket, entrance, &config, None, parts.clone(), stop.clone()));
     stop.cancelled().await;
     let drain = async {
         parts.drain().await;
@@ -153,6 +172,22 @@ pub async fn watch(
     };
     within_grace(&config, drain, &heartbeat).await;
     Ok(())
+}
+
+/// What every connection goes through, as the settings say.
+fn entrance(config: &Config) -> Result<Entrance, BadTlsFile> {
+    Ok(Entrance {
+        tls: config.tls.as_ref().map(Tls::open).transpose()?,
+        most_age: config.max_connection_age,
+    })
+}
+
+/// Has what connections begin with follow its files.
+fn keep_current(entrance: &Entrance, parts: &Parts, stop: &CancellationToken) {
+    if let Some(tls) = &entrance.tls {
+        let expires = parts.metrics.gauge(&names::CERTIFICATE_EXPIRES, &[]);
+        tls.keep_current(expires, stop.clone());
+    }
 }
 
 /// Closes the HTTP port, if it is open.

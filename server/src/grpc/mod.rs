@@ -47,7 +47,7 @@ use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
+    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Grpc,
     measures::Measuring, request_id::RequestIds,
 };
 use crate::{
@@ -56,6 +56,7 @@ use crate::{
     observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
+    sockets::{Entrance, Listener},
     store::state::fault::Fault,
 };
 
@@ -74,6 +75,7 @@ macro_rules! served {
 /// `other_connections` are not theirs.
 pub(crate) async fn serve(
     listener: TcpListener,
+    entrance: Entrance,
     other_connections: usize,
     config: &Config,
     parts: Parts,
@@ -128,8 +130,12 @@ pub(crate) async fn serve(
         .layer(MapResponseLayer::new(explain))
         .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most, config.request_timeout, connections)
-        .serve(service, stop)
+    let grpc = Grpc {
+        service,
+        longest_call: config.request_timeout,
+    };
+    Listener::new(listener, entrance, most, connections)
+        .serve(grpc, stop)
         .await;
 }
 

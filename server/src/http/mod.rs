@@ -26,7 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
 use self::{
-    events::Readers, guard::Hosts, listener::Listener, metrics::Instance, order::Turns,
+    events::Readers, guard::Hosts, listener::Http1, metrics::Instance, order::Turns,
     snapshots::Snapshots,
 };
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
     metrics::{Metrics, names},
     observe::figures::Latest,
     parts::Parts,
+    sockets::{Entrance, Listener},
 };
 
 /// How often observations are added up.
@@ -69,6 +70,7 @@ impl Http {
     /// goes; what would never end by itself ends with `stop`.
     pub(crate) fn open(
         socket: TcpListener,
+        entrance: Entrance,
         config: &Config,
         schedule: Option<Schedule>,
         parts: Parts,
@@ -78,7 +80,7 @@ impl Http {
         let closing = CancellationToken::new();
         let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
         let most = most_connections();
-        let listener = Listener::new(socket, most, connections);
+        let listener = Listener::new(socket, entrance, most, connections);
         tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
         let instance = config.instance.clone();
         let context = Context {
@@ -93,7 +95,7 @@ impl Http {
         };
         let router = routes(context, hosts);
         Http {
-            serving: tokio::spawn(listener.serve(router, closing.clone())),
+            serving: tokio::spawn(listener.serve(Http1(router), closing.clone())),
             closing: closing.drop_guard(),
         }
     }

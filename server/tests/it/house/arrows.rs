@@ -17,8 +17,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("progress", &[]),
     ("log_limit", &[]),
     ("peer", &[]),
-    ("sockets", &["log_limit"]),
+    ("hangups", &[]),
     ("metrics", &[]),
+    (
+        "sockets",
+        &["config", "log_limit", "peer", "hangups", "metrics"],
+    ),
     ("store::encoding", &["bytes", "domain"]),
     ("store::state", &["bytes", "domain", "store::encoding"]),
     (
