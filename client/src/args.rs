@@ -16,7 +16,7 @@ use crate::{
     exit::{self, Exit},
     fault::Fault,
     globals::{Globals, Origins},
-    token,
+    tls, token,
 };
 
 /// Talks to Order Archiver: archives delivered orders, follows batches, and reads the archive.
@@ -113,18 +113,22 @@ impl Command {
         !matches!(self, Self::Completions(_))
     }
 
-    /// Whether it asks a server, so that a token file that can't be used is its fault too.
+    /// Whether it asks a server, so that a token file or one of TLS that can't be used is its fault
+    /// too.
     fn asks(&self) -> bool {
         !matches!(self, Self::Auth(_) | Self::Completions(_) | Self::Config(_))
     }
 
     /// Runs the command to its end.
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
-        let token = match &globals.token_file {
-            Some(path) if self.asks() => Some(token::read(path)?),
-            _ => None,
+        let (tls, token) = match self.asks() {
+            true => (
+                tls::of(globals)?,
+                globals.token_file.as_deref().map(token::read).transpose()?,
+            ),
+            false => (None, None),
         };
-        let session = Session::new(globals, token);
+        let session = Session::new(globals, tls, token)?;
         match self {
             Self::Archive(args) => archive::run(&session, args).await,
             Self::Batch(command) => batch::run(&session, command).await,

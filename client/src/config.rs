@@ -3,7 +3,7 @@
 
 mod file;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::file::{File, Profile};
 use crate::{
@@ -73,11 +73,12 @@ fn fill(globals: &mut Globals, profile: Profile, folder: &Path) {
         &mut origins.time_zone,
         profile.time_zone,
     );
-    take(
-        &mut globals.token_file,
-        &mut origins.token_file,
-        profile.token_file.map(|path| Some(folder.join(path))),
-    );
+    let beside = |path: Option<PathBuf>| path.map(|path| Some(folder.join(path)));
+    let token_file = beside(profile.token_file);
+    take(&mut globals.token_file, &mut origins.token_file, token_file);
+    take(&mut globals.ca, &mut origins.ca, beside(profile.ca));
+    take(&mut globals.cert, &mut origins.cert, beside(profile.cert));
+    take(&mut globals.key, &mut origins.key, beside(profile.key));
 }
 
 fn take<T>(setting: &mut T, origin: &mut Origin, told: Option<T>) {

@@ -17,12 +17,12 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
 
-use crate::{globals::Globals, output::Output};
+use crate::{fault::Fault, globals::Globals, output::Output, tls};
 
 /// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times
 /// longer.
@@ -76,19 +76,28 @@ impl Session {
     /// the status of a call.
     ///
     /// Each call bears `authorization`, if there is one.
-    pub(crate) fn new(globals: &Globals, authorization: Option<MetadataValue<Ascii>>) -> Self {
-        let channel = Endpoint::from(globals.endpoint.uri())
+    pub(crate) fn new(
+        globals: &Globals,
+        tls: Option<ClientTlsConfig>,
+        authorization: Option<MetadataValue<Ascii>>,
+    ) -> Result<Self, Fault> {
+        let mut endpoint = Endpoint::from(globals.endpoint.uri())
             .connect_timeout(globals.timeout)
             // A tail can be quiet for an hour: only pings tell a quiet server from a dead one.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Self {
+            .keep_alive_while_idle(true);
+        if let Some(tls) = tls {
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| tls::unusable(&error))?;
+        }
+        let channel = endpoint.connect_lazy();
+        Ok(Self {
             output: Output::new(globals.output),
             connection: InterceptedService::new(channel, Bearing::new(authorization)),
             timeout: globals.timeout,
-        }
+        })
     }
 
     /// A request that must be answered within `--timeout`; the server is told so, too.

@@ -19,6 +19,7 @@ mod reconnect;
 mod render;
 mod repaint;
 mod shell;
+mod tls;
 mod token;
 mod top;
 mod values;

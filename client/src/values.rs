@@ -14,13 +14,18 @@ pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
 
 const DEFAULT_PORT: u16 = 50051;
 
-/// Where the server is: `http://HOST:PORT`.
+/// Where the server is: `http://HOST:PORT`, or `https://HOST:PORT` for TLS.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(Uri);
 
 impl Address {
     pub(crate) fn uri(&self) -> Uri {
         self.0.clone()
+    }
+
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.scheme_str() == Some("https")
     }
 }
 
@@ -32,18 +37,17 @@ impl fmt::Display for Address {
 }
 
 pub(crate) fn address(text: &str) -> Result<Address, String> {
-    const WANTED: &str = "give HOST, HOST:PORT or http://HOST:PORT";
-    let rest = match text.split_once("://") {
-        None => text,
-        Some(("http", rest)) => rest,
-        Some(("https", _)) => return Err(format!("archctl does not speak TLS yet; {WANTED}")),
+    const WANTED: &str = "give HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT";
+    let (scheme, rest) = match text.split_once("://") {
+        None => ("http", text),
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
         Some((scheme, _)) => {
             return Err(format!(
                 "{scheme}:// is not a scheme that archctl knows; {WANTED}"
             ));
         }
     };
-    let uri: Uri = format!("http://{rest}")
+    let uri: Uri = format!("{scheme}://{rest}")
         .parse()
         .map_err(|fault| format!("{fault}; {WANTED}"))?;
     let authority = uri.authority().ok_or(WANTED)?;
@@ -62,7 +66,7 @@ pub(crate) fn address(text: &str) -> Result<Address, String> {
     if authority.as_str() != authority.host() {
         return Err(format!("the port is not a number up to 65535; {WANTED}"));
     }
-    format!("http://{}:{DEFAULT_PORT}", authority.host())
+    format!("{scheme}://{}:{DEFAULT_PORT}", authority.host())
         .parse()
         .map(Address)
         .map_err(|fault| format!("{fault}; {WANTED}"))
@@ -217,6 +221,8 @@ mod tests {
             ("http://archive.internal/", "http://archive.internal:50051"),
             ("[::1]:50051", "http://[::1]:50051"),
             ("[::1]", "http://[::1]:50051"),
+            ("https://archive.internal", "https://archive.internal:50051"),
+            ("https://[::1]:1", "https://[::1]:1"),
         ] {
             assert_eq!(address(typed).unwrap().to_string(), meant, "{typed}");
         }
@@ -225,7 +231,7 @@ mod tests {
     #[test]
     fn an_address_says_what_is_wrong_with_it() {
         for (typed, why) in [
-            ("https://archive.internal", "TLS"),
+            ("https://", "HOST:PORT"),
             ("ftp://archive.internal", "ftp://"),
             ("not an address", "HOST:PORT"),
             ("", "HOST:PORT"),

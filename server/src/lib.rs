@@ -45,8 +45,10 @@ use crate::{
     access::Access,
     config::Config,
     http::Http,
+    metrics::names,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
+    sockets::{BadTlsFile, Entrance, Tls},
     store::jobs::limits::Limits,
 };
 
@@ -59,6 +61,9 @@ pub enum Error {
     /// The file that says who may do what can't be gone by.
     #[error("{name}: {0}", name = config::table::AUTH_FILE.name)]
     Access(#[from] access::BadFile),
+    /// A file of TLS can't be gone by.
+    #[error(transparent)]
+    Tls(#[from] BadTlsFile),
 }
 
 /// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
@@ -74,8 +79,10 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let access = access(&config, &stop)?;
+    let entrance = entrance(&config)?;
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let address = listener
         .local_addr()
@@ -110,6 +117,7 @@ pub async fn run(
     let http = http.map(|socket| {
         Http::open(
             socket,
+            entrance.clone(),
             &config,
             config.schedule.clone(),
             parts.clone(),
@@ -119,6 +127,7 @@ pub async fn run(
     });
     let serving = grpc::serve(
         listener,
+        entrance,
         others,
         &config,
         parts.clone(),
@@ -153,7 +162,9 @@ pub async fn watch(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let access = access(&config, &stop)?;
+    let entrance = entrance(&config)?;
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let _supervised = supervised(&parts, "watches".to_owned(), &stop);
     jobs::care_for_orphans(&parts.archiver);
@@ -161,8 +172,17 @@ pub async fn watch(
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
-    let http =
-        http.map(|socket| Http::open(socket, &config, None, parts.clone(), access, stop.clone()));
+    let http = http.map(|socket| {
+        Http::open(
+            socket,
+            entrance,
+            &config,
+            None,
+            parts.clone(),
+            access,
+            stop.clone(),
+        )
+    });
     stop.cancelled().await;
     let drain = async {
         parts.drain().await;
@@ -177,6 +197,22 @@ fn access(config: &Config, stop: &CancellationToken) -> Result<Access, access::B
     match &config.auth_file {
         Some(path) => Access::by_file(path, stop.clone()),
         None => Ok(Access::open()),
+    }
+}
+
+/// What every connection goes through, as the settings say.
+fn entrance(config: &Config) -> Result<Entrance, BadTlsFile> {
+    Ok(Entrance {
+        tls: config.tls.as_ref().map(Tls::open).transpose()?,
+        most_age: config.max_connection_age,
+    })
+}
+
+/// Has what connections begin with follow its files.
+fn keep_current(entrance: &Entrance, parts: &Parts, stop: &CancellationToken) {
+    if let Some(tls) = &entrance.tls {
+        let expires = parts.metrics.gauge(&names::CERTIFICATE_EXPIRES, &[]);
+        tls.keep_current(expires, stop.clone());
     }
 }
 

@@ -26,7 +26,16 @@ use crate::{
 
 const DEFAULT_PROFILE: &str = "default_profile";
 const PROFILES: &str = "profiles";
-pub(super) const SETTINGS: &[&str] = &["endpoint", "output", "time_zone", "timeout", "token_file"];
+pub(super) const SETTINGS: &[&str] = &[
+    "ca",
+    "cert",
+    "endpoint",
+    "key",
+    "output",
+    "time_zone",
+    "timeout",
+    "token_file",
+];
 
 /// How many letters a name may differ by from the one that was meant.
 const SLIPS: usize = 2;
@@ -47,6 +56,9 @@ pub(super) struct Profile {
     pub(super) time_zone: Option<Zone>,
     pub(super) timeout: Option<Duration>,
     pub(super) token_file: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 }
 
 /// Where the file is unless somebody says otherwise, by the rules of XDG; nowhere for a user
@@ -176,6 +188,9 @@ impl Reader<'_> {
             return;
         };
         let taken = match name {
+            "ca" => values::path(text).map(|it| profile.ca = Some(it)),
+            "cert" => values::path(text).map(|it| profile.cert = Some(it)),
+            "key" => values::path(text).map(|it| profile.key = Some(it)),
             "endpoint" => values::address(text).map(|it| profile.endpoint = Some(it)),
             "output" => format(text).map(|it| profile.output = Some(it)),
             "time_zone" => values::zone(text).map(|it| profile.time_zone = Some(it)),

@@ -50,7 +50,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
     access::Asking, admission::Admission, audit::Audit, call::Calls, jobs::Followed,
-    limits::Limits, listener::Listener, measures::Measuring, request_id::RequestIds,
+    limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
 };
 use crate::{
     access::Access,
@@ -59,6 +59,7 @@ use crate::{
     observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
+    sockets::{Entrance, Listener},
     store::state::fault::Fault,
 };
 
@@ -77,6 +78,7 @@ macro_rules! served {
 /// `other_connections` are not theirs.
 pub(crate) async fn serve(
     listener: TcpListener,
+    entrance: Entrance,
     other_connections: usize,
     config: &Config,
     parts: Parts,
@@ -138,8 +140,12 @@ pub(crate) async fn serve(
         .layer(Asking::new(access))
         .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most, config.request_timeout, connections)
-        .serve(service, stop)
+    let grpc = Grpc {
+        service,
+        longest_call: config.request_timeout,
+    };
+    Listener::new(listener, entrance, most, connections)
+        .serve(grpc, stop)
         .await;
 }
 

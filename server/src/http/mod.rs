@@ -28,7 +28,7 @@ pub(crate) use self::listener::most_connections;
 use self::{
     events::Readers,
     guard::{Guard, Hosts},
-    listener::Listener,
+    listener::Http1,
     metrics::Instance,
     order::Turns,
     snapshots::Snapshots,
@@ -40,6 +40,7 @@ use crate::{
     metrics::{Metrics, names},
     observe::figures::Latest,
     parts::Parts,
+    sockets::{Entrance, Listener},
 };
 
 /// How often observations are added up.
@@ -74,6 +75,7 @@ impl Http {
     /// goes; what would never end by itself ends with `stop`.
     pub(crate) fn open(
         socket: TcpListener,
+        entrance: Entrance,
         config: &Config,
         schedule: Option<Schedule>,
         parts: Parts,
@@ -87,7 +89,7 @@ impl Http {
         let closing = CancellationToken::new();
         let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
         let most = most_connections();
-        let listener = Listener::new(socket, most, connections);
+        let listener = Listener::new(socket, entrance, most, connections);
         tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
         let instance = config.instance.clone();
         let context = Context {
@@ -102,7 +104,7 @@ impl Http {
         };
         let router = routes(context, guard);
         Http {
-            serving: tokio::spawn(listener.serve(router, closing.clone())),
+            serving: tokio::spawn(listener.serve(Http1(router), closing.clone())),
             closing: closing.drop_guard(),
         }
     }

@@ -19,8 +19,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peer", &[]),
     ("hangups", &[]),
     ("access", &["hangups", "log_limit", "peer"]),
-    ("sockets", &["log_limit"]),
     ("metrics", &[]),
+    (
+        "sockets",
+        &["config", "log_limit", "peer", "hangups", "metrics"],
+    ),
     ("store::encoding", &["bytes", "domain"]),
     ("store::state", &["bytes", "domain", "store::encoding"]),
     (
