@@ -9,13 +9,14 @@ use clap::{
 
 use crate::{
     commands::{
-        archive, batch, completions, config, health, instances, orders, quarantine, seed, stats,
-        status, tail, top, verify, version, watch,
+        archive, auth, batch, completions, config, health, instances, orders, quarantine, seed,
+        stats, status, tail, top, verify, version, watch,
     },
     connect::Session,
     exit::{self, Exit},
     fault::Fault,
     globals::{Globals, Origins},
+    tls, token,
 };
 
 /// Talks to Order Archiver: archives delivered orders, follows batches, and reads the archive.
@@ -99,6 +100,9 @@ pub(crate) enum Command {
     Version(version::Args),
     /// Show which settings are in force, and where each comes from
     Config(config::Args),
+    /// Make what callers identify themselves by
+    #[command(subcommand, arg_required_else_help = true)]
+    Auth(auth::Command),
     /// Print the completion script of a shell
     Completions(completions::Args),
 }
@@ -109,9 +113,22 @@ impl Command {
         !matches!(self, Self::Completions(_))
     }
 
+    /// Whether it asks a server, so that a token file or one of TLS that can't be used is its fault
+    /// too.
+    fn asks(&self) -> bool {
+        !matches!(self, Self::Auth(_) | Self::Completions(_) | Self::Config(_))
+    }
+
     /// Runs the command to its end.
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
-        let session = Session::new(globals);
+        let (tls, token) = match self.asks() {
+            true => (
+                tls::of(globals)?,
+                globals.token_file.as_deref().map(token::read).transpose()?,
+            ),
+            false => (None, None),
+        };
+        let session = Session::new(globals, tls, token)?;
         match self {
             Self::Archive(args) => archive::run(&session, args).await,
             Self::Batch(command) => batch::run(&session, command).await,
@@ -128,6 +145,7 @@ impl Command {
             Self::Seed(args) => seed::run(&session, args).await,
             Self::Version(args) => version::run(&session, &globals.endpoint, &args).await,
             Self::Config(_) => config::run(session.output, globals),
+            Self::Auth(command) => auth::run(session.output, command),
             Self::Completions(args) => completions::run(session.output, &args, Cli::command()),
         }
     }

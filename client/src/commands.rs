@@ -1,6 +1,7 @@
 //! The commands of `archctl`, one a file.
 
 pub(crate) mod archive;
+pub(crate) mod auth;
 pub(crate) mod batch;
 pub(crate) mod completions;
 pub(crate) mod config;

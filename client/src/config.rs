@@ -3,6 +3,8 @@
 
 mod file;
 
+use std::path::{Path, PathBuf};
+
 use self::file::{File, Profile};
 use crate::{
     exit::Exit,
@@ -49,11 +51,15 @@ pub(crate) fn complete(globals: &mut Globals) -> Result<(), Fault> {
         }
         None => Err(no_file(name, &place)),
     }?;
-    fill(globals, profile.clone());
+    let profile = profile.clone();
+    // What a file names lies beside it, wherever archctl was started.
+    let folder = globals.config.as_deref().and_then(Path::parent);
+    let folder = folder.unwrap_or(Path::new("")).to_owned();
+    fill(globals, profile, &folder);
     Ok(())
 }
 
-fn fill(globals: &mut Globals, profile: Profile) {
+fn fill(globals: &mut Globals, profile: Profile, folder: &Path) {
     let origins = &mut globals.origins;
     take(
         &mut globals.endpoint,
@@ -67,6 +73,12 @@ fn fill(globals: &mut Globals, profile: Profile) {
         &mut origins.time_zone,
         profile.time_zone,
     );
+    let beside = |path: Option<PathBuf>| path.map(|path| Some(folder.join(path)));
+    let token_file = beside(profile.token_file);
+    take(&mut globals.token_file, &mut origins.token_file, token_file);
+    take(&mut globals.ca, &mut origins.ca, beside(profile.ca));
+    take(&mut globals.cert, &mut origins.cert, beside(profile.cert));
+    take(&mut globals.key, &mut origins.key, beside(profile.key));
 }
 
 fn take<T>(setting: &mut T, origin: &mut Origin, told: Option<T>) {

@@ -17,16 +17,19 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::health_client::HealthClient;
 use uuid::Uuid;
 
-use crate::{globals::Globals, output::Output};
+use crate::{fault::Fault, globals::Globals, output::Output, tls};
 
 /// A page ends at 3 MiB of documents as the database has them, and Extended JSON can be many times
 /// longer.
 const MAX_MESSAGE: usize = 64 << 20;
+
+/// Where a call says who makes it.
+const AUTHORIZATION: &str = "authorization";
 
 /// What a command needs: where to ask, how long to wait, and where the answer goes.
 pub(crate) struct Session {
@@ -35,24 +38,35 @@ pub(crate) struct Session {
     timeout: Duration,
 }
 
-/// The channel, on which every call bears the id of this command.
-pub(crate) type Connection = InterceptedService<Channel, RequestId>;
+/// The channel, on which every call bears the id of this command and says who makes it.
+pub(crate) type Connection = InterceptedService<Channel, Bearing>;
 
-/// The id that all calls of this command bear: one look through the server's log finds what it made
-/// the server do.
+/// What all calls of this command bear.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(MetadataValue<Ascii>);
+pub(crate) struct Bearing {
+    /// By it one look through the server's log finds what the command made the server do.
+    id: MetadataValue<Ascii>,
+    /// Who asks, where a token says so.
+    authorization: Option<MetadataValue<Ascii>>,
+}
 
-impl RequestId {
-    fn new() -> Self {
+impl Bearing {
+    fn new(authorization: Option<MetadataValue<Ascii>>) -> Self {
         let id = Uuid::now_v7().to_string();
-        Self(id.parse().expect("a UUID is made of visible characters"))
+        Self {
+            id: id.parse().expect("a UUID is made of visible characters"),
+            authorization,
+        }
     }
 }
 
-impl Interceptor for RequestId {
+impl Interceptor for Bearing {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert(REQUEST_ID, self.0.clone());
+        let metadata = request.metadata_mut();
+        metadata.insert(REQUEST_ID, self.id.clone());
+        if let Some(authorization) = &self.authorization {
+            metadata.insert(AUTHORIZATION, authorization.clone());
+        }
         Ok(request)
     }
 }
@@ -60,19 +74,30 @@ impl Interceptor for RequestId {
 impl Session {
     /// Connects with the first call, and again after each loss, so that every failure arrives as
     /// the status of a call.
-    pub(crate) fn new(globals: &Globals) -> Self {
-        let channel = Endpoint::from(globals.endpoint.uri())
+    ///
+    /// Each call bears `authorization`, if there is one.
+    pub(crate) fn new(
+        globals: &Globals,
+        tls: Option<ClientTlsConfig>,
+        authorization: Option<MetadataValue<Ascii>>,
+    ) -> Result<Self, Fault> {
+        let mut endpoint = Endpoint::from(globals.endpoint.uri())
             .connect_timeout(globals.timeout)
             // A tail can be quiet for an hour: only pings tell a quiet server from a dead one.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Self {
-            output: Output::new(globals.output),
-            connection: InterceptedService::new(channel, RequestId::new()),
-            timeout: globals.timeout,
+            .keep_alive_while_idle(true);
+        if let Some(tls) = tls {
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| tls::unusable(&error))?;
         }
+        let channel = endpoint.connect_lazy();
+        Ok(Self {
+            output: Output::new(globals.output),
+            connection: InterceptedService::new(channel, Bearing::new(authorization)),
+            timeout: globals.timeout,
+        })
     }
 
     /// A request that must be answered within `--timeout`; the server is told so, too.

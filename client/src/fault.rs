@@ -4,6 +4,7 @@ mod commands;
 mod hint;
 mod report;
 mod status;
+mod tls;
 
 use std::io;
 

@@ -36,7 +36,8 @@ pub(crate) struct Globals {
     )]
     pub(crate) profile: Option<String>,
 
-    /// Where archd listens; `http://` and port 50051 may be left out
+    /// Where archd listens, with `https://` before it for TLS; `http://` and port 50051 may be left
+    /// out
     #[arg(
         long,
         global = true,
@@ -85,6 +86,48 @@ pub(crate) struct Globals {
     )]
     pub(crate) time_zone: Zone,
 
+    /// The file with the token that says who asks, for an archd that wants to know; nobody else
+    /// should be able to read it
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The certificates of the authorities that vouch for archd, as PEM; by default those that the
+    /// system believes
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_CA",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The certificate that archctl identifies itself by, and those between it and its authority,
+    /// as PEM
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_CERT",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of that certificate, as PEM without a passphrase
+    #[arg(
+        long,
+        global = true,
+        env = "ARCHCTL_KEY",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) key: Option<PathBuf>,
+
     /// Where each of these comes from.
     #[arg(skip)]
     pub(crate) origins: Origins,
@@ -109,6 +152,10 @@ pub(crate) struct Origins {
     pub(crate) timeout: Origin,
     pub(crate) output: Origin,
     pub(crate) time_zone: Origin,
+    pub(crate) token_file: Origin,
+    pub(crate) ca: Origin,
+    pub(crate) cert: Origin,
+    pub(crate) key: Origin,
 }
 
 impl Origins {
@@ -126,6 +173,10 @@ impl Origins {
             timeout: of("timeout"),
             output: of("output"),
             time_zone: of("time_zone"),
+            token_file: of("token_file"),
+            ca: of("ca"),
+            cert: of("cert"),
+            key: of("key"),
         }
     }
 }

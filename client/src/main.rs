@@ -19,6 +19,8 @@ mod reconnect;
 mod render;
 mod repaint;
 mod shell;
+mod tls;
+mod token;
 mod top;
 mod values;
 mod zone;

@@ -1,6 +1,6 @@
 //! Values as people type them: addresses, moments and durations.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
@@ -14,13 +14,18 @@ pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
 
 const DEFAULT_PORT: u16 = 50051;
 
-/// Where the server is: `http://HOST:PORT`.
+/// Where the server is: `http://HOST:PORT`, or `https://HOST:PORT` for TLS.
 #[derive(Clone, Debug)]
 pub(crate) struct Address(Uri);
 
 impl Address {
     pub(crate) fn uri(&self) -> Uri {
         self.0.clone()
+    }
+
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.scheme_str() == Some("https")
     }
 }
 
@@ -32,18 +37,17 @@ impl fmt::Display for Address {
 }
 
 pub(crate) fn address(text: &str) -> Result<Address, String> {
-    const WANTED: &str = "give HOST, HOST:PORT or http://HOST:PORT";
-    let rest = match text.split_once("://") {
-        None => text,
-        Some(("http", rest)) => rest,
-        Some(("https", _)) => return Err(format!("archctl does not speak TLS yet; {WANTED}")),
+    const WANTED: &str = "give HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT";
+    let (scheme, rest) = match text.split_once("://") {
+        None => ("http", text),
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
         Some((scheme, _)) => {
             return Err(format!(
                 "{scheme}:// is not a scheme that archctl knows; {WANTED}"
             ));
         }
     };
-    let uri: Uri = format!("http://{rest}")
+    let uri: Uri = format!("{scheme}://{rest}")
         .parse()
         .map_err(|fault| format!("{fault}; {WANTED}"))?;
     let authority = uri.authority().ok_or(WANTED)?;
@@ -62,7 +66,7 @@ pub(crate) fn address(text: &str) -> Result<Address, String> {
     if authority.as_str() != authority.host() {
         return Err(format!("the port is not a number up to 65535; {WANTED}"));
     }
-    format!("http://{}:{DEFAULT_PORT}", authority.host())
+    format!("{scheme}://{}:{DEFAULT_PORT}", authority.host())
         .parse()
         .map(Address)
         .map_err(|fault| format!("{fault}; {WANTED}"))
@@ -127,6 +131,39 @@ pub(crate) fn zone(text: &str) -> Result<Zone, String> {
     }
 }
 
+/// Reads the path of a file.
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    match text.is_empty() {
+        true => Err("give the path of a file".to_owned()),
+        false => Ok(text.into()),
+    }
+}
+
+/// Reads the name of a caller, as archd takes it.
+pub(crate) fn caller(text: &str) -> Result<String, String> {
+    let is_name = (1..=256).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.starts_with('#');
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("give from 1 to 256 visible ASCII characters, not beginning with #".to_owned())
+        }
+    }
+}
+
+/// Reads the rights of a caller.
+pub(crate) fn rights(text: &str) -> Result<String, String> {
+    const RIGHTS: [&str; 4] = ["read", "archive", "operate", "destroy"];
+    match text.split(',').all(|right| RIGHTS.contains(&right)) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "give one of {}, or several with commas between them",
+            RIGHTS.join(", ")
+        )),
+    }
+}
+
 /// Reads a rate in orders a second; `off`, which is 0 in the contract, is no limit.
 pub(crate) fn rate(text: &str) -> Result<i32, String> {
     match text {
@@ -184,6 +221,8 @@ mod tests {
             ("http://archive.internal/", "http://archive.internal:50051"),
             ("[::1]:50051", "http://[::1]:50051"),
             ("[::1]", "http://[::1]:50051"),
+            ("https://archive.internal", "https://archive.internal:50051"),
+            ("https://[::1]:1", "https://[::1]:1"),
         ] {
             assert_eq!(address(typed).unwrap().to_string(), meant, "{typed}");
         }
@@ -192,7 +231,7 @@ mod tests {
     #[test]
     fn an_address_says_what_is_wrong_with_it() {
         for (typed, why) in [
-            ("https://archive.internal", "TLS"),
+            ("https://", "HOST:PORT"),
             ("ftp://archive.internal", "ftp://"),
             ("not an address", "HOST:PORT"),
             ("", "HOST:PORT"),
@@ -285,6 +324,29 @@ mod tests {
         );
         for typed in ["0", "-1", "1.5", "2147483648", "fast", ""] {
             assert!(rate(typed).unwrap_err().contains("or off"), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_caller_has_a_name_and_rights_that_archd_knows() {
+        for (typed, right) in [
+            ("read", true),
+            ("archive,read", true),
+            ("", false),
+            ("write", false),
+            ("read,", false),
+        ] {
+            assert_eq!(rights(typed).is_ok(), right, "{typed}");
+        }
+        for (typed, right) in [
+            ("billing", true),
+            ("spiffe://a/b", true),
+            ("", false),
+            ("a b", false),
+            ("#a", false),
+            ("caf\u{e9}", false),
+        ] {
+            assert_eq!(caller(typed).is_ok(), right, "{typed}");
         }
     }
 

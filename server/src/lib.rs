@@ -3,6 +3,7 @@
 // the driver.
 #![recursion_limit = "256"]
 
+pub mod access;
 pub mod archiver;
 pub mod bytes;
 pub mod check;
@@ -12,6 +13,7 @@ mod convert;
 pub mod domain;
 pub(crate) mod explain;
 pub(crate) mod grpc;
+mod hangups;
 pub(crate) mod http;
 pub mod jobs;
 mod log_limit;
@@ -20,6 +22,7 @@ pub mod metrics;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
+mod peer;
 pub mod pipeline;
 mod progress;
 pub mod repair;
@@ -39,10 +42,13 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::{
+    access::Access,
     config::Config,
     http::Http,
+    metrics::names,
     observe::heartbeat::Heartbeat,
     parts::{Parts, Role},
+    sockets::{BadTlsFile, Entrance, Tls},
     store::jobs::limits::Limits,
 };
 
@@ -52,6 +58,12 @@ pub enum Error {
     /// The database's address or options can't be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The file that says who may do what can't be gone by.
+    #[error("{name}: {0}", name = config::table::AUTH_FILE.name)]
+    Access(#[from] access::BadFile),
+    /// A file of TLS can't be gone by.
+    #[error(transparent)]
+    Tls(#[from] BadTlsFile),
 }
 
 /// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
@@ -66,8 +78,11 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let access = access(&config, &stop)?;
+    let entrance = entrance(&config)?;
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let address = listener
         .local_addr()
@@ -102,13 +117,23 @@ pub async fn run(
     let http = http.map(|socket| {
         Http::open(
             socket,
+            entrance.clone(),
             &config,
             config.schedule.clone(),
             parts.clone(),
+            access.clone(),
             stop.clone(),
         )
     });
-    let serving = grpc::serve(listener, others, &config, parts.clone(), stop.clone());
+    let serving = grpc::serve(
+        listener,
+        entrance,
+        others,
+        &config,
+        parts.clone(),
+        access,
+        stop.clone(),
+    );
     tokio::pin!(serving);
     // Without callers, serving ends as soon as the server is told to stop: the rest is finished all
     // the same.
@@ -136,7 +161,10 @@ pub async fn watch(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
+    let access = access(&config, &stop)?;
+    let entrance = entrance(&config)?;
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
+    keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let _supervised = supervised(&parts, "watches".to_owned(), &stop);
     jobs::care_for_orphans(&parts.archiver);
@@ -144,7 +172,17 @@ pub async fn watch(
     parts
         .tasks
         .spawn(parts.watcher.clone().run(parts.monitor.clone()));
-    let http = http.map(|socket| Http::open(socket, &config, None, parts.clone(), stop.clone()));
+    let http = http.map(|socket| {
+        Http::open(
+            socket,
+            entrance,
+            &config,
+            None,
+            parts.clone(),
+            access,
+            stop.clone(),
+        )
+    });
     stop.cancelled().await;
     let drain = async {
         parts.drain().await;
@@ -152,6 +190,30 @@ pub async fn watch(
     };
     within_grace(&config, drain, &heartbeat).await;
     Ok(())
+}
+
+/// Who may do what, as the settings say.
+fn access(config: &Config, stop: &CancellationToken) -> Result<Access, access::BadFile> {
+    match &config.auth_file {
+        Some(path) => Access::by_file(path, stop.clone()),
+        None => Ok(Access::open()),
+    }
+}
+
+/// What every connection goes through, as the settings say.
+fn entrance(config: &Config) -> Result<Entrance, BadTlsFile> {
+    Ok(Entrance {
+        tls: config.tls.as_ref().map(Tls::open).transpose()?,
+        most_age: config.max_connection_age,
+    })
+}
+
+/// Has what connections begin with follow its files.
+fn keep_current(entrance: &Entrance, parts: &Parts, stop: &CancellationToken) {
+    if let Some(tls) = &entrance.tls {
+        let expires = parts.metrics.gauge(&names::CERTIFICATE_EXPIRES, &[]);
+        tls.keep_current(expires, stop.clone());
+    }
 }
 
 /// Closes the HTTP port, if it is open.

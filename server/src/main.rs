@@ -59,6 +59,11 @@ async fn work(command: Command, config: Config) -> ExitCode {
     for warning in &config.warnings {
         warn!("{warning}");
     }
+    if matches!(command, Command::Serve | Command::Watch) {
+        for note in &config.notes {
+            info!("{note}");
+        }
+    }
     let stop = match shutdown::signal() {
         Ok(stop) => stop,
         Err(error) => {
@@ -98,7 +103,12 @@ async fn http(config: &Config) -> Result<Option<TcpListener>, ExitCode> {
     };
     let listener = bind(address, &HTTP).await?;
     let address = listener.local_addr().unwrap_or(address);
-    info!(%address, "HTTP is answered at http://{address}/");
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    info!(%address, "HTTP is answered at {scheme}://{address}/");
     Ok(Some(listener))
 }
 
@@ -116,7 +126,11 @@ fn ended(outcome: Result<(), archd::Error>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "archd ends");
-            ExitCode::from(FAILURE)
+            ExitCode::from(match error {
+                archd::Error::Access(_) => BAD_SETTINGS,
+                archd::Error::Tls(_) => BAD_SETTINGS,
+                archd::Error::Store(_) => FAILURE,
+            })
         }
     }
 }

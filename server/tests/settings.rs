@@ -298,10 +298,14 @@ fn limits_are_where_the_help_says() {
             "10000".to_owned(),
             "10001".to_owned(),
         ),
-        ("ARCHD_LISTEN", "0.0.0.0:0".to_owned(), "0.0.0.0".to_owned()),
+        (
+            "ARCHD_LISTEN",
+            "127.0.0.1:0".to_owned(),
+            "0.0.0.0".to_owned(),
+        ),
         ("ARCHD_LISTEN", "[::1]:1".to_owned(), "off".to_owned()),
         ("ARCHD_HTTP", "off".to_owned(), "9464".to_owned()),
-        ("ARCHD_HTTP", "0.0.0.0:0".to_owned(), "Off".to_owned()),
+        ("ARCHD_HTTP", "127.0.0.1:0".to_owned(), "Off".to_owned()),
         ("ARCHD_HTTP_HOSTS", "a,b.c".to_owned(), "a,,b".to_owned()),
         ("ARCHD_HTTP_HOSTS", long(63), long(64)),
         (
@@ -345,7 +349,11 @@ fn two_collections_never_share_a_name() {
 #[test]
 fn two_ports_are_never_one() {
     let loads = |listen, http| {
-        let both = [("ARCHD_LISTEN", listen), ("ARCHD_HTTP", http)];
+        let both = [
+            ("ARCHD_LISTEN", listen),
+            ("ARCHD_HTTP", http),
+            ("ARCHD_INSECURE_LISTEN", "true"),
+        ];
         from_environment(&both).map(|config| config.http)
     };
     for (listen, http) in [
@@ -458,6 +466,7 @@ fn the_password_is_never_shown() {
         ("MONGODB_URI", URI),
         ("MONGODB_URL", URI),
         ("ARCHD_LISTEN", "0.0.0.0:1"),
+        ("ARCHD_INSECURE_LISTEN", "true"),
     ])
     .unwrap();
     assert_eq!(config.mongodb_uri.expose(), URI);
@@ -538,19 +547,94 @@ fn localhost_is_an_address() {
 }
 
 #[test]
-fn serving_others_in_plain_text_is_warned_about() {
-    for (listen, warnings) in [
-        ("127.0.0.1:1", 0),
-        ("[::1]:1", 0),
-        ("[::ffff:127.0.0.1]:1", 0),
-        ("0.0.0.0:1", 1),
-        ("[::]:1", 1),
-        ("192.0.2.1:1", 1),
+fn others_are_served_with_tls_and_authentication_or_where_that_is_allowed_by_name() {
+    const TLS: &[(&str, &str)] = &[("ARCHD_TLS_CERT", "c"), ("ARCHD_TLS_KEY", "k")];
+    const AUTH: (&str, &str) = ("ARCHD_AUTH_FILE", "a");
+    let with_auth = [TLS, &[AUTH]].concat();
+    let with_client_ca = [TLS, &[AUTH, ("ARCHD_TLS_CLIENT_CA", "a")]].concat();
+    let (neither, no_clients) = (
+        "without TLS and without authentication",
+        "without authentication",
+    );
+    for (listen, is_reached) in [
+        ("127.0.0.1:1", false),
+        ("[::1]:1", false),
+        ("[::ffff:127.0.0.1]:1", false),
+        ("localhost:1", false),
+        ("0.0.0.0:1", true),
+        ("[::]:1", true),
+        ("192.0.2.1:1", true),
     ] {
-        for setting in ["ARCHD_LISTEN", "ARCHD_HTTP"] {
-            let config = from_environment(&[(setting, listen)]).unwrap();
-            assert_eq!(config.warnings.len(), warnings, "{setting}={listen}");
-            assert!(config.warnings.iter().all(|it| it.contains(setting)));
+        for (setting, other) in [
+            ("ARCHD_LISTEN", "ARCHD_HTTP"),
+            ("ARCHD_HTTP", "ARCHD_LISTEN"),
+        ] {
+            let listens = [(setting, listen), (other, "127.0.0.1:2")];
+            for (more, lacks) in [
+                (&[][..], Some(neither)),
+                (TLS, Some(no_clients)),
+                (&[AUTH], Some("without TLS")),
+                (&with_auth, None),
+                (&with_client_ca, None),
+            ] {
+                let given = [&listens, more].concat();
+                let allowed = [&given[..], &[("ARCHD_INSECURE_LISTEN", "true")]].concat();
+                let case = format!("{setting}={listen} {more:?}");
+                let mentions = |texts: &[String]| {
+                    let of_it = texts.iter().filter(|text| text.contains(setting));
+                    of_it.filter(|text| text.contains(lacks.unwrap())).count()
+                };
+                match (lacks, is_reached) {
+                    (None, _) => {
+                        let config = from_environment(&given).unwrap();
+                        assert_eq!(
+                            (config.warnings.len(), config.notes.len()),
+                            (0, 0),
+                            "{case}"
+                        );
+                    }
+                    (Some(_), false) => {
+                        let config = from_environment(&given).unwrap();
+                        assert_eq!(config.warnings.len(), 0, "{case}");
+                        assert_eq!(mentions(&config.notes), 1, "{case}: {:?}", config.notes);
+                    }
+                    (Some(lacks), true) => {
+                        let refused = lines(&from_environment(&given).unwrap_err());
+                        let told = format!(
+                            "{setting}={listen:?} (environment) is an address that other machines may reach, {lacks}; give"
+                        );
+                        assert!(refused.starts_with(&told), "{case}: {refused}");
+                        assert!(refused.contains("ARCHD_INSECURE_LISTEN=true"), "{refused}");
+                        let config = from_environment(&allowed).unwrap();
+                        assert_eq!(
+                            mentions(&config.warnings),
+                            1,
+                            "{case}: {:?}",
+                            config.warnings
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_tls_are_of_no_use_alone() {
+    for (given, others) in [
+        ("ARCHD_TLS_CERT", &["ARCHD_TLS_KEY"][..]),
+        ("ARCHD_TLS_KEY", &["ARCHD_TLS_CERT"]),
+        (
+            "ARCHD_TLS_CLIENT_CA",
+            &["ARCHD_TLS_CERT", "ARCHD_AUTH_FILE"],
+        ),
+    ] {
+        let refused = lines(&from_environment(&[(given, "a.pem")]).unwrap_err());
+        assert_eq!(refused.lines().count(), others.len(), "{refused}");
+        for (line, other) in refused.lines().zip(others) {
+            let told =
+                format!("{given}=\"a.pem\" (environment) is of no use without {other}; give both");
+            assert!(line.starts_with(&told), "{line}");
         }
     }
 }

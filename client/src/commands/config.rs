@@ -1,5 +1,7 @@
 //! `archctl config`: which settings are in force, and where each comes from.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -21,7 +23,9 @@ A flag wins over its variable, that over the profile, and that over the default.
   default_profile = \"production\"       # may be left out
 
   [profiles.production]
-  endpoint = \"archive.internal:50051\"  # what --endpoint takes
+  endpoint = \"https://archive.internal\"  # what --endpoint takes
+  ca = \"ca.pem\"                       # what --ca takes, beside this file
+  token_file = \"token\"                # what --token-file takes, beside this file
   time_zone = \"Europe/Paris\"           # what --time-zone takes
 
   [profiles.scripts]
@@ -46,7 +50,7 @@ pub(crate) fn run(output: Output, globals: &Globals) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-fn in_force(globals: &Globals) -> [Setting; 6] {
+fn in_force(globals: &Globals) -> [Setting; 10] {
     let Globals {
         config,
         profile,
@@ -54,6 +58,10 @@ fn in_force(globals: &Globals) -> [Setting; 6] {
         timeout,
         output,
         time_zone,
+        token_file,
+        ca,
+        cert,
+        key,
         origins,
     } = globals;
     let setting = |name, value, origin| Setting {
@@ -61,15 +69,19 @@ fn in_force(globals: &Globals) -> [Setting; 6] {
         value,
         origin,
     };
-    let config = config.as_ref().map(|path| path.display().to_string());
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let timeout = humantime::format_duration(*timeout).to_string();
     [
-        setting("config", config, origins.config),
+        setting("config", file(config), origins.config),
         setting("profile", profile.clone(), origins.profile),
         setting("endpoint", Some(endpoint.to_string()), origins.endpoint),
         setting("timeout", Some(timeout), origins.timeout),
         setting("output", Some(output.to_string()), origins.output),
         setting("time_zone", Some(time_zone.to_string()), origins.time_zone),
+        setting("token_file", file(token_file), origins.token_file),
+        setting("ca", file(ca), origins.ca),
+        setting("cert", file(cert), origins.cert),
+        setting("key", file(key), origins.key),
     ]
 }
 

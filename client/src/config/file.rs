@@ -26,7 +26,16 @@ use crate::{
 
 const DEFAULT_PROFILE: &str = "default_profile";
 const PROFILES: &str = "profiles";
-pub(super) const SETTINGS: &[&str] = &["endpoint", "output", "time_zone", "timeout"];
+pub(super) const SETTINGS: &[&str] = &[
+    "ca",
+    "cert",
+    "endpoint",
+    "key",
+    "output",
+    "time_zone",
+    "timeout",
+    "token_file",
+];
 
 /// How many letters a name may differ by from the one that was meant.
 const SLIPS: usize = 2;
@@ -46,6 +55,10 @@ pub(super) struct Profile {
     pub(super) output: Option<Format>,
     pub(super) time_zone: Option<Zone>,
     pub(super) timeout: Option<Duration>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 }
 
 /// Where the file is unless somebody says otherwise, by the rules of XDG; nowhere for a user
@@ -175,9 +188,13 @@ impl Reader<'_> {
             return;
         };
         let taken = match name {
+            "ca" => values::path(text).map(|it| profile.ca = Some(it)),
+            "cert" => values::path(text).map(|it| profile.cert = Some(it)),
+            "key" => values::path(text).map(|it| profile.key = Some(it)),
             "endpoint" => values::address(text).map(|it| profile.endpoint = Some(it)),
             "output" => format(text).map(|it| profile.output = Some(it)),
             "time_zone" => values::zone(text).map(|it| profile.time_zone = Some(it)),
+            "token_file" => values::path(text).map(|it| profile.token_file = Some(it)),
             _ => values::duration(text).map(|it| profile.timeout = Some(it)),
         };
         if let Err(fault) = taken {

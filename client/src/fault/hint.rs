@@ -59,6 +59,12 @@ fn by_reason(details: &ErrorDetails) -> Option<String> {
         ErrorReason::DatabasePrivilege => {
             "`archd check` names every missing privilege with its fix"
         }
+        ErrorReason::Unauthenticated => {
+            "`archctl auth token new` makes a token, and the line by which archd knows it"
+        }
+        ErrorReason::PermissionDenied => {
+            "whoever keeps the file of ARCHD_AUTH_FILE can give the right"
+        }
         ErrorReason::ReplicaSetRequired => "`archd check` says how to make a replica set of it",
         _ => return None,
     };

@@ -6,13 +6,15 @@ use order_archiver_api::{REQUEST_ID, v1::ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{commands, hint, report::Report};
+use super::{commands, hint, report::Report, tls};
 use crate::{exit::Exit, values::Address};
+
+const IS_IT_RUNNING: &str = "is archd running? Start it with `archd`, or say where it is with --endpoint, ARCHCTL_ENDPOINT or a profile";
 
 /// Whether asking again may help: the server is away for now, or the connection to it broke.
 pub(crate) fn is_passing(status: &Status) -> bool {
     status.code() == Code::Unavailable
-        || is_unreachable(status)
+        || (is_unreachable(status) && !tls::is_fault(status))
         || cursor_to_come_back_with(status).is_some()
 }
 
@@ -59,10 +61,9 @@ fn in_words(status: &Status, endpoint: &Address, timeout: Duration) -> Report {
             exit: Exit::Unreachable,
             what: format!("archd at {endpoint} can't be reached"),
             why: vec![source_chain(status)],
-            hint: Some(
-                "is archd running? Start it with `archd`, or say where it is with --endpoint, ARCHCTL_ENDPOINT or a profile"
-                    .to_owned(),
-            ),
+            hint: tls::mend(status, endpoint)
+                .or_else(|| tls::guess(status, endpoint))
+                .or_else(|| Some(IS_IT_RUNNING.to_owned())),
         };
     }
     if is_foreign(status) {

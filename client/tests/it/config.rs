@@ -74,6 +74,10 @@ fn a_flag_wins_over_a_variable_that_over_the_profile_and_that_over_the_default()
             "time_zone",
             ["Asia/Tokyo", "Europe/Paris", "Africa/Lagos", "local"],
         ),
+        ("token_file", ["/flag", "/variable", "/file", "-"]),
+        ("ca", ["flag.pem", "variable.pem", "/file.pem", "-"]),
+        ("cert", ["flag.pem", "variable.pem", "/file.pem", "-"]),
+        ("key", ["flag.key", "variable.key", "/file.key", "-"]),
     ];
     let nothing = tempfile::tempdir().unwrap();
     for (setting, [by_flag, by_variable, by_file, default]) in settings {
@@ -270,11 +274,11 @@ fn each_fault_in_a_file_is_told_with_its_line_and_its_mend() {
         ),
         (
             "[profiles.a]\ncolour = 'a'",
-            "line 2: profiles.a.colour: there is no such setting; there are: endpoint, output, time_zone, timeout",
+            "line 2: profiles.a.colour: there is no such setting; there are: ca, cert, endpoint, key, output, time_zone, timeout, token_file",
         ),
         (
-            "[profiles.a]\n\nendpoint = 'https://a'",
-            "line 3: profiles.a.endpoint: `https://a` won't do: archctl does not speak TLS yet; give HOST",
+            "[profiles.a]\n\nendpoint = 'ftp://a'",
+            "line 3: profiles.a.endpoint: `ftp://a` won't do: ftp:// is not a scheme that archctl knows; give HOST",
         ),
         (
             "[profiles.a]\noutput = 'yaml'",
@@ -436,6 +440,7 @@ fn the_settings_in_force_are_a_table() {
         ["timeout", "1m 30s", "flag --timeout"],
         ["output", "wide", "flag --output"],
         ["time_zone", "UTC", "variable ARCHCTL_TIME_ZONE"],
+        ["token_file", "-", "default"],
     ];
     assert_eq!(rows, wanted, "{shown:?}");
     assert_eq!(shown.stderr, "");

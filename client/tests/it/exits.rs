@@ -216,7 +216,11 @@ fn something_else_on_the_port_is_not_archd() {
 fn wrong_words_are_usage() {
     for args in [
         &["--endpoint", "not an address", "stats"][..],
-        &["--endpoint", "https://archive.internal", "stats"],
+        &["--endpoint", "ftp://archive.internal", "stats"],
+        &["--ca", "ca.pem", "stats"],
+        &["--endpoint", "https://a", "--ca", "missing.pem", "stats"],
+        &["--endpoint", "https://a", "--ca", "Cargo.toml", "stats"],
+        &["--endpoint", "https://a", "--cert", "missing.pem", "stats"],
         &["--timeout", "0s", "stats"],
         &["batch", "start", "--before", "yesterday"],
         &["batch", "start", "--limit", "0"],

@@ -10,6 +10,7 @@
 )]
 
 mod archive;
+mod auth;
 mod batch;
 mod config;
 mod exits;

@@ -68,6 +68,7 @@ pub(super) fn needs(
         &["find", "insert", "update", "createIndex"],
     ));
     needs.push(need(&names.replaced, &["find", "createIndex"]));
+    needs.push(need(&names.audit, &["find", "createIndex"]));
     needs.push(need(
         &names.differences,
         &["find", "insert", "update", "remove", "createIndex"],
@@ -94,6 +95,8 @@ pub(super) fn needs(
     let lost = "RepairOrders can archive what is missing, and replace nothing";
     want(of(&names.archive), &["remove"], lost);
     want(of(&names.replaced), &["insert", "remove"], lost);
+    let lost = "calls that need the right to destroy are refused, and those that need to operate are told of in the log alone";
+    want(of(&names.audit), &["insert", "update", "remove"], lost);
     if streams {
         if !config.watch {
             want(
@@ -186,8 +189,7 @@ pub(super) mod tests {
                 needs.into_iter().partition(|need| need.lost.is_none());
             (listed(&needed[..1]), listed(&optional))
         };
-        let inprog =
-            "inprog on the cluster; remove on d.Historique; insert, remove on d.archd_replaced";
+        let inprog = "inprog on the cluster; remove on d.Historique; insert, remove on d.archd_replaced; insert, update, remove on d.archd_audit";
         let streams = "find, changeStream on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
         let index = "createIndex on d.Client";
         let read = "find, listIndexes on d.Commande".to_owned();

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use uuid::Uuid;
 
 use super::{
+    exposure,
     problem::Problem,
     setting::{OFF, Setting, address, hosts},
     sources::{Chosen, InForce, Sources, Values},
@@ -32,6 +33,12 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// The names under which it is served, beside `localhost` and IP addresses, in small letters.
     pub http_hosts: Vec<String>,
+    /// The file that says who may do what; none means that nobody is asked who they are.
+    pub auth_file: Option<PathBuf>,
+    /// The files of TLS; none means that plain text is spoken.
+    pub tls: Option<TlsFiles>,
+    /// How old a connection over TLS may become; none means any age.
+    pub max_connection_age: Option<Duration>,
     /// The names of the collections.
     pub collections: Collections,
     /// The status that makes an order ready for the archive, compared byte by byte.
@@ -95,6 +102,9 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// What is allowed and yet worth a look, a sentence each, to be logged once the log is open.
     pub warnings: Vec<String>,
+    /// What is as it is by default and yet to be known of the listeners, a sentence each, to be
+    /// logged by those who listen.
+    pub notes: Vec<String>,
     /// Every setting as it was read, to be logged too.
     pub in_force: InForce,
 }
@@ -141,6 +151,18 @@ pub struct LogFileSettings {
     pub kept: usize,
 }
 
+/// The files by which the server proves what it is, and knows who is a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities that vouch for clients; none means that no client is asked for a
+    /// certificate.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// The names of the collections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collections {
@@ -182,6 +204,8 @@ impl Config {
         };
         let (chosen, mut problems) = sources.choose();
         problems.extend(clashes(&chosen, &problems));
+        let exposure = exposure::of(&chosen, &problems);
+        problems.extend(exposure.problems);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -204,8 +228,7 @@ impl Config {
             false => instance(environment),
         };
         let mut warnings: Vec<String> = unknown::warning(&sources).into_iter().collect();
-        warnings.extend(exposed(&LISTEN, listen));
-        warnings.extend(http.and_then(|http| exposed(&HTTP, http)));
+        warnings.extend(exposure.warnings);
         warnings.extend(uri::warnings(&chosen.text(&MONGODB_URI)));
         Ok(Config {
             mongodb_uri: chosen.parsed(&MONGODB_URI),
@@ -215,7 +238,11 @@ impl Config {
             profile,
             listen,
             http,
+            tls: tls_files(&chosen),
+            max_connection_age: chosen.time_unless_off(&MAX_CONNECTION_AGE),
+            notes: exposure.notes,
             http_hosts: http_hosts.map(str::to_ascii_lowercase).collect(),
+            auth_file: chosen.text_unless_off(&AUTH_FILE).map(PathBuf::from),
             collections: Collections {
                 orders: chosen.text(&COLLECTION_ORDERS),
                 clients: chosen.text(&COLLECTION_CLIENTS),
@@ -342,13 +369,12 @@ fn is_taken(chosen: &Chosen) -> bool {
     grpc.port() == http.port() && grpc.port() != 0 && (is_every || grpc.ip() == http.ip())
 }
 
-/// A warning when others than this machine can reach the server.
-fn exposed(setting: &Setting, address: SocketAddr) -> Option<String> {
-    (!address.ip().to_canonical().is_loopback()).then(|| {
-        format!(
-            "{} is {address}, which other machines may reach: traffic there is plain text, and callers are not asked who they are",
-            setting.name
-        )
+fn tls_files(chosen: &Chosen) -> Option<TlsFiles> {
+    let file = |setting| chosen.text_unless_off(setting).map(PathBuf::from);
+    Some(TlsFiles {
+        certificate: file(&TLS_CERT)?,
+        key: file(&TLS_KEY)?,
+        client_ca: file(&TLS_CLIENT_CA),
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod docs;
+mod exposure;
 mod load;
 pub mod problem;
 pub mod setting;
@@ -15,7 +16,7 @@ pub mod uri_file;
 
 pub use self::{
     cli::{BatchArgs, CheckArgs, Command, Output, StateArgs, VerifyArgs},
-    load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile},
+    load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile, TlsFiles},
     problem::Problem,
     setting::Setting,
     sources::{InForce, Values},

@@ -17,6 +17,11 @@ pub const SETTINGS: &[Setting] = &[
     LISTEN,
     HTTP,
     HTTP_HOSTS,
+    AUTH_FILE,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_CLIENT_CA,
+    INSECURE_LISTEN,
     COLLECTION_ORDERS,
     COLLECTION_CLIENTS,
     COLLECTION_COURIERS,
@@ -32,6 +37,7 @@ pub const SETTINGS: &[Setting] = &[
     REQUEST_TIMEOUT,
     SHUTDOWN_GRACE,
     MAX_CONNECTIONS,
+    MAX_CONNECTION_AGE,
     MAX_TAIL_READERS,
     WATCH,
     LEASE,
@@ -101,7 +107,7 @@ pub const LISTEN: Setting = Setting {
     flag: Some("listen"),
     form: Form::Address,
     default: "127.0.0.1:50051",
-    help: "Where gRPC is served, in plain text.",
+    help: "Where gRPC is served; an address that other machines may reach needs TLS and authentication.",
     secret: false,
 };
 
@@ -111,7 +117,7 @@ pub const HTTP: Setting = Setting {
     flag: Some("http"),
     form: Form::AddressOrOff,
     default: "127.0.0.1:9464",
-    help: "Where serve and watch answer HTTP, in plain text and whoever asks: the page, /livez, /readyz, /metrics and what the page asks for.",
+    help: "Where serve and watch answer HTTP: the page, /livez, /readyz, /metrics and what the page asks for; an address that other machines may reach needs TLS and authentication.",
     secret: false,
 };
 
@@ -122,6 +128,56 @@ pub const HTTP_HOSTS: Setting = Setting {
     form: Form::Hosts,
     default: "",
     help: "The names of this machine by which HTTP may be asked, beside localhost and IP addresses; a request for any other name is refused, as it may be a web page's that pretends to be this machine.",
+    secret: false,
+};
+
+/// Who may call.
+pub const AUTH_FILE: Setting = Setting {
+    name: "ARCHD_AUTH_FILE",
+    flag: Some("auth-file"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The file that says who may do what, by tokens and names of client certificates (docs/security.md), read again when it changes; off asks nobody who they are.",
+    secret: false,
+};
+
+/// The server's certificate.
+pub const TLS_CERT: Setting = Setting {
+    name: "ARCHD_TLS_CERT",
+    flag: Some("tls-cert"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The server's certificate and, after it, those between it and the root, as PEM; gRPC and HTTP then speak TLS alone. The files of TLS are read again when they change, and on SIGHUP.",
+    secret: false,
+};
+
+/// Its key.
+pub(crate) const TLS_KEY: Setting = Setting {
+    name: "ARCHD_TLS_KEY",
+    flag: Some("tls-key"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The private key of the certificate in ARCHD_TLS_CERT, as PEM without a passphrase.",
+    secret: false,
+};
+
+/// The authorities that vouch for clients.
+pub const TLS_CLIENT_CA: Setting = Setting {
+    name: "ARCHD_TLS_CLIENT_CA",
+    flag: Some("tls-client-ca"),
+    form: Form::FileOrOff,
+    default: OFF,
+    help: "The certificates of the authorities that vouch for clients, as PEM: clients are then asked for a certificate, and one that none of these vouches for is refused.",
+    secret: false,
+};
+
+/// Whether anybody may be served.
+pub const INSECURE_LISTEN: Setting = Setting {
+    name: "ARCHD_INSECURE_LISTEN",
+    flag: Some("insecure-listen"),
+    form: Form::Choice(&["true", "false"]),
+    default: "false",
+    help: "Whether other machines may be served without TLS or without authentication, as behind a proxy that sees to both.",
     secret: false,
 };
 
@@ -287,6 +343,19 @@ pub(crate) const MAX_CONNECTIONS: Setting = Setting {
     },
     default: "0",
     help: "The most connections that callers may have open at one time; 0 means up to 10,000. Never more than the limit of open files (ulimit -n) leaves beside the database's connections.",
+    secret: false,
+};
+
+/// How old a connection over TLS may become.
+pub(crate) const MAX_CONNECTION_AGE: Setting = Setting {
+    name: "ARCHD_MAX_CONNECTION_AGE",
+    flag: Some("max-connection-age"),
+    form: Form::TimeOrOff {
+        least: Duration::from_secs(1),
+        most: Duration::from_secs(30 * 24 * 60 * 60),
+    },
+    default: "1h",
+    help: "How old a connection over TLS may become, give or take a tenth: the client is then told to connect again, and calls under way are answered before it ends.",
     secret: false,
 };
 

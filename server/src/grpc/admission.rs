@@ -78,9 +78,9 @@ impl Admission {
 
 /// Which side of a call is a stream, and whose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Kind {
+pub(super) struct Kind {
     streams_requests: bool,
-    streams_answers: bool,
+    pub(super) streams_answers: bool,
     /// Whether it belongs to a service beside the contract's: health or reflection, which don't
     /// hear that the server stops.
     is_foreign: bool,
@@ -95,11 +95,11 @@ impl Kind {
 
 /// The calls that are streams, by their paths.
 #[derive(Clone, Debug)]
-struct Kinds(Arc<std::collections::HashMap<String, Kind>>);
+pub(super) struct Kinds(Arc<std::collections::HashMap<String, Kind>>);
 
 impl Kinds {
     /// As the contract and the services beside it say.
-    fn of_contract() -> Kinds {
+    pub(super) fn of_contract() -> Kinds {
         let mut kinds: std::collections::HashMap<_, _> = methods::all()
             .into_iter()
             .map(|method| {
@@ -115,7 +115,7 @@ impl Kinds {
         Kinds(Arc::new(kinds))
     }
 
-    fn of(&self, path: &str) -> Kind {
+    pub(super) fn of(&self, path: &str) -> Kind {
         self.0.get(path).copied().unwrap_or_default()
     }
 }

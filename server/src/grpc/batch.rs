@@ -54,7 +54,7 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<pb::StartBatchResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |request| {
+            .audited(request, async |request| {
                 self.calls.check_archive()?;
                 let started = self.start(request).await?;
                 let id = started.batch.as_ref().map(|batch| batch.id.as_str());
@@ -94,7 +94,7 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<pb::CancelBatchResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |pb::CancelBatchRequest { id }| {
+            .audited(request, async |pb::CancelBatchRequest { id }| {
                 let batch: Batch = jobs::cancel(&self.store, &id).await?;
                 info!(id = batch.head.id, peer, "a batch was told to end");
                 Ok(pb::CancelBatchResponse {
@@ -110,7 +110,7 @@ impl pb::batch_service_server::BatchService for BatchService {
     ) -> Result<Response<pb::TuneBatchResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |request| self.tune(request, &peer).await)
+            .audited(request, async |request| self.tune(request, &peer).await)
             .await
     }
 

@@ -1,17 +1,19 @@
 //! How every call is answered: only while the database is there, and never later than the caller
 //! waits.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use prost::{Message, Name};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
+    audit::{Answers, Audit},
     limits::{Limits, Room},
     status,
 };
-use crate::{observe::monitor::Monitor, store::state::caller::Caller};
+use crate::{observe::monitor::Monitor, peer::Peer, store::state::caller::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]
@@ -20,6 +22,7 @@ pub(crate) struct Calls {
     pub(crate) request_timeout: Duration,
     pub(crate) stop: CancellationToken,
     pub(super) limits: Limits,
+    pub(super) audit: Audit,
 }
 
 impl Calls {
@@ -36,7 +39,45 @@ impl Calls {
             .map(Response::new)
     }
 
-    /// The same, for an answer that can be large: its room is kept until it has been sent. One that
+    /// The same, for a call that the audit log tells of.
+    pub(super) async fn audited<Q: Message + Name, A>(
+        &self,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<A, Status>,
+    ) -> Result<Response<A>, Status> {
+        let limit = self.limit(request.metadata());
+        let mut entry = self.audit.entry(&request);
+        let noted_work = async {
+            entry.note().await?;
+            work(request.into_inner()).await
+        };
+        let outcome = self.within(limit, noted_work).await;
+        entry.end(outcome.as_ref().map(|_| ()));
+        outcome.map(Response::new)
+    }
+
+    /// The same, for one that is answered by a stream, with which its entry ends.
+    pub(super) async fn audited_stream<Q: Message + Name, S>(
+        &self,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<S, Status>,
+    ) -> Result<Response<Answers<S>>, Status> {
+        let limit = self.limit(request.metadata());
+        let mut entry = self.audit.entry(&request);
+        let noted_work = async {
+            entry.note().await?;
+            work(request.into_inner()).await
+        };
+        match self.within(limit, noted_work).await {
+            Ok(answers) => Ok(small_messages(Answers::new(answers, entry))),
+            Err(status) => {
+                entry.end(Err(&status));
+                Err(status)
+            }
+        }
+    }
+
+    /// The same as [`Calls::answer`], for an answer that can be large: its room is kept until it has been sent. One that
     /// was made without room is given some as it leaves.
     pub(super) async fn answer_in_room<Q, A, R: Into<Option<Room>>>(
         &self,
@@ -116,8 +157,8 @@ impl Calls {
 /// Who makes a call: the address at the other end of the connection, be it that of a proxy. Empty
 /// when it is not known.
 pub(super) fn peer<Q>(request: &Request<Q>) -> String {
-    let address = request.remote_addr();
-    address.map_or_else(String::new, |address| address.to_string())
+    let peer = request.extensions().get::<Arc<Peer>>();
+    peer.map_or_else(String::new, |peer| peer.address.to_string())
 }
 
 /// An answer of many small messages, each of which gzip would make larger, and at more expense than

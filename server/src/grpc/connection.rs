@@ -8,18 +8,22 @@ use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until},
+    time::{Instant, interval_at, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, codegen::Bytes, transport::server::Connected};
+use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::{
+    access::Callers,
     limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
     status,
+};
+use crate::{
+    peer::Peer,
+    sockets::{self, MOST_DISPENSABLE, Stream},
 };
 
 /// How long a peer that was told to leave may take to.
@@ -36,9 +40,6 @@ const FEW_CALLS: usize = 8;
 /// How many spans of time answers are told apart by.
 const SPANS: usize = 4;
 
-/// The order of those that are parted with before all others.
-pub(super) const MOST_DISPENSABLE: u8 = 0;
-
 /// Why a connection has to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -48,6 +49,10 @@ pub(super) enum Reason {
     AskedNothing,
     /// Its answers are not read.
     Unread,
+    /// Somebody who called on it is no longer known.
+    Removed,
+    /// It has become too old, or the certificate of the peer has.
+    Outdated,
     /// The server stops.
     Stop,
 }
@@ -59,6 +64,7 @@ pub(super) struct Connection {
     usage: Mutex<Usage>,
     leave: CancellationToken,
     request_streams: Arc<Semaphore>,
+    callers: Callers,
     /// How long a call takes at most.
     longest_call: Duration,
 }
@@ -97,8 +103,14 @@ impl Connection {
             }),
             leave: CancellationToken::new(),
             request_streams: Arc::new(Semaphore::new(REQUEST_STREAMS_OF_A_CONNECTION)),
+            callers: Callers::default(),
             longest_call,
         }
+    }
+
+    /// Those who have called on it, as far as they are asked who they are.
+    pub(super) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     /// Notes that a call begins, which only listens or does not; it ends when what is returned is
@@ -143,26 +155,6 @@ impl Connection {
             connection: self.clone(),
             span: Mutex::new(span),
         }
-    }
-
-    /// How willingly it is parted with: those that have said nothing go first, those that have made
-    /// no request next, then those that have long had no call, and those that have just come, and
-    /// last those that only listen: they can do so again. None for one that is in use, or leaves
-    /// already.
-    pub(super) fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
-        let (spoken, asked, listening, idle_since) =
-            self.update(|used| (used.spoken, used.asked, used.listening > 0, used.idle_since));
-        let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
-        let idle = now - idle_since;
-        let order = match (asked, idle >= IDLE) {
-            _ if !spoken && idle >= SILENT => MOST_DISPENSABLE,
-            (false, true) => 1,
-            (true, true) if listening => 4,
-            (true, true) => 2,
-            (false, false) => 3,
-            (true, false) => return None,
-        };
-        Some((order, idle_since))
     }
 
     /// Tells the peer to leave; the first reason counts.
@@ -210,6 +202,43 @@ impl Connection {
 
     fn update<T>(&self, change: impl FnOnce(&mut Usage) -> T) -> T {
         change(&mut self.usage.lock())
+    }
+}
+
+impl sockets::Connection for Connection {
+    fn speaks(&self) {
+        self.update(|used| used.spoken = true);
+    }
+
+    /// Those that have said nothing go first, those that have made no request next, then those that
+    /// have long had no call, and those that have just come, and last those that only listen: they
+    /// can do so again.
+    fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
+        let (spoken, asked, listening, idle_since) =
+            self.update(|used| (used.spoken, used.asked, used.listening > 0, used.idle_since));
+        let idle_since = idle_since.filter(|_| !self.leave.is_cancelled())?;
+        let idle = now - idle_since;
+        let order = match (asked, idle >= IDLE) {
+            _ if !spoken && idle >= SILENT => MOST_DISPENSABLE,
+            (false, true) => 1,
+            (true, true) if listening => 4,
+            (true, true) => 2,
+            (false, false) => 3,
+            (true, false) => return None,
+        };
+        Some((order, idle_since))
+    }
+
+    fn make_way(&self) {
+        self.close(Reason::MakesWay);
+    }
+
+    async fn leaves(&self) {
+        self.leave.cancelled().await;
+    }
+
+    fn retire(&self) {
+        self.close(Reason::Outdated);
     }
 }
 
@@ -262,7 +291,8 @@ impl Drop for UnreadAnswer {
 
 /// Serves a connection until it ends. Once `stop` is cancelled it ends with the last of its calls.
 pub(super) async fn serve<S, B>(
-    stream: TcpStream,
+    stream: Stream,
+    peer: Arc<Peer>,
     connection: Arc<Connection>,
     service: S,
     stop: CancellationToken,
@@ -273,20 +303,8 @@ pub(super) async fn serve<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut first_request = pin!(sleep_until(connection.opened + limits::FIRST_REQUEST));
-    // Clients speak first. Those that never do cost a place and nothing of HTTP/2, not even a
-    // farewell.
-    let mut first_byte = [0];
-    tokio::select! {
-        biased;
-        _ = stream.peek(&mut first_byte) => {}
-        () = stop.cancelled() => return,
-        () = connection.leave.cancelled() => return,
-        () = &mut first_request => return,
-    }
-    connection.update(|used| used.spoken = true);
-    // A small answer is sent at once, and not kept until it fills a packet.
-    let _ = stream.set_nodelay(true);
-    let (asked, peer) = (connection.clone(), stream.connect_info());
+    let mut look = interval_at(connection.opened + limits::READING, limits::READING);
+    let asked = connection.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(asked.clone());
@@ -323,6 +341,7 @@ pub(super) async fn serve<S, B>(
                     connection.close(Reason::AskedNothing);
                 }
             }
+            _ = look.tick() => connection.close_if_unread(Instant::now()),
             () = end(&connection, told) => return,
         }
     }
@@ -358,7 +377,7 @@ fn http() -> http2::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{sockets::Connection as _, *};
 
     #[test]
     fn who_has_asked_for_nothing_goes_first_and_who_is_in_use_stays() {
@@ -426,6 +445,7 @@ mod tests {
             (Reason::MakesWay, [0, 5, 31]),
             (Reason::AskedNothing, [5, 5, 31]),
             (Reason::Unread, [5, 5, 5]),
+            (Reason::Outdated, [5, 5, 31]),
             (Reason::Stop, [1, 5, 31]),
         ];
         for (reason, [silent, idle, busy]) in table {

@@ -12,7 +12,7 @@ use std::{
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
-use tonic::codegen::Bytes;
+use tonic::{Code, codegen::Bytes};
 use tower::{Layer, Service};
 
 use super::methods::{self, Method};
@@ -42,6 +42,11 @@ const CODES: [&str; 17] = [
 const CANCELLED: usize = 1;
 /// The code of an answer that names none that is known.
 const UNKNOWN: usize = 2;
+
+/// The name of a code.
+pub(super) fn code_name(code: Code) -> &'static str {
+    CODES[code as usize]
+}
 
 /// Measures calls.
 #[derive(Clone)]

@@ -16,7 +16,9 @@ mod watcher;
 
 mod order_stream;
 
+mod access;
 mod admission;
+mod audit;
 mod connection;
 mod limits;
 mod listener;
@@ -47,15 +49,17 @@ use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    admission::Admission, call::Calls, jobs::Followed, limits::Limits, listener::Listener,
-    measures::Measuring, request_id::RequestIds,
+    access::Asking, admission::Admission, audit::Audit, call::Calls, jobs::Followed,
+    limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
 };
 use crate::{
+    access::Access,
     config::{Config, Profile},
     metrics::names,
     observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
+    sockets::{Entrance, Listener},
     store::state::fault::Fault,
 };
 
@@ -74,9 +78,11 @@ macro_rules! served {
 /// `other_connections` are not theirs.
 pub(crate) async fn serve(
     listener: TcpListener,
+    entrance: Entrance,
     other_connections: usize,
     config: &Config,
     parts: Parts,
+    access: Access,
     stop: CancellationToken,
 ) {
     let limits = Limits::new();
@@ -87,6 +93,11 @@ pub(crate) async fn serve(
         request_timeout: config.request_timeout,
         stop: stop.clone(),
         limits: limits.clone(),
+        audit: Audit::new(
+            parts.store.for_callers(),
+            config.instance.clone(),
+            parts.tasks.clone(),
+        ),
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     // By itself the health service would say SERVING until it is told otherwise.
@@ -126,10 +137,15 @@ pub(crate) async fn serve(
         .layer(measuring)
         .layer(CatchPanicLayer::custom(after_a_panic))
         .layer(MapResponseLayer::new(explain))
+        .layer(Asking::new(access))
         .layer(Admission::new(limits, stop.clone()))
         .service(routes.routes().prepare());
-    Listener::new(listener, most, config.request_timeout, connections)
-        .serve(service, stop)
+    let grpc = Grpc {
+        service,
+        longest_call: config.request_timeout,
+    };
+    Listener::new(listener, entrance, most, connections)
+        .serve(grpc, stop)
         .await;
 }
 

@@ -62,7 +62,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
     ) -> Result<Response<pb::RetryQuarantinedResponse>, Status> {
         let caller = caller(&self.instance, &request);
         self.calls
-            .answer(request, async |pb::RetryQuarantinedRequest { ids }| {
+            .audited(request, async |pb::RetryQuarantinedRequest { ids }| {
                 let peer = caller.peer.clone();
                 let retried = self.retry(&ids, caller).await?;
                 let orders = retried.results.len();
@@ -83,7 +83,7 @@ impl pb::quarantine_service_server::QuarantineService for QuarantineService {
             caller: Some(caller),
         };
         self.calls
-            .answer(request, async |pb::DropQuarantinedRequest { ids }| {
+            .audited(request, async |pb::DropQuarantinedRequest { ids }| {
                 let entries = self.find(&ids).await?;
                 let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
                 let dropped = self

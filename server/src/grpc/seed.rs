@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use tracing::{Instrument, info};
 
 use super::{
-    call::{Calls, peer, small_messages},
+    call::{Calls, peer},
     limits::SLOWEST,
     status::{self, Violations},
 };
@@ -49,23 +49,27 @@ impl pb::seed_service_server::SeedService for SeedService {
         &self,
         request: Request<pb::SeedDataRequest>,
     ) -> Result<Response<Self::SeedDataStream>, Status> {
-        if !self.simulation {
-            let message = "this server runs with the production profile and never makes up data; start it with --profile simulation (ARCHD_PROFILE=simulation)";
-            return Err(status::precondition(
-                pb::ErrorReason::SimulationOff,
-                "profile",
-                message.to_owned(),
-                [],
-            ));
-        }
         let peer = peer(&request);
-        let job = job(&request.into_inner())?;
-        self.calls.check()?;
-        info!(peer, "made-up data was asked for");
-        let (sender, receiver) = mpsc::channel(16);
-        let seeding = seed(self.calls.clone(), self.store.clone(), job, sender);
-        tokio::spawn(seeding.in_current_span());
-        Ok(small_messages(Box::pin(ReceiverStream::new(receiver))))
+        let answers = self.calls.audited_stream(request, async |request| {
+            if !self.simulation {
+                let message = "this server runs with the production profile and never makes up data; start it with --profile simulation (ARCHD_PROFILE=simulation)";
+                return Err(status::precondition(
+                    pb::ErrorReason::SimulationOff,
+                    "profile",
+                    message.to_owned(),
+                    [],
+                ));
+            }
+            let job = job(&request)?;
+            info!(peer, "made-up data was asked for");
+            let (sender, receiver) = mpsc::channel(16);
+            let seeding = seed(self.calls.clone(), self.store.clone(), job, sender);
+            tokio::spawn(seeding.in_current_span());
+            Ok(ReceiverStream::new(receiver))
+        });
+        Ok(answers
+            .await?
+            .map(|answers| Box::pin(answers) as Self::SeedDataStream))
     }
 }
 

@@ -9,6 +9,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
+    access::{identity::Unidentified, right::Right},
     convert::near_misses::kind_name,
     domain::{judge::Refusal, near_miss::NearMiss, text::cut},
     log_limit::LogLimit,
@@ -114,6 +115,41 @@ pub(crate) fn stopping() -> Status {
         Code::Unavailable,
         ErrorReason::Stopping,
         "the server is stopping; ask again, another instance or this one will answer".to_owned(),
+    )
+}
+
+/// Nobody is known by what the call shows.
+pub(crate) fn unidentified(why: Unidentified) -> Status {
+    detailed(
+        Code::Unauthenticated,
+        format!(
+            "{why}; send a token of archd's in the metadata `authorization: Bearer …`, or connect with a client certificate (archctl: --token-file, or --cert and --key)"
+        ),
+        info(ErrorReason::Unauthenticated, []),
+    )
+}
+
+/// Whoever makes the call lacks this right.
+pub(crate) fn lacks(right: Right) -> Status {
+    detailed(
+        Code::PermissionDenied,
+        format!("this call needs the right `{right}`, which its caller does not have"),
+        info(ErrorReason::PermissionDenied, [("right", right.into())]),
+    )
+}
+
+/// A call that may not go unnoted could not be noted.
+pub(crate) fn unaudited(error: &Error) -> Status {
+    let status = of_error(error);
+    let message = format!(
+        "nothing was done, as the audit log can't be written: {}",
+        status.message()
+    );
+    Status::with_error_details_and_metadata(
+        status.code(),
+        bounded(message),
+        status.get_error_details(),
+        status.metadata().clone(),
     )
 }
 

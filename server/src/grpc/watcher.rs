@@ -55,7 +55,7 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
     ) -> Result<Response<pb::PauseWatcherResponse>, Status> {
         let caller = caller(&self.instance, &request);
         self.calls
-            .answer(request, async |_| {
+            .audited(request, async |_| {
                 let watcher = self
                     .steer(true, &caller, |watcher| watcher.state == State::Paused)
                     .await?;
@@ -72,7 +72,7 @@ impl pb::watcher_service_server::WatcherService for WatcherService {
     ) -> Result<Response<pb::ResumeWatcherResponse>, Status> {
         let caller = caller(&self.instance, &request);
         self.calls
-            .answer(request, async |_| {
+            .audited(request, async |_| {
                 self.check_that_somebody_could_watch().await?;
                 let watcher = self
                     .steer(false, &caller, |watcher| watcher.state != State::Paused)

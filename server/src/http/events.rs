@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::State,
     response::{IntoResponse, Response},
@@ -18,6 +19,7 @@ use super::{
     Context,
     snapshots::{Part, Told},
 };
+use crate::access::Admitted;
 
 /// How long a browser waits until it connects again, in milliseconds. Said at once, so that it knows
 /// that it is heard.
@@ -49,7 +51,10 @@ struct Listener {
 /// Tells what goes on until the reader or the server leaves.
 ///
 /// Who reads slowly is told of the latest, and of nothing that was overtaken meanwhile.
-pub(super) async fn events(State(context): State<Context>) -> Response {
+pub(super) async fn events(
+    State(context): State<Context>,
+    Extension(admitted): Extension<Admitted>,
+) -> Response {
     let Ok(place) = context.readers.0.clone().try_acquire_owned() else {
         let head = [(RETRY_AFTER, "10")];
         let text = "too many listen already; try again later\n";
@@ -74,6 +79,7 @@ pub(super) async fn events(State(context): State<Context>) -> Response {
     let retry = stream::iter([Bytes::from_static(RETRY.as_bytes())]);
     let bytes = retry.chain(news.flatten()).map(Ok::<_, Infallible>);
     let bytes = bytes.take_until(context.stop.clone().cancelled_owned());
+    let bytes = bytes.take_until(admitted.removed());
     let head = [
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),

@@ -10,12 +10,19 @@ use axum::{
 use http::{
     HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY,
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, WWW_AUTHENTICATE,
         X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
 
-use crate::config::table::HTTP_HOSTS;
+use crate::{
+    access::{Access, Admitted, Asked, Refusal, identity::Schemes, rules},
+    config::table::HTTP_HOSTS,
+    peer::Peer,
+};
+
+/// How somebody may say who they are.
+const CHALLENGE: &str = r#"Basic realm="archd", charset="UTF-8", Bearer realm="archd""#;
 
 /// What every answer says, unless it says something else itself.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -61,11 +68,29 @@ impl Hosts {
     }
 }
 
+/// What requests are held to.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) hosts: Hosts,
+    pub(super) access: Access,
+}
+
 /// Lets a request in, or says why not.
-pub(super) async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(&hosts, &request) {
-        Some(refusal) => refusal,
-        None => next.run(request).await,
+pub(super) async fn guard(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let admitted = match refusal(&guard.hosts, &request) {
+        Some(refusal) => Err(refusal),
+        None => admitted(&guard.access, &request),
+    };
+    let mut response = match admitted {
+        Err(refusal) => refusal,
+        Ok(admitted) => {
+            request.extensions_mut().insert(admitted);
+            next.run(request).await
+        }
     };
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(value);
@@ -99,6 +124,35 @@ fn refusal(hosts: &Hosts, request: &Request) -> Option<Response> {
         return Some((StatusCode::METHOD_NOT_ALLOWED, allow, text).into_response());
     }
     None
+}
+
+/// Whether whoever asks may, and for how long.
+fn admitted(access: &Access, request: &Request) -> Result<Admitted, Response> {
+    let path = request.uri().path();
+    let refusal = match access.admit(&Asked {
+        what: path,
+        needed: rules::of_http(path),
+        peer: request.extensions().get::<Arc<Peer>>(),
+        headers: request.headers(),
+        schemes: Schemes::BearerOrBasic,
+    }) {
+        Ok(admitted) => return Ok(admitted),
+        Err(refusal) => refusal,
+    };
+    Err(match refusal {
+        Refusal::Unidentified(why) => {
+            let text = format!(
+                "{why}; give a token of archd's, as the password beside any user, or as a bearer\n"
+            );
+            // Browsers ask for the password of the first scheme that they know.
+            let ways = [(WWW_AUTHENTICATE, CHALLENGE)];
+            (StatusCode::UNAUTHORIZED, ways, text).into_response()
+        }
+        Refusal::Lacks(right) => {
+            let text = format!("this needs the right `{right}`, which the caller does not have\n");
+            (StatusCode::FORBIDDEN, text).into_response()
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
-//! The listener: takes as many connections in as there may be, and has one on which nothing is
-//! asked make way for the next.
+//! What HTTP is to a listener: how its connections are served, and how many there may be.
 
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     pin::{Pin, pin},
     sync::Arc,
@@ -18,19 +16,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::{
-    log_limit::LogLimit,
-    metrics::{Counted, Gauge},
-    sockets::{Socket, open_files},
+    peer::Peer,
+    sockets::{self, Protocol, Stream, open_files},
 };
 
 /// The most connections: a thousand pages that are told of what happens, and a tenth of all for those
@@ -52,10 +47,9 @@ const READING: Duration = Duration::from_secs(30);
 const LINGER: (u64, Duration) = (4 * 1024 * 1024, Duration::from_secs(2));
 /// How long a peer may take to leave a server that stops.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How long the next connection waits for a place before another one is told to make way.
-const LEAVE_PAUSE: Duration = Duration::from_millis(100);
-/// How often the log tells of the same trouble.
-const LOG_PAUSE: Duration = Duration::from_secs(10);
+/// How long one may take to leave whose connection is outdated: an answer that is read in time has
+/// been read by then, but the one that tells of what happens never ends.
+const LONG_FAREWELL: Duration = READING;
 
 /// How many connections there may be at once, by the files that the process may open.
 pub(crate) fn most_connections() -> usize {
@@ -66,139 +60,82 @@ fn share(files: Option<usize>) -> usize {
     files.map_or(MOST, |files| (files / OF_FILES).clamp(LEAST, MOST))
 }
 
-/// Takes connections in.
+/// Routes, asked by HTTP/1.
 #[derive(Debug)]
-pub(super) struct Listener {
-    socket: Socket,
-    most: usize,
-    places: Arc<Semaphore>,
-    idle: Idle,
-    full: LogLimit,
-    /// Counts the connections that are open.
-    counted: Gauge,
-}
+pub(super) struct Http1(pub(super) Router);
 
-impl Listener {
-    /// One that holds at most so many connections at once.
-    pub(super) fn new(socket: TcpListener, most: usize, counted: Gauge) -> Listener {
-        Listener {
-            socket: Socket::new(socket),
-            most,
-            places: Arc::new(Semaphore::new(most)),
-            idle: Idle::default(),
-            full: LogLimit::new(1, LOG_PAUSE),
-            counted,
-        }
+impl Protocol for Http1 {
+    type Connection = Connection;
+
+    const NAME: &str = "HTTP";
+    const ALPN: &[u8] = b"http/1.1";
+    const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 36\r\nConnection: close\r\n\r\n\
+        this port speaks TLS: ask https://.\n";
+    const FIRST_BYTE: Duration = NEXT_REQUEST;
+
+    fn connection(&self) -> Connection {
+        Connection::default()
     }
 
-    /// Answers until `closing` is cancelled, and then what has been asked already.
-    pub(super) async fn serve(self, router: Router, closing: CancellationToken) {
-        let tasks = TaskTracker::new();
-        let taking_in = async {
-            loop {
-                let stream = self.socket.accept().await;
-                let place = self.place().await;
-                let connection = Arc::new(Connection::new(self.idle.clone()));
-                let serving = serve(stream, connection, router.clone(), closing.clone());
-                let open = Counted::new(self.counted.clone());
-                tasks.spawn(async move {
-                    serving.await;
-                    drop((place, open));
-                });
-            }
-        };
-        tokio::select! {
-            () = closing.cancelled() => {}
-            () = taking_in => {}
-        }
-        drop(self.socket);
-        tasks.close();
-        tasks.wait().await;
-    }
-
-    /// A place for a connection, if need be that of the one that has been idle for longest.
-    async fn place(&self) -> OwnedSemaphorePermit {
-        loop {
-            if let Ok(place) = self.places.clone().try_acquire_owned() {
-                return place;
-            }
-            let leaves = self.idle.part_with_one();
-            if let Some(left_out) = self.full.admit(Instant::now()) {
-                warn!(
-                    most = self.most,
-                    times = left_out + 1,
-                    "there are as many connections of HTTP as there may be; {}",
-                    if leaves {
-                        "one on which nothing is asked makes way"
-                    } else {
-                        "all are in use, so the next one waits"
-                    }
-                );
-            }
-            if let Ok(Ok(place)) = timeout(LEAVE_PAUSE, self.places.clone().acquire_owned()).await {
-                return place;
-            }
-        }
-    }
-}
-
-/// The connections on which nothing is asked, in the order in which they came to be so.
-#[derive(Clone, Debug, Default)]
-struct Idle(Arc<Mutex<(u64, BTreeMap<u64, CancellationToken>)>>);
-
-impl Idle {
-    fn add(&self, leave: CancellationToken) -> u64 {
-        let (next, idle) = &mut *self.0.lock();
-        *next += 1;
-        idle.insert(*next, leave);
-        *next
-    }
-
-    fn remove(&self, number: u64) {
-        self.0.lock().1.remove(&number);
-    }
-
-    /// Tells the one that has been idle for longest to leave, if there is one.
-    fn part_with_one(&self) -> bool {
-        let longest = self.0.lock().1.pop_first();
-        longest.inspect(|(_, leave)| leave.cancel()).is_some()
+    fn serve(
+        &self,
+        stream: Stream,
+        peer: Arc<Peer>,
+        connection: Arc<Connection>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
+        serve(stream, peer, connection, self.0.clone(), stop)
     }
 }
 
 /// An open connection.
 #[derive(Debug)]
-struct Connection {
-    idle: Idle,
-    /// Its number among those that are idle; none while a request of it is being answered.
-    number: Mutex<Option<u64>>,
+pub(super) struct Connection {
+    /// Since when nothing is asked; none while a request is being answered.
+    idle_since: Mutex<Option<Instant>>,
     leave: CancellationToken,
+    retire: CancellationToken,
+}
+
+impl Default for Connection {
+    fn default() -> Connection {
+        Connection {
+            idle_since: Mutex::new(Some(Instant::now())),
+            leave: CancellationToken::new(),
+            retire: CancellationToken::new(),
+        }
+    }
 }
 
 impl Connection {
-    fn new(idle: Idle) -> Connection {
-        let leave = CancellationToken::new();
-        let number = idle.add(leave.clone());
-        Connection {
-            idle,
-            number: Mutex::new(Some(number)),
-            leave,
-        }
-    }
-
     /// Notes that it is in use until what is returned is dropped.
     fn in_use(self: &Arc<Self>) -> InUse {
-        if let Some(number) = self.number.lock().take() {
-            self.idle.remove(number);
-        }
+        *self.idle_since.lock() = None;
         InUse(self.clone())
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(number) = self.number.get_mut() {
-            self.idle.remove(*number);
-        }
+impl sockets::Connection for Connection {
+    /// The one on which nothing has been asked for longest goes first.
+    fn dispensable(&self, _: Instant) -> Option<(u8, Instant)> {
+        let idle_since = self
+            .idle_since
+            .lock()
+            .filter(|_| !self.leave.is_cancelled());
+        idle_since.map(|since| (1, since))
+    }
+
+    fn make_way(&self) {
+        self.leave.cancel();
+    }
+
+    async fn leaves(&self) {
+        self.leave.cancelled().await;
+    }
+
+    fn retire(&self) {
+        self.retire.cancel();
     }
 }
 
@@ -208,7 +145,7 @@ struct InUse(Arc<Connection>);
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        *self.0.number.lock() = Some(self.0.idle.add(self.0.leave.clone()));
+        *self.0.idle_since.lock() = Some(Instant::now());
     }
 }
 
@@ -238,21 +175,23 @@ impl http_body::Body for Answer {
     }
 }
 
-/// Serves a connection until it ends or has to make way. Once `closing` is cancelled it ends with
-/// the answer under way, for which there is a moment.
+/// Serves a connection until it ends or has to make way. Once `closing` is cancelled, or it is
+/// outdated, it ends with the answer under way, for which there is a moment.
 async fn serve(
-    stream: TcpStream,
+    stream: Stream,
+    peer: Arc<Peer>,
     connection: Arc<Connection>,
     router: Router,
     closing: CancellationToken,
 ) {
-    let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READING));
     let mut stream = Box::pin(stream);
     let answering = service_fn(|request: Request<Incoming>| {
         let in_use = connection.in_use();
-        let answering = router.clone().oneshot(request.map(Body::new));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        let answering = router.clone().oneshot(request);
         async move {
             let response = answering.await?;
             Ok::<Response<Answer>, Infallible>(response.map(|body| Answer {
@@ -263,7 +202,7 @@ async fn serve(
     });
     {
         let mut served = pin!(http().serve_connection(TokioIo::new(&mut stream), answering));
-        let mut is_closing = false;
+        let (mut closing_is_told, mut end) = (false, None);
         loop {
             tokio::select! {
                 outcome = &mut served => {
@@ -273,11 +212,16 @@ async fn serve(
                     break;
                 }
                 () = connection.leave.cancelled() => return,
-                () = closing.cancelled(), if !is_closing => {
-                    is_closing = true;
+                () = closing.cancelled(), if !closing_is_told => {
+                    closing_is_told = true;
                     served.as_mut().graceful_shutdown();
+                    end = Some(Instant::now() + FAREWELL);
                 }
-                () = sleep(FAREWELL), if is_closing => return,
+                () = connection.retire.cancelled(), if end.is_none() => {
+                    served.as_mut().graceful_shutdown();
+                    end = Some(Instant::now() + LONG_FAREWELL);
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
             }
         }
     }
@@ -305,7 +249,7 @@ fn http() -> http1::Builder {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{sockets::Connection as _, *};
 
     #[test]
     fn connections_leave_files_to_callers_and_to_the_database() {
@@ -322,17 +266,16 @@ mod tests {
 
     #[test]
     fn the_longest_idle_makes_way_and_who_is_answered_stays() {
-        let idle = Idle::default();
-        let connection = || Arc::new(Connection::new(idle.clone()));
-        let (answered, first, second) = (connection(), connection(), connection());
+        let connection = || Arc::new(Connection::default());
+        let now = Instant::now();
+        let (first, answered) = (connection(), connection());
         let in_use = answered.in_use();
-        assert!(idle.part_with_one() && first.leave.is_cancelled());
+        let second = connection();
+        assert_eq!(answered.dispensable(now), None);
+        assert!(first.dispensable(now) < second.dispensable(now));
         drop(in_use);
-        assert!(idle.part_with_one() && second.leave.is_cancelled());
-        assert!(!answered.leave.is_cancelled());
-        assert!(idle.part_with_one() && answered.leave.is_cancelled());
-        assert!(!idle.part_with_one());
-        drop(connection());
-        assert!(!idle.part_with_one(), "one that has ended is forgotten");
+        assert!(second.dispensable(now) < answered.dispensable(now));
+        first.make_way();
+        assert_eq!(first.dispensable(now), None, "it leaves already");
     }
 }

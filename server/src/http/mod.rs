@@ -26,15 +26,21 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::listener::most_connections;
 use self::{
-    events::Readers, guard::Hosts, listener::Listener, metrics::Instance, order::Turns,
+    events::Readers,
+    guard::{Guard, Hosts},
+    listener::Http1,
+    metrics::Instance,
+    order::Turns,
     snapshots::Snapshots,
 };
 use crate::{
+    access::Access,
     config::Config,
     domain::schedule::Schedule,
     metrics::{Metrics, names},
     observe::figures::Latest,
     parts::Parts,
+    sockets::{Entrance, Listener},
 };
 
 /// How often observations are added up.
@@ -69,16 +75,21 @@ impl Http {
     /// goes; what would never end by itself ends with `stop`.
     pub(crate) fn open(
         socket: TcpListener,
+        entrance: Entrance,
         config: &Config,
         schedule: Option<Schedule>,
         parts: Parts,
+        access: Access,
         stop: CancellationToken,
     ) -> Http {
-        let hosts = Hosts::new(config.http_hosts.clone());
+        let guard = Guard {
+            hosts: Hosts::new(config.http_hosts.clone()),
+            access,
+        };
         let closing = CancellationToken::new();
         let connections = parts.metrics.gauge(&names::CONNECTIONS, &["http"]);
         let most = most_connections();
-        let listener = Listener::new(socket, most, connections);
+        let listener = Listener::new(socket, entrance, most, connections);
         tokio::spawn(keep_up(parts.metrics.clone(), closing.clone()));
         let instance = config.instance.clone();
         let context = Context {
@@ -91,9 +102,9 @@ impl Http {
             schedule,
             stop,
         };
-        let router = routes(context, hosts);
+        let router = routes(context, guard);
         Http {
-            serving: tokio::spawn(listener.serve(router, closing.clone())),
+            serving: tokio::spawn(listener.serve(Http1(router), closing.clone())),
             closing: closing.drop_guard(),
         }
     }
@@ -114,7 +125,7 @@ async fn keep_up(metrics: Metrics, closing: CancellationToken) {
     }
 }
 
-fn routes(context: Context, hosts: Hosts) -> Router {
+fn routes(context: Context, guard: Guard) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/page/{name}", get(page::part))
@@ -126,7 +137,7 @@ fn routes(context: Context, hosts: Hosts) -> Router {
         .fallback(nothing_here)
         .with_state(context)
         .layer(CatchPanicLayer::custom(after_a_panic))
-        .layer(from_fn_with_state(hosts, guard::guard))
+        .layer(from_fn_with_state(guard, guard::guard))
 }
 
 async fn nothing_here() -> (StatusCode, &'static str) {

@@ -159,6 +159,12 @@ pub const CONNECTIONS: Metric = gauge(
     &[PORT],
     "Connections of callers that are open.",
 );
+/// When the certificate expires.
+pub const CERTIFICATE_EXPIRES: Metric = gauge(
+    "order_archiver_certificate_expires_timestamp_seconds",
+    &[],
+    "When the certificate of this instance's listeners expires; absent without TLS.",
+);
 /// Whether the database can be worked with.
 pub const DATABASE_UP: Metric = gauge(
     "order_archiver_database_up",
@@ -420,6 +426,7 @@ pub const ALL: &[Metric] = &[
     RPC_DURATION,
     RPCS_IN_FLIGHT,
     CONNECTIONS,
+    CERTIFICATE_EXPIRES,
     DATABASE_UP,
     POOL_SIZE,
     POOL_IN_USE,

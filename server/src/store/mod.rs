@@ -7,7 +7,7 @@
 //! 2. `state`: what the server's own documents have in common;
 //! 3. `wire`: how MongoDB is spoken to;
 //! 4. `deployment`: what the database is and has;
-//! 5. `counters`, `ledger`, `acknowledgements`, `replaced`, `archive` and `jobs`;
+//! 5. `counters`, `ledger`, `acknowledgements`, `replaced`, `audit`, `archive` and `jobs`;
 //! 6. `orders`, `batches`, `quarantine` and `differences`;
 //! 7. `watch` and `verify`;
 //! 8. `verifications`;
@@ -33,6 +33,7 @@ use crate::{
 pub mod acknowledgeable;
 pub mod acknowledgements;
 pub mod archive;
+pub mod audit;
 pub mod batches;
 pub mod collections;
 pub mod counters;
@@ -89,6 +90,8 @@ pub struct Names {
     pub ledger: String,
     /// Archived documents that a repair has replaced or taken out.
     pub replaced: String,
+    /// Calls that changed more than one order, and who made them.
+    pub audit: String,
     /// The counters behind the statistics.
     pub counters: String,
     /// The state of the server on this database: the watcher, the database's identity, and who
@@ -122,6 +125,7 @@ impl Names {
             acknowledgements: own("acknowledgements"),
             ledger: own("ledger"),
             replaced: own("replaced"),
+            audit: own("audit"),
             counters: own("counters"),
             state: own("state"),
             instances: own("instances"),

@@ -2,7 +2,9 @@
 
 use bson::doc;
 
-use super::{Error, Store, acknowledgements, differences, jobs, ledger, quarantine, replaced};
+use super::{
+    Error, Store, acknowledgements, audit, differences, jobs, ledger, quarantine, replaced,
+};
 
 impl Store {
     /// Makes sure that everything the promises rest on is there. Safe to repeat, and from several
@@ -23,6 +25,8 @@ impl Store {
         self.create_indexes(&self.names.acknowledgements, noted)
             .await?;
         self.create_indexes(&self.names.replaced, replaced::record::indexes())
+            .await?;
+        self.create_indexes(&self.names.audit, audit::record::indexes())
             .await?;
         self.create_indexes(&self.names.differences, differences::record::indexes())
             .await?;

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) http: Option<SocketAddr>,
     program: Child,
     log: Lines<BufReader<ChildStderr>>,
+    /// The lines that were read.
+    said: Vec<String>,
 }
 
 impl Server {
@@ -58,6 +60,7 @@ impl Server {
             http: None,
             program,
             log,
+            said: Vec::new(),
         };
         let line = server.says("listens").await;
         server.address = line["address"].as_str().unwrap().parse().unwrap();
@@ -83,7 +86,9 @@ impl Server {
             loop {
                 let line = self.log.next_line().await.unwrap().expect(words);
                 let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-                if line["message"].as_str().unwrap_or_default().contains(words) {
+                let message = line["message"].as_str().unwrap_or_default();
+                self.said.push(message.to_owned());
+                if message.contains(words) {
                     return line;
                 }
             }
@@ -91,10 +96,22 @@ impl Server {
         .await
     }
 
+    /// The message with these words among those that were read on the way to what was waited for.
+    pub(crate) fn told(&self, words: &str) -> &str {
+        let mut said = self.said.iter();
+        let found = said.find(|message| message.contains(words));
+        found.unwrap_or_else(|| panic!("{words}: {:#?}", self.said))
+    }
+
     /// A new connection.
     pub(crate) async fn connect(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
         within(endpoint.connect()).await.unwrap()
+    }
+
+    /// Tells it to read its files again.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.program, "HUP");
     }
 
     /// Tells it to stop, and waits until it has.

@@ -4,11 +4,12 @@ mod archctl;
 mod calls;
 mod data;
 pub(crate) mod http;
+pub(crate) mod pki;
 mod server;
 mod status;
 mod wait;
 
-pub(crate) use archctl::{Ended, program};
+pub(crate) use archctl::{Ended, archctl, program};
 pub(crate) use calls::tally;
 pub(crate) use data::{order, orders, references};
 pub(crate) use server::TestServer;

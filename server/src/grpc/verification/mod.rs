@@ -48,7 +48,7 @@ impl pb::verification_service_server::VerificationService for VerificationServic
     ) -> Result<Response<pb::StartVerificationResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |request| self.start(request, &peer).await)
+            .audited(request, async |request| self.start(request, &peer).await)
             .await
     }
 
@@ -76,7 +76,7 @@ impl pb::verification_service_server::VerificationService for VerificationServic
     ) -> Result<Response<pb::CancelVerificationResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |request| self.cancel(request, &peer).await)
+            .audited(request, async |request| self.cancel(request, &peer).await)
             .await
     }
 
@@ -99,7 +99,7 @@ impl pb::verification_service_server::VerificationService for VerificationServic
     ) -> Result<Response<pb::AcknowledgeDifferenceResponse>, Status> {
         let peer = peer(&request);
         self.calls
-            .answer(request, async |request| {
+            .audited(request, async |request| {
                 self.acknowledge(request, &peer).await
             })
             .await
@@ -150,10 +150,13 @@ impl pb::verification_service_server::VerificationService for VerificationServic
         &self,
         request: Request<pb::RepairOrdersRequest>,
     ) -> Result<Response<Self::RepairOrdersStream>, Status> {
-        let limit = self.calls.limit(request.metadata());
         let peer = peer(&request);
-        let repair = self.repair(request.into_inner(), peer);
-        let answers = self.calls.within(limit, repair).await?;
-        Ok(small_messages(Box::pin(ReceiverStream::new(answers))))
+        let answers = self.calls.audited_stream(request, async |request| {
+            let answers = self.repair(request, peer).await?;
+            Ok(ReceiverStream::new(answers))
+        });
+        Ok(answers
+            .await?
+            .map(|answers| Box::pin(answers) as Self::RepairOrdersStream))
     }
 }

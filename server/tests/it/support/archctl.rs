@@ -36,25 +36,31 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .with_file_name(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
+/// Runs `archctl` against a server at this address, with a line as somebody types it; its words
+/// hold no blanks.
+pub(crate) async fn archctl(endpoint: &str, line: &str) -> Ended {
+    let mut archctl = Command::new(program("archctl"));
+    archctl
+        .args(line.split_whitespace())
+        .env("ARCHCTL_ENDPOINT", endpoint)
+        .env("ARCHCTL_TIME_ZONE", "UTC")
+        .env(
+            "XDG_CONFIG_HOME",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config"),
+        )
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = within(archctl.output()).await.unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 impl TestServer {
-    /// Runs `archctl` with a line as somebody types it; its words hold no blanks.
+    /// Runs `archctl` against this server.
     pub(crate) async fn archctl(&self, line: &str) -> Ended {
-        let mut archctl = Command::new(program("archctl"));
-        archctl
-            .args(line.split_whitespace())
-            .env("ARCHCTL_ENDPOINT", &self.address)
-            .env("ARCHCTL_TIME_ZONE", "UTC")
-            .env(
-                "XDG_CONFIG_HOME",
-                concat!(env!("CARGO_TARGET_TMPDIR"), "/no-config"),
-            )
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = within(archctl.output()).await.unwrap();
-        Ended {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        archctl(&self.address, line).await
     }
 }

@@ -1,7 +1,13 @@
-//! Sockets: what both edges need of the system to take connections in, and how many files it gives
-//! the process for them.
+//! Sockets: how both edges take connections in, in plain text or over TLS, and how many files the
+//! system gives the process for them.
 
-use std::{io, time::Duration};
+mod certificate;
+mod credentials;
+mod listener;
+mod stream;
+mod tls;
+
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -9,6 +15,12 @@ use tokio::{
 };
 use tracing::warn;
 
+pub(crate) use self::credentials::BadTlsFile;
+pub(crate) use self::{
+    listener::{Connection, Entrance, Listener, MOST_DISPENSABLE, Protocol},
+    stream::Stream,
+    tls::Tls,
+};
 use crate::log_limit::LogLimit;
 
 /// The pauses after connections that could not be taken in.
@@ -18,26 +30,26 @@ const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// A socket that connections arrive at.
 #[derive(Debug)]
-pub(crate) struct Socket {
+struct Socket {
     socket: TcpListener,
     faults: LogLimit,
 }
 
 impl Socket {
-    pub(crate) fn new(socket: TcpListener) -> Socket {
+    fn new(socket: TcpListener) -> Socket {
         Socket {
             socket,
             faults: LogLimit::new(1, LOG_PAUSE),
         }
     }
 
-    /// The next connection. A fault, as when the process has no file left, is followed by a pause:
+    /// The next connection, and where it comes from. A fault, as when the process has no file left, is followed by a pause:
     /// the same caller still waits.
-    pub(crate) async fn accept(&self) -> TcpStream {
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
         let mut pause = FAULT_PAUSES.0;
         loop {
             match self.socket.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok(accepted) => return accepted,
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
                     if let Some(left_out) = self.faults.admit(Instant::now()) {
