@@ -21,6 +21,7 @@ pub(crate) mod observe;
 pub mod once;
 mod parts;
 pub mod pipeline;
+pub(crate) mod privileges;
 mod progress;
 pub mod repair;
 mod schedule;

@@ -67,10 +67,10 @@ impl Monitor {
     }
 
     /// An error while the database can't be read. An archive that takes nothing, as while its index
-    /// is built, can be.
+    /// is built, can be; so can whatever the user may read that lacks a privilege.
     pub(crate) fn check_reads(&self) -> Result<(), Error> {
         match self.check() {
-            Err(Error::NotReady { .. } | Error::ArchiveUnfit(_)) => Ok(()),
+            Err(Error::NotReady { .. } | Error::ArchiveUnfit(_) | Error::Denied { .. }) => Ok(()),
             outcome => outcome,
         }
     }

@@ -64,6 +64,7 @@ mod index_lost;
 mod instances;
 mod large_orders;
 mod latest_verification;
+mod least_privilege;
 mod ledger;
 mod life_of_one_order;
 mod log;
