@@ -15,12 +15,14 @@
 //! - [`Node`] is one mongod of theirs: kill it, freeze it, restart it, make it fail, fill its disk,
 //!   set its clock.
 //! - [`relay`] stands between a client and a server, and spoils what passes.
+//! - [`certificates`] makes certificate authorities, and certificates of theirs.
 //! - [`locate`] finds the mongod program, and installs one where there is none.
 //!
 //! Every mongod is a real one, listens on 127.0.0.1 alone, and is killed together with its files
 //! when its owner drops it, ends, or is killed itself.
 
 pub mod audit;
+pub mod certificates;
 mod clock;
 mod disk;
 mod hello;

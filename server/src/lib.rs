@@ -20,6 +20,7 @@ pub mod metrics;
 pub(crate) mod observe;
 pub mod once;
 mod parts;
+mod peer;
 pub mod pipeline;
 pub(crate) mod privileges;
 mod progress;

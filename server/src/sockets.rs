@@ -1,7 +1,7 @@
 //! Sockets: what both edges need of the system to take connections in, and how many files it gives
 //! the process for them.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -31,13 +31,13 @@ impl Socket {
         }
     }
 
-    /// The next connection. A fault, as when the process has no file left, is followed by a pause:
+    /// The next connection, and where it comes from. A fault, as when the process has no file left, is followed by a pause:
     /// the same caller still waits.
-    pub(crate) async fn accept(&self) -> TcpStream {
+    pub(crate) async fn accept(&self) -> (TcpStream, SocketAddr) {
         let mut pause = FAULT_PAUSES.0;
         loop {
             match self.socket.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok(accepted) => return accepted,
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
                     if let Some(left_out) = self.faults.admit(Instant::now()) {

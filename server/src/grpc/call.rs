@@ -1,7 +1,7 @@
 //! How every call is answered: only while the database is there, and never later than the caller
 //! waits.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use super::{
     limits::{Limits, Room},
     status,
 };
-use crate::{observe::monitor::Monitor, store::state::caller::Caller};
+use crate::{observe::monitor::Monitor, peer::Peer, store::state::caller::Caller};
 
 /// What all services need to answer a call.
 #[derive(Clone, Debug)]
@@ -116,8 +116,8 @@ impl Calls {
 /// Who makes a call: the address at the other end of the connection, be it that of a proxy. Empty
 /// when it is not known.
 pub(super) fn peer<Q>(request: &Request<Q>) -> String {
-    let address = request.remote_addr();
-    address.map_or_else(String::new, |address| address.to_string())
+    let peer = request.extensions().get::<Arc<Peer>>();
+    peer.map_or_else(String::new, |peer| peer.address.to_string())
 }
 
 /// An answer of many small messages, each of which gzip would make larger, and at more expense than

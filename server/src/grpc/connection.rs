@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, codegen::Bytes, transport::server::Connected};
+use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
@@ -21,6 +21,7 @@ use super::{
     limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
     status,
 };
+use crate::peer::Peer;
 
 /// How long a peer that was told to leave may take to.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -263,6 +264,7 @@ impl Drop for UnreadAnswer {
 /// Serves a connection until it ends. Once `stop` is cancelled it ends with the last of its calls.
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
+    peer: Arc<Peer>,
     connection: Arc<Connection>,
     service: S,
     stop: CancellationToken,
@@ -286,7 +288,7 @@ pub(super) async fn serve<S, B>(
     connection.update(|used| used.spoken = true);
     // A small answer is sent at once, and not kept until it fills a packet.
     let _ = stream.set_nodelay(true);
-    let (asked, peer) = (connection.clone(), stream.connect_info());
+    let asked = connection.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(asked.clone());

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     log_limit::LogLimit,
     metrics::{Counted, Gauge},
+    peer::Peer,
     sockets::{Socket, open_files},
 };
 
@@ -93,13 +94,18 @@ impl Listener {
         let taking_in = async {
             let mut made_way = 0;
             loop {
-                let stream = self.socket.accept().await;
+                let (stream, address) = self.socket.accept().await;
                 // Whoever has been accepted waits here for a place, and all others in the system's
                 // queue.
                 let (place, another_left) = self.place().await;
+                let peer = Arc::new(Peer {
+                    address,
+                    certificate: None,
+                });
                 let connection = Arc::new(Connection::new(self.longest_call));
                 self.note(&connection);
-                let serving = connection::serve(stream, connection, service.clone(), stop.clone());
+                let serving =
+                    connection::serve(stream, peer, connection, service.clone(), stop.clone());
                 let open = Counted::new(self.counted.clone());
                 tasks.spawn(async move {
                     serving.await;

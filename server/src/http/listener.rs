@@ -30,6 +30,7 @@ use tracing::{debug, warn};
 use crate::{
     log_limit::LogLimit,
     metrics::{Counted, Gauge},
+    peer::Peer,
     sockets::{Socket, open_files},
 };
 
@@ -95,10 +96,14 @@ impl Listener {
         let tasks = TaskTracker::new();
         let taking_in = async {
             loop {
-                let stream = self.socket.accept().await;
+                let (stream, address) = self.socket.accept().await;
                 let place = self.place().await;
+                let peer = Arc::new(Peer {
+                    address,
+                    certificate: None,
+                });
                 let connection = Arc::new(Connection::new(self.idle.clone()));
-                let serving = serve(stream, connection, router.clone(), closing.clone());
+                let serving = serve(stream, peer, connection, router.clone(), closing.clone());
                 let open = Counted::new(self.counted.clone());
                 tasks.spawn(async move {
                     serving.await;
@@ -241,6 +246,7 @@ impl http_body::Body for Answer {
 /// the answer under way, for which there is a moment.
 async fn serve(
     stream: TcpStream,
+    peer: Arc<Peer>,
     connection: Arc<Connection>,
     router: Router,
     closing: CancellationToken,
@@ -251,7 +257,9 @@ async fn serve(
     let mut stream = Box::pin(stream);
     let answering = service_fn(|request: Request<Incoming>| {
         let in_use = connection.in_use();
-        let answering = router.clone().oneshot(request.map(Body::new));
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        let answering = router.clone().oneshot(request);
         async move {
             let response = answering.await?;
             Ok::<Response<Answer>, Infallible>(response.map(|body| Answer {
