@@ -6,8 +6,8 @@ use crate::{
     statistics::{length, thousands},
     text::one_line,
     v1::{
-        Batch, BatchState, BatchStopReason, GetStatsResponse, MissingPrivilege, Verdict, Verification,
-        VerificationState, Watcher, WatcherState,
+        Batch, BatchState, BatchStopReason, GetStatsResponse, MissingPrivilege, Verdict,
+        Verification, VerificationState, Watcher, WatcherState,
     },
     verification,
 };

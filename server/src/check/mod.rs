@@ -9,7 +9,7 @@ use tracing::error;
 use crate::{
     config::{CheckArgs, Config, Deployment},
     domain::order::NUMERO,
-    privileges::needs,
+    privileges::needs::{all_needs, needs},
     shutdown::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED},
     store::{
         Inspector, Store,
@@ -125,10 +125,14 @@ async fn examine(
 
     // Which indexes are missing decides which privileges are wanted.
     let absent = inspector.absent_indexes().await;
-    let known = absent.as_deref().unwrap_or_default();
-    let mut incomplete: Vec<&str> = known.iter().map(|index| &*index.collection).collect();
-    incomplete.dedup();
-    let needs = needs(config, &server.kind, incomplete);
+    let needs = match &absent {
+        Ok(absent) => {
+            let mut incomplete: Vec<&str> = absent.iter().map(|it| &*it.collection).collect();
+            incomplete.dedup();
+            needs(config, &server.kind, incomplete)
+        }
+        Err(_) => all_needs(config, &server.kind),
+    };
     let access = inspector.access().await;
     let (mut nobody, mut others) = (false, Vec::new());
     report.note("privileges", access, |access| {

@@ -27,10 +27,7 @@ pub(super) fn print_role(role: &Role, output: Output) -> io::Result<()> {
     out(&format!("{text}\n"))
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "what was found is this command's data"
-)]
+#[allow(clippy::print_stdout, reason = "what was found is this command's data")]
 fn out(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;

@@ -16,7 +16,10 @@ use crate::{
 
 /// The role that gives exactly what archd does by these settings.
 pub(super) fn role(config: &Config, kind: &Kind) -> Role {
-    Role::of(format!("archd_{}", config.database), &all_needs(config, kind))
+    Role::of(
+        format!("archd_{}", config.database),
+        &all_needs(config, kind),
+    )
 }
 
 /// On what archd can't archive without.
@@ -42,7 +45,10 @@ pub(super) fn needed(config: &Config, access: &Access, needs: &[Need]) -> Findin
     if missing.is_empty() {
         return Finding::ok(
             NAME,
-            format!("user {:?} may do everything that archiving takes", user.name),
+            format!(
+                "user {:?} may do everything that archiving takes",
+                user.name
+            ),
         );
     }
     let role = Role::of(format!("archd_{}", config.database), &missing);
@@ -130,7 +136,11 @@ mod tests {
     fn grant_of(need: &Need) -> Grant {
         Grant {
             resource: need.resource.clone(),
-            actions: need.actions.iter().map(|&action| action.to_owned()).collect(),
+            actions: need
+                .actions
+                .iter()
+                .map(|&action| action.to_owned())
+                .collect(),
         }
     }
 

@@ -47,8 +47,8 @@ use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    admission::Admission, call::Calls, health::Own, jobs::Followed, limits::Limits, listener::Listener,
-    measures::Measuring, request_id::RequestIds,
+    admission::Admission, call::Calls, health::Own, jobs::Followed, limits::Limits,
+    listener::Listener, measures::Measuring, request_id::RequestIds,
 };
 use crate::{
     config::{Config, Profile},

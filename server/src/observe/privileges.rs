@@ -12,7 +12,10 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     config::Config,
-    privileges::{Need, losses, missing, needs, needs::listed},
+    privileges::{
+        Need, losses, missing,
+        needs::{listed, needs},
+    },
     store::{Error, Store},
 };
 

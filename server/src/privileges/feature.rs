@@ -75,9 +75,7 @@ impl Feature {
                 "--max-lag looks at the majority instead of each secondary, and `archd check` can't count the members"
             }
             Feature::Reach => "nobody can tell how far back the history reaches",
-            Feature::BuildProgress => {
-                "nobody can tell how far the build of the unique index is"
-            }
+            Feature::BuildProgress => "nobody can tell how far the build of the unique index is",
             Feature::LiveIndexes => {
                 "batches can't use the index for their pages, nor tell which indexes are missing"
             }

@@ -5,11 +5,7 @@ mod feature;
 pub(crate) mod needs;
 mod role;
 
-pub(crate) use self::{
-    feature::Feature,
-    needs::{Need, needs},
-    role::Role,
-};
+pub(crate) use self::{feature::Feature, needs::Need, role::Role};
 
 use crate::store::deployment::access::{Grant, Resource, User};
 
@@ -185,7 +181,10 @@ mod tests {
         assert_eq!(superfluous_of(&user(exactly.clone()), &needs), "");
         let orders = Resource::collection("d", "Commande");
         let table = [
-            (grant(orders.clone(), &["find", "remove"]), "remove on d.Commande"),
+            (
+                grant(orders.clone(), &["find", "remove"]),
+                "remove on d.Commande",
+            ),
             (
                 grant(Resource::collection("d", ""), &["find", "insert"]),
                 "insert on all of d",
@@ -216,7 +215,10 @@ mod tests {
 
     #[test]
     fn the_smallest_role_gives_all_needs_and_nothing_else_and_can_spare_no_action() {
-        for pairs in [&[("ARCHD_PROFILE", "simulation")][..], &[("ARCHD_WATCH", "false")]] {
+        for pairs in [
+            &[("ARCHD_PROFILE", "simulation")][..],
+            &[("ARCHD_WATCH", "false")],
+        ] {
             let (_, needs) = needs_with(pairs, &set());
             let role = Role::of("r".to_owned(), &needs);
             let grants: Vec<Grant> = role
@@ -235,7 +237,10 @@ mod tests {
                         need.actions == [action.as_str()]
                             && privilege.resource.covers(&need.resource)
                     };
-                    assert!(!missing.is_empty() && missing.iter().all(told), "{action}: {missing:?}");
+                    assert!(
+                        !missing.is_empty() && missing.iter().all(told),
+                        "{action}: {missing:?}"
+                    );
                 }
             }
         }

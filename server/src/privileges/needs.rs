@@ -171,10 +171,7 @@ pub(crate) mod tests {
         );
         let (_, sharded) = needs_with(&[], &Kind::Sharded);
         assert_eq!(without(&usual, &Kind::Sharded, &[]), "");
-        assert_eq!(
-            without(&sharded, &set(), &[]),
-            "find on config.collections"
-        );
+        assert_eq!(without(&sharded, &set(), &[]), "find on config.collections");
         let (_, made_up) = needs_with(&simulation, &set());
         assert_eq!(
             without(&made_up, &set(), &[]),
@@ -184,9 +181,9 @@ pub(crate) mod tests {
         let (_, unwatched) = needs_with(&no_watch, &set());
         let change_stream = |needs: &[Need]| {
             let orders = Resource::collection("d", "Commande");
-            let mut found = needs.iter().filter(|need| {
-                need.resource == orders && need.actions.contains(&"changeStream")
-            });
+            let mut found = needs
+                .iter()
+                .filter(|need| need.resource == orders && need.actions.contains(&"changeStream"));
             found.next().unwrap().feature
         };
         assert_eq!(change_stream(&usual), Feature::Watching);

@@ -17,13 +17,18 @@ impl Store {
             match self.create_indexes(collection, indexes).await {
                 // They were there, so everything else goes on. That the privilege is gone is told
                 // of by whoever looks at the privileges.
-                Err(Error::Denied { .. }) if self.prepared.load(Ordering::Relaxed) => {}
+                Err(Error::Denied { .. }) if self.was_prepared() => {}
                 made => made?,
             }
         }
         self.prepare_archive().await?;
         self.prepared.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether this process has once seen that the indexes of its own collections are there.
+    pub(crate) fn was_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Relaxed)
     }
 
     /// The indexes of the server's own collections.

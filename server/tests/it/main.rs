@@ -34,6 +34,7 @@ mod batches;
 mod burst;
 mod callers_leaving;
 mod calls_withdrawn;
+mod certificates;
 mod check;
 mod check_fixes;
 mod check_ids;
