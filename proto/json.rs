@@ -144,7 +144,8 @@ mod tests {
                 "near_misses",
                 "database",
                 "unreadable",
-                "series"
+                "series",
+                "missing_privileges"
             ]
         );
     }

@@ -6,8 +6,8 @@ use crate::{
     statistics::{length, thousands},
     text::one_line,
     v1::{
-        Batch, BatchState, BatchStopReason, GetStatsResponse, Verdict, Verification,
-        VerificationState, Watcher, WatcherState,
+        Batch, BatchState, BatchStopReason, GetStatsResponse, MissingPrivilege, Verdict,
+        Verification, VerificationState, Watcher, WatcherState,
     },
     verification,
 };
@@ -23,6 +23,8 @@ const OLDEST_VERIFICATION: i64 = 2 * 86_400;
 /// What a problem is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The database user lacks a privilege that something stands still without.
+    Privilege,
     /// Nobody archives orders as they are delivered.
     Watcher,
     /// The watcher is far behind.
@@ -45,6 +47,7 @@ impl Kind {
     /// Its name, for programs.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Privilege => "privilege",
             Self::Watcher => "watcher",
             Self::Lag => "lag",
             Self::Gap => "gap",
@@ -73,6 +76,7 @@ pub struct Problem {
 pub fn problems(stats: &GetStatsResponse) -> Vec<Problem> {
     let now = stats.read_time.as_ref();
     let found = [
+        denied(stats),
         stats
             .watcher
             .as_ref()
@@ -97,6 +101,26 @@ fn problem(kind: Kind, text: &str, remedy: &str) -> Option<Problem> {
         text: one_line(text),
         remedy: one_line(remedy),
     })
+}
+
+fn denied(stats: &GetStatsResponse) -> Option<Problem> {
+    let mut missing = stats.missing_privileges.iter().filter(|it| it.essential);
+    let first = missing.next()?;
+    let MissingPrivilege {
+        action,
+        resource,
+        lost,
+        ..
+    } = first;
+    let more = match missing.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    problem(
+        Kind::Privilege,
+        &format!("the database user lacks {action} on {resource}{more}: {lost}"),
+        "`archd check` prints what grants it",
+    )
 }
 
 fn unwatched(watcher: &Watcher, now: Option<&Timestamp>) -> Option<Problem> {

@@ -1,7 +1,7 @@
 //! What is a problem, and what is none.
 
 use super::*;
-use crate::v1::{Gap, OrderCounts, UnreadableDocument, WaitingOrders};
+use crate::v1::{Gap, MissingPrivilege, OrderCounts, UnreadableDocument, WaitingOrders};
 
 const NOW: i64 = 1_760_624_625;
 
@@ -25,6 +25,15 @@ fn watcher(state: WatcherState) -> Watcher {
     }
 }
 
+fn privilege(essential: bool) -> MissingPrivilege {
+    MissingPrivilege {
+        action: "insert".to_owned(),
+        resource: "livraison.Historique".to_owned(),
+        lost: "nothing is archived".to_owned(),
+        essential,
+    }
+}
+
 fn well() -> GetStatsResponse {
     GetStatsResponse {
         read_time: at(NOW),
@@ -41,6 +50,7 @@ fn well() -> GetStatsResponse {
             end_time: at(NOW - OLDEST_VERIFICATION),
             ..Verification::default()
         }),
+        missing_privileges: vec![privilege(false)],
         unreadable: vec![UnreadableDocument {
             newer: true,
             ..UnreadableDocument::default()
@@ -247,6 +257,17 @@ fn documents_that_cannot_be_read_are_a_problem() {
     );
     let problem = told(|stats| stats.unreadable.extend([bad.clone(), bad.clone()]));
     assert!(problem.1.ends_with("archd_batches/bad, and 1 more"));
+}
+
+#[test]
+fn a_privilege_that_something_stands_still_without_is_a_problem() {
+    let (kind, text, remedy) = told(|stats| stats.missing_privileges.push(privilege(true)));
+    let lacks = "the database user lacks insert on livraison.Historique";
+    assert_eq!(kind, Kind::Privilege);
+    assert_eq!(text, format!("{lacks}: nothing is archived"));
+    assert_eq!(remedy, "`archd check` prints what grants it");
+    let (_, text, _) = told(|stats| stats.missing_privileges = vec![privilege(true); 3]);
+    assert_eq!(text, format!("{lacks}, and 2 more: nothing is archived"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod once;
 mod parts;
 mod peer;
 pub mod pipeline;
+pub(crate) mod privileges;
 mod progress;
 pub mod repair;
 mod schedule;

@@ -9,7 +9,10 @@ use crate::{
     coalescer::Coalescer,
     config::Config,
     metrics::Metrics,
-    observe::{events::Live, heartbeat::Heartbeat, monitor::Monitor, state_documents::Documents},
+    observe::{
+        events::Live, heartbeat::Heartbeat, monitor::Monitor, privileges::Privileges,
+        state_documents::Documents,
+    },
     pipeline::Pipeline,
     progress::Progress,
     store::{Error, Store, instances::Description, jobs::limits::Limits},
@@ -25,6 +28,7 @@ pub(crate) struct Parts {
     pub(crate) monitor: Monitor,
     pub(crate) heartbeat: Heartbeat,
     pub(crate) documents: Documents,
+    pub(crate) privileges: Privileges,
     pub(crate) pipeline: Pipeline,
     pub(crate) coalescer: Coalescer,
     pub(crate) archiver: Archiver,
@@ -98,6 +102,7 @@ impl Parts {
         let own_turning = turning("the monitor of the database");
         let monitor = Monitor::start(store.clone(), &tasks, stop.clone(), own_turning);
         let documents = Documents::start(store.clone(), monitor.clone(), &tasks, stop.clone());
+        let privileges = Privileges::start(store.clone(), config, &tasks, stop.clone());
         let pipeline = Pipeline::new(store.clone(), config.archived_by.clone());
         let coalescer = Coalescer::open(
             store.clone(),
@@ -140,6 +145,7 @@ impl Parts {
             monitor,
             heartbeat,
             documents,
+            privileges,
             pipeline,
             coalescer,
             archiver,

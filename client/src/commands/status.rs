@@ -29,6 +29,8 @@ Examples:
 /// What a problem is about.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
+    /// The database user lacks a privilege that something stands still without
+    Privilege,
     /// Nobody archives orders as they are delivered: the watcher is paused, stopped or at fault
     Watcher,
     /// The watcher is more than 30 s behind
@@ -50,6 +52,7 @@ enum Kind {
 impl From<Kind> for problems::Kind {
     fn from(kind: Kind) -> Self {
         match kind {
+            Kind::Privilege => Self::Privilege,
             Kind::Watcher => Self::Watcher,
             Kind::Lag => Self::Lag,
             Kind::Gap => Self::Gap,

@@ -1,14 +1,15 @@
 //! `archd check`: says in one go whether archd can do its work on a database, and what mends what
 //! keeps it from it. Writes nothing there.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    config::{CheckArgs, Config},
+    config::{CheckArgs, Config, Deployment},
     domain::order::NUMERO,
+    privileges::needs::{all_needs, needs},
     shutdown::{CHECK_FAILED, DATABASE_UNAVAILABLE, FAILURE, INTERRUPTED},
     store::{
         Inspector, Store,
@@ -27,7 +28,6 @@ mod data;
 mod deployment;
 mod finding;
 mod ids;
-mod needs;
 mod print;
 mod privileges;
 mod reach;
@@ -40,20 +40,41 @@ use self::{
     reach::reach,
 };
 
-/// Checks the database of the settings, and prints a verdict a line.
+/// Checks the database of the settings, and prints a verdict a line; or prints the role that archd's
+/// user is to have, and asks nobody.
 pub async fn check(config: Config, args: CheckArgs, stop: CancellationToken) -> ExitCode {
+    if let Some(deployment) = args.create_role {
+        let role = privileges::role(&config, &kind_of(deployment));
+        return ended(print::print_role(&role, args.output), ExitCode::SUCCESS);
+    }
     let report = tokio::select! {
         () = stop.cancelled() => return ExitCode::from(INTERRUPTED),
         report = report(&config, args.wait) => report,
     };
-    if let Err(error) = print::print(&report, args.output) {
-        error!(%error, "the verdicts can't be printed");
-        return ExitCode::from(FAILURE);
-    }
-    match report.verdict() {
+    let code = match report.verdict() {
         _ if report.away => ExitCode::from(DATABASE_UNAVAILABLE),
         Verdict::Failed => ExitCode::from(CHECK_FAILED),
         _ => ExitCode::SUCCESS,
+    };
+    ended(print::print(&report, args.output), code)
+}
+
+/// This code, unless what was found could not be printed.
+fn ended(printed: io::Result<()>, code: ExitCode) -> ExitCode {
+    match printed {
+        Ok(()) => code,
+        Err(error) => {
+            error!(%error, "what was found can't be printed");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn kind_of(deployment: Deployment) -> Kind {
+    match deployment {
+        Deployment::ReplicaSet => Kind::ReplicaSet(String::new()),
+        Deployment::Standalone => Kind::Standalone,
+        Deployment::Sharded => Kind::Sharded,
     }
 }
 
@@ -104,16 +125,23 @@ async fn examine(
 
     // Which indexes are missing decides which privileges are wanted.
     let absent = inspector.absent_indexes().await;
-    let known = absent.as_deref().unwrap_or_default();
-    let needs = needs::needs(config, inspector.names(), &server.kind, known);
+    let needs = match &absent {
+        Ok(absent) => {
+            let mut incomplete: Vec<&str> = absent.iter().map(|it| &*it.collection).collect();
+            incomplete.dedup();
+            needs(config, &server.kind, incomplete)
+        }
+        Err(_) => all_needs(config, &server.kind),
+    };
     let access = inspector.access().await;
-    let (mut nobody, mut optional) = (false, None);
+    let (mut nobody, mut others) = (false, Vec::new());
     report.note("privileges", access, |access| {
         nobody = access == Access::Nobody;
-        optional = privileges::optional(config, &access, &needs);
+        others.extend(privileges::optional(config, &access, &needs));
+        others.extend(privileges::beyond(config, &access, &server.kind));
         privileges::needed(config, &access, &needs)
     })?;
-    report.findings.extend(optional);
+    report.findings.extend(others);
     if nobody {
         report.break_off("nobody may look without being a user");
         return None;

@@ -5,17 +5,30 @@ use std::io::{self, Write};
 use super::finding::{CheckReport, Finding, Verdict};
 use crate::{
     config::Output,
+    privileges::Role,
     terminal::{flush_log, has_colours, one_line, tame_json},
 };
 
 /// Prints to standard output, in colour only for a terminal that wants it.
-#[allow(clippy::print_stdout, reason = "the verdicts are this command's data")]
 pub(super) fn print(report: &CheckReport, output: Output) -> io::Result<()> {
     flush_log();
-    let text = match output {
+    out(&match output {
         Output::Text => as_text(report, has_colours()),
         Output::Json => format!("{}\n", tame_json(&as_json(report).to_string())),
+    })
+}
+
+/// Prints a role: the command of the shell that makes it, or what the database takes it as.
+pub(super) fn print_role(role: &Role, output: Output) -> io::Result<()> {
+    let text = match output {
+        Output::Text => one_line(&role.create()),
+        Output::Json => tame_json(&role.document().to_string()),
     };
+    out(&format!("{text}\n"))
+}
+
+#[allow(clippy::print_stdout, reason = "what was found is this command's data")]
+fn out(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()

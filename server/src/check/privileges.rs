@@ -1,15 +1,26 @@
 //! Judging the privileges: what archd needs against what the user has. Pure.
 
-use serde_json::json;
-
-use super::{
-    finding::Finding,
-    needs::{Need, listed},
-};
+use super::finding::Finding;
 use crate::{
     config::Config,
-    store::deployment::access::{Access, Resource, User},
+    privileges::{
+        self, Need, Role, losses,
+        needs::{all_needs, listed},
+        superfluous,
+    },
+    store::deployment::{
+        access::{Access, User},
+        inspector::Kind,
+    },
 };
+
+/// The role that gives exactly what archd does by these settings.
+pub(super) fn role(config: &Config, kind: &Kind) -> Role {
+    Role::of(
+        format!("archd_{}", config.database),
+        &all_needs(config, kind),
+    )
+}
 
 /// On what archd can't archive without.
 pub(super) fn needed(config: &Config, access: &Access, needs: &[Need]) -> Finding {
@@ -30,7 +41,7 @@ pub(super) fn needed(config: &Config, access: &Access, needs: &[Need]) -> Findin
             );
         }
     };
-    let missing = missing(user, needs, |need| need.lost.is_none());
+    let missing = missing(user, needs, true);
     if missing.is_empty() {
         return Finding::ok(
             NAME,
@@ -40,12 +51,8 @@ pub(super) fn needed(config: &Config, access: &Access, needs: &[Need]) -> Findin
             ),
         );
     }
-    let role = format!("archd_{}", config.database);
-    Finding::failed(
-        NAME,
-        format!("user {:?} lacks {}", user.name, listed(&missing)),
-        grant(user, &role, &missing),
-    )
+    let role = Role::of(format!("archd_{}", config.database), &missing);
+    Finding::failed(NAME, lacks(user, &missing), role.grant(user))
 }
 
 /// On what archd can do without; none where nothing more could be wanted.
@@ -54,72 +61,58 @@ pub(super) fn optional(config: &Config, access: &Access, needs: &[Need]) -> Opti
     let Access::User(user) = access else {
         return None;
     };
-    let missing = missing(user, needs, |need| need.lost.is_some());
+    let missing = missing(user, needs, false);
     if missing.is_empty() {
         return Some(Finding::ok(
             NAME,
             format!("user {:?} has them too", user.name),
         ));
     }
-    let mut lost: Vec<&str> = Vec::new();
-    for reason in missing.iter().filter_map(|need| need.lost) {
-        if !lost.contains(&reason) {
-            lost.push(reason);
-        }
-    }
-    let role = format!("archd_{}_optional", config.database);
+    let role = Role::of(format!("archd_{}_optional", config.database), &missing);
     Some(Finding::warning(
         NAME,
-        format!(
-            "user {:?} lacks {}: {}",
-            user.name,
-            listed(&missing),
-            lost.join("; ")
-        ),
-        grant(user, &role, &missing),
+        lacks(user, &missing),
+        role.grant(user),
     ))
 }
 
-/// The part of the needs of a kind that the user does not have.
-fn missing(user: &User, needs: &[Need], kind: impl Fn(&Need) -> bool) -> Vec<Need> {
-    let lacking = |need: &Need| {
-        let lacks = |action: &&&str| !user.may(action, &need.resource);
-        Need {
-            actions: need.actions.iter().filter(lacks).copied().collect(),
-            ..need.clone()
-        }
+/// On what the user may do and archd does not; none where there is no user.
+pub(super) fn beyond(config: &Config, access: &Access, kind: &Kind) -> Option<Finding> {
+    const NAME: &str = "superfluous privileges";
+    let Access::User(user) = access else {
+        return None;
     };
-    let kind = needs.iter().filter(|need| kind(need));
-    let missing = kind.map(lacking);
-    missing.filter(|need| !need.actions.is_empty()).collect()
+    let more = superfluous(user, &all_needs(config, kind));
+    if more.is_empty() {
+        return Some(Finding::ok(
+            NAME,
+            format!("user {:?} may do nothing that archd does not", user.name),
+        ));
+    }
+    let more = more
+        .iter()
+        .map(|grant| (&grant.resource, grant.actions.as_slice()));
+    Some(Finding::warning(
+        NAME,
+        format!(
+            "user {:?} may do what archd does not: {}",
+            user.name,
+            privileges::listed(more)
+        ),
+        role(config, kind).replace(user),
+    ))
 }
 
-/// The commands that give a user what it lacks, by a role of its own.
-fn grant(user: &User, role: &str, missing: &[Need]) -> String {
-    // Only a role of `admin` may hold privileges on another database, or on the cluster.
-    const HOME: &str = "admin";
-    let privilege = |need: &Need| {
-        let resource = match &need.resource {
-            Resource::Anything => json!({ "anyResource": true }),
-            Resource::Cluster => json!({ "cluster": true }),
-            Resource::Collection {
-                database,
-                collection,
-            } => json!({ "db": database, "collection": collection }),
-        };
-        json!({ "resource": resource, "actions": need.actions })
-    };
-    let privileges: serde_json::Value = missing.iter().map(privilege).collect();
-    let held = (role.to_owned(), HOME.to_owned());
-    if user.roles.contains(&held) {
-        return format!("db.getSiblingDB({HOME:?}).grantPrivilegesToRole({role:?}, {privileges})");
-    }
-    let new = json!({ "role": role, "privileges": privileges, "roles": [] });
-    let roles = json!([{ "role": role, "db": HOME }]);
-    format!(
-        "db.getSiblingDB({HOME:?}).createRole({new})\ndb.getSiblingDB({:?}).grantRolesToUser({:?}, {roles})",
-        user.database, user.name,
-    )
+/// What the user lacks of what is essential, or of the rest.
+fn missing(user: &User, needs: &[Need], essential: bool) -> Vec<Need> {
+    let mut missing = privileges::missing(user, needs);
+    missing.retain(|need| need.feature.is_essential() == essential);
+    missing
+}
+
+fn lacks(user: &User, missing: &[Need]) -> String {
+    let lost = losses(missing).join("; ");
+    format!("user {:?} lacks {}: {lost}", user.name, listed(missing))
 }
 
 #[cfg(test)]
@@ -127,9 +120,18 @@ fn grant(user: &User, role: &str, missing: &[Need]) -> String {
 mod tests {
     use super::*;
     use crate::{
-        check::needs::tests::{needs_with, set},
-        store::deployment::access::Grant,
+        privileges::needs::tests::{needs_with, set},
+        store::deployment::access::{Grant, Resource},
     };
+
+    fn user(grants: Vec<Grant>) -> User {
+        User {
+            name: "u".to_owned(),
+            database: "x".to_owned(),
+            roles: Vec::new(),
+            grants,
+        }
+    }
 
     fn grant_of(need: &Need) -> Grant {
         Grant {
@@ -142,82 +144,9 @@ mod tests {
         }
     }
 
-    fn user(grants: Vec<Grant>) -> User {
-        User {
-            name: "u".to_owned(),
-            database: "x".to_owned(),
-            roles: Vec::new(),
-            grants,
-        }
-    }
-
-    #[test]
-    fn each_privilege_that_is_missing_is_found_alone() {
-        let (_, mut needs) = needs_with(&[("ARCHD_PROFILE", "simulation")], set());
-        // It would stand in for the same on each collection.
-        needs.retain(|need| need.resource != Resource::collection("d", ""));
-        for (index, need) in needs.iter().enumerate() {
-            for action in &need.actions {
-                let mut grants: Vec<Grant> = needs.iter().map(grant_of).collect();
-                assert_eq!(missing(&user(grants.clone()), &needs, |_| true), []);
-                grants[index].actions.retain(|granted| granted != action);
-                let only = Need {
-                    actions: vec![action],
-                    ..need.clone()
-                };
-                assert_eq!(missing(&user(grants), &needs, |_| true), [only]);
-            }
-        }
-    }
-
-    #[test]
-    fn a_privilege_on_more_is_one_on_each() {
-        let grant = |resource: Resource, actions: &[&str]| Grant {
-            resource,
-            actions: actions.iter().map(|&action| action.to_owned()).collect(),
-        };
-        let (_, needs) = needs_with(&[], set());
-        let everything = [
-            "find",
-            "insert",
-            "update",
-            "remove",
-            "createIndex",
-            "listIndexes",
-            "changeStream",
-            "listCollections",
-        ];
-        let database = Resource::collection("d", "");
-        let table = [
-            (
-                vec![grant(database.clone(), &everything)],
-                "inprog on the cluster; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
-            ),
-            (
-                vec![grant(Resource::collection("", ""), &everything)],
-                "inprog on the cluster; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
-            ),
-            (vec![grant(Resource::Anything, &["anyAction"])], ""),
-            (
-                vec![
-                    grant(database, &everything[1..]),
-                    grant(Resource::collection("", "Commande"), &["find"]),
-                ],
-                "find on d.Client; find on d.Livreur; find on d.Restaurants; find on d.Menu; find on d.Historique; \
-                 find on d.archd_quarantine; find on d.archd_quarantine_bytes; find on d.archd_batches; find on d.archd_verifications; \
-                 find on d.archd_counters; find on d.archd_ledger; find on d.archd_acknowledgements; find on d.archd_replaced; find on d.archd_audit; \
-                 find on d.archd_differences; find on d.archd_state; find on d.archd_instances; inprog on the cluster; find on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
-            ),
-        ];
-        for (grants, expected) in table {
-            let missing = missing(&user(grants.clone()), &needs, |_| true);
-            assert_eq!(listed(&missing), expected, "{grants:?}");
-        }
-    }
-
     #[test]
     fn the_fix_is_a_role_of_what_is_missing() {
-        let (config, needs) = needs_with(&[], set());
+        let (config, needs) = needs_with(&[], &set());
         let mut grants: Vec<Grant> = needs.iter().map(grant_of).collect();
         let archive = Resource::collection("d", "Historique");
         grants.retain(|grant| grant.resource != archive && grant.resource != Resource::Cluster);
@@ -227,7 +156,7 @@ mod tests {
         let finding = needed(&config, &access(&user), &needs);
         assert_eq!(
             finding.found,
-            "user \"u\" lacks insert, createIndex, listIndexes on d.Historique"
+            "user \"u\" lacks insert, createIndex, listIndexes on d.Historique: nothing is archived"
         );
         assert_eq!(
             finding.fix.unwrap(),
@@ -238,7 +167,7 @@ mod tests {
         );
         let optional = optional(&config, &access(&user), &needs).unwrap();
         let fix = optional.fix.unwrap();
-        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"cluster":true},"actions":["inprog"]},{"resource":{"db":"d","collection":"Historique"},"actions":["remove"]},{"resource":{"cluster":true},"actions":["replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
+        assert!(fix.contains(r#"createRole({"role":"archd_d_optional","privileges":[{"resource":{"db":"d","collection":"Historique"},"actions":["remove"]},{"resource":{"cluster":true},"actions":["inprog","replSetGetStatus","replSetGetConfig"]}]"#), "{fix}");
 
         // A role that the user has by now can't be created again.
         user.roles.push(("archd_d".to_owned(), "admin".to_owned()));
@@ -246,5 +175,31 @@ mod tests {
             needed(&config, &access(&user), &needs).fix.unwrap(),
             format!("db.getSiblingDB(\"admin\").grantPrivilegesToRole(\"archd_d\", {privileges})")
         );
+    }
+
+    #[test]
+    fn the_fix_of_what_is_too_much_is_the_smallest_role_in_its_place() {
+        let (config, _) = needs_with(&[], &set());
+        let needs = all_needs(&config, &set());
+        let mut grants: Vec<Grant> = needs.iter().map(grant_of).collect();
+        let finding = |user: User| beyond(&config, &Access::User(user), &set()).unwrap();
+        assert!(finding(user(grants.clone())).fix.is_none());
+        grants[0].actions.push("remove".to_owned());
+        let mut user = user(grants);
+        let created = finding(user.clone());
+        assert_eq!(
+            created.found,
+            "user \"u\" may do what archd does not: remove on d.Commande"
+        );
+        let fix = created.fix.unwrap();
+        assert!(fix.starts_with(&role(&config, &set()).create()), "{fix}");
+        assert!(
+            fix.ends_with(r#"db.getSiblingDB("x").updateUser("u", {"roles":[{"role":"archd_d","db":"admin"}]})"#),
+            "{fix}"
+        );
+        user.roles.push(("archd_d".to_owned(), "admin".to_owned()));
+        let fix = finding(user).fix.unwrap();
+        let update = r#"db.getSiblingDB("admin").updateRole("archd_d", {"privileges":["#;
+        assert!(fix.starts_with(update), "{fix}");
     }
 }

@@ -89,6 +89,11 @@ pub struct VerifyArgs {
 /// How a database is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct CheckArgs {
+    /// Check nothing and ask nobody: print the smallest role that the database user needs for what
+    /// these settings have archd do, as the command for mongosh that makes it
+    #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, require_equals = true, default_missing_value = "replica-set", conflicts_with = "wait")]
+    pub create_role: Option<Deployment>,
+
     /// How long to wait for a database that is away
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     pub wait: Duration,
@@ -96,6 +101,17 @@ pub struct CheckArgs {
     /// How the verdicts are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
+}
+
+/// How MongoDB is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Deployment {
+    /// A replica set.
+    ReplicaSet,
+    /// A mongod alone, on which nothing watches.
+    Standalone,
+    /// A sharded cluster.
+    Sharded,
 }
 
 /// What is done with documents that can't be read.
@@ -158,6 +174,7 @@ Examples:
 const CHECK: &str = "\
 Examples:
   archd check
+  archd check --create-role | mongosh mongodb://admin@host/
   archd check --output json | jq -r '.checks[] | select(.verdict != \"ok\") | .found'";
 
 const STATE: &str = "\

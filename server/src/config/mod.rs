@@ -15,7 +15,7 @@ pub mod uri;
 pub mod uri_file;
 
 pub use self::{
-    cli::{BatchArgs, CheckArgs, Command, Output, StateArgs, VerifyArgs},
+    cli::{BatchArgs, CheckArgs, Command, Deployment, Output, StateArgs, VerifyArgs},
     load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile, TlsFiles},
     problem::Problem,
     setting::Setting,

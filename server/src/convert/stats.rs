@@ -17,15 +17,17 @@ use super::{
 use crate::{
     domain::{latency::LatencyHistogram, schedule::Schedule},
     observe::stats::Stats,
+    privileges::Need,
     store::counters::series::Point,
 };
 
-/// The figures, with those of a window of this length.
+/// The figures, with those of a window of this length, and the privileges that are lacking.
 pub(crate) fn stats(
     stats: Stats,
     window: Duration,
     database: &str,
     schedule: Option<&Schedule>,
+    lacking: &[Need],
 ) -> pb::GetStatsResponse {
     let archived_per_hour = stats.archived_per_hour(window);
     let beyond = stats.near_misses.beyond();
@@ -57,7 +59,17 @@ pub(crate) fn stats(
         last_verification: stats
             .last_verification
             .map(|last| verification(last, stats.read)),
+        missing_privileges: lacking.iter().flat_map(missing_privileges).collect(),
     }
+}
+
+fn missing_privileges(need: &Need) -> impl Iterator<Item = pb::MissingPrivilege> {
+    need.actions.iter().map(|action| pb::MissingPrivilege {
+        action: (*action).to_owned(),
+        resource: need.resource.to_string(),
+        lost: need.feature.lost().to_owned(),
+        essential: need.feature.is_essential(),
+    })
 }
 
 /// When the schedule is next due after a moment.

@@ -20,6 +20,7 @@ mod access;
 mod admission;
 mod audit;
 mod connection;
+mod health;
 mod limits;
 mod listener;
 mod measures;
@@ -44,23 +45,20 @@ use pb::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, codec::CompressionEncoding::Gzip, service::Routes};
-use tonic_health::server::HealthReporter;
 use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    access::Asking, admission::Admission, audit::Audit, call::Calls, jobs::Followed,
-    limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
+    access::Asking, admission::Admission, audit::Audit, call::Calls, health::Own,
+    jobs::Followed, limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
 };
 use crate::{
     access::Access,
     config::{Config, Profile},
     metrics::names,
-    observe::{monitor::Monitor, state_documents::Documents},
     parts::Parts,
     repair::Repairer,
     sockets::{Entrance, Listener},
-    store::state::fault::Fault,
 };
 
 /// A service that takes requests of so many bytes, unpacked, and understands gzip: it answers with
@@ -101,17 +99,11 @@ pub(crate) async fn serve(
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     // By itself the health service would say SERVING until it is told otherwise.
-    report(&reporter, false, &[]).await;
-    let own = Own {
-        batches: parts.store.names().batches.clone(),
-        verifications: parts.store.names().verifications.clone(),
-        state: parts.store.names().state.clone(),
-        documents: parts.documents.clone(),
-    };
-    parts.tasks.spawn(report_health(
+    health::report(&reporter, false, &[]).await;
+    parts.tasks.spawn(health::report_on(
         reporter,
         parts.monitor.clone(),
-        own,
+        Own::of(&parts),
         stop.clone(),
     ));
     let measuring = Measuring::new(&parts.metrics);
@@ -163,6 +155,7 @@ fn add_services(
         archiver,
         verifier,
         heartbeat,
+        privileges,
         live,
         tasks,
         ..
@@ -202,6 +195,7 @@ fn add_services(
     let stats = stats::StatsService {
         calls: calls.clone(),
         store: store.clone(),
+        privileges,
         schedule: config.schedule.clone(),
     };
     let seed = seed::SeedService {
@@ -234,83 +228,6 @@ fn add_services(
         .add_service(served!(SeedServiceServer::new(seed), short))
         .add_service(served!(QuarantineServiceServer::new(quarantine), long))
         .add_service(served!(VerificationServiceServer::new(verification), long));
-}
-
-/// The server's own documents, as far as a service stands still without them.
-struct Own {
-    batches: String,
-    verifications: String,
-    state: String,
-    documents: Documents,
-}
-
-impl Own {
-    /// The services that can't do their work now, while all others can. The watcher's does none
-    /// while nobody watches.
-    fn stopped(&self) -> Vec<&'static str> {
-        let stopped = |fault: &Fault| match fault.id.as_ref().as_str() {
-            _ if fault.collection == self.batches => Some(pb::batch_service_server::SERVICE_NAME),
-            _ if fault.collection == self.verifications => {
-                Some(pb::verification_service_server::SERVICE_NAME)
-            }
-            Some("watcher") if fault.collection == self.state => {
-                Some(pb::watcher_service_server::SERVICE_NAME)
-            }
-            Some("identity") if fault.collection == self.state => {
-                Some(pb::event_service_server::SERVICE_NAME)
-            }
-            _ => None,
-        };
-        let unwatched = self.documents.is_unwatched();
-        let unwatched = unwatched.then_some(pb::watcher_service_server::SERVICE_NAME);
-        let faults = self.documents.faults();
-        faults.iter().filter_map(stopped).chain(unwatched).collect()
-    }
-}
-
-/// Keeps the health service true to the database's state: every service needs it, and some a
-/// document in it.
-async fn report_health(
-    reporter: HealthReporter,
-    mut monitor: Monitor,
-    mut own: Own,
-    stop: CancellationToken,
-) {
-    let mut ready = monitor.check().is_ok();
-    loop {
-        report(&reporter, ready, &own.stopped()).await;
-        ready = tokio::select! {
-            () = own.documents.changed() => ready,
-            () = stop.cancelled(), if ready => false,
-            change = monitor.changed() => match change {
-                Some(ready) => ready && !stop.is_cancelled(),
-                None => return,
-            },
-        };
-    }
-}
-
-async fn report(reporter: &HealthReporter, ready: bool, stopped: &[&str]) {
-    let services = [
-        "",
-        pb::archive_service_server::SERVICE_NAME,
-        pb::batch_service_server::SERVICE_NAME,
-        pb::watcher_service_server::SERVICE_NAME,
-        pb::instance_service_server::SERVICE_NAME,
-        pb::event_service_server::SERVICE_NAME,
-        pb::stats_service_server::SERVICE_NAME,
-        pb::seed_service_server::SERVICE_NAME,
-        pb::quarantine_service_server::SERVICE_NAME,
-        pb::verification_service_server::SERVICE_NAME,
-    ];
-    for service in services {
-        let status = if ready && !stopped.contains(&service) {
-            tonic_health::ServingStatus::Serving
-        } else {
-            tonic_health::ServingStatus::NotServing
-        };
-        reporter.set_service_status(service, status).await;
-    }
 }
 
 fn after_a_panic(_: Box<dyn std::any::Any + Send>) -> http::Response<tonic::body::Body> {

@@ -12,7 +12,10 @@ use super::{
 use crate::{
     convert,
     domain::schedule::Schedule,
-    observe::stats::{self, Wanted},
+    observe::{
+        privileges::Privileges,
+        stats::{self, Wanted},
+    },
     store::Store,
 };
 
@@ -26,6 +29,7 @@ const MOST_STEPS: u64 = 1_500;
 pub(crate) struct StatsService {
     pub(crate) calls: Calls,
     pub(crate) store: Store,
+    pub(crate) privileges: Privileges,
     pub(crate) schedule: Option<Schedule>,
 }
 
@@ -82,11 +86,13 @@ impl StatsService {
         let stats = stats::read(&self.store, wanted)
             .await
             .map_err(|error| status::of_error(&error))?;
+        let lacking = self.privileges.look().await;
         Ok(convert::stats(
             stats,
             window,
             self.store.database_name(),
             self.schedule.as_ref(),
+            &lacking,
         ))
     }
 }

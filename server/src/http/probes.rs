@@ -20,6 +20,8 @@ pub(super) struct Readiness {
     watcher: Option<&'static str>,
     /// Documents of archd's own that can't be read.
     unreadable_documents: usize,
+    /// Privileges that the database user lacks and that something stands still without.
+    missing_privileges: usize,
     /// Whether the server has been told to stop.
     stopping: bool,
 }
@@ -43,6 +45,7 @@ pub(super) async fn readyz(State(context): State<Context>) -> (StatusCode, Json<
         },
         watcher: context.parts.documents.watcher(),
         unreadable_documents: context.parts.documents.faults().len(),
+        missing_privileges: context.parts.privileges.essential(),
         stopping,
     };
     let status = match ready {

@@ -232,7 +232,8 @@ impl Snapshots {
         }
         let latest = self.points(read, STEP).await?;
         let schedule = self.0.schedule.as_ref();
-        let stats = convert::stats(stats, MOMENT, store.database_name(), schedule);
+        let lacking = self.0.parts.privileges.lacking();
+        let stats = convert::stats(stats, MOMENT, store.database_name(), schedule, &lacking);
         Ok(json!({
             "page": page::version(),
             "instance": { "name": &self.0.instance, "version": env!("CARGO_PKG_VERSION") },

@@ -201,6 +201,12 @@ pub const UNREADABLE: Metric = gauge(
     &[],
     "Documents of archd's own that something stands still for, because they can't be read; `archd state` lists them.",
 );
+/// Privileges that the database user lacks.
+pub const MISSING_PRIVILEGES: Metric = gauge(
+    "order_archiver_missing_privileges",
+    &[],
+    "Privileges that this instance's database user lacks and that something stands still without; `archd check` names them.",
+);
 /// Lines that the log left out.
 pub const LOG_DROPPED: Metric = counter(
     "order_archiver_log_lines_dropped_total",
@@ -433,6 +439,7 @@ pub const ALL: &[Metric] = &[
     POOL_WAITING,
     HOLDS_WATCH,
     UNREADABLE,
+    MISSING_PRIVILEGES,
     LOG_DROPPED,
     SCHEDULE_NEXT,
     SCHEDULE_DUE,

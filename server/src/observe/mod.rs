@@ -5,5 +5,6 @@ pub(crate) mod events;
 pub(crate) mod figures;
 pub(crate) mod heartbeat;
 pub(crate) mod monitor;
+pub(crate) mod privileges;
 pub(crate) mod state_documents;
 pub(crate) mod stats;

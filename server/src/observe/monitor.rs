@@ -43,6 +43,7 @@ impl Condition {
 /// Watches the database. Clones share what they know.
 #[derive(Clone, Debug)]
 pub struct Monitor {
+    store: Store,
     condition: watch::Receiver<Condition>,
 }
 
@@ -57,20 +58,23 @@ impl Monitor {
         let (sender, condition) = watch::channel(Condition::Away(Error::Unavailable(
             "the server has just started".to_owned(),
         )));
+        let own = store.clone();
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = watch_over(&store, &sender, &turning) => {}
+                () = watch_over(&own, &sender, &turning) => {}
             }
         });
-        Monitor { condition }
+        Monitor { store, condition }
     }
 
     /// An error while the database can't be read. An archive that takes nothing, as while its index
-    /// is built, can be.
+    /// is built, can be. So can what a user may read that lacks a privilege, if the indexes are there
+    /// that reading goes by.
     pub(crate) fn check_reads(&self) -> Result<(), Error> {
         match self.check() {
             Err(Error::NotReady { .. } | Error::ArchiveUnfit(_)) => Ok(()),
+            Err(Error::Denied { .. }) if self.store.was_prepared() => Ok(()),
             outcome => outcome,
         }
     }

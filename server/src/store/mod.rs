@@ -16,7 +16,10 @@
 //! [`Store`], [`Error`] and [`Names`] are everybody's.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -175,6 +178,8 @@ pub struct Store {
     /// The collations of the orders and of the archive, as they were a moment ago.
     collations: deployment::collation::Known,
     looks: archive::looks::Looks,
+    /// Whether this process has once seen that the indexes of its own collections are there.
+    prepared: Arc<AtomicBool>,
     clock: deployment::clock::Clock,
     counting: counters::collector::Counting,
     /// What this process holds.
@@ -213,6 +218,7 @@ impl Store {
             refusals: archive::refusals::Refusals::default(),
             collations: deployment::collation::Known::default(),
             looks: archive::looks::Looks::default(),
+            prepared: Arc::default(),
             clock: deployment::clock::Clock::default(),
             counting: counters::collector::Counting::default(),
             held: state::holds::Held::default(),

@@ -1,6 +1,8 @@
 //! Preparing: making sure that the database has what archd keeps its own state by.
 
-use bson::doc;
+use std::sync::atomic::Ordering;
+
+use bson::{Document, doc};
 
 use super::{
     Error, Store, acknowledgements, audit, differences, jobs, ledger, quarantine, replaced,
@@ -13,29 +15,40 @@ impl Store {
     /// Fails as [`Store::prepare_archive`] does.
     pub async fn prepare_collections(&self) -> Result<(), Error> {
         self.prepare_archive().await?;
-        for collection in [&self.names.batches, &self.names.verifications] {
-            self.create_indexes(collection, jobs::record::indexes())
-                .await?;
+        for (collection, indexes) in self.own_indexes() {
+            match self.create_indexes(collection, indexes).await {
+                // They were there, so everything else goes on. That the privilege is gone is told
+                // of by whoever looks at the privileges.
+                Err(Error::Denied { .. }) if self.was_prepared() => {}
+                made => made?,
+            }
         }
-        self.create_indexes(&self.names.quarantine, quarantine::record::indexes())
-            .await?;
-        self.create_indexes(&self.names.ledger, ledger::record::indexes())
-            .await?;
-        let noted = acknowledgements::record::indexes();
-        self.create_indexes(&self.names.acknowledgements, noted)
-            .await?;
-        self.create_indexes(&self.names.replaced, replaced::record::indexes())
-            .await?;
-        self.create_indexes(&self.names.audit, audit::record::indexes())
-            .await?;
-        self.create_indexes(&self.names.differences, differences::record::indexes())
-            .await?;
+        self.prepare_archive().await?;
+        self.prepared.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether this process has once seen that the indexes of its own collections are there.
+    pub(crate) fn was_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Relaxed)
+    }
+
+    /// The indexes of the server's own collections.
+    fn own_indexes(&self) -> [(&String, Vec<Document>); 9] {
+        let names = &self.names;
         let month = 32 * 24 * 60 * 60;
-        self.create_indexes(
-            &self.names.counters,
-            vec![doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month }],
-        )
-        .await?;
-        self.prepare_archive().await
+        let by_minute =
+            doc! { "key": { "minute": 1 }, "name": "minute", "expireAfterSeconds": month };
+        [
+            (&names.batches, jobs::record::indexes()),
+            (&names.verifications, jobs::record::indexes()),
+            (&names.quarantine, quarantine::record::indexes()),
+            (&names.ledger, ledger::record::indexes()),
+            (&names.acknowledgements, acknowledgements::record::indexes()),
+            (&names.replaced, replaced::record::indexes()),
+            (&names.audit, audit::record::indexes()),
+            (&names.differences, differences::record::indexes()),
+            (&names.counters, vec![by_minute]),
+        ]
     }
 }

@@ -150,6 +150,7 @@ const SITES: &[(&str, &[How])] = &[
         ],
     ),
     ("privileges.rs optional", &[By("check_privileges")]),
+    ("privileges.rs beyond", &[By("check_privileges")]),
 ];
 
 /// The places in the code of the check that print a fix: each file and function, and how many there

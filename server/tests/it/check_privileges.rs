@@ -63,7 +63,7 @@ impl Guarded {
     }
 
     /// Runs the commands of a fix in the shell.
-    async fn apply(&self, fix: &str) {
+    pub(crate) async fn apply(&self, fix: &str) {
         assert!(fix.lines().all(|line| line.starts_with("db.")), "{fix}");
         mongosh(&self.root, &commands(fix)).await;
     }
@@ -122,6 +122,7 @@ async fn what_check_grants_is_all_that_archd_needs() {
     for name in [
         "privileges",
         "optional privileges",
+        "superfluous privileges",
         "majority writes",
         "history",
     ] {
@@ -138,11 +139,39 @@ async fn what_check_grants_is_all_that_archd_needs() {
     assert_eq!(checked.code, Some(5), "{}", checked.text);
     assert_eq!(
         checked.found("privileges"),
-        r#"user "archd" lacks insert on livraison.Historique"#
+        r#"user "archd" lacks insert on livraison.Historique: nothing is archived"#
     );
     guarded.apply(checked.fix("privileges")).await;
     let checked = check(&guarded.uri, DATABASE).await;
     checked.assert_is("privileges", 0, "ok");
+
+    // What is too much is named too, and the fix leaves nothing but what is needed.
+    let more = doc! { "grantRolesToUser": "archd", "roles": ["clusterMonitor", { "role": "dbAdmin", "db": DATABASE }] };
+    let admin = guarded.admin.database("admin");
+    admin.run_command(more).await.unwrap();
+    let checked = check(&guarded.uri, DATABASE).await;
+    checked.assert_is("superfluous privileges", 0, "warning");
+    for named in [
+        "serverStatus",
+        "dropCollection",
+        "on all of livraison",
+        "on the cluster",
+    ] {
+        assert!(
+            checked.found("superfluous privileges").contains(named),
+            "{}",
+            checked.text
+        );
+    }
+    guarded.apply(checked.fix("superfluous privileges")).await;
+    let checked = check(&guarded.uri, DATABASE).await;
+    for name in [
+        "privileges",
+        "optional privileges",
+        "superfluous privileges",
+    ] {
+        checked.assert_is(name, 0, "ok");
+    }
 }
 
 /// Everything that the server does for somebody, as the user of archd: with all the privileges also

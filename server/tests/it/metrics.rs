@@ -229,7 +229,7 @@ async fn readyz_says_what_there_is_to_know() {
     assert_eq!(answer.status, 200, "{answer:?}");
     let readiness: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     let expected = serde_json::json!({
-        "ready": true, "database": "ready", "unreadable_documents": 0, "stopping": false,
+        "ready": true, "database": "ready", "unreadable_documents": 0, "missing_privileges": 0, "stopping": false,
     });
     assert_eq!(readiness, expected);
     // An archive that keeps no number unique takes nothing.

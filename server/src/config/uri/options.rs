@@ -374,6 +374,11 @@ pub(super) fn check(options: &[Given], hosts: usize, srv: bool, found: &mut Foun
         "leave authSource out",
     );
     clash(
+        is("authMechanism", "MONGODB-X509") && !there("tlsCertificateKeyFile"),
+        "gives `authMechanism=MONGODB-X509` and no `tlsCertificateKeyFile`",
+        "name the file of archd's certificate and its key with tlsCertificateKeyFile",
+    );
+    clash(
         there("zlibCompressionLevel")
             && !value(options, "compressors")
                 .is_some_and(|list| list.split(',').any(|one| one == "zlib")),

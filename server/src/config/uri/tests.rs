@@ -19,7 +19,7 @@ pub(crate) const IN_USE: &[&str] = &[
     "mongodb+srv://u:p@cluster0.abc.mongodb.net/db?srvMaxHosts=2",
     "mongodb://127.0.0.1:1/?directConnection=true&TLS=false",
     "mongodb://h/?compressors=zstd,snappy,zlib&zlibCompressionLevel=6",
-    "mongodb://h/?authMechanism=MONGODB-X509&tls=true",
+    "mongodb://h/?authMechanism=MONGODB-X509&tls=true&tlsCertificateKeyFile=/dev/null",
 ];
 
 /// The faults of a URI, a line each.
@@ -211,6 +211,10 @@ fn every_fault_is_named_with_its_mend_and_nothing_of_a_password() {
         (
             format!("mongodb://u:{CANARY}@h/?authMechanism=MONGODB-X509"),
             "leave the password out",
+        ),
+        (
+            "mongodb://h/?authMechanism=MONGODB-X509&tls=true".to_owned(),
+            "name the file of archd's certificate",
         ),
         (
             "mongodb://h/?compressors=lz4".to_owned(),

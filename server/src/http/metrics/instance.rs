@@ -22,6 +22,7 @@ pub(in crate::http) struct Instance {
     pool_waiting: Gauge,
     holds_watch: Gauge,
     unreadable: Gauge,
+    missing_privileges: Gauge,
     log_dropped: Counter,
 }
 
@@ -39,6 +40,7 @@ impl Instance {
             pool_waiting: gauge(&names::POOL_WAITING),
             holds_watch: gauge(&names::HOLDS_WATCH),
             unreadable: gauge(&names::UNREADABLE),
+            missing_privileges: gauge(&names::MISSING_PRIVILEGES),
             log_dropped: metrics.counter(&names::LOG_DROPPED, &[]),
         }
     }
@@ -58,6 +60,8 @@ impl Instance {
         self.pool_waiting.set(pool.waiting as f64);
         self.holds_watch.set(flag(watches));
         self.unreadable.set(parts.documents.faults().len() as f64);
+        let missing = parts.privileges.essential();
+        self.missing_privileges.set(missing as f64);
         self.log_dropped.absolute(telemetry::dropped());
     }
 }

@@ -21,6 +21,8 @@ export function reasons({ stats, trouble }) {
   const found = [];
   const say = (level, ...text) => found.push({ level, text });
   if (trouble) say("bad", r.away(trouble.text, trouble.since_time && minute(date(trouble.since_time))));
+  const denied = (stats.missing_privileges ?? []).filter((it) => it.essential);
+  if (denied.length) say("bad", r.denied(`${denied[0].action}, ${denied[0].resource}`, denied.length - 1), denied[0].lost);
   const { watcher, last_batch: batch, last_verification: verification } = stats;
   const state = watcherState(watcher);
   const waiting = watcher?.waiting;

@@ -61,6 +61,7 @@ const EN = {
   levels: { bad: "Alarm", warn: "Look", note: "Note" },
   reasons: {
     away: (text, t) => `The database cannot be read${t ? ` since ${t}` : ""}: ${text}`,
+    denied: (what, more) => `The database user lacks a privilege (${what})${more ? `, and ${more} more` : ""}.`,
     nobody: "Nobody watches: orders are archived by batches only.",
     paused: "The watcher is paused.",
     stopped: "No instance watches any more.",
@@ -222,6 +223,7 @@ const FR = {
   levels: { bad: "Alarme", warn: "À voir", note: "Note" },
   reasons: {
     away: (text, t) => `La base ne peut pas être lue${t ? ` depuis ${t}` : ""} : ${text}`,
+    denied: (what, more) => `Il manque un privilège à l’utilisateur de la base (${what})${more ? `, et ${more} de plus` : ""}.`,
     nobody: "Personne ne surveille : seuls les lots archivent.",
     paused: "La surveillance est en pause.",
     stopped: "Plus aucune instance ne surveille.",

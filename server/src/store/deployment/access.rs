@@ -1,8 +1,10 @@
 //! Access: which privileges the user in MONGODB_URI has, and what they cover by MongoDB's rules.
 
+use std::fmt;
+
 use bson::{Bson, Document, rawdoc};
 
-use crate::store::{Error, Inspector};
+use crate::store::{Error, Inspector, Store};
 
 /// Who archd is to the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,27 @@ pub enum Resource {
         /// Name of the collection, or empty.
         collection: String,
     },
+    /// What archd has no use for, such as the buckets of time series: as the database shows it.
+    Other(String),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Anything => f.write_str("everything"),
+            Resource::Cluster => f.write_str("the cluster"),
+            Resource::Collection {
+                database,
+                collection,
+            } => match (database.as_str(), collection.as_str()) {
+                ("", "") => f.write_str("every database"),
+                ("", collection) => write!(f, "{collection} of every database"),
+                (database, "") => write!(f, "all of {database}"),
+                (database, collection) => write!(f, "{database}.{collection}"),
+            },
+            Resource::Other(text) => f.write_str(text),
+        }
+    }
 }
 
 impl Resource {
@@ -96,18 +119,17 @@ impl Resource {
         }
     }
 
-    fn of(resource: &Document) -> Option<Resource> {
+    fn of(resource: &Document) -> Resource {
         if resource.get_bool("anyResource").unwrap_or(false) {
-            return Some(Resource::Anything);
+            return Resource::Anything;
         }
         if resource.get_bool("cluster").unwrap_or(false) {
-            return Some(Resource::Cluster);
+            return Resource::Cluster;
         }
-        // There are others, such as the buckets of time series, which archd has no use for.
-        Some(Resource::collection(
-            resource.get_str("db").ok()?,
-            resource.get_str("collection").ok()?,
-        ))
+        match (resource.get_str("db"), resource.get_str("collection")) {
+            (Ok(database), Ok(collection)) => Resource::collection(database, collection),
+            _ => Resource::Other(resource.to_string()),
+        }
     }
 }
 
@@ -122,13 +144,21 @@ impl User {
     }
 }
 
+impl Store {
+    /// The user that archd is to the database, and what it may do there; none where it is nobody.
+    /// Takes no privilege.
+    pub(crate) async fn user(&self) -> Result<Option<User>, Error> {
+        let status = rawdoc! { "connectionStatus": 1, "showPrivileges": true };
+        let reply = self.run(status).await?;
+        let info = reply.get_document("authInfo").ok();
+        Ok(info.and_then(user_of))
+    }
+}
+
 impl Inspector {
     /// Who archd is to the database, and what it may do there.
     pub async fn access(&self) -> Result<Access, Error> {
-        let status = rawdoc! { "connectionStatus": 1, "showPrivileges": true };
-        let reply = self.store.run(status).await?;
-        let info = reply.get_document("authInfo").ok();
-        if let Some(user) = info.and_then(user_of) {
+        if let Some(user) = self.store.user().await? {
             return Ok(Access::User(user));
         }
         // Nothing tells whether users are asked for, other than a refusal.
@@ -149,7 +179,7 @@ fn user_of(info: &Document) -> Option<User> {
     let (name, database) = named("user", documents(info, "authenticatedUsers").next()?)?;
     let grant = |privilege: &Document| {
         Some(Grant {
-            resource: Resource::of(privilege.get_document("resource").ok()?)?,
+            resource: Resource::of(privilege.get_document("resource").ok()?),
             actions: privilege
                 .get_array("actions")
                 .ok()?
@@ -209,9 +239,7 @@ mod tests {
         ];
         for (granted, covered) in table {
             for wanted in every {
-                let covers = Resource::of(granted)
-                    .unwrap()
-                    .covers(&Resource::of(wanted).unwrap());
+                let covers = Resource::of(granted).covers(&Resource::of(wanted));
                 assert_eq!(
                     covers,
                     covered.contains(&wanted),
@@ -233,7 +261,12 @@ mod tests {
         let user = user_of(&info).unwrap();
         assert_eq!((user.name.as_str(), user.database.as_str()), ("u", "admin"));
         assert_eq!(user.roles, [("r".to_owned(), "d".to_owned())]);
-        assert_eq!(user.grants.len(), 1);
+        let shown: Vec<String> = user
+            .grants
+            .iter()
+            .map(|grant| grant.resource.to_string())
+            .collect();
+        assert_eq!(shown, ["d.c", r#"{ "db": "d", "system_buckets": "c" }"#]);
         let collection = Resource::collection("d", "c");
         assert!(user.may("find", &collection) && !user.may("insert", &collection));
         assert_eq!(user_of(&doc! { "authenticatedUsers": [] }), None);

@@ -4,13 +4,14 @@ use bson::{Document, rawdoc};
 use mongodb::options::ReadPreference;
 use tokio::time::Instant;
 
+use super::inspector::Kind;
 use crate::store::{Error, Store, wire::reply::first_row};
 
 /// What the database says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
-    /// Name of the replica set; none on a standalone mongod.
-    pub replica_set: Option<String>,
+    /// How it is deployed.
+    pub kind: Kind,
     /// The database's clock.
     pub now: bson::DateTime,
     /// The latest write that a majority holds; none on a standalone mongod.
@@ -24,10 +25,8 @@ impl Store {
     pub async fn hello(&self) -> Result<Deployment, Error> {
         let began = Instant::now();
         let reply = self.run(rawdoc! { "hello": 1 }).await?;
-        let by_mongos = reply
-            .get_str("msg")
-            .is_ok_and(|message| message == "isdbgrid");
-        self.looks.note_sharded(by_mongos);
+        let kind = Kind::of(&reply);
+        self.looks.note_sharded(kind == Kind::Sharded);
         if !reply.get_bool("isWritablePrimary").unwrap_or(false) {
             return Err(Error::Unavailable(
                 "it has no primary at the moment".to_owned(),
@@ -38,7 +37,7 @@ impl Store {
             .map_err(|_| Error::Unusable("the database does not tell the time".to_owned()))?;
         self.clock.note(now, began);
         Ok(Deployment {
-            replica_set: reply.get_str("setName").ok().map(str::to_owned),
+            kind,
             now,
             majority: last_write(&reply, "majorityOpTime"),
             latest: last_write(&reply, "opTime"),

@@ -32,6 +32,17 @@ pub enum Kind {
     Sharded,
 }
 
+impl Kind {
+    /// As the answer to `hello` tells it.
+    pub(super) fn of(hello: &Document) -> Kind {
+        match (hello.get_str("setName"), hello.get_str("msg")) {
+            (Ok(name), _) => Kind::ReplicaSet(name.to_owned()),
+            (_, Ok("isdbgrid")) => Kind::Sharded,
+            _ => Kind::Standalone,
+        }
+    }
+}
+
 /// The server that answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -106,14 +117,9 @@ impl Inspector {
                 });
             }
         }
-        let kind = match (hello.get_str("setName"), hello.get_str("msg")) {
-            (Ok(name), _) => Kind::ReplicaSet(name.to_owned()),
-            (_, Ok("isdbgrid")) => Kind::Sharded,
-            _ => Kind::Standalone,
-        };
         Ok(Server {
             version: build.get_str("version").unwrap_or("?").to_owned(),
-            kind,
+            kind: Kind::of(&hello),
             writable: hello.get_bool("isWritablePrimary").unwrap_or(false),
             round_trip,
             ahead,

@@ -3,7 +3,7 @@
 //! A client is built when it is first wanted, and as often as it takes: a host name may not be
 //! known yet. It is replaced when the database refuses its connections what it would grant to new
 //! ones: they are logged out for good when their user is dropped, also if the same one is made
-//! again, and a client knows only the password that it was built with.
+//! again, and a client knows only the password and the certificates that it was built with.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -161,13 +161,18 @@ impl Connection {
             return;
         }
         let (this, link) = (self.clone(), link.clone());
-        tokio::spawn(async move { this.look(&link, refusal).await });
+        tokio::spawn(async move {
+            // That a database is away is nothing that a new client would mend.
+            if refusal != Refusal::Unreachable || this.0.source.differs_from(&link) {
+                this.look(&link, refusal).await;
+            }
+        });
     }
 
     /// Whether it is time to look again. If it is, the look counts as begun.
     fn may_look(&self, refusal: Refusal) -> bool {
         let pause = match refusal {
-            Refusal::LoggedOut => LOGGED_OUT_PAUSE,
+            Refusal::LoggedOut | Refusal::Unreachable => LOGGED_OUT_PAUSE,
             Refusal::Rights => RIGHTS_PAUSE,
         };
         let mut looked = self.looked();
@@ -196,6 +201,7 @@ impl Connection {
         };
         let better = match (access(&fresh, limit).await, refusal) {
             (None, _) => false,
+            (Some(_), Refusal::Unreachable) => true,
             (Some(new), Refusal::LoggedOut) => new.logged_in,
             (Some(new), Refusal::Rights) => access(old, limit)
                 .await
@@ -205,7 +211,9 @@ impl Connection {
             fresh.close_at_once().await;
             return;
         }
-        info!("the database grants new connections what it refused: they replace the old ones");
+        info!(
+            "the database grants new connections what the old ones do not get: they replace those"
+        );
         let Some(old) = self.put(Arc::new(fresh)) else {
             return;
         };

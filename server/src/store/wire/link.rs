@@ -1,16 +1,17 @@
 //! Links: one client of the driver, how it is built from the settings, and what bounds its calls.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use mongodb::{
     Client,
     error::{Error as DriverError, ErrorKind},
     event::EventHandler,
     options::{
-        ClientOptions, ConnectionString, ReadConcern, ReadPreference, SelectionCriteria,
+        ClientOptions, ConnectionString, ReadConcern, ReadPreference, SelectionCriteria, Tls,
         WriteConcern,
     },
 };
+use sha2::{Digest, Sha256};
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
@@ -19,7 +20,10 @@ use super::{
     permits::{FULL_POOL, LEAST_POOL, Members, POOL, Permits},
     refusal::{Refusal, refusal},
 };
-use crate::{config::MongodbUri, store::Error};
+use crate::{
+    config::{MongodbUri, uri_file::BadUriFile},
+    store::Error,
+};
 
 /// Where the settings of a client come from.
 pub(super) struct Source {
@@ -38,6 +42,25 @@ pub(in crate::store) struct Link {
     pub(super) diagnosis: Diagnosis,
     /// Whether the URI names a user.
     pub(super) has_user: bool,
+    made_of: Ingredients,
+}
+
+/// The digest of what a client is made of: the URI, and what is in the files that it names.
+#[derive(PartialEq, Eq)]
+struct Ingredients([u8; 32]);
+
+impl Ingredients {
+    fn of(uri: &MongodbUri) -> Ingredients {
+        let mut digest = Sha256::new_with_prefix(uri.expose());
+        let tls = parsed(uri).ok().and_then(|uri| uri.tls);
+        if let Some(Tls::Enabled(tls)) = tls {
+            for file in [tls.ca_file_path, tls.cert_key_file_path] {
+                let content = file.and_then(|file| fs::read(file).ok());
+                digest.update(Sha256::digest(content.unwrap_or_default()));
+            }
+        }
+        Ingredients(digest.finalize().into())
+    }
 }
 
 impl Link {
@@ -59,15 +82,11 @@ impl Source {
     /// Builds a client. Nothing is sent to the database yet, but the name of its hosts may have to
     /// be resolved.
     pub(super) async fn open(&self) -> Result<Link, Error> {
-        let latest = self.file.as_deref().map(MongodbUri::read);
-        let uri = match latest {
-            Some(Ok(uri)) => uri,
-            Some(Err(error)) => {
-                warn!(%error, "MONGODB_URI_FILE can't be used now; what it held at the start is");
-                self.uri.clone()
-            }
-            None => self.uri.clone(),
-        };
+        let uri = self.latest().unwrap_or_else(|error| {
+            warn!(%error, "MONGODB_URI_FILE can't be used now; what it held at the start is");
+            self.uri.clone()
+        });
+        let made_of = Ingredients::of(&uri);
         let resolved = ClientOptions::parse(parsed(&uri)?).into_future();
         let mut options = match timeout(self.operation_timeout, resolved).await {
             Ok(resolved) => resolved.map_err(|error| unusable(&error))?,
@@ -111,7 +130,22 @@ impl Source {
             permits: Permits::new(size as usize, members),
             diagnosis,
             has_user,
+            made_of,
         })
+    }
+
+    /// Whether a client that is built now is made of something else than this one.
+    pub(super) fn differs_from(&self, link: &Link) -> bool {
+        self.latest()
+            .is_ok_and(|uri| Ingredients::of(&uri) != link.made_of)
+    }
+
+    /// The URI as it is now.
+    fn latest(&self) -> Result<MongodbUri, BadUriFile> {
+        match &self.file {
+            Some(file) => MongodbUri::read(file),
+            None => Ok(self.uri.clone()),
+        }
     }
 }
 

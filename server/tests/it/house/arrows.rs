@@ -152,7 +152,18 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("seed", &["domain", "store"]),
-    ("observe", &["bytes", "domain", "progress", "store"]),
+    ("privileges", &["config", "store"]),
+    (
+        "observe",
+        &[
+            "bytes",
+            "domain",
+            "config",
+            "progress",
+            "store",
+            "privileges",
+        ],
+    ),
     ("supervisor", &["domain", "observe", "progress"]),
     (
         "pipeline",
@@ -197,7 +208,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watcher",
         ],
     ),
-    ("convert", &["bytes", "domain", "store", "observe"]),
+    (
+        "convert",
+        &["bytes", "domain", "store", "privileges", "observe"],
+    ),
     ("explain", &["bytes", "domain", "store", "convert"]),
     (
         "grpc",
@@ -213,6 +227,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "metrics",
             "store",
             "seed",
+            "privileges",
             "observe",
             "pipeline",
             "coalescer",
@@ -253,7 +268,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "check",
-        &["domain", "config", "terminal", "shutdown", "store"],
+        &[
+            "domain",
+            "config",
+            "terminal",
+            "shutdown",
+            "store",
+            "privileges",
+        ],
     ),
 ];
 
