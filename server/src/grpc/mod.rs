@@ -18,15 +18,18 @@ mod order_stream;
 
 mod admission;
 mod connection;
-mod limits;
+pub(crate) mod limits;
 mod listener;
 mod measures;
 mod methods;
+mod pace;
 mod request_id;
 mod stopping;
 
 mod call;
 mod cursor;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod page;
 mod status;
 

@@ -3,6 +3,7 @@
 mod archctl;
 mod calls;
 mod data;
+pub(crate) mod frames;
 pub(crate) mod http;
 mod server;
 mod status;

@@ -243,6 +243,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         "check",
         &["domain", "config", "terminal", "shutdown", "store"],
     ),
+    // What follows is no part of the product.
+    ("fuzz", &["bytes", "domain", "config", "store", "grpc"]),
+    ("limits_document", &["grpc", "http"]),
 ];
 
 /// What the rooms of the store that keep something each may import.
