@@ -240,44 +240,52 @@ fn uri(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{fs, panic::resume_unwind, path::Path, thread};
 
     use super::*;
 
-    #[test]
-    fn what_was_worth_keeping_breaks_no_reader() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-        for (name, read) in TARGETS {
-            let mut files: Vec<_> = fs::read_dir(corpus.join(name))
-                .unwrap_or_else(|error| panic!("{name}: {error}"))
-                .map(|file| file.unwrap().path())
-                .collect();
-            files.sort();
-            assert!(!files.is_empty(), "{name} has no corpus");
-            for file in files {
-                println!("{}", file.display());
-                read(&fs::read(&file).unwrap());
+    /// Does something with the bytes of each file of the corpus and what reads them, on a stack as
+    /// large as those of `archd`.
+    fn for_each_file(act: fn(fn(&[u8]), &[u8])) {
+        const STACK: usize = 8 * 1024 * 1024;
+        let reading = move || {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+            for (name, read) in TARGETS {
+                let files = fs::read_dir(corpus.join(name));
+                let files = files.unwrap_or_else(|error| panic!("{name}: {error}"));
+                let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+                files.sort();
+                assert!(!files.is_empty(), "{name} has no corpus");
+                for file in files {
+                    println!("{}", file.display());
+                    act(*read, &fs::read(&file).unwrap());
+                }
             }
+        };
+        let reading = thread::Builder::new().stack_size(STACK).spawn(reading);
+        if let Err(panic) = reading.unwrap().join() {
+            resume_unwind(panic);
         }
     }
 
     #[test]
+    fn what_was_worth_keeping_breaks_no_reader() {
+        for_each_file(|read, bytes| read(bytes));
+    }
+
+    #[test]
     fn no_bytes_cut_or_changed_break_a_reader() {
-        // What a fuzzer does first, over each file of the corpus: all that can be tried at every run.
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-        for (name, read) in TARGETS {
-            for file in fs::read_dir(corpus.join(name)).unwrap() {
-                let bytes = fs::read(file.unwrap().path()).unwrap();
-                let step = (bytes.len() / 64).max(1);
-                for at in (0..bytes.len()).step_by(step) {
-                    read(&bytes[..at]);
-                    for flip in [0x01, 0x80, 0xff] {
-                        let mut changed = bytes.clone();
-                        changed[at] ^= flip;
-                        read(&changed);
-                    }
+        // What a fuzzer does first: as much of it as can be done at every run.
+        for_each_file(|read, bytes| {
+            let step = (bytes.len() / 64).max(1);
+            for at in (0..bytes.len()).step_by(step) {
+                read(&bytes[..at]);
+                for flip in [0x01, 0x80, 0xff] {
+                    let mut changed = bytes.to_vec();
+                    changed[at] ^= flip;
+                    read(&changed);
                 }
             }
-        }
+        });
     }
 }

@@ -35,9 +35,11 @@ pub(super) const ERRED: usize = 1_024;
 /// How many frames that ask for nothing a peer may be ahead of its pace: pings, settings, calls
 /// withdrawn, windows and the like.
 pub(super) const IDLE_FRAMES: u32 = 256;
-/// How many of them are read in a second, beyond which they wait. A client whose calls all end at
-/// once, as many as it may have open, is heard within a second.
+/// How many of them are read in a second, beyond which they wait.
 pub(super) const IDLE_FRAMES_A_SECOND: u32 = 1_000;
+/// As how many of them a call counts that is withdrawn. A client whose calls all end at once, as many
+/// as it may have open, is heard within some four seconds.
+pub(super) const IDLE_FRAMES_FOR_A_RESET: u32 = 4;
 /// How many more may be sent for each frame of an answer: a window for the stream and one for the
 /// connection, and as much again.
 pub(super) const IDLE_FRAMES_FOR_AN_ANSWER: u32 = 4;

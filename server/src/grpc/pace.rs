@@ -17,7 +17,9 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::limits::{IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_AN_ANSWER};
+use super::limits::{
+    IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_A_RESET, IDLE_FRAMES_FOR_AN_ANSWER,
+};
 
 /// How many bytes there are before the first frame of a peer.
 const PREFACE: usize = 24;
@@ -28,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
 /// The frames that go by on one side of a connection.
@@ -50,10 +53,10 @@ impl Frames {
         }
     }
 
-    /// Goes on over these bytes, and counts the heads in them that are so, by the type of their
-    /// frame, its flags and whether it is empty.
-    fn count(&mut self, mut bytes: &[u8], is_so: impl Fn(u8, u8, bool) -> bool) -> u32 {
-        let mut count = 0;
+    /// Goes on over these bytes, and adds up what the frames weigh whose heads are in them, each by
+    /// its type, its flags and whether it is empty.
+    fn weigh(&mut self, mut bytes: &[u8], weight: impl Fn(u8, u8, bool) -> u32) -> u32 {
+        let mut sum = 0;
         while !bytes.is_empty() {
             let passed = self.rest.min(bytes.len());
             self.rest -= passed;
@@ -66,20 +69,21 @@ impl Frames {
                 let [a, b, c, kind, flags, ..] = self.head;
                 self.known = 0;
                 self.rest = u32::from_be_bytes([0, a, b, c]) as usize;
-                count += u32::from(is_so(kind, flags, self.rest == 0));
+                sum += weight(kind, flags, self.rest == 0);
             }
         }
-        count
+        sum
     }
 }
 
-/// Whether a frame of the peer asks for nothing: it begins no call, brings nothing of a request and
-/// does not end one.
-fn asks_for_nothing(kind: u8, flags: u8, is_empty: bool) -> bool {
+/// What a frame of the peer weighs. One that begins a call, brings something of a request or ends it
+/// weighs nothing; others ask for nothing, and one that withdraws a call has it made in vain.
+fn weight(kind: u8, flags: u8, is_empty: bool) -> u32 {
     match kind {
-        HEADERS => false,
-        DATA => is_empty && flags & END_STREAM == 0,
-        _ => true,
+        HEADERS => 0,
+        DATA => u32::from(is_empty && flags & END_STREAM == 0),
+        RST_STREAM => IDLE_FRAMES_FOR_A_RESET,
+        _ => 1,
     }
 }
 
@@ -109,13 +113,16 @@ impl<S> Paced<S> {
 
     /// Notes what has been read.
     fn hear(&mut self, bytes: &[u8]) {
-        self.ahead += self.heard.count(bytes, asks_for_nothing);
+        self.ahead += self.heard.weigh(bytes, weight);
     }
 
     /// Notes what has been sent: a peer acknowledges answers.
     fn say(&mut self, bytes: &[u8]) {
-        let answers = self.said.count(bytes, |kind, _, _| matches!(kind, HEADERS | DATA));
-        self.ahead = self.ahead.saturating_sub(answers * IDLE_FRAMES_FOR_AN_ANSWER);
+        let answers = self.said.weigh(bytes, |kind, _, _| match kind {
+            HEADERS | DATA => IDLE_FRAMES_FOR_AN_ANSWER,
+            _ => 0,
+        });
+        self.ahead = self.ahead.saturating_sub(answers);
     }
 
     /// Whether it is time to read on.
@@ -208,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_however_their_bytes_arrive() {
+    fn frames_are_weighed_however_their_bytes_arrive() {
         let said = [
             vec![b'P'; PREFACE],
             frame(PING, 0, 8),
@@ -217,13 +224,15 @@ mod tests {
             frame(DATA, 0, 0),
             frame(DATA, END_STREAM, 0),
             frame(PING, 1, 8),
+            frame(RST_STREAM, 0, 4),
             frame(0xee, 0xff, 70_000),
         ]
         .concat();
         for size in [1, 2, 7, 9, 64, said.len()] {
             let mut frames = Frames::behind(PREFACE);
-            let counted = said.chunks(size).map(|part| frames.count(part, asks_for_nothing));
-            assert_eq!(counted.sum::<u32>(), 4, "in parts of {size}");
+            let weighed = said.chunks(size).map(|part| frames.weigh(part, weight));
+            let expected = 4 + IDLE_FRAMES_FOR_A_RESET;
+            assert_eq!(weighed.sum::<u32>(), expected, "in parts of {size}");
         }
     }
 

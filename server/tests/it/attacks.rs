@@ -1,6 +1,7 @@
 //! Attacks on the port of gRPC, beside which others are served: what floods it is heard at a pace or
 //! cut off, and nothing takes much memory, or breaks a handler.
 
+mod deep;
 mod floods;
 mod garbage;
 mod half_open;
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Longest that somebody else may wait for an answer meanwhile: a loaded machine needs some of it.
-const ANSWERED: Duration = Duration::from_secs(5);
+const ANSWERED: Duration = Duration::from_secs(10);
 /// How many orders there are to ask for.
 const ORDERS: usize = 2_000;
 

@@ -43,9 +43,9 @@ pub(crate) fn connections() -> Vec<Row> {
             CLOSED,
         ),
         (
-            "frames that ask for nothing (pings, settings, priorities, windows, resets, empty or unknown ones)",
+            "frames that ask for nothing (pings, settings, priorities, windows, empty or unknown ones)",
             format!(
-                "{} a second, and {IDLE_FRAMES_FOR_AN_ANSWER} for each frame of an answer; {IDLE_FRAMES} ahead of that",
+                "{} a second, and {IDLE_FRAMES_FOR_AN_ANSWER} for each frame of an answer; {IDLE_FRAMES} ahead of that; a call that is withdrawn counts as {IDLE_FRAMES_FOR_A_RESET}",
                 many(IDLE_FRAMES_A_SECOND as usize)
             ),
             "they are read no faster, and soon the peer can't send any more",

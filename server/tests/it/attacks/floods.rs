@@ -21,7 +21,7 @@ use crate::{
 /// The most memory that `archd` may hold under any of them, in MiB.
 const MOST: u64 = 192;
 /// How many flood at once, half of whom hear nothing of what is answered.
-const FLOODING: usize = 8;
+const FLOODING: usize = 4;
 /// How long.
 const SPAN: Duration = Duration::from_millis(1_500);
 
