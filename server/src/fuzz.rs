@@ -100,7 +100,9 @@ fn bson(bytes: &[u8]) {
             let text = ext_json::text(&document, form);
             let json: Result<serde_json::Value, _> = serde_json::from_str(&text);
             // Other than serde_json, the database nests 180 documents.
-            let is_deep = json.as_ref().is_err_and(|error| error.to_string().contains("recursion"));
+            let is_deep = json
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains("recursion"));
             let is_object = json.as_ref().is_ok_and(serde_json::Value::is_object);
             assert!(is_object || is_deep, "{document:?} is told as {text:?}");
         }
@@ -169,7 +171,10 @@ fn orders(bytes: &[u8]) {
     // Whatever somebody has put into the archive.
     for archived in documents {
         let read = Archived::read(&archived);
-        let _ = (compare(order, &read, Match::Id), compare(order, &read, Match::Number));
+        let _ = (
+            compare(order, &read, Match::Id),
+            compare(order, &read, Match::Number),
+        );
         let _ = original(&archived);
     }
 }

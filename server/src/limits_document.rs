@@ -15,7 +15,10 @@ fn tables() -> String {
         ("Streams and answers", table::streams()),
         ("HTTP", limits::rows()),
     ] {
-        let _ = write!(text, "\n## {title}\n\n| what | limit | beyond it |\n|---|---|---|\n");
+        let _ = write!(
+            text,
+            "\n## {title}\n\n| what | limit | beyond it |\n|---|---|---|\n"
+        );
         for (what, limit, beyond) in rows {
             let _ = writeln!(text, "| {what} | {limit} | {beyond} |");
         }

@@ -39,7 +39,10 @@ fn main() -> ExitCode {
     let code = match runtime {
         Ok(runtime) => runtime.block_on(logged(command, config)),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: no threads can be started: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: no threads can be started: {error}"
+            );
             ExitCode::from(FAILURE)
         }
     };

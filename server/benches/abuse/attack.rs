@@ -65,7 +65,9 @@ impl Attack {
             Attack::Heads => flooding("heads of 12 MiB, unpacked"),
             Attack::Garbage => flooding("bytes that are no frames"),
             Attack::Bombs => format!("{BOMBS} requests of 48 MiB, unpacked, a second"),
-            Attack::HalfOpen => format!("{HALF_OPEN} connections with a call, whose peers are gone"),
+            Attack::HalfOpen => {
+                format!("{HALF_OPEN} connections with a call, whose peers are gone")
+            }
         }
     }
 }

@@ -433,6 +433,8 @@ impl Drop for Part {
 
 #[cfg(test)]
 mod tests {
+    use http_body::Body as HttpBody;
+
     use super::*;
 
     #[tokio::test]
@@ -454,11 +456,17 @@ mod tests {
         });
         let admission = Admission::new(Limits::new(), CancellationToken::new());
         let mut service = admission.layer(service);
-        for path in ["/orderarchiver.v1.EventService/TailEvents", "/any.Service/Call"] {
+        for path in [
+            "/orderarchiver.v1.EventService/TailEvents",
+            "/any.Service/Call",
+        ] {
             let request = Request::post(path).body(Body::empty()).unwrap();
-            let mut body = Service::call(&mut service, request).await.unwrap().into_body();
+            let mut body = Service::call(&mut service, request)
+                .await
+                .unwrap()
+                .into_body();
             let mut next = async || {
-                let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+                let frame = poll_fn(|cx| HttpBody::poll_frame(Pin::new(&mut body), cx)).await;
                 frame.unwrap().unwrap()
             };
             assert_eq!(next().await.into_data().unwrap(), "part", "{path}");

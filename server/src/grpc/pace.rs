@@ -262,6 +262,9 @@ mod tests {
             paced.hear(&frame(DATA, 0, 5));
             paced.hear(&frame(HEADERS, 5, 5));
         }
-        assert!(paced.is_in_time(start + second * 2), "calls are no idle frames");
+        assert!(
+            paced.is_in_time(start + second * 2),
+            "calls are no idle frames"
+        );
     }
 }

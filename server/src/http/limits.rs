@@ -32,12 +32,40 @@ pub(crate) fn rows() -> Vec<(&'static str, String, &'static str)> {
             "it is closed",
         ),
         ("the head of a request", kib(HEAD), "status 431, or 414"),
-        ("header fields of a request", FIELDS.to_string(), "status 431"),
-        ("methods", "`GET` and `HEAD`, no body is read".to_owned(), "status 405"),
-        ("names that it is asked for", "`ARCHD_HTTP_HOSTS`, localhost and addresses".to_owned(), "status 421"),
-        ("a part of an answer that is not read", time(READING).to_string(), "the connection is closed"),
-        ("orders that are looked for at once", AT_ONCE.to_string(), "the next one waits"),
-        ("the wait for an order, its turn included", time(PATIENCE).to_string(), "status 503 with `Retry-After`"),
-        ("a number of an order", format!("{LONGEST} bytes"), "status 400"),
+        (
+            "header fields of a request",
+            FIELDS.to_string(),
+            "status 431",
+        ),
+        (
+            "methods",
+            "`GET` and `HEAD`, no body is read".to_owned(),
+            "status 405",
+        ),
+        (
+            "names that it is asked for",
+            "`ARCHD_HTTP_HOSTS`, localhost and addresses".to_owned(),
+            "status 421",
+        ),
+        (
+            "a part of an answer that is not read",
+            time(READING).to_string(),
+            "the connection is closed",
+        ),
+        (
+            "orders that are looked for at once",
+            AT_ONCE.to_string(),
+            "the next one waits",
+        ),
+        (
+            "the wait for an order, its turn included",
+            time(PATIENCE).to_string(),
+            "status 503 with `Retry-After`",
+        ),
+        (
+            "a number of an order",
+            format!("{LONGEST} bytes"),
+            "status 400",
+        ),
     ]
 }

@@ -33,7 +33,12 @@ async fn a_client_that_withdraws_all_its_calls_at_once_keeps_its_connection() {
     let mut said = PREFACE.to_vec();
     for call in 0..CALLS {
         said.extend(frame(kind::HEADERS, END_HEADERS, 2 * call + 1, &head(TAIL)));
-        said.extend(frame(kind::RST_STREAM, 0, 2 * call + 1, &CANCEL.to_be_bytes()));
+        said.extend(frame(
+            kind::RST_STREAM,
+            0,
+            2 * call + 1,
+            &CANCEL.to_be_bytes(),
+        ));
     }
     said.extend(frame(kind::PING, 0, 0, b"answered"));
     connection.write_all(&said).await.unwrap();

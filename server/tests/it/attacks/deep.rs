@@ -47,10 +47,19 @@ async fn an_order_as_deep_as_the_database_takes_is_archived_and_shown() {
     let request = pb::ArchiveOrderRequest {
         numero_commande: numero_commande.clone(),
     };
-    let archived = within(client.archive_order(request)).await.unwrap().into_inner();
-    assert_eq!(archived.result.unwrap().outcome(), pb::ArchiveOutcome::Archived);
+    let archived = within(client.archive_order(request))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        archived.result.unwrap().outcome(),
+        pb::ArchiveOutcome::Archived
+    );
     let request = pb::GetArchivedOrderRequest { numero_commande };
-    let shown = within(client.get_archived_order(request)).await.unwrap().into_inner();
+    let shown = within(client.get_archived_order(request))
+        .await
+        .unwrap()
+        .into_inner();
     let json = shown.order.unwrap().document_json;
     assert_eq!(json.matches("\"d\":").count(), LEVELS, "{json}");
     for format in [pb::ExtendedJson::Canonical, pb::ExtendedJson::Relaxed] {

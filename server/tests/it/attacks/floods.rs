@@ -2,12 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::sleep};
 
 use super::{Bystander, database, started};
 use crate::{
@@ -36,7 +31,9 @@ async fn whoever_floods_keeps_nobody_waiting_and_takes_little_memory() {
             flooding.spawn(async move {
                 // Whoever is cut off comes back.
                 loop {
-                    flood.until_cut(address, u32::MAX / 256, number % 2 == 0).await;
+                    flood
+                        .until_cut(address, u32::MAX / 256, number % 2 == 0)
+                        .await;
                     sleep(Duration::from_millis(1)).await;
                 }
             });
@@ -47,7 +44,10 @@ async fn whoever_floods_keeps_nobody_waiting_and_takes_little_memory() {
         drop(flooding);
         bystander.stop(&format!("{flood:?}")).await;
         let peak = server.peak_memory();
-        println!("{flood:?}: {:.0} % of a core, {peak} MiB at most", used * 100.0);
+        println!(
+            "{flood:?}: {:.0} % of a core, {peak} MiB at most",
+            used * 100.0
+        );
         assert!(peak < MOST, "{flood:?}: {peak} MiB");
     }
     serves(&server, Duration::from_secs(5)).await;

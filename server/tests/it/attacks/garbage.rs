@@ -44,11 +44,16 @@ fn paths() -> Vec<String> {
 /// What is sent: the bodies of the fuzzers' requests, and each with a few of its bytes changed.
 fn bodies(seed: u64) -> Vec<Vec<u8>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/requests");
-    let mut files: Vec<_> = fs::read_dir(corpus).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(corpus)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
     let mut state = seed;
     let mut chance = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
     let mut bodies = Vec::new();
@@ -77,9 +82,13 @@ async fn status(channel: &Channel, path: &str, message: &[u8]) -> Option<Status>
         .header("te", "trailers")
         .body(Body::new(Whole(Some(body.into()))))
         .unwrap();
-    std::future::poll_fn(|cx| GrpcService::<Body>::poll_ready(&mut channel, cx)).await.unwrap();
+    std::future::poll_fn(|cx| GrpcService::<Body>::poll_ready(&mut channel, cx))
+        .await
+        .unwrap();
     let answer = GrpcService::call(&mut channel, request);
-    let answer = timeout(Duration::from_secs(20), answer).await.expect("no answer");
+    let answer = timeout(Duration::from_secs(20), answer)
+        .await
+        .expect("no answer");
     Status::from_header_map(answer.unwrap().headers())
 }
 

@@ -24,16 +24,23 @@ async fn whoever_is_gone_without_a_word_is_let_go_though_a_call_is_open() {
         let call = head("/grpc.health.v1.Health/Watch");
         let call = frame(kind::HEADERS, END_HEADERS, 1, &call);
         let asked = frame(kind::DATA, END_STREAM, 1, &[0; 5]);
-        peer.write_all(&[PREFACE, &call, &asked].concat()).await.unwrap();
+        peer.write_all(&[PREFACE, &call, &asked].concat())
+            .await
+            .unwrap();
         gone.push(peer);
     }
     // What they still hear, they answer nothing to.
-    let left = gone.iter_mut().map(async |peer| while next(peer).await.is_some() {});
+    let left = gone
+        .iter_mut()
+        .map(async |peer| while next(peer).await.is_some() {});
     let left = timeout(SOON, futures::future::join_all(left)).await;
     assert!(left.is_ok(), "connections of peers that are gone are kept");
     let took = start.elapsed();
     println!("let go after {took:?}");
-    assert!(took > Duration::from_secs(20), "nobody waited for their answer");
+    assert!(
+        took > Duration::from_secs(20),
+        "nobody waited for their answer"
+    );
     bystander.stop("half-open connections").await;
     server.stop().await;
 }

@@ -32,13 +32,19 @@ async fn twenty_thousand_streams_keep_nobody_out() {
         let health = HealthClient::new(server.connect().await);
         let asked = (0..OF_A_CONNECTION).map(async |_| {
             let mut health = health.clone();
-            let told = health.watch(HealthCheckRequest::default()).await?.into_inner();
+            let told = health
+                .watch(HealthCheckRequest::default())
+                .await?
+                .into_inner();
             Ok(told)
         });
         let asked = timeout(Duration::from_secs(60), join_all(asked)).await;
         streams.extend(asked.expect("streams are neither opened nor refused"));
     }
-    let refused: Vec<&Status> = streams.iter().filter_map(|told| told.as_ref().err()).collect();
+    let refused: Vec<&Status> = streams
+        .iter()
+        .filter_map(|told| told.as_ref().err())
+        .collect();
     println!("{} of {} were refused", refused.len(), streams.len());
     // The first calls of a connection are let in in any case.
     let beyond = streams.len() - CALLS;
@@ -63,7 +69,8 @@ async fn twenty_thousand_calls_that_are_withdrawn_lose_no_order_and_no_place() {
     let database = database().await;
     let mut server = started(&database, 1_024).await;
     let bystander = Bystander::start(&server).await;
-    let clients = join_all((0..20).map(async |_| ArchiveServiceClient::new(server.connect().await)));
+    let clients =
+        join_all((0..20).map(async |_| ArchiveServiceClient::new(server.connect().await)));
     let clients = clients.await;
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
     for round in 0..WITHDRAWN / 1_000 {
@@ -93,7 +100,9 @@ async fn twenty_thousand_calls_that_are_withdrawn_lose_no_order_and_no_place() {
     let all = (1..=ORDERS).map(async |number| {
         let mut client = clients[number % clients.len()].clone();
         let numero_commande = format!("CMD-2025-{number:06}");
-        client.archive_order(pb::ArchiveOrderRequest { numero_commande }).await
+        client
+            .archive_order(pb::ArchiveOrderRequest { numero_commande })
+            .await
     });
     for answer in join_all(all).await {
         let result = answer.unwrap().into_inner().result.unwrap();

@@ -129,7 +129,10 @@ impl Flood {
             Flood::Continuations | Flood::EmptyContinuations => {
                 call(0, "/orderarchiver.v1.StatsService/GetStats")
             }
-            Flood::EmptyData => call(END_HEADERS, "/orderarchiver.v1.ArchiveService/ArchiveOrders"),
+            Flood::EmptyData => call(
+                END_HEADERS,
+                "/orderarchiver.v1.ArchiveService/ArchiveOrders",
+            ),
             _ => Vec::new(),
         };
         [PREFACE, &begins].concat()
