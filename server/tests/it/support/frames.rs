@@ -192,7 +192,7 @@ impl Flood {
             Flood::Garbage | Flood::Noise => {
                 // xorshift: the same at each run, and no two parts alike.
                 let mut bytes = Vec::with_capacity(128);
-                let mut state = u64::from(at) * 0x9e37_79b9_7f4a_7c15 + 1;
+                let mut state = u64::from(at).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
                 for _ in 0..16 {
                     state ^= state << 13;
                     state ^= state >> 7;
