@@ -99,6 +99,6 @@ pub(crate) const WITHDRAWN: u32 = 1_500;
 /// Connections that flood.
 pub(crate) const FLOODS: usize = 8;
 /// Requests a second that become large.
-pub(crate) const BOMBS: u32 = 20;
+pub(crate) const BOMBS: u32 = 2;
 /// Connections whose peers are gone.
 pub(crate) const HALF_OPEN: usize = 400;
