@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -222,7 +223,7 @@ pub(crate) async fn attack(arguments: Arguments) -> Result<()> {
 
 /// Floods by several connections; one that is cut off comes back.
 async fn flood(address: &str, flood: Flood) -> Result<()> {
-    let address = address.trim_start_matches("http://").parse()?;
+    let address: SocketAddr = address.trim_start_matches("http://").parse()?;
     let mut flooding = JoinSet::new();
     for _ in 0..FLOODS {
         flooding.spawn(async move {
