@@ -12,10 +12,14 @@ pub mod config;
 mod convert;
 pub mod domain;
 pub(crate) mod explain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub(crate) mod grpc;
 mod hangups;
 pub(crate) mod http;
 pub mod jobs;
+#[cfg(test)]
+mod limits_document;
 mod log_limit;
 mod log_queue;
 pub mod metrics;

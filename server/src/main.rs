@@ -15,7 +15,7 @@ use archd::{
     terminal::flush_log,
     watch,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Builder};
 use tracing::{error, info, warn};
 
 /// Archiving allocates several times for each order, on every core: the system's allocator takes a
@@ -23,17 +23,33 @@ use tracing::{error, info, warn};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What each thread may put on its stack, in bytes: as much as a main thread. A document may nest 180
+/// others, and is shown as text by calls within calls.
+const STACK: usize = 8 * 1024 * 1024;
+
 fn main() -> ExitCode {
     let (command, config) = match config::from_process() {
         Ok(start) => start,
         Err(refusal) => return refusal.report(),
     };
-    let code = logged(command, config);
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build();
+    let code = match runtime {
+        Ok(runtime) => runtime.block_on(logged(command, config)),
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: no threads can be started: {error}"
+            );
+            ExitCode::from(FAILURE)
+        }
+    };
     flush_log();
     code
 }
 
-#[tokio::main]
 async fn logged(command: Command, config: Config) -> ExitCode {
     let telemetry = match telemetry::init(&config) {
         Ok(telemetry) => telemetry,

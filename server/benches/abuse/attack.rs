@@ -19,6 +19,26 @@ pub(crate) enum Attack {
     Bodies,
     /// Answers that nobody reads.
     Unread,
+    /// Streams that stay open.
+    Streams,
+    /// Calls that are withdrawn at once.
+    Withdrawn,
+    /// Calls withdrawn in the same breath, by frames.
+    Resets,
+    /// Heads that never end.
+    Continuations,
+    /// Frames of settings.
+    Settings,
+    /// Pings.
+    Pings,
+    /// Heads that become large when they are unpacked.
+    Heads,
+    /// Bytes that are no frames.
+    Garbage,
+    /// Requests that become large when they are unpacked.
+    Bombs,
+    /// Peers that are gone without a word, and others who take their place.
+    HalfOpen,
 }
 
 impl Attack {
@@ -36,8 +56,24 @@ impl Attack {
             Attack::Silent => format!("{SILENT} silent connections, 1,024 files allowed"),
             Attack::Bodies => format!("{BODIES} request bodies of 4 MiB that never end"),
             Attack::Unread => format!("{UNREAD} answers of 2.9 MiB that nobody reads"),
+            Attack::Streams => format!("{STREAMS} `Health/Watch` that stay open"),
+            Attack::Withdrawn => format!("{WITHDRAWN} `ArchiveOrder` a second, withdrawn"),
+            Attack::Resets => flooding("calls and resets (rapid reset)"),
+            Attack::Continuations => flooding("CONTINUATION frames"),
+            Attack::Settings => flooding("SETTINGS frames"),
+            Attack::Pings => flooding("PING frames"),
+            Attack::Heads => flooding("heads of 12 MiB, unpacked"),
+            Attack::Garbage => flooding("bytes that are no frames"),
+            Attack::Bombs => format!("{BOMBS} requests of 48 MiB, unpacked, a second"),
+            Attack::HalfOpen => {
+                format!("{HALF_OPEN} connections with a call, whose peers are gone")
+            }
         }
     }
+}
+
+fn flooding(with: &str) -> String {
+    format!("{FLOODS} connections at full speed: {with}")
 }
 
 /// Calls a second that give up.
@@ -56,3 +92,13 @@ pub(crate) const SILENT: usize = 1_100;
 pub(crate) const BODIES: usize = 512;
 /// Answers that nobody reads.
 pub(crate) const UNREAD: usize = 400;
+/// Streams that stay open.
+pub(crate) const STREAMS: usize = 10_000;
+/// Calls a second that are withdrawn.
+pub(crate) const WITHDRAWN: u32 = 1_500;
+/// Connections that flood.
+pub(crate) const FLOODS: usize = 8;
+/// Requests a second that become large.
+pub(crate) const BOMBS: u32 = 2;
+/// Connections whose peers are gone.
+pub(crate) const HALF_OPEN: usize = 400;

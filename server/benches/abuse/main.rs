@@ -2,7 +2,7 @@
 //! beside a process that only burns as much CPU time as the attacker did.
 //!
 //! `cargo bench --bench abuse` measures; options follow `--`, and `--help` names them. Under `cargo
-//! test` it makes one short round to show that it still works.
+//! test` it makes one short round of some attacks to show that it still works.
 
 #![allow(missing_docs, reason = "a bench has no readers of its documentation")]
 #![allow(clippy::print_stdout, reason = "the figures are its data")]
@@ -15,6 +15,11 @@ mod support {
     pub(crate) mod machine;
     pub(crate) mod server;
 }
+
+/// What the tests attack with too.
+#[path = "../../tests/it/support/frames.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod frames;
 
 mod attack;
 mod attacker;
@@ -71,7 +76,8 @@ fn main() -> Result<()> {
     let arguments = if measured {
         Arguments::parse()
     } else {
-        Arguments::parse_from(["abuse", "--seconds=1", "--rounds=1"])
+        let some = "--only=deadlines,bodies,streams,resets,pings";
+        Arguments::parse_from(["abuse", "--seconds=1", "--rounds=1", some])
     };
     match arguments.role {
         Some(Role::Burner(burner)) => burner::burn(&burner),

@@ -19,6 +19,9 @@ pub mod kind {
     pub(crate) const BOOLEAN: u8 = 0x08;
     pub const DATE: u8 = 0x09;
     pub(crate) const NULL: u8 = 0x0a;
+    #[cfg(test)]
+    pub(crate) const REGEX: u8 = 0x0b;
+    pub(crate) const CODE: u8 = 0x0d;
     pub const SYMBOL: u8 = 0x0e;
     pub(crate) const INT32: u8 = 0x10;
     pub(crate) const TIMESTAMP: u8 = 0x11;
@@ -74,7 +77,11 @@ impl<'a> ValueRef<'a> {
 
     /// A boolean.
     pub(crate) fn as_bool(self) -> Option<bool> {
-        (self.kind == kind::BOOLEAN).then(|| self.bytes == [1])
+        match (self.kind, self.bytes) {
+            (kind::BOOLEAN, [0]) => Some(false),
+            (kind::BOOLEAN, [1]) => Some(true),
+            _ => None,
+        }
     }
 
     /// A date.

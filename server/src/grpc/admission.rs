@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -19,6 +20,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body, codegen::Bytes};
 use tower::{Layer, Service};
+use tracing::error;
 
 use super::{
     connection::{Connection, OpenCall, UnreadAnswer},
@@ -370,7 +372,15 @@ where
             }
             let next = match this.first.take() {
                 Some(first) => Some(first),
-                None => ready!(Pin::new(&mut this.inner).poll_frame(cx)),
+                None => {
+                    // Of a stream too a panic is its caller's alone, and not of all who share the
+                    // connection.
+                    let next = AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx));
+                    match catch_unwind(next) {
+                        Ok(next) => ready!(next),
+                        Err(_) => return Poll::Ready(Some(Ok(broken()))),
+                    }
+                }
             };
             match next {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -390,6 +400,15 @@ where
     fn is_end_stream(&self) -> bool {
         self.rest.is_empty() && self.first.is_none() && self.inner.is_end_stream()
     }
+}
+
+/// The end of an answer that could not be made.
+fn broken() -> Frame<Bytes> {
+    error!("an answer panicked; this is a fault of the server, please report it");
+    let mut trailers = HeaderMap::new();
+    // Its text and details are of characters that a header may have.
+    let _ = status::internal().add_header(&mut trailers);
+    Frame::trailers(trailers)
 }
 
 /// A part of an answer on its way.
@@ -414,7 +433,48 @@ impl Drop for Part {
 
 #[cfg(test)]
 mod tests {
+    use http_body::Body as HttpBody;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_panics_ends_with_an_error_for_its_caller_alone() {
+        struct Panics(bool);
+        impl http_body::Body for Panics {
+            type Data = Bytes;
+            type Error = Status;
+            fn poll_frame(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+                assert!(!std::mem::replace(&mut self.0, true), "as it was meant to");
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"part")))))
+            }
+        }
+        let service = tower::service_fn(async |_: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(Panics(false)))
+        });
+        let admission = Admission::new(Limits::new(), CancellationToken::new());
+        let mut service = admission.layer(service);
+        for path in [
+            "/orderarchiver.v1.EventService/TailEvents",
+            "/any.Service/Call",
+        ] {
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let mut body = Service::call(&mut service, request)
+                .await
+                .unwrap()
+                .into_body();
+            let mut next = async || {
+                let frame = poll_fn(|cx| HttpBody::poll_frame(Pin::new(&mut body), cx)).await;
+                frame.unwrap().unwrap()
+            };
+            assert_eq!(next().await.into_data().unwrap(), "part", "{path}");
+            let trailers = next().await.into_trailers().unwrap();
+            let status = Status::from_header_map(&trailers).unwrap();
+            assert_eq!(status.code(), tonic::Code::Internal, "{path}: {status:?}");
+        }
+    }
 
     #[test]
     fn the_head_of_a_request_is_counted_as_http_2_does() {

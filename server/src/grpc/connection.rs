@@ -19,6 +19,7 @@ use tracing::debug;
 use super::{
     access::Callers,
     limits::{self, REQUEST_STREAMS_OF_A_CONNECTION},
+    pace::Paced,
     status,
 };
 use crate::{
@@ -311,7 +312,7 @@ pub(super) async fn serve<S, B>(
         request.extensions_mut().insert(peer.clone());
         service.clone().oneshot(request)
     });
-    let mut served = pin!(http().serve_connection(TokioIo::new(stream), answering));
+    let mut served = pin!(http().serve_connection(TokioIo::new(Paced::new(stream)), answering));
     let mut waits_for_it = true;
     let mut leaving = false;
     let mut told: Option<Instant> = None;
@@ -359,7 +360,8 @@ async fn end(connection: &Connection, told: Option<Instant>) {
 }
 
 /// hyper leaves most limits open: without these, one caller could hold any number of streams and
-/// pings open for ever.
+/// pings open for ever. Those that it has set are said all the same, so that no release of it
+/// changes one.
 fn http() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -368,8 +370,11 @@ fn http() -> http2::Builder<TokioExecutor> {
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
         .max_concurrent_streams(limits::CALLS_OF_A_CONNECTION)
         .max_pending_accept_reset_streams(limits::WITHDRAWN)
-        .max_local_error_reset_streams(1_024)
+        .max_local_error_reset_streams(limits::ERRED)
         .max_header_list_size(limits::HEADERS)
+        .header_table_size(limits::HEADER_TABLE)
+        .max_frame_size(limits::FRAME)
+        .max_send_buf_size(limits::SEND_BUFFER)
         .keep_alive_interval(limits::PING_INTERVAL)
         .keep_alive_timeout(limits::PING_TIMEOUT);
     builder

@@ -28,7 +28,7 @@ fn digits(position: &RawDocumentBuf) -> Option<&str> {
 
 /// The place of a cursor; none when it is garbage, was altered, or belongs to another database.
 pub(crate) fn place(identity: &str, cursor: &str) -> Option<RawDocumentBuf> {
-    let (position, _) = cursor.split_once('.')?;
+    let (position, _) = cursor.rsplit_once('.')?;
     let position = match position.strip_prefix(DIGITS) {
         Some(digits) => rawdoc! { "_data": digits },
         None => RawDocumentBuf::from_bytes(hex::decode(position).ok()?).ok()?,

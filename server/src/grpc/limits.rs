@@ -1,30 +1,8 @@
 //! What callers may take of this process: every limit on connections, calls, requests and answers,
-//! in one place.
-//!
-//! | what | limit | beyond it |
-//! |---|---|---|
-//! | connections | `ARCHD_MAX_CONNECTIONS`, and fewer than the files that the process may open | the one that is least in use leaves, else the next one waits |
-//! | a connection without a request | [`FIRST_REQUEST`] | it is closed |
-//! | a peer that answers no ping | [`PING_INTERVAL`] and [`PING_TIMEOUT`] | its connection is closed |
-//! | calls of one connection | [`CALLS_OF_A_CONNECTION`] | the client waits, as HTTP/2 has it |
-//! | calls of one connection that are withdrawn before the server has seen them | [`WITHDRAWN`] | its connection is closed |
-//! | calls in all | [`CALLS`], and a few of each connection in any case | RESOURCE_EXHAUSTED |
-//! | a stream of orders on which nothing is asked or under way | [`STREAM_IDLE`] | DEADLINE_EXCEEDED |
-//! | a stream of orders of which no answer is read | [`STREAM_UNREAD`] | its connection is closed |
-//! | streams of reflection in all | [`REFLECTION_STREAMS`] | RESOURCE_EXHAUSTED |
-//! | looks through the history for one order, in all | [`HISTORY_LOOKS`] | RESOURCE_EXHAUSTED |
-//! | a stream of answers that is not read | [`SLOWEST`] | RESOURCE_EXHAUSTED |
-//! | streams of requests of one connection | [`REQUEST_STREAMS_OF_A_CONNECTION`] | RESOURCE_EXHAUSTED |
-//! | streams of requests in all | [`REQUEST_STREAMS`] | RESOURCE_EXHAUSTED |
-//! | one request | [`REQUEST`], [`LONG_REQUEST`] for lists of ids, [`CURSOR_REQUEST`] for a cursor | RESOURCE_EXHAUSTED |
-//! | a request that gzip has packed | the same when it is unpacked, and no more of it is unpacked | RESOURCE_EXHAUSTED |
-//! | requests that have not been answered, heads and bodies, in all | [`REQUESTS`] beside [`SMALL_REQUEST`] of each | RESOURCE_EXHAUSTED |
-//! | a request that does not arrive | [`ARRIVAL`] | DEADLINE_EXCEEDED |
-//! | one answer | 3 MiB of documents, and less than the 4 MiB that clients take | a page ends, a field is left out |
-//! | answers over [`TINY_ANSWER`] that have not been sent, in all | [`LARGE_ANSWERS`], [`SMALL_ANSWERS`] | RESOURCE_EXHAUSTED, for documents after [`ROOM_PATIENCE`] |
-//! | a message of news over [`LARGE_NEWS`] that has not been sent | one for each reader, of whom there are `ARCHD_MAX_TAIL_READERS` | it is not held meanwhile, but read once more |
-//! | an answer of which nothing is read | [`READING`] | its connection is closed |
-//! | header fields of a request | [`HEADERS`] | HTTP status 431 |
+//! in one place. `limits/table.rs` makes `docs/limits.md` of them.
+
+#[cfg(test)]
+pub(crate) mod table;
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,6 +29,20 @@ pub(super) const CALLS_OF_A_CONNECTION: u32 = 1_024;
 /// since a client whose deadlines end together withdraws all at once. One that withdraws more
 /// loses its connection.
 pub(super) const WITHDRAWN: usize = CALLS_OF_A_CONNECTION as usize;
+/// Calls of one connection that the server may have to reset for what the peer did wrong. One that
+/// does more loses its connection.
+pub(super) const ERRED: usize = 1_024;
+/// How many frames that ask for nothing a peer may be ahead of its pace: pings, settings, calls
+/// withdrawn, windows and the like.
+pub(super) const IDLE_FRAMES: u32 = 256;
+/// How many of them are read in a second, beyond which they wait.
+pub(super) const IDLE_FRAMES_A_SECOND: u32 = 1_000;
+/// As how many of them a call counts that is withdrawn. A client whose calls all end at once, as many
+/// as it may have open, is heard within some four seconds.
+pub(super) const IDLE_FRAMES_FOR_A_RESET: u32 = 4;
+/// How many more may be sent for each frame of an answer: a window for the stream and one for the
+/// connection, and as much again.
+pub(super) const IDLE_FRAMES_FOR_AN_ANSWER: u32 = 4;
 /// Calls that all connections may have open at once.
 const CALLS: usize = 16 * KIB;
 /// Streams of requests that one connection may have open at once.
@@ -95,6 +87,13 @@ pub(super) const CURSOR_REQUEST: usize = 4 * MIB;
 pub(super) const UNPACKED: usize = 1_032;
 /// The most header fields that a request may have, in bytes.
 pub(super) const HEADERS: u32 = 16 * 1024;
+/// How much of the header fields of a connection is kept so that it need not be sent again, in
+/// bytes.
+pub(super) const HEADER_TABLE: u32 = 4 * 1024;
+/// The largest frame of a request, in bytes.
+pub(super) const FRAME: u32 = 16 * 1024;
+/// What waits in each stream of a connection to be sent, in bytes.
+pub(super) const SEND_BUFFER: usize = 400 * KIB;
 /// What a request needs no room for, in bytes: nearly all are smaller, so that large ones never
 /// keep them out.
 pub(super) const SMALL_REQUEST: usize = 4 * KIB;

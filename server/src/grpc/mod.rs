@@ -21,15 +21,18 @@ mod admission;
 mod audit;
 mod connection;
 mod health;
-mod limits;
+pub(crate) mod limits;
 mod listener;
 mod measures;
 mod methods;
+mod pace;
 mod request_id;
 mod stopping;
 
 mod call;
 mod cursor;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod page;
 mod status;
 

@@ -13,6 +13,9 @@ use crate::{
 /// Numbers that are cut at the same place to the same prefix follow one another, with no shorter
 /// one between them.
 const LONGEST_NUMERO: usize = 512;
+/// The most that a token says to pass by. A caller can make a token of its own: whatever that says,
+/// nothing overflows.
+const MOST_PASSED: usize = u32::MAX as usize;
 /// Between the count and the prefix. The count has ten digits, so that the two are longer than any
 /// whole number.
 const SEPARATOR: char = ' ';
@@ -76,7 +79,10 @@ pub(crate) fn token_after(
     };
     token(
         request,
-        &format!("{:010}{SEPARATOR}{prefix}", before + here),
+        &format!(
+            "{:010}{SEPARATOR}{prefix}",
+            (before + here).min(MOST_PASSED)
+        ),
     )
 }
 
@@ -89,15 +95,20 @@ pub(crate) fn place(request: &impl Name, token: &str) -> Option<Below> {
     let (count, prefix) = position.split_once(SEPARATOR)?;
     Some(Below::Passed {
         prefix: prefix.to_owned(),
-        count: count.parse().ok()?,
+        count: passed(count)?,
     })
+}
+
+fn passed(count: &str) -> Option<usize> {
+    count.parse().ok().filter(|count| *count <= MOST_PASSED)
 }
 
 /// Makes the token that goes on at a place in a list of the server's own documents.
 pub(crate) fn token_at(request: &impl Name, place: &Place) -> String {
     let after = place.after.as_ref();
     let after = after.map(|id| hex::encode([&[id.kind], &*id.bytes].concat()));
-    let position = format!("{}{SEPARATOR}{}", place.passed, after.unwrap_or_default());
+    let passed = place.passed.min(MOST_PASSED as i64);
+    let position = format!("{passed}{SEPARATOR}{}", after.unwrap_or_default());
     token(request, &position)
 }
 
@@ -111,7 +122,7 @@ pub(crate) fn place_at(request: &impl Name, token: &str) -> Option<Place> {
             kind: *kind,
             bytes: bytes.into(),
         }),
-        passed: passed.parse().ok()?,
+        passed: i64::try_from(self::passed(passed)?).ok()?,
     })
 }
 

@@ -30,18 +30,20 @@ use crate::{
 
 /// The most connections: a thousand pages that are told of what happens, and a tenth of all for those
 /// who ask once.
-const MOST: usize = 1_200;
+pub(super) const MOST: usize = 1_200;
 /// The fewest, however few files there are.
 const LEAST: usize = 8;
 /// The part of the process's files that these connections may take.
-const OF_FILES: usize = 4;
+pub(super) const OF_FILES: usize = 4;
 /// The largest head of a request, in bytes.
-const HEAD: usize = 16 * 1024;
+pub(super) const HEAD: usize = 16 * 1024;
+/// The most header fields of a request.
+pub(super) const FIELDS: usize = 100;
 /// How long a connection may be open without a request, or with one whose head does not end. More
 /// than most scrapers let pass between two scrapes.
-const NEXT_REQUEST: Duration = Duration::from_secs(75);
+pub(super) const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// How long a part of an answer may lie unread.
-const READING: Duration = Duration::from_secs(30);
+pub(super) const READING: Duration = Duration::from_secs(30);
 /// How much of what a peer still sends is thrown away so that it gets to read its answer, in bytes,
 /// and for how long.
 const LINGER: (u64, Duration) = (4 * 1024 * 1024, Duration::from_secs(2));
@@ -243,6 +245,7 @@ fn http() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(NEXT_REQUEST)
+        .max_headers(FIELDS)
         .max_buf_size(HEAD);
     builder
 }

@@ -3,6 +3,8 @@
 
 mod events;
 mod guard;
+#[cfg(test)]
+pub(crate) mod limits;
 mod listener;
 mod metrics;
 mod order;

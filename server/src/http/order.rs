@@ -18,11 +18,11 @@ use crate::{
 };
 
 /// The longest number that is looked for, in bytes.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 /// Orders that are looked for at once: each may be held in memory, with its archived document.
-const AT_ONCE: usize = 2;
+pub(super) const AT_ONCE: usize = 2;
 /// How long an answer may take, the wait for its turn included.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose turn it is. Clones share their turns.
 #[derive(Clone, Debug)]

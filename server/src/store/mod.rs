@@ -45,6 +45,8 @@ pub mod differences;
 pub mod encoding;
 pub mod events;
 pub mod explanation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod gone;
 pub mod instances;
 pub mod jobs;

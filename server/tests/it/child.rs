@@ -120,6 +120,15 @@ impl Server {
         assert!(within(self.program.wait()).await.unwrap().success());
     }
 
+    /// What is left of the log of one that has ended.
+    pub(crate) async fn rest_of_log(&mut self) -> String {
+        let mut rest = Vec::new();
+        while let Ok(Some(line)) = within(self.log.next_line()).await {
+            rest.push(line);
+        }
+        rest.join("\n")
+    }
+
     /// Ends it at once, as a crash does.
     pub(crate) async fn kill(&mut self) {
         self.program.kill().await.unwrap();

@@ -121,7 +121,7 @@ async fn what_would_unpack_to_more_than_a_request_may_be_is_refused_before_it_is
     let channel = server.connect().await;
     // Just above what a request may be unpacked: what the first calls of a process take is not the
     // bombs' doing.
-    refused_when_unpacked(&channel, 2 << 20).await;
+    refused_when_unpacked(&channel, 5 << 20).await;
     let before = server.peak_memory();
     for _ in 0..2 {
         refused_when_unpacked(&channel, BOMB).await;

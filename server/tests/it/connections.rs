@@ -16,10 +16,10 @@ use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
-use crate::{child::Server, support::within};
-
-/// What every HTTP/2 connection begins with, and a frame of settings that leaves all as it is.
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+use crate::{
+    child::Server,
+    support::{frames::PREFACE, within},
+};
 
 /// A peer that keeps its connection and does no more than this.
 #[derive(Clone, Copy, Debug)]

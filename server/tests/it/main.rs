@@ -19,6 +19,7 @@ mod acknowledgements;
 mod alerts;
 mod archive_filters;
 mod archive_shape;
+mod attacks;
 mod availability;
 mod batch_crashes;
 mod batch_dry_run;

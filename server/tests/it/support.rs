@@ -3,6 +3,7 @@
 mod archctl;
 mod calls;
 mod data;
+pub(crate) mod frames;
 pub(crate) mod http;
 pub(crate) mod pki;
 mod server;

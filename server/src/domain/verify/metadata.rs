@@ -11,6 +11,7 @@ use crate::{
     domain::{
         enrich::{
             ARCHIVED_BY, DATE_ARCHIVAGE, INCOMPLETE, MISSING_FIELDS, ORIGINAL_FIELDS, is_ours,
+            original,
         },
         judge::Field,
     },
@@ -159,25 +160,13 @@ impl<'d> Archived<'d> {
 
     /// Whether a field of the eight is there, and not null.
     fn has(&self, field: Field) -> bool {
-        match self.values[field as usize] {
-            Some(value) => !value.is_null(),
-            // One of the order's own may have had to leave its place.
-            None => !Field::ENRICHED.contains(&field) && self.is_displaced(field.name()),
+        let is_own = !Field::ENRICHED.contains(&field);
+        if is_own && self.values[ORIGINAL_AT].is_some() {
+            // It may have had to leave its place, and another of its name stand there.
+            let order = original(self.document);
+            return raw::find(&order, field.name()).is_some_and(|value| !value.is_null());
         }
-    }
-
-    fn is_displaced(&self, name: &str) -> bool {
-        let entries = self.values[ORIGINAL_AT].unwrap_or(ValueRef::NULL);
-        entries.elements().any(|entry| {
-            let field = |name: &str| {
-                let mut fields = entry.value.elements();
-                fields
-                    .find(|field| field.key == name.as_bytes())
-                    .map(|field| field.value)
-            };
-            field("name").and_then(ValueRef::string_bytes) == Some(name.as_bytes())
-                && field("value").is_some_and(|value| !value.is_null())
-        })
+        self.values[field as usize].is_some_and(|value| !value.is_null())
     }
 }
 
@@ -289,6 +278,19 @@ mod tests {
             (
                 |it| {
                     it.remove("coût_commande");
+                    let empty = bson::Timestamp {
+                        time: 0,
+                        increment: 0,
+                    };
+                    let moved = doc! { "at": 2, "name": "coût_commande", "value": empty };
+                    it.insert("original_fields", vec![moved]);
+                },
+                &[],
+            ),
+            (
+                // The order had it twice: first a timestamp, which had to leave its place, then null.
+                |it| {
+                    it.insert("coût_commande", Bson::Null);
                     let empty = bson::Timestamp {
                         time: 0,
                         increment: 0,

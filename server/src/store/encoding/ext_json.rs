@@ -3,7 +3,7 @@
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
 
 use crate::{
-    bytes::raw::{Elements, ValueRef, Writer, elements, kind},
+    bytes::raw::{Element, Elements, Value, ValueRef, Writer, elements, kind},
     domain::text::cut,
 };
 
@@ -16,6 +16,9 @@ pub enum Form {
     /// lost.
     Relaxed,
 }
+
+/// What is shown of a value that can't be read.
+const UNREADABLE: &str = "(unreadable)";
 
 /// A document as Extended JSON. Bytes that are not UTF-8 are shown as U+FFFD.
 pub fn text(document: &RawDocument, form: Form) -> String {
@@ -40,34 +43,46 @@ pub fn shown(value: ValueRef<'_>, most: usize) -> String {
     cut(&text, most)
 }
 
-/// A copy in which every name and string is UTF-8.
+/// A copy in which everything can be read: every name and string is UTF-8.
 fn readable(fields: Elements<'_>) -> RawDocumentBuf {
     let mut writer = Writer::default();
-    for element in fields {
-        let key = String::from_utf8_lossy(element.key);
-        match element.value.kind {
-            kind::STRING => {
-                writer.string(
-                    &key,
-                    &String::from_utf8_lossy(element.value.string_bytes().unwrap_or_default()),
-                );
-            }
+    for Element { key, value } in fields {
+        let key = String::from_utf8_lossy(key);
+        match value.kind {
             kind @ (kind::DOCUMENT | kind::ARRAY) => {
-                let inner = readable(element.value.elements());
-                writer.value(
-                    key.as_bytes(),
-                    ValueRef {
-                        kind,
-                        bytes: inner.as_bytes(),
-                    },
-                );
+                let inner = readable(value.elements());
+                let bytes = inner.as_bytes();
+                writer.value(key.as_bytes(), ValueRef { kind, bytes });
             }
             _ => {
-                writer.value(key.as_bytes(), element.value);
+                let value = readable_value(value);
+                writer.value(key.as_bytes(), value.as_ref());
             }
         }
     }
     writer.finish()
+}
+
+/// The same of a value that holds no others, or has them behind a text of its own.
+fn readable_value(value: ValueRef<'_>) -> Value {
+    let mut alone = Writer::with_capacity(value.bytes.len() + 16);
+    alone.value("v", value);
+    if Document::try_from(alone.finish().as_ref()).is_ok() {
+        return value.to_owned();
+    }
+    match value.kind {
+        // A length and a text, as a string is.
+        kind @ (kind::STRING | kind::SYMBOL | kind::CODE) => {
+            let string = ValueRef {
+                kind: kind::STRING,
+                ..value
+            };
+            let text = String::from_utf8_lossy(string.string_bytes().unwrap_or_default());
+            let text = Value::string(&text);
+            Value { kind, ..text }
+        }
+        _ => Value::string(UNREADABLE),
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +104,25 @@ mod tests {
                 bytes: b"\x02\0\0\0\xfe\0",
             },
         );
-        assert_eq!(canonical(&broken.finish()), r#"{"�":"�"}"#);
+        broken
+            .value(
+                "s",
+                ValueRef {
+                    kind: kind::SYMBOL,
+                    bytes: b"\x02\0\0\0\xfe\0",
+                },
+            )
+            .value(
+                "r",
+                ValueRef {
+                    kind: kind::REGEX,
+                    bytes: b"\xfe\0i\0",
+                },
+            )
+            .int32("n", 7);
+        assert_eq!(
+            canonical(&broken.finish()),
+            r#"{"�":"�","s":{"$symbol":"�"},"r":"(unreadable)","n":{"$numberInt":"7"}}"#
+        );
     }
 }

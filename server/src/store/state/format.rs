@@ -155,6 +155,10 @@ fn known(fields: &[Field], document: ValueRef<'_>) -> RawDocumentBuf {
                 let members = members.iter().map(|member| document_value(member));
                 copy.array(field.name, members);
             }
+            // The names of places in a list may be anything, and mean nothing.
+            Is::Texts | Is::Dates if !value.is_null() => {
+                copy.array(field.name, value.elements().map(|member| member.value));
+            }
             _ => {
                 copy.value(field.name, value);
             }

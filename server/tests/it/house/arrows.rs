@@ -277,6 +277,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "privileges",
         ],
     ),
+    // What follows is no part of the product.
+    ("fuzz", &["bytes", "domain", "config", "store", "grpc"]),
+    ("limits_document", &["grpc", "http"]),
 ];
 
 /// What the rooms of the store that keep something each may import.

@@ -1,6 +1,8 @@
 //! The list of batches is in the order of the database's clock, and goes on behind what can't be
 //! read.
 
+use archd::bytes::raw::{self, Value, ValueRef, Writer};
+use bson::RawDocumentBuf;
 use order_archiver_api::v1 as pb;
 
 use super::batch;
@@ -66,4 +68,30 @@ async fn batches_are_listed_by_the_databases_clock_whatever_their_ids_say() {
     assert_eq!(ids(&page), ["b-2", "b-3", "b-4"]);
     let stats = server.stats_now().await;
     assert_eq!(stats.last_batch.unwrap().id, latest.id);
+}
+
+#[tokio::test]
+async fn a_list_whose_places_have_any_names_is_read() {
+    let server = TestServer::start().await;
+    // As no driver writes one; the database takes it.
+    let mut warnings = Writer::default();
+    warnings.value(b"\xff\xfe", Value::string("slow").as_ref());
+    let warnings = warnings.finish();
+    const ARRAY: u8 = 0x04;
+    let mut odd = Writer::default();
+    let plain = RawDocumentBuf::try_from(&batch("odd", 3)).unwrap();
+    for element in raw::elements(plain.as_bytes()) {
+        odd.value(element.key, element.value);
+    }
+    odd.value(
+        "warnings",
+        ValueRef {
+            kind: ARRAY,
+            bytes: warnings.as_bytes(),
+        },
+    );
+    server.insert_raw("archd_batches", [odd.finish()]).await;
+    let page = server.list_batches(pb::ListBatchesRequest::default()).await;
+    assert_eq!(page.batches[0].id, "odd");
+    assert_eq!(page.batches[0].warnings.len(), 1, "{page:?}");
 }
