@@ -329,9 +329,10 @@ async fn until_outdated(
     }
 }
 
-/// How long a certificate is valid from now on.
+/// How long a certificate is valid from now on: to the end of its last second.
 fn time_left(certificate: &Certificate) -> Duration {
-    let left = certificate.expires.duration_since(SystemTime::now());
+    let end = certificate.expires + Duration::from_secs(1);
+    let left = end.duration_since(SystemTime::now());
     left.unwrap_or_default()
 }
 
