@@ -84,11 +84,12 @@ fn of_handshake(error: &rustls::Error, endpoint: &Address) -> Option<String> {
 
 fn of_certificate(fault: &CertificateError) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     match fault {
-        UnknownIssuer => "no authority that archctl believes vouches for archd's certificate: name the file with the certificate of the one that does with --ca or ARCHCTL_CA",
+        // The latter comes of another authority of the same name.
+        UnknownIssuer | BadSignature => "no authority that archctl believes vouches for archd's certificate: name the file with the certificate of the one that does with --ca or ARCHCTL_CA",
         NotValidForName | NotValidForNameContext { .. } => "archd's certificate is for other names: use one of them in --endpoint, or have the certificate made for this one as well",
         Expired | ExpiredContext { .. } => "archd's certificate has expired, if this machine's clock is right: a new one in the place of ARCHD_TLS_CERT is read by itself",
         NotValidYet | NotValidYetContext { .. } => "archd's certificate is not valid yet, if this machine's clock is right",

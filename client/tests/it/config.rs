@@ -441,6 +441,9 @@ fn the_settings_in_force_are_a_table() {
         ["output", "wide", "flag --output"],
         ["time_zone", "UTC", "variable ARCHCTL_TIME_ZONE"],
         ["token_file", "-", "default"],
+        ["ca", "-", "default"],
+        ["cert", "-", "default"],
+        ["key", "-", "default"],
     ];
     assert_eq!(rows, wanted, "{shown:?}");
     assert_eq!(shown.stderr, "");
@@ -464,7 +467,7 @@ fn the_examples_of_a_config_file_are_accepted_and_the_documented_defaults_true()
     for file in [of_help, of_document] {
         let home = home(file);
         for (profile, setting, wanted) in [
-            ("production", "endpoint", "http://archive.internal:50051"),
+            ("production", "endpoint", "https://archive.internal:50051"),
             ("scripts", "output", "json"),
         ] {
             let mut archctl = at(home.path(), &["config", "--profile", profile]);
@@ -474,7 +477,15 @@ fn the_examples_of_a_config_file_are_accepted_and_the_documented_defaults_true()
         let ended = ended(&mut at(home.path(), &["config"]));
         assert_eq!(shown(&ended, "profile").0, "production", "{file}");
     }
-    for setting in ["endpoint", "timeout", "output", "time_zone"] {
+    for setting in [
+        "endpoint",
+        "timeout",
+        "output",
+        "time_zone",
+        "ca",
+        "cert",
+        "key",
+    ] {
         let (default, _) = shown(&ended(&mut at(nobody.path(), &["config"])), setting);
         let (flag, variable) = (setting.replace('_', "-"), setting.to_uppercase());
         let row = format!("| `{setting}` | `--{flag}` | `ARCHCTL_{variable}` | `{default}` |");

@@ -282,7 +282,7 @@ fn a_bad_endpoint_says_what_a_good_one_is() {
         assert!(
             ended
                 .stderr
-                .contains("give HOST, HOST:PORT or http://HOST:PORT"),
+                .contains("give HOST, HOST:PORT, http://HOST:PORT or https://HOST:PORT"),
             "{ended:?}"
         );
     }

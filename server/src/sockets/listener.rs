@@ -37,7 +37,9 @@ const CLIENT_HELLO: u8 = 0x16;
 /// spoken here.
 const REFUSAL: (u64, Duration) = (64 * 1024, Duration::from_secs(1));
 /// How long a caller waits for one connection to leave before another is told to.
-const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+const LEAVE_PAUSE: Duration = Duration::from_millis(100);
+/// How long it waits for one to be of use no longer, where all are in use.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// After so many connections that made way for others there is a pause, so long: those that ask for
 /// nothing can come back at any rate. It is short because a caller who stands behind them in the
 /// system's queue waits as well.
@@ -195,7 +197,8 @@ impl<P: Protocol> Listener<P> {
                     }
                 );
             }
-            if let Ok(Ok(place)) = timeout(LEAVE_PAUSE, self.places.clone().acquire_owned()).await {
+            let pause = if left { LEAVE_PAUSE } else { BUSY_PAUSE };
+            if let Ok(Ok(place)) = timeout(pause, self.places.clone().acquire_owned()).await {
                 return (place, true);
             }
         }
@@ -329,9 +332,10 @@ async fn until_outdated(
     }
 }
 
-/// How long a certificate is valid from now on.
+/// How long a certificate is valid from now on: to the end of its last second.
 fn time_left(certificate: &Certificate) -> Duration {
-    let left = certificate.expires.duration_since(SystemTime::now());
+    let end = certificate.expires + Duration::from_secs(1);
+    let left = end.duration_since(SystemTime::now());
     left.unwrap_or_default()
 }
 
