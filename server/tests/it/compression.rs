@@ -119,8 +119,8 @@ async fn what_would_unpack_to_more_than_a_request_may_be_is_refused_before_it_is
     let settings = settings_on("bombs", &[]).await;
     let mut server = Server::start(1_024, &settings).await;
     let channel = server.connect().await;
-    // Just above what a request may be unpacked: what the first calls of a process take is not the
-    // bombs' doing.
+    // Just above what any request may be unpacked: what a process takes for its first calls is not
+    // the bombs' doing.
     refused_when_unpacked(&channel, 5 << 20).await;
     let before = server.peak_memory();
     for _ in 0..2 {
