@@ -19,6 +19,10 @@ use futures::Stream;
 use order_archiver_api::json::to_json;
 use prost::{Message, Name};
 use serde_json::Value;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Request, Status};
 use tracing::{Instrument, Span, info, warn};
@@ -41,6 +45,8 @@ const MOST_LOGGED: usize = 512;
 const FREE_TEXTS: [&str; 2] = ["reason", "by"];
 /// The outcome of a call whose caller has left before it ended: what had begun goes on.
 const LEFT: &str = "LEFT";
+/// The most calls at a time whose notes nobody waits for.
+const NOTED_BESIDE: usize = 256;
 /// After so many calls the oldest are forgotten.
 const FORGET_EVERY: u64 = 1_000;
 
@@ -55,19 +61,35 @@ pub(super) struct Audited {
 /// Where calls are noted.
 #[derive(Clone, Debug)]
 pub(crate) struct Audit {
-    store: Store,
+    /// None where calls are told of in the log alone.
+    store: Option<Store>,
     instance: String,
     /// Notes that are finished before the server leaves.
     tasks: TaskTracker,
+    /// For calls that are noted beside: each has its place until its end is.
+    places: Arc<Semaphore>,
     noted: Arc<AtomicU64>,
 }
 
 impl Audit {
     pub(super) fn new(store: Store, instance: String, tasks: TaskTracker) -> Audit {
         Audit {
-            store,
+            store: Some(store),
             instance,
             tasks,
+            places: Arc::new(Semaphore::new(NOTED_BESIDE)),
+            noted: Arc::default(),
+        }
+    }
+
+    /// One that notes nothing in a database.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of_the_log_alone() -> Audit {
+        Audit {
+            store: None,
+            instance: String::new(),
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(NOTED_BESIDE)),
             noted: Arc::default(),
         }
     }
@@ -92,7 +114,7 @@ impl Audit {
             },
             began: Instant::now(),
             span: Span::current(),
-            is_noted: false,
+            noted: None,
             end: End {
                 outcome: LEFT,
                 reason: String::new(),
@@ -100,23 +122,44 @@ impl Audit {
         }
     }
 
-    /// Notes a call, which nobody need wait for.
-    fn note_aside(&self, call: Call, end: Option<End>, span: Span) {
+    /// Notes a call, which nobody need wait for, once what comes before that has been noted. It has
+    /// its place until then.
+    fn note_aside(
+        &self,
+        call: Call,
+        end: Option<End>,
+        before: Noted,
+        span: Span,
+    ) -> Option<JoinHandle<()>> {
         let audit = self.clone();
+        let store = self.store.clone()?;
         let noting = async move {
-            let noted = audit.store.note_call(&call, end.as_ref()).await;
+            if let Some(begun) = before.begun {
+                // It does not panic: its own note tells what came of it.
+                let _ = begun.await;
+            }
+            let noted = store.note_call(&call, end.as_ref()).await;
             // Asked at the first call of a process, too: others may have left many.
             let number = audit.noted.fetch_add(1, Ordering::Relaxed);
             let forgotten = match number.is_multiple_of(FORGET_EVERY) {
-                true => audit.store.forget_calls().await,
+                true => store.forget_calls().await,
                 false => Ok(()),
             };
             if let Err(error) = noted.and(forgotten) {
                 warn!(target: AUDIT, %error, call = call.call, "the audit log in the database is not complete");
             }
+            drop(before.place);
         };
-        self.tasks.spawn(noting.instrument(span));
+        Some(self.tasks.spawn(noting.instrument(span)))
     }
+}
+
+/// That a call was to be noted as it begins.
+#[derive(Debug, Default)]
+struct Noted {
+    /// The note, where nobody waited for it.
+    begun: Option<JoinHandle<()>>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// What the audit log says of a call. It is finished when this is dropped.
@@ -127,21 +170,33 @@ pub(super) struct Entry {
     call: Call,
     began: Instant,
     span: Span,
-    /// Whether it was to be noted that it begins.
-    is_noted: bool,
+    /// None until it was to be noted that it begins.
+    noted: Option<Noted>,
     end: End,
 }
 
 impl Entry {
     /// Notes that the call is about to be carried out, or says why it may not be.
     pub(super) async fn note(&mut self) -> Result<(), Status> {
-        self.is_noted = true;
         if self.right != Right::Destroy {
+            let place = self.audit.places.clone().try_acquire_owned();
+            let place = place.map_err(|_| {
+                status::limit_reached(format!(
+                    "{NOTED_BESIDE} calls wait to be noted in the audit log already; try again in a moment"
+                ))
+            })?;
             let (call, span) = (self.call.clone(), self.span.clone());
-            self.audit.note_aside(call, None, span);
+            self.noted = Some(Noted {
+                begun: self.audit.note_aside(call, None, Noted::default(), span),
+                place: Some(place),
+            });
             return Ok(());
         }
-        let noted = self.audit.store.note_call(&self.call, None).await;
+        self.noted = Some(Noted::default());
+        let Some(store) = &self.audit.store else {
+            return Ok(());
+        };
+        let noted = store.note_call(&self.call, None).await;
         noted.map_err(|error| status::unaudited(&error))
     }
 
@@ -169,9 +224,10 @@ impl Drop for Entry {
             info!(target: AUDIT, who, peer, call, right, subject, outcome, reason, millis, "an audited call has ended");
         });
         // What the server did not even begin with is told of in the log alone.
-        if self.is_noted {
+        if let Some(noted) = self.noted.take() {
             let (call, end) = (self.call.clone(), self.end.clone());
-            self.audit.note_aside(call, Some(end), self.span.clone());
+            let span = self.span.clone();
+            self.audit.note_aside(call, Some(end), noted, span);
         }
     }
 }

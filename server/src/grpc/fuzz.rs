@@ -19,10 +19,17 @@ use tonic::{Status, body::Body, codegen::Bytes, service::Routes};
 use tower::{ServiceBuilder, ServiceExt, util::MapResponseLayer};
 
 use super::{
-    add_services, admission::Admission, call::Calls, cursor, explain, limits::Limits, methods,
-    page, status,
+    access::{self, Asking},
+    add_services,
+    admission::Admission,
+    audit::Audit,
+    call::Calls,
+    cursor, explain,
+    limits::Limits,
+    methods, page, status,
 };
 use crate::{
+    access::Access,
     bytes::{checkpoint::time_of, raw::Value},
     config::Config,
     observe::monitor::Monitor,
@@ -114,7 +121,8 @@ impl Handlers {
         let parts = parts.expect("nothing is asked of the database yet");
         let limits = Limits::new();
         let calls = Calls {
-            monitor: Monitor::content(),
+            audit: Audit::of_the_log_alone(),
+            monitor: Monitor::content(parts.store.clone()),
             request_timeout: Duration::from_secs(30),
             stop: stop.clone(),
             limits: limits.clone(),
@@ -122,7 +130,11 @@ impl Handlers {
         let mut routes = Routes::builder();
         add_services(&mut routes, &config, parts, calls);
         let service = ServiceBuilder::new()
+            .layer(MapResponseLayer::new(|answer: Response<access::Answer>| {
+                answer.map(Body::new)
+            }))
             .layer(MapResponseLayer::new(explain))
+            .layer(Asking::new(Access::open()))
             .layer(Admission::new(limits, stop))
             .service(routes.routes().prepare());
         let mut paths: Vec<String> = methods::all().iter().map(methods::Method::path).collect();

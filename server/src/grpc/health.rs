@@ -83,7 +83,8 @@ fn services_of(feature: Feature) -> &'static [&'static str] {
         Feature::Counters => &[stats::SERVICE_NAME],
         Feature::Instances => &[instance::SERVICE_NAME],
         Feature::Events => &[event::SERVICE_NAME],
-        Feature::Seeding => &[seed::SERVICE_NAME],
+        // All its calls need the right to destroy, and those wait for their note.
+        Feature::Audit | Feature::Seeding => &[seed::SERVICE_NAME],
         Feature::Replacing
         | Feature::WatchAlone
         | Feature::Members

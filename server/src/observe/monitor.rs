@@ -70,8 +70,9 @@ impl Monitor {
 
     /// One that always says that all is well, whatever there is of a database.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn content() -> Monitor {
+    pub(crate) fn content(store: Store) -> Monitor {
         Monitor {
+            store,
             condition: watch::channel(Condition::Ready).1,
         }
     }

@@ -165,7 +165,7 @@ mod tests {
                 "find on d.Client; find on d.Livreur; find on d.Restaurants; find on d.Menu; find on d.Historique; \
                  find on d.archd_quarantine; find on d.archd_quarantine_bytes; find on d.archd_batches; find on d.archd_verifications; \
                  find on d.archd_counters; find on d.archd_ledger; find on d.archd_acknowledgements; find on d.archd_replaced; \
-                 find on d.archd_differences; find on d.archd_state; find on d.archd_instances; inprog on the cluster; find on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
+                 find on d.archd_differences; find on d.archd_audit; find on d.archd_state; find on d.archd_instances; inprog on the cluster; find on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs",
             ),
         ];
         for (grants, expected) in table {

@@ -4,6 +4,7 @@ use bson::RawDocument;
 
 use super::{
     acknowledgements::record::ACKNOWLEDGEMENT,
+    audit::record::CALL,
     archive::build_lease::BUILD,
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
@@ -20,8 +21,9 @@ use super::{
 };
 
 /// The tables of the fields that are read.
-const TABLES: [&[Field]; 13] = [
+const TABLES: [&[Field]; 14] = [
     ACKNOWLEDGEMENT,
+    CALL,
     BUILD,
     Batch::KIND.fields,
     COUNTER,

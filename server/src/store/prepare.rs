@@ -19,7 +19,9 @@ impl Store {
             match self.create_indexes(collection, indexes).await {
                 // They were there, so everything else goes on. That the privilege is gone is told
                 // of by whoever looks at the privileges.
-                Err(Error::Denied { .. }) if self.was_prepared() => {}
+                // Nor has archiving to wait for the audit log's.
+                Err(Error::Denied { .. })
+                    if self.was_prepared() || *collection == self.names.audit => {}
                 made => made?,
             }
         }

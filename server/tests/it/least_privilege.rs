@@ -35,6 +35,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("inprog", "the cluster", "index_build"),
     ("remove", "livraison.archd_replaced", "repairs"),
     ("remove", "livraison.archd_differences", "verifying"),
+    ("remove", "livraison.archd_audit", "rights"),
 ];
 
 /// What `archd check --create-role` prints.
