@@ -52,8 +52,8 @@ use tower::{ServiceBuilder, util::MapResponseLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    access::Asking, admission::Admission, audit::Audit, call::Calls, health::Own,
-    jobs::Followed, limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
+    access::Asking, admission::Admission, audit::Audit, call::Calls, health::Own, jobs::Followed,
+    limits::Limits, listener::Grpc, measures::Measuring, request_id::RequestIds,
 };
 use crate::{
     access::Access,

@@ -4,8 +4,8 @@ use bson::RawDocument;
 
 use super::{
     acknowledgements::record::ACKNOWLEDGEMENT,
-    audit::record::CALL,
     archive::build_lease::BUILD,
+    audit::record::CALL,
     batches::record::{BATCH, Batch},
     counters::record::COUNTER,
     differences::record::DIFFERENCE,
