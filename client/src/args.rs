@@ -122,10 +122,7 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Fault> {
         let (tls, token) = match self.asks() {
-            true => (
-                tls::of(globals)?,
-                globals.token_file.as_deref().map(token::read).transpose()?,
-            ),
+            true => (tls::of(globals)?, token::of(globals)?),
             false => (None, None),
         };
         let session = Session::new(globals, tls, token)?;

@@ -61,6 +61,7 @@ pub(crate) fn complete(globals: &mut Globals) -> Result<(), Fault> {
 
 fn fill(globals: &mut Globals, profile: Profile, folder: &Path) {
     let origins = &mut globals.origins;
+    let own_endpoint = profile.endpoint.clone();
     take(
         &mut globals.endpoint,
         &mut origins.endpoint,
@@ -74,7 +75,12 @@ fn fill(globals: &mut Globals, profile: Profile, folder: &Path) {
         profile.time_zone,
     );
     let beside = |path: Option<PathBuf>| path.map(|path| Some(folder.join(path)));
-    let token_file = beside(profile.token_file);
+    // A token is for the one that it was given for: whoever names another address names a token.
+    let is_for_another = own_endpoint.is_some_and(|own| own != globals.endpoint);
+    let token_file = match is_for_another {
+        true => None,
+        false => beside(profile.token_file),
+    };
     take(&mut globals.token_file, &mut origins.token_file, token_file);
     take(&mut globals.ca, &mut origins.ca, beside(profile.ca));
     take(&mut globals.cert, &mut origins.cert, beside(profile.cert));

@@ -87,7 +87,7 @@ pub(crate) struct Globals {
     pub(crate) time_zone: Zone,
 
     /// The file with the token that says who asks, for an archd that wants to know; nobody else
-    /// should be able to read it
+    /// should be able to read it. It is sent over TLS, or to this machine
     #[arg(
         long,
         global = true,
@@ -96,6 +96,7 @@ pub(crate) struct Globals {
         value_name = "FILE"
     )]
     pub(crate) token_file: Option<PathBuf>,
+
     /// The certificates of the authorities that vouch for archd, as PEM; by default those that the
     /// system believes
     #[arg(

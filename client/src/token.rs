@@ -5,10 +5,25 @@ use std::{fs, path::Path};
 
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::{exit::Exit, fault::Fault, output::say};
+use crate::{exit::Exit, fault::Fault, globals::Globals, output::say};
 
-/// Reads the token of a file as the value of `authorization`.
-pub(crate) fn read(path: &Path) -> Result<MetadataValue<Ascii>, Fault> {
+/// The token that goes with every call, as the value of `authorization`; none where no file is named.
+pub(crate) fn of(globals: &Globals) -> Result<Option<MetadataValue<Ascii>>, Fault> {
+    let Some(path) = &globals.token_file else {
+        return Ok(None);
+    };
+    let endpoint = &globals.endpoint;
+    if !endpoint.is_tls() && !endpoint.is_of_this_machine() {
+        return Err(Fault::told(
+            Exit::Usage,
+            format!("a token is not sent in plain text to {endpoint}: whoever is on its way could use it"),
+            "write https:// before the address, or ask without --token-file",
+        ));
+    }
+    read(path).map(Some)
+}
+
+fn read(path: &Path) -> Result<MetadataValue<Ascii>, Fault> {
     let unusable = |why: String| {
         Fault::told(
             Exit::Usage,

@@ -1,6 +1,6 @@
 //! Values as people type them: addresses, moments and durations.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prost_types::Timestamp;
@@ -15,12 +15,20 @@ pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:50051";
 const DEFAULT_PORT: u16 = 50051;
 
 /// Where the server is: `http://HOST:PORT`, or `https://HOST:PORT` for TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address(Uri);
 
 impl Address {
     pub(crate) fn uri(&self) -> Uri {
         self.0.clone()
+    }
+
+    /// Whether it is this machine, so that nothing goes over a network.
+    pub(crate) fn is_of_this_machine(&self) -> bool {
+        let host = self.0.host().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let address = address.parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
     /// Whether TLS is spoken there.
@@ -225,6 +233,16 @@ mod tests {
             ("https://[::1]:1", "https://[::1]:1"),
         ] {
             assert_eq!(address(typed).unwrap().to_string(), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_loopback_addresses_and_localhost() {
+        for here in ["localhost", "127.0.0.1", "127.8.8.8:1", "[::1]", "[::ffff:127.0.0.1]:1"] {
+            assert!(address(here).unwrap().is_of_this_machine(), "{here}");
+        }
+        for elsewhere in ["archive.internal", "10.0.0.1", "0.0.0.0", "[::2]", "localhost.evil.example"] {
+            assert!(!address(elsewhere).unwrap().is_of_this_machine(), "{elsewhere}");
         }
     }
 

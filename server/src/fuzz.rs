@@ -10,6 +10,7 @@ use bson::{DateTime, RawDocument, RawDocumentBuf, Timestamp};
 use chrono::TimeDelta;
 
 use crate::{
+    access::identities::Identities,
     bytes::{
         checkpoint::{self, Checkpoint, Identity, Validated},
         join_key::JoinKey,
@@ -27,7 +28,7 @@ use crate::{
             metadata::Archived,
         },
     },
-    grpc, store,
+    grpc, sockets, store,
     store::encoding::ext_json::{self, Form},
 };
 
@@ -36,11 +37,13 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("bson", bson),
     ("checkpoint", checkpoint),
     ("cursor", grpc::fuzz::cursor),
+    ("identities", identities),
     ("orders", orders),
     ("own_documents", own_documents),
     ("page_token", grpc::fuzz::page_token),
     ("requests", grpc::fuzz::requests),
     ("settings", settings),
+    ("tls_files", sockets::fuzz),
     ("uri", uri),
 ];
 
@@ -188,6 +191,22 @@ fn has_one_id(document: &RawDocument) -> bool {
 /// Documents of archd's own, as somebody may have written them.
 fn own_documents(bytes: &[u8]) {
     documents(bytes).for_each(|document| store::fuzz::own_document(&document));
+}
+
+/// The file of identities.
+fn identities(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.lines().count();
+    match Identities::parse(&text) {
+        Ok(identities) => assert!(identities.len() <= lines),
+        Err(bad) => {
+            assert!(!bad.is_empty() && bad.is_sorted_by_key(|bad| bad.line));
+            for bad in bad {
+                assert!((1..=lines).contains(&bad.line), "{bad}");
+                assert_eq!(bad.to_string().lines().count(), 1, "{bad}");
+            }
+        }
+    }
 }
 
 /// Settings, a line each.

@@ -12,6 +12,7 @@ pub mod config;
 mod convert;
 pub mod domain;
 pub(crate) mod explain;
+mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub(crate) mod grpc;

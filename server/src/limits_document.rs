@@ -2,7 +2,7 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
-use crate::{grpc::limits::table, http::limits};
+use crate::{grpc::limits::table, http::limits, sockets::limits as sockets};
 
 const MARK: &str =
     "<!-- What follows is written by UPDATE_DOCS=1 cargo test --workspace -- limits -->\n";
@@ -10,6 +10,7 @@ const MARK: &str =
 fn tables() -> String {
     let mut text = String::new();
     for (title, rows) in [
+        ("Connections over TLS, of gRPC and HTTP", sockets::rows()),
         ("Connections of gRPC", table::connections()),
         ("Calls and requests", table::requests()),
         ("Streams and answers", table::streams()),

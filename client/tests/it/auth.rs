@@ -97,6 +97,13 @@ fn a_token_file_that_cant_be_used_is_told_of_before_anything_is_asked() {
             "{refused:?}"
         );
     }
+    // Nobody on the way to another machine may learn it.
+    fs::write(path, "one\n").unwrap();
+    let refused = run("archive.internal:50051", &["--token-file", path, "stats"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("in plain text"), "{refused:?}");
+    let asked = run(NOBODY, &["--token-file", path, "stats"]);
+    assert_eq!(asked.code, 4, "{asked:?}");
     // What asks nobody needs no token.
     let shown = run(NOBODY, &["--token-file", path, "config"]);
     assert_eq!(shown.code, 0, "{shown:?}");

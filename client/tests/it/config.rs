@@ -112,6 +112,19 @@ fn a_flag_wins_over_a_variable_that_over_the_profile_and_that_over_the_default()
 }
 
 #[test]
+fn the_token_of_a_profile_is_for_its_endpoint_alone() {
+    let home = home(
+        "default_profile = 'mine'\n[profiles.mine]\nendpoint = 'https://mine:1'\ntoken_file = '/mine'"
+            .to_owned(),
+    );
+    for (endpoint, wanted) in [("https://mine:1", "/mine"), ("https://another:1", "-")] {
+        let mut archctl = at(home.path(), &["config", "--endpoint", endpoint]);
+        let (value, _) = shown(&ended(&mut archctl), "token_file");
+        assert_eq!(value, wanted, "{endpoint}");
+    }
+}
+
+#[test]
 fn a_profile_is_chosen_by_a_flag_a_variable_or_the_file_and_a_file_by_a_flag_or_a_variable() {
     let file = |default: &str| {
         format!("{default}\n[profiles.one]\ntimeout = '1s'\n[profiles.two]\ntimeout = '2s'")

@@ -1,18 +1,12 @@
 //! The file of the identities: read at the start, and again when what it says has changed.
 
 use std::{
-    fmt, fs, io,
-    panic::resume_unwind,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    task::spawn_blocking,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,15 +14,8 @@ use super::{
     AUDIT,
     identities::{BadLine, Identities},
 };
-use crate::hangups::Hangups;
+use crate::files::{self, Looks, settled};
 
-/// How often it is looked at.
-const EVERY: Duration = Duration::from_secs(10);
-/// How long what it says must be the same before it counts: a file may be met while it is written,
-/// and half a file would be somebody less.
-const SETTLED: Duration = Duration::from_millis(200);
-/// The most that it may hold, in bytes.
-const MOST_BYTES: usize = 1024 * 1024;
 /// The most faults that are told of at once.
 const MOST_FAULTS: usize = 10;
 
@@ -43,7 +30,6 @@ pub struct BadFile {
 #[derive(Debug)]
 enum Fault {
     Unreadable(io::Error),
-    TooLarge,
     Bad(Vec<BadLine>),
 }
 
@@ -51,7 +37,6 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Unreadable(error) => write!(f, "can't be read: {error}"),
-            Fault::TooLarge => write!(f, "is larger than {MOST_BYTES} bytes"),
             Fault::Bad(lines) => {
                 f.write_str("can't be used")?;
                 for (at, line) in lines.iter().take(MOST_FAULTS).enumerate() {
@@ -76,10 +61,7 @@ pub(super) fn read(path: &Path) -> Read {
         path: path.to_owned(),
         fault,
     };
-    let bytes = fs::read(path).map_err(|error| bad(Fault::Unreadable(error)))?;
-    if bytes.len() > MOST_BYTES {
-        return Err(bad(Fault::TooLarge));
-    }
+    let bytes = files::read(path).map_err(|error| bad(Fault::Unreadable(error)))?;
     // What is no text stands in a comment, or is told of with its line.
     let text = String::from_utf8_lossy(&bytes);
     let identities = Identities::parse(&text).map_err(|lines| bad(Fault::Bad(lines)))?;
@@ -105,19 +87,18 @@ pub(super) async fn follow(
     path: PathBuf,
     mut known: Vec<u8>,
     sender: watch::Sender<Arc<Identities>>,
+    mut looks: Looks,
     stop: CancellationToken,
 ) {
-    let mut look = interval(EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut hangups = Hangups::listen();
     let mut told = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = look.tick() => {}
-            () = hangups.next() => {}
-        }
-        match settled(&path, &known).await {
+    while stop.run_until_cancelled(looks.next()).await.is_some() {
+        let from = path.clone();
+        let reading = move || {
+            let now = read(&from);
+            let bytes = now.as_ref().ok().map(|(bytes, _)| bytes.clone());
+            (now, bytes)
+        };
+        match settled(&Some(known.clone()), reading).await.0 {
             Ok((bytes, _)) if bytes == known => told = None,
             Ok((bytes, identities)) => {
                 tell(&path, &identities);
@@ -135,24 +116,10 @@ pub(super) async fn follow(
     }
 }
 
-/// What the file says, which is what is known, or stays the same for a while.
-async fn settled(path: &Path, known: &[u8]) -> Read {
-    let mut before = None;
-    loop {
-        let path = path.to_owned();
-        let now = spawn_blocking(move || read(&path)).await;
-        let now = now.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
-        let bytes = now.as_ref().ok().map(|(bytes, _)| bytes.clone());
-        if bytes.as_deref() == Some(known) || before.as_ref() == Some(&bytes) {
-            return now;
-        }
-        before = Some(bytes);
-        sleep(SETTLED).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LINE: &str = "san a.internal read\n";
@@ -171,24 +138,9 @@ mod tests {
             told.contains("; line 10: ") && told.ends_with("; and 2 more"),
             "{told}"
         );
-        fs::write(&path, "#".repeat(MOST_BYTES + 1)).unwrap();
+        fs::write(&path, "#".repeat(2 * 1024 * 1024)).unwrap();
         assert!(fault().contains("is larger than"), "{}", fault());
         fs::write(&path, [LINE.as_bytes(), b"# caf\xe9\n"].concat()).unwrap();
         assert_eq!(read(&path).unwrap().1.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn half_a_file_is_not_gone_by() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("identities");
-        fs::write(&path, LINE).unwrap();
-        let whole = format!("{LINE}san b.internal read\n");
-        let reading = settled(&path, b"");
-        let writing = async {
-            sleep(SETTLED / 2).await;
-            fs::write(&path, &whole).unwrap();
-        };
-        let (read, ()) = tokio::join!(reading, writing);
-        assert_eq!(read.unwrap().0, whole.as_bytes());
     }
 }

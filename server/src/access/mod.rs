@@ -20,20 +20,41 @@ use self::{
     right::Right,
     rules::Needed,
 };
-use crate::{log_limit::LogLimit, peer::Peer};
+use crate::{domain::text::cut, files::Looks, log_limit::LogLimit, peer::Peer};
 
 /// The target of the lines that tell who did what, and who was refused.
 pub(crate) const AUDIT: &str = "archd::audit";
 
-/// How many lines tell of refusals in such a time: anybody can be refused at any rate.
+/// How many lines tell of refusals in such a time: anybody can be refused at any rate. As many tell
+/// of those who are known, whom the crowd of the unknown does not hide.
 const REFUSALS: (u32, Duration) = (20, Duration::from_secs(10));
+
+/// The most that a line tells of what is asked for, in bytes: a caller may make up any path.
+const LONGEST_CALL: usize = 256;
 
 /// Who may do what. Clones go by the same file.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     /// Those who are known; none where nobody is asked who they are.
     known: Option<watch::Receiver<Arc<Identities>>>,
-    refusals: Arc<LogLimit>,
+    refusals: Arc<Refusals>,
+}
+
+/// How often the log tells of refusals.
+#[derive(Debug)]
+struct Refusals {
+    of_unknown: LogLimit,
+    of_known: LogLimit,
+}
+
+impl Refusals {
+    fn new() -> Refusals {
+        let limit = || LogLimit::new(REFUSALS.0, REFUSALS.1);
+        Refusals {
+            of_unknown: limit(),
+            of_known: limit(),
+        }
+    }
 }
 
 /// A call, as far as it matters who makes it.
@@ -77,7 +98,7 @@ impl Access {
     pub(crate) fn open() -> Access {
         Access {
             known: None,
-            refusals: Arc::new(LogLimit::new(REFUSALS.0, REFUSALS.1)),
+            refusals: Arc::new(Refusals::new()),
         }
     }
 
@@ -87,10 +108,11 @@ impl Access {
     ///
     /// When the file can't be read, or has a fault.
     pub(crate) fn by_file(path: &Path, stop: CancellationToken) -> Result<Access, BadFile> {
+        let looks = Looks::begin();
         let (bytes, identities) = file::read(path)?;
         file::tell(path, &identities);
         let (sender, known) = watch::channel(Arc::new(identities));
-        tokio::spawn(file::follow(path.to_owned(), bytes, sender, stop));
+        tokio::spawn(file::follow(path.to_owned(), bytes, sender, looks, stop));
         Ok(Access {
             known: Some(known),
             ..Access::open()
@@ -108,12 +130,13 @@ impl Access {
         let (who, credential) = match self.identified(known, asked) {
             Ok(identified) => identified,
             Err(fault) => {
-                self.tell(asked, "", &fault.to_string());
+                tell(&self.refusals.of_unknown, asked, "", &fault.to_string());
                 return Err(Refusal::Unidentified(fault));
             }
         };
         if !who.rights.allow(needed) {
-            self.tell(asked, &who.name, &format!("the right {needed} is missing"));
+            let why = format!("the right {needed} is missing");
+            tell(&self.refusals.of_known, asked, &who.name, &why);
             return Err(Refusal::Lacks(needed));
         }
         Ok(Admitted {
@@ -124,6 +147,15 @@ impl Access {
                 needed,
             }),
         })
+    }
+
+    /// Whether whoever asks has the right to read, whatever is asked for.
+    pub(crate) fn may_read(&self, asked: &Asked<'_>) -> bool {
+        let Some(known) = &self.known else {
+            return true;
+        };
+        let identified = self.identified(known, asked);
+        identified.is_ok_and(|(who, _)| who.rights.allow(Right::Read))
     }
 
     fn identified(
@@ -137,21 +169,28 @@ impl Access {
             None => Err(credential.unknown()),
         }
     }
+}
 
-    fn tell(&self, asked: &Asked<'_>, who: &str, why: &str) {
-        let Some(left_out) = self.refusals.admit(Instant::now()) else {
-            return;
-        };
-        let peer = asked.peer.map(|peer| peer.address.to_string());
-        let peer = peer.unwrap_or_default();
-        warn!(target: AUDIT, who, peer, call = asked.what, left_out, "refused: {why}");
-    }
+/// Tells of a refusal, as far as its limit lets it.
+fn tell(limit: &LogLimit, asked: &Asked<'_>, who: &str, why: &str) {
+    let Some(left_out) = limit.admit(Instant::now()) else {
+        return;
+    };
+    let peer = asked.peer.map(|peer| peer.address.to_string());
+    let peer = peer.unwrap_or_default();
+    let call = cut(asked.what, LONGEST_CALL);
+    warn!(target: AUDIT, who, peer, call, left_out, "refused: {why}");
 }
 
 impl Admitted {
     /// What whoever makes the call is known by; none where nobody is asked.
     pub(crate) fn credential(&self) -> Option<&Credential> {
         self.standing.as_ref().map(|standing| &standing.credential)
+    }
+
+    /// Whether whoever makes the call may still make it.
+    pub(crate) fn holds(&self) -> bool {
+        self.standing.as_ref().is_none_or(Standing::holds)
     }
 
     /// Returns when whoever makes the call is no longer known, or has no longer the right to it.

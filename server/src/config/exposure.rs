@@ -9,6 +9,9 @@ use super::{
     table::{AUTH_FILE, HTTP, INSECURE_LISTEN, LISTEN, TLS_CERT, TLS_CLIENT_CA, TLS_KEY},
 };
 
+/// Whom a listener on loopback is open to that asks nobody.
+const EVERYBODY: &str = "whoever has an account on this machine may do everything there";
+
 /// What is said of the listeners.
 #[derive(Debug, Default)]
 pub(super) struct Exposure {
@@ -27,11 +30,17 @@ pub(super) fn of(chosen: &Chosen, bad: &[Problem]) -> Exposure {
         problems: half_given(chosen),
         ..Exposure::default()
     };
-    let lacks = lacks(chosen);
-    if lacks.is_empty() {
-        return exposure;
-    }
-    let lacks = lacks.join(" and ");
+    let (tls, authentication) = has(chosen);
+    let (lacks, open_to) = match (tls, authentication) {
+        (true, true) => return exposure,
+        (false, true) => (
+            "without TLS",
+            "what is sent there is not encrypted on its way through this machine",
+        ),
+        // TLS alone is no access control.
+        (true, false) => ("without authentication", EVERYBODY),
+        (false, false) => ("without TLS and without authentication", EVERYBODY),
+    };
     let is_allowed = chosen.text(&INSECURE_LISTEN) == "true";
     for setting in [LISTEN, HTTP].iter().filter(|setting| good(setting)) {
         let Some(address) = chosen.address_unless_off(setting) else {
@@ -39,9 +48,7 @@ pub(super) fn of(chosen: &Chosen, bad: &[Problem]) -> Exposure {
         };
         let name = setting.name;
         if is_of_this_machine(address) {
-            exposure.notes.push(format!(
-                "{name} is {address}, {lacks}: whoever has an account on this machine may do everything there"
-            ));
+            exposure.notes.push(format!("{name} is {address}, {lacks}: {open_to}"));
         } else if is_allowed {
             exposure.warnings.push(format!(
                 "{name} is {address}, which other machines may reach, {lacks}: {} allows it",
@@ -80,20 +87,10 @@ fn half_given(chosen: &Chosen) -> Vec<Problem> {
         .collect()
 }
 
-/// What callers are not protected by.
-fn lacks(chosen: &Chosen) -> Vec<&'static str> {
-    let tls = chosen.text_unless_off(&TLS_CERT).is_some();
-    // TLS alone is no access control.
-    let authentication = chosen.text_unless_off(&AUTH_FILE).is_some();
-    let table = [
-        (tls, "without TLS"),
-        (authentication, "without authentication"),
-    ];
-    table
-        .into_iter()
-        .filter(|(given, _)| !given)
-        .map(|(_, lacks)| lacks)
-        .collect()
+/// Whether callers are protected by TLS, and the server by asking who they are.
+fn has(chosen: &Chosen) -> (bool, bool) {
+    let is_given = |setting: &Setting| chosen.text_unless_off(setting).is_some();
+    (is_given(&TLS_CERT), is_given(&AUTH_FILE))
 }
 
 fn is_of_this_machine(address: SocketAddr) -> bool {

@@ -69,7 +69,7 @@ impl Asking {
         })?;
         if let Some(right) = needed.filter(|right| right.is_audited()) {
             let audited = Audited {
-                who: admitted.who.clone(),
+                admitted: admitted.clone(),
                 method,
                 right,
             };

@@ -55,7 +55,7 @@ impl Admission {
         let kind = self.kinds.of(request.uri().path());
         let connection = request.extensions().get::<Arc<Connection>>();
         // The first calls of a connection are let in even when others have taken all places.
-        let place = match self.limits.call() {
+        let place = match self.place(kind) {
             Ok(place) => Some(place),
             Err(_) if connection.is_some_and(|connection| connection.has_few_calls()) => None,
             Err(refusal) => return Err(refusal),
@@ -75,6 +75,13 @@ impl Admission {
             connection: connection.cloned(),
         };
         Ok((kind, call))
+    }
+
+    fn place(&self, kind: Kind) -> Result<OwnedSemaphorePermit, Status> {
+        match kind.is_foreign && kind.only_listens() {
+            true => self.limits.health_watch(),
+            false => self.limits.call(),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use futures::Stream;
 use order_archiver_api::json::to_json;
 use prost::{Message, Name};
 use serde_json::Value;
+use strum::VariantArray;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
@@ -30,10 +31,10 @@ use uuid::Uuid;
 
 use super::{call::peer, measures::code_name, request_id::RequestId, status};
 use crate::{
-    access::{AUDIT, right::Right},
+    access::{AUDIT, Admitted, identity::Unidentified, right::Right},
     domain::text::cut,
     store::{
-        Store,
+        Error, Store,
         audit::record::{Call, End},
     },
 };
@@ -46,14 +47,14 @@ const FREE_TEXTS: [&str; 2] = ["reason", "by"];
 /// The outcome of a call whose caller has left before it ended: what had begun goes on.
 const LEFT: &str = "LEFT";
 /// The most calls at a time whose notes nobody waits for.
-const NOTED_BESIDE: usize = 256;
+pub(super) const NOTED_BESIDE: usize = 256;
 /// After so many calls the oldest are forgotten.
 const FORGET_EVERY: u64 = 1_000;
 
 /// What the audit log says of a call that the request itself does not: in its extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Audited {
-    pub(super) who: Option<Arc<str>>,
+    pub(super) admitted: Admitted,
     pub(super) method: String,
     pub(super) right: Right,
 }
@@ -102,10 +103,11 @@ impl Audit {
         Entry {
             audit: self.clone(),
             right,
+            admitted: audited.map(|audited| audited.admitted.clone()),
             call: Call {
                 id: Uuid::now_v7().to_string(),
                 instance: self.instance.clone(),
-                who: audited.and_then(|it| it.who.as_deref().map(str::to_owned)),
+                who: audited.and_then(|it| it.admitted.who.as_deref().map(str::to_owned)),
                 peer: peer(request),
                 call: audited.map_or_else(String::new, |audited| audited.method.clone()),
                 right: right.into(),
@@ -142,7 +144,7 @@ impl Audit {
             // Asked at the first call of a process, too: others may have left many.
             let number = audit.noted.fetch_add(1, Ordering::Relaxed);
             let forgotten = match number.is_multiple_of(FORGET_EVERY) {
-                true => store.forget_calls().await,
+                true => forget(&store).await,
                 false => Ok(()),
             };
             if let Err(error) = noted.and(forgotten) {
@@ -152,6 +154,15 @@ impl Audit {
         };
         Some(self.tasks.spawn(noting.instrument(span)))
     }
+}
+
+/// Forgets the oldest calls, of each right by itself: many that operate do not hide one that
+/// destroys.
+async fn forget(store: &Store) -> Result<(), Error> {
+    for right in Right::VARIANTS.iter().filter(|right| right.is_audited()) {
+        store.forget_calls(right.into()).await?;
+    }
+    Ok(())
 }
 
 /// That a call was to be noted as it begins.
@@ -167,6 +178,7 @@ struct Noted {
 pub(super) struct Entry {
     audit: Audit,
     right: Right,
+    admitted: Option<Admitted>,
     call: Call,
     began: Instant,
     span: Span,
@@ -178,6 +190,10 @@ pub(super) struct Entry {
 impl Entry {
     /// Notes that the call is about to be carried out, or says why it may not be.
     pub(super) async fn note(&mut self) -> Result<(), Status> {
+        // The head of a request is let in seconds before the last of its body may come.
+        if self.admitted.as_ref().is_some_and(|it| !it.holds()) {
+            return Err(status::unidentified(Unidentified::Removed));
+        }
         if self.right != Right::Destroy {
             let place = self.audit.places.clone().try_acquire_owned();
             let place = place.map_err(|_| {

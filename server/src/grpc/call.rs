@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    audit::{Answers, Audit},
+    audit::{Answers, Audit, Entry},
     limits::{Limits, Room},
     status,
 };
@@ -45,13 +45,7 @@ impl Calls {
         request: Request<Q>,
         work: impl AsyncFnOnce(Q) -> Result<A, Status>,
     ) -> Result<Response<A>, Status> {
-        let limit = self.limit(request.metadata());
-        let mut entry = self.audit.entry(&request);
-        let noted_work = async {
-            entry.note().await?;
-            work(request.into_inner()).await
-        };
-        let outcome = self.within(limit, noted_work).await;
+        let (outcome, entry) = self.noted(request, work).await;
         entry.end(outcome.as_ref().map(|_| ()));
         outcome.map(Response::new)
     }
@@ -62,13 +56,8 @@ impl Calls {
         request: Request<Q>,
         work: impl AsyncFnOnce(Q) -> Result<S, Status>,
     ) -> Result<Response<Answers<S>>, Status> {
-        let limit = self.limit(request.metadata());
-        let mut entry = self.audit.entry(&request);
-        let noted_work = async {
-            entry.note().await?;
-            work(request.into_inner()).await
-        };
-        match self.within(limit, noted_work).await {
+        let (outcome, entry) = self.noted(request, work).await;
+        match outcome {
             Ok(answers) => Ok(small_messages(Answers::new(answers, entry))),
             Err(status) => {
                 entry.end(Err(&status));
@@ -77,8 +66,24 @@ impl Calls {
         }
     }
 
-    /// The same as [`Calls::answer`], for an answer that can be large: its room is kept until it has been sent. One that
-    /// was made without room is given some as it leaves.
+    /// Does what is asked for once it is noted that it begins.
+    async fn noted<Q: Message + Name, A>(
+        &self,
+        request: Request<Q>,
+        work: impl AsyncFnOnce(Q) -> Result<A, Status>,
+    ) -> (Result<A, Status>, Entry) {
+        let limit = self.limit(request.metadata());
+        let mut entry = self.audit.entry(&request);
+        let noted_work = async {
+            entry.note().await?;
+            work(request.into_inner()).await
+        };
+        let outcome = self.within(limit, noted_work).await;
+        (outcome, entry)
+    }
+
+    /// The same as [`Calls::answer`], for an answer that can be large: its room is kept until it has
+    /// been sent. One that was made without room is given some as it leaves.
     pub(super) async fn answer_in_room<Q, A, R: Into<Option<Room>>>(
         &self,
         request: Request<Q>,

@@ -37,8 +37,8 @@ pub(super) const ERRED: usize = 1_024;
 pub(super) const IDLE_FRAMES: u32 = 256;
 /// How many of them are read in a second, beyond which they wait.
 pub(super) const IDLE_FRAMES_A_SECOND: u32 = 1_000;
-/// As how many of them a call counts that is withdrawn. A client whose calls all end at once, as many
-/// as it may have open, is heard within some four seconds.
+/// As how many of them a call counts that is withdrawn. After some seconds in which it asked for
+/// little, or as many answers, a client may withdraw all calls that it may have open at once.
 pub(super) const IDLE_FRAMES_FOR_A_RESET: u32 = 4;
 /// How many more may be sent for each frame of an answer: a window for the stream and one for the
 /// connection, and as much again.
@@ -57,6 +57,9 @@ const REQUEST_STREAMS: usize = 128;
 /// Streams of reflection that all connections may have open at once. They take nothing from
 /// [`REQUEST_STREAMS`].
 const REFLECTION_STREAMS: usize = 64;
+/// Callers of all connections that may follow the health of services at once: nobody asks who they
+/// are, so they take nothing from [`CALLS`].
+const HEALTH_WATCHES: usize = 1_024;
 /// Looks through the database's history that all callers may have under way at once: each has the
 /// database read much of it.
 const HISTORY_LOOKS: usize = 4;
@@ -126,6 +129,7 @@ pub(super) struct Limits {
     calls: Arc<Semaphore>,
     request_streams: Arc<Semaphore>,
     reflection_streams: Arc<Semaphore>,
+    health_watches: Arc<Semaphore>,
     history_looks: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     small_answers: Arc<Semaphore>,
@@ -139,6 +143,7 @@ impl Limits {
             calls: semaphore(CALLS),
             request_streams: semaphore(REQUEST_STREAMS),
             reflection_streams: semaphore(REFLECTION_STREAMS),
+            health_watches: semaphore(HEALTH_WATCHES),
             history_looks: semaphore(HISTORY_LOOKS),
             requests: semaphore(REQUESTS),
             small_answers: semaphore(SMALL_ANSWERS),
@@ -172,6 +177,16 @@ impl Limits {
         place.map_err(|_| {
             status::limit_reached(format!(
                 "{REFLECTION_STREAMS} streams of reflection are open already; try again in a moment"
+            ))
+        })
+    }
+
+    /// A place for a caller who follows the health of services.
+    pub(super) fn health_watch(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.health_watches.clone().try_acquire_owned();
+        place.map_err(|_| {
+            status::limit_reached(format!(
+                "{HEALTH_WATCHES} callers follow the health already; try again in a moment, or ask with Check"
             ))
         })
     }

@@ -18,13 +18,15 @@ use tokio::{
 };
 
 use super::limits::{
-    IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_A_RESET, IDLE_FRAMES_FOR_AN_ANSWER,
+    CALLS_OF_A_CONNECTION, IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_A_RESET, IDLE_FRAMES_FOR_AN_ANSWER,
 };
 
 /// How many bytes there are before the first frame of a peer.
 const PREFACE: usize = 24;
 /// How many bytes a frame has before what it carries (RFC 9113, section 4.1).
 const HEAD: usize = 9;
+/// The most that a peer may keep of what time and answers allow it.
+const CREDIT: i64 = (CALLS_OF_A_CONNECTION * IDLE_FRAMES_FOR_A_RESET) as i64;
 /// How long the reading waits once it is too far ahead.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -93,8 +95,9 @@ pub(super) struct Paced<S> {
     stream: S,
     heard: Frames,
     said: Frames,
-    /// How many frames that ask for nothing have been read beyond what time and answers allow.
-    ahead: u32,
+    /// How many frames that ask for nothing have been read beyond what time and answers allow; less
+    /// than none after a quiet time.
+    ahead: i64,
     since: Instant,
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -113,7 +116,7 @@ impl<S> Paced<S> {
 
     /// Notes what has been read.
     fn hear(&mut self, bytes: &[u8]) {
-        self.ahead += self.heard.weigh(bytes, weight);
+        self.ahead += i64::from(self.heard.weigh(bytes, weight));
     }
 
     /// Notes what has been sent: a peer acknowledges answers.
@@ -122,18 +125,24 @@ impl<S> Paced<S> {
             HEADERS | DATA => IDLE_FRAMES_FOR_AN_ANSWER,
             _ => 0,
         });
-        self.ahead = self.ahead.saturating_sub(answers);
+        self.earn(i64::from(answers));
     }
 
     /// Whether it is time to read on.
     fn is_in_time(&mut self, now: Instant) -> bool {
-        if self.ahead <= IDLE_FRAMES {
+        if self.ahead <= i64::from(IDLE_FRAMES) {
             return true;
         }
         let allowed = (now - self.since).as_secs_f64() * f64::from(IDLE_FRAMES_A_SECOND);
-        self.ahead = self.ahead.saturating_sub(allowed as u32);
+        self.earn(allowed as i64);
         self.since = now;
-        self.ahead <= IDLE_FRAMES
+        self.ahead <= i64::from(IDLE_FRAMES)
+    }
+
+    /// Lets the peer say so much more. It keeps enough to withdraw all its calls at once, as a client
+    /// does whose deadlines end together.
+    fn earn(&mut self, frames: i64) {
+        self.ahead = (self.ahead - frames).max(-CREDIT);
     }
 }
 
@@ -234,6 +243,21 @@ mod tests {
             let expected = 4 + IDLE_FRAMES_FOR_A_RESET;
             assert_eq!(weighed.sum::<u32>(), expected, "in parts of {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn after_a_quiet_time_all_calls_may_be_withdrawn_at_once() {
+        let mut paced = Paced::new(tokio::io::empty());
+        let later = paced.since + Duration::from_secs(10);
+        paced.hear(&[0; PREFACE]);
+        for at in 0..CALLS_OF_A_CONNECTION {
+            paced.hear(&frame(RST_STREAM, 0, 4));
+            assert!(paced.is_in_time(later), "{at}");
+        }
+        for _ in 0..IDLE_FRAMES {
+            paced.hear(&frame(RST_STREAM, 0, 4));
+        }
+        assert!(!paced.is_in_time(later), "and then no more");
     }
 
     #[tokio::test]

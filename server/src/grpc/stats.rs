@@ -86,7 +86,7 @@ impl StatsService {
         let stats = stats::read(&self.store, wanted)
             .await
             .map_err(|error| status::of_error(&error))?;
-        let lacking = self.privileges.look().await;
+        let lacking = self.privileges.lacking();
         Ok(convert::stats(
             stats,
             window,

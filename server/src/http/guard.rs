@@ -75,6 +75,10 @@ pub(super) struct Guard {
     pub(super) access: Access,
 }
 
+/// Whether whoever asks for what anybody may ask for may read all else as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MayRead(pub(super) bool);
+
 /// Lets a request in, or says why not.
 pub(super) async fn guard(
     State(guard): State<Guard>,
@@ -88,7 +92,9 @@ pub(super) async fn guard(
     let mut response = match admitted {
         Err(refusal) => refusal,
         Ok(admitted) => {
+            let may_read = MayRead(guard.access.may_read(&asked(&request)));
             request.extensions_mut().insert(admitted);
+            request.extensions_mut().insert(may_read);
             next.run(request).await
         }
     };
@@ -128,14 +134,7 @@ fn refusal(hosts: &Hosts, request: &Request) -> Option<Response> {
 
 /// Whether whoever asks may, and for how long.
 fn admitted(access: &Access, request: &Request) -> Result<Admitted, Response> {
-    let path = request.uri().path();
-    let refusal = match access.admit(&Asked {
-        what: path,
-        needed: rules::of_http(path),
-        peer: request.extensions().get::<Arc<Peer>>(),
-        headers: request.headers(),
-        schemes: Schemes::BearerOrBasic,
-    }) {
+    let refusal = match access.admit(&asked(request)) {
         Ok(admitted) => return Ok(admitted),
         Err(refusal) => refusal,
     };
@@ -153,6 +152,17 @@ fn admitted(access: &Access, request: &Request) -> Result<Admitted, Response> {
             (StatusCode::FORBIDDEN, text).into_response()
         }
     })
+}
+
+fn asked(request: &Request) -> Asked<'_> {
+    let path = request.uri().path();
+    Asked {
+        what: path,
+        needed: rules::of_http(path),
+        peer: request.extensions().get::<Arc<Peer>>(),
+        headers: request.headers(),
+        schemes: Schemes::BearerOrBasic,
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,30 @@
 //! Probes: does this process live, and can it do its work.
 
-use axum::{Json, extract::State};
+use axum::{
+    Extension, Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, guard::MayRead};
 
-/// What `/readyz` tells. An archive that is not fit, as while its index is built, is told of as the
-/// database is.
+/// What `/readyz` tells everybody.
 #[derive(Debug, Serialize)]
-pub(super) struct Readiness {
+struct Readiness {
     /// Whether the server takes calls, and can archive.
     ready: bool,
+    /// Whether the server has been told to stop.
+    stopping: bool,
+    #[serde(flatten)]
+    details: Option<Details>,
+}
+
+/// What it tells whoever may read. An archive that is not fit, as while its index is built, is told
+/// of as the database is.
+#[derive(Debug, Serialize)]
+struct Details {
     /// `ready`, or what is wrong.
     database: String,
     /// What the watcher of the database is doing, whichever instance runs it: the name of its state
@@ -22,8 +35,6 @@ pub(super) struct Readiness {
     unreadable_documents: usize,
     /// Privileges that the database user lacks and that something stands still without.
     missing_privileges: usize,
-    /// Whether the server has been told to stop.
-    stopping: bool,
 }
 
 /// The process runs and answers, whatever its database does.
@@ -33,12 +44,14 @@ pub(super) async fn livez() -> &'static str {
 
 /// Whether it can do its work. That nobody watches does not make it unready: it is there for
 /// callers all the same.
-pub(super) async fn readyz(State(context): State<Context>) -> (StatusCode, Json<Readiness>) {
+pub(super) async fn readyz(
+    State(context): State<Context>,
+    Extension(MayRead(may_read)): Extension<MayRead>,
+) -> Response {
     let stopping = context.stop.is_cancelled();
     let database = context.parts.monitor.check();
     let ready = database.is_ok() && !stopping;
-    let readiness = Readiness {
-        ready,
+    let details = may_read.then(|| Details {
         database: match database {
             Ok(()) => "ready".to_owned(),
             Err(error) => error.to_string(),
@@ -46,11 +59,15 @@ pub(super) async fn readyz(State(context): State<Context>) -> (StatusCode, Json<
         watcher: context.parts.documents.watcher(),
         unreadable_documents: context.parts.documents.faults().len(),
         missing_privileges: context.parts.privileges.essential(),
+    });
+    let readiness = Readiness {
+        ready,
         stopping,
+        details,
     };
     let status = match ready {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(readiness))
+    (status, Json(readiness)).into_response()
 }

@@ -105,6 +105,9 @@ pub(crate) fn needs<'c>(
             need(Feature::WatchAlone, of(&names.orders), &["changeStream"]);
         }
         need(Feature::Events, of(""), &["find", "changeStream"]);
+    }
+    // What a router has no answer to is not asked of it.
+    if matches!(kind, Kind::ReplicaSet(_)) {
         need(
             Feature::Members,
             Resource::Cluster,
@@ -169,13 +172,13 @@ pub(crate) mod tests {
             [("ARCHD_PROFILE", "simulation")],
         );
         let (_, usual) = needs_with(&[], &set());
-        let streams = "find, changeStream on all of d; replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
+        let members = "replSetGetStatus, replSetGetConfig on the cluster; find on local.oplog.rs";
         assert_eq!(
             without(&usual, &Kind::Standalone, &[]),
-            format!("changeStream on d.Commande; {streams}")
+            format!("changeStream on d.Commande; find, changeStream on all of d; {members}")
         );
         let (_, sharded) = needs_with(&[], &Kind::Sharded);
-        assert_eq!(without(&usual, &Kind::Sharded, &[]), "");
+        assert_eq!(without(&usual, &Kind::Sharded, &[]), members);
         assert_eq!(without(&sharded, &set(), &[]), "find on config.collections");
         let (_, made_up) = needs_with(&simulation, &set());
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What a server proves itself by and whom it believes: made of the contents of its files.
 
-use std::{fmt, fs, io, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
     RootCertStore, ServerConfig,
@@ -11,9 +11,12 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::certificate::Validity;
-use crate::config::{
-    Setting, TlsFiles,
-    table::{TLS_CERT, TLS_CLIENT_CA, TLS_KEY},
+use crate::{
+    config::{
+        Setting, TlsFiles,
+        table::{TLS_CERT, TLS_CLIENT_CA, TLS_KEY},
+    },
+    files,
 };
 
 /// Why a file can't be gone by.
@@ -46,17 +49,17 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    pub(super) fn read(files: &TlsFiles) -> Result<Contents, BadTlsFile> {
+    pub(super) fn read(named: &TlsFiles) -> Result<Contents, BadTlsFile> {
         let read = |setting: &Setting, path: &Path| {
-            fs::read(path).map_err(|error: io::Error| {
+            files::read(path).map_err(|error| {
                 let mend = "give the path of a file that archd may read";
                 BadTlsFile::new(setting, path, format!("can't be read: {error}"), mend)
             })
         };
-        let client_ca = files.client_ca.as_deref();
+        let client_ca = named.client_ca.as_deref();
         Ok(Contents {
-            certificate: read(&TLS_CERT, &files.certificate)?,
-            key: read(&TLS_KEY, &files.key)?,
+            certificate: read(&TLS_CERT, &named.certificate)?,
+            key: read(&TLS_KEY, &named.key)?,
             client_ca: client_ca.map(|ca| read(&TLS_CLIENT_CA, ca)).transpose()?,
         })
     }
@@ -202,6 +205,29 @@ fn in_words(error: &pem::Error, wanted: &str) -> String {
         pem::Error::MissingSectionEnd { .. } => "ends within a section".to_owned(),
         pem::Error::Base64Decode(_) => "has a section that is no base64".to_owned(),
         _ => "is no PEM file".to_owned(),
+    }
+}
+
+/// Reads bytes as what the files hold, a NUL between one and the next; see `crate::fuzz`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let mut parts = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+    let contents = Contents {
+        certificate: parts.next().unwrap_or_default(),
+        key: parts.next().unwrap_or_default(),
+        client_ca: parts.next(),
+    };
+    let files = TlsFiles {
+        certificate: "certificate".into(),
+        key: "key".into(),
+        client_ca: contents.client_ca.as_ref().map(|_| "client_ca".into()),
+    };
+    match Credentials::new(&files, &contents) {
+        Ok(credentials) => assert_eq!(credentials.made_of, contents.digest()),
+        Err(bad) => {
+            let told = bad.to_string();
+            assert!(told.lines().count() == 1 && !told.contains("-----"), "{told:?}");
+        }
     }
 }
 

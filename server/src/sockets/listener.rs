@@ -30,12 +30,12 @@ use crate::{
 };
 
 /// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The first byte of one.
 const CLIENT_HELLO: u8 = 0x16;
 /// How much a client may send, in bytes, and how long it may take, until it has read that TLS is
 /// spoken here.
-const REFUSAL: (u64, Duration) = (64 * 1024, Duration::from_secs(1));
+pub(super) const REFUSAL: (u64, Duration) = (64 * 1024, Duration::from_secs(1));
 /// How long a caller waits for one connection to leave before another is told to.
 const LEAVE_PAUSE: Duration = Duration::from_millis(100);
 /// How long it waits for one to be of use no longer, where all are in use.
@@ -80,7 +80,7 @@ pub(crate) trait Protocol: Send + Sync + 'static {
 
 /// What is known of an open connection.
 pub(crate) trait Connection: Send + Sync + 'static {
-    /// Notes that something has come from the peer.
+    /// Notes that something has come from the peer, in a handshake all of it.
     fn speaks(&self) {}
 
     /// How willingly it is parted with: those of the lowest number go first, and of these the one
@@ -254,17 +254,20 @@ impl Entrance {
             let Ok(Ok(1)) = peeking else {
                 return None;
             };
-            connection.speaks();
             // A small answer is sent at once, and not kept until it fills a packet.
             let _ = stream.set_nodelay(true);
             match &self.tls {
-                None => Some((Stream::Plain(stream), None)),
+                None => {
+                    connection.speaks();
+                    Some((Stream::Plain(stream), None))
+                }
                 Some(_) if first[0] != CLIENT_HELLO => {
                     refuse(stream, P::SPEAK_TLS).await;
                     None
                 }
                 Some(tls) => match timeout(HANDSHAKE, tls.accept(stream, P::ALPN)).await {
                     Ok(Ok((stream, believed))) => {
+                        connection.speaks();
                         Some((Stream::Tls(Box::new(stream)), Some(believed)))
                     }
                     Ok(Err(error)) => {

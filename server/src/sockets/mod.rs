@@ -3,6 +3,8 @@
 
 mod certificate;
 mod credentials;
+#[cfg(test)]
+pub(crate) mod limits;
 mod listener;
 mod stream;
 mod tls;
@@ -16,6 +18,8 @@ use tokio::{
 use tracing::warn;
 
 pub(crate) use self::credentials::BadTlsFile;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::credentials::fuzz;
 pub(crate) use self::{
     listener::{Connection, Entrance, Listener, MOST_DISPENSABLE, Protocol},
     stream::Stream,
@@ -43,8 +47,8 @@ impl Socket {
         }
     }
 
-    /// The next connection, and where it comes from. A fault, as when the process has no file left, is followed by a pause:
-    /// the same caller still waits.
+    /// The next connection, and where it comes from. A fault, as when the process has no file left,
+    /// is followed by a pause: the same caller still waits.
     async fn accept(&self) -> (TcpStream, SocketAddr) {
         let mut pause = FAULT_PAUSES.0;
         loop {

@@ -4,18 +4,12 @@ use std::{
     future::pending,
     io,
     net::SocketAddr,
-    panic::resume_unwind,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::pki_types::CertificateDer;
-use tokio::{
-    net::TcpStream,
-    sync::watch,
-    task::spawn_blocking,
-    time::{Instant, interval, sleep},
-};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -26,15 +20,11 @@ use super::{
 };
 use crate::{
     config::{TlsFiles, table::TLS_CERT},
-    hangups::Hangups,
+    files::{Looks, settled},
     log_limit::LogLimit,
     metrics::Gauge,
 };
 
-/// How often the files are looked at. By what they hold, since Kubernetes replaces whole folders.
-const LOOK: Duration = Duration::from_secs(10);
-/// For how long they have to stay as they are: somebody may be writing them.
-const SETTLED: Duration = Duration::from_millis(250);
 /// How many handshakes that fail the log tells of, in such a time.
 const FAILURES: (u32, Duration) = (10, Duration::from_secs(10));
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,8 +40,9 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files. From then on a SIGHUP no longer ends the process.
     pub(crate) fn open(files: &TlsFiles) -> Result<Tls, BadTlsFile> {
+        drop(Looks::begin());
         let contents = Contents::read(files)?;
         let credentials = Credentials::new(files, &contents)?;
         Ok(Tls {
@@ -133,20 +124,22 @@ type Known = Result<[u8; 32], BadTlsFile>;
 
 impl Keeper {
     async fn run(mut self) {
-        let mut hangups = Hangups::listen();
-        let mut look = interval(LOOK);
+        let mut looks = Looks::begin();
         loop {
-            let is_asked = tokio::select! {
-                _ = look.tick() => false,
-                () = hangups.next() => true,
-            };
+            let is_asked = looks.next().await;
             self.look(is_asked).await;
             self.tell_of_expiry(SystemTime::now());
         }
     }
 
     async fn look(&mut self, is_asked: bool) {
-        let (read, known) = self.settled().await;
+        let files = self.tls.files.clone();
+        let reading = move || {
+            let read = Contents::read(&files);
+            let known = read.as_ref().map(Contents::digest).map_err(Clone::clone);
+            (read, known)
+        };
+        let (read, known) = settled(&self.known, reading).await;
         if known == self.known && !is_asked {
             return;
         }
@@ -166,22 +159,6 @@ impl Keeper {
                 %error,
                 "the files of TLS are not gone by, and what they held before stays in force"
             ),
-        }
-    }
-
-    /// What the files hold, once it is what is known or stays the same.
-    async fn settled(&self) -> (Result<Contents, BadTlsFile>, Known) {
-        let mut before = None;
-        loop {
-            let files = self.tls.files.clone();
-            let read = spawn_blocking(move || Contents::read(&files)).await;
-            let read = read.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
-            let now = read.as_ref().map(Contents::digest).map_err(Clone::clone);
-            if now == self.known || before.as_ref() == Some(&now) {
-                return (read, now);
-            }
-            before = Some(now);
-            sleep(SETTLED).await;
         }
     }
 

@@ -28,7 +28,7 @@ const SIMULATION: (&str, &str) = ("ARCHD_PROFILE", "simulation");
 /// The collections of which archd is not the only user.
 const LIVE: [&str; 5] = ["Commande", "Client", "Livreur", "Restaurants", "Menu"];
 /// Servers that run at a time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 3;
 
 /// Actions that nothing here makes the server try, and what holds them instead.
 const ELSEWHERE: &[(&str, &str, &str)] = &[

@@ -94,6 +94,7 @@ mod requests;
 mod rights;
 mod schedule;
 mod secrets;
+mod security_guides;
 mod seeding;
 mod series;
 mod short_ids;

@@ -1,10 +1,12 @@
 //! `archd` as a process of its own, whose log is read line by line.
 
+use std::process::Stdio;
+
 use mongodb::Database;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStderr},
+    process::{Child, ChildStderr, Command},
     time::timeout,
 };
 use tonic::transport::Channel;
@@ -32,10 +34,12 @@ impl Program {
             ("ARCHD_LOG_FORMAT", "json"),
             ("ARCHD_LISTEN", "127.0.0.1:0"),
         ];
-        let mut child = archd(arguments, &settings)
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
+        Program::of(&mut archd(arguments, &settings))
+    }
+
+    /// What this command starts, which logs as JSON.
+    pub(crate) fn of(command: &mut Command) -> Program {
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Program {
             child,

@@ -20,12 +20,15 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "docs/calling.md",
     "docs/production.md",
     "docs/batches.md",
     "docs/settings.md",
+    "docs/security.md",
+    "docs/tls.md",
+    "docs/limits.md",
     "docs/logs.md",
     "docs/metrics.md",
     "docs/runbook.md",
@@ -44,10 +47,16 @@ fn read(document: &str) -> String {
 }
 
 /// All documents whose commands can be run in a world in which nothing is amiss, one after the
-/// other: those of docs/troubleshooting.md and docs/runbook.md ask for one in which something is.
+/// other: those of docs/troubleshooting.md and docs/runbook.md ask for one in which something is,
+/// and those of docs/security.md and docs/tls.md for files that they make (`security_guides`).
 fn documents() -> String {
-    let amiss = ["docs/troubleshooting.md", "docs/runbook.md"];
-    let runnable = DOCUMENTS.into_iter().filter(|name| !amiss.contains(name));
+    let others = [
+        "docs/troubleshooting.md",
+        "docs/runbook.md",
+        "docs/security.md",
+        "docs/tls.md",
+    ];
+    let runnable = DOCUMENTS.into_iter().filter(|name| !others.contains(name));
     runnable.map(read).collect()
 }
 

@@ -4,7 +4,10 @@
 use humantime::format_duration as time;
 
 use super::*;
-use crate::config::table::{MAX_CONNECTIONS, MAX_TAIL_READERS, REQUEST_TIMEOUT};
+use crate::{
+    config::table::{MAX_CONNECTIONS, MAX_TAIL_READERS, REQUEST_TIMEOUT},
+    grpc::audit::NOTED_BESIDE,
+};
 
 const EXHAUSTED: &str = "`RESOURCE_EXHAUSTED`, to be tried again";
 const TOO_LARGE: &str = "`RESOURCE_EXHAUSTED`";
@@ -115,6 +118,11 @@ pub(crate) fn requests() -> Vec<Row> {
             ),
             "`DEADLINE_EXCEEDED`",
         ),
+        (
+            "calls that need the right to operate and have not been noted in the audit log",
+            many(NOTED_BESIDE),
+            EXHAUSTED,
+        ),
         ("a request", bytes(REQUEST), TOO_LARGE),
         (
             "a request with a list of ids",
@@ -164,6 +172,11 @@ pub(crate) fn streams() -> Vec<Row> {
             "streams of reflection in all",
             many(REFLECTION_STREAMS),
             EXHAUSTED,
+        ),
+        (
+            "callers who follow the health of services, in all",
+            many(HEALTH_WATCHES),
+            "`RESOURCE_EXHAUSTED`, to be tried again; the first eight calls of a connection are served all the same",
         ),
         (
             "readers of events",

@@ -2,14 +2,14 @@
 
 use bson::{Bson, Document, doc};
 
-use super::record::{AT, Call, End};
+use super::record::{AT, Call, End, RIGHT};
 use crate::store::{
     Error, Store,
     encoding::document::{joined, raw},
     state::version::{CURRENT, FORMAT, not_newer},
 };
 
-/// How many calls are kept.
+/// How many calls are kept that need the same right.
 const MOST: i64 = 50_000;
 
 impl Store {
@@ -22,7 +22,7 @@ impl Store {
         let mut set = doc! {
             FORMAT: CURRENT, AT: { "$ifNull": [format!("${AT}"), "$$NOW"] },
             "instance": text(&call.instance), "who": literal(call.who.clone().into()),
-            "peer": text(&call.peer), "call": text(&call.call), "right": call.right,
+            "peer": text(&call.peer), "call": text(&call.call), RIGHT: call.right,
             "subject": text(&call.subject), "request_id": text(&call.request_id),
         };
         if let Some(end) = end {
@@ -41,10 +41,11 @@ impl Store {
         .await
     }
 
-    /// Forgets all but the latest calls.
-    pub async fn forget_calls(&self) -> Result<(), Error> {
+    /// Forgets all but the latest calls that need this right.
+    pub async fn forget_calls(&self, right: &str) -> Result<(), Error> {
         let find = doc! {
-            "find": &self.names.audit, "sort": { AT: -1 }, "skip": MOST, "limit": 1,
+            "find": &self.names.audit, "filter": { RIGHT: right }, "sort": { AT: -1 },
+            "skip": MOST, "limit": 1,
             "projection": { "_id": 0, AT: 1 },
         };
         let rows = self
@@ -53,7 +54,7 @@ impl Store {
         let Some(newest) = rows.first().and_then(|row| row.get_datetime(AT).ok()) else {
             return Ok(());
         };
-        let which = doc! { AT: { "$lte": newest }, FORMAT: not_newer() };
+        let which = doc! { RIGHT: right, AT: { "$lte": newest }, FORMAT: not_newer() };
         self.change_audit("delete", "deletes", &doc! { "q": which, "limit": 0 })
             .await
     }

@@ -6,6 +6,8 @@ use crate::store::state::format::{Field, Is, may, must};
 
 /// When the call was noted.
 pub(super) const AT: &str = "at";
+/// The right that a call needs.
+pub(super) const RIGHT: &str = "right";
 /// For how long a call is kept, in seconds: a year and a month.
 const KEPT: i64 = 400 * 24 * 60 * 60;
 
@@ -18,7 +20,7 @@ pub(in crate::store) const CALL: &[Field] = &[
     may("who", Is::Text),
     must("peer", Is::Text),
     must("call", Is::Text),
-    must("right", Is::Text),
+    must(RIGHT, Is::Text),
     must("subject", Is::Text),
     must("request_id", Is::Text),
     may("ended", Is::Date),
@@ -28,7 +30,10 @@ pub(in crate::store) const CALL: &[Field] = &[
 
 /// What the latest are found by, and what forgets the oldest.
 pub(in crate::store) fn indexes() -> Vec<Document> {
-    vec![doc! { "key": { AT: 1 }, "name": "by_time", "expireAfterSeconds": KEPT }]
+    vec![
+        doc! { "key": { AT: 1 }, "name": "by_time", "expireAfterSeconds": KEPT },
+        doc! { "key": { RIGHT: 1, AT: 1 }, "name": "by_right" },
+    ]
 }
 
 /// A call before it is carried out.

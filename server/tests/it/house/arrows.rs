@@ -18,11 +18,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("log_limit", &[]),
     ("peer", &[]),
     ("hangups", &[]),
-    ("access", &["hangups", "log_limit", "peer"]),
+    ("files", &["hangups"]),
+    ("access", &["domain", "files", "log_limit", "peer"]),
     ("metrics", &[]),
     (
         "sockets",
-        &["config", "log_limit", "peer", "hangups", "metrics"],
+        &["config", "files", "log_limit", "peer", "metrics"],
     ),
     ("store::encoding", &["bytes", "domain"]),
     ("store::state", &["bytes", "domain", "store::encoding"]),
@@ -278,7 +279,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // What follows is no part of the product.
-    ("fuzz", &["bytes", "domain", "config", "store", "grpc"]),
+    (
+        "fuzz",
+        &[
+            "access", "bytes", "domain", "config", "sockets", "store", "grpc",
+        ],
+    ),
     ("limits_document", &["grpc", "http"]),
 ];
 

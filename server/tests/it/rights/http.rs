@@ -51,6 +51,16 @@ async fn each_path_but_those_of_probes_asks_for_the_right_to_read() {
             );
         }
     }
+    // What is wrong with the database is not for everybody.
+    let ready = async |token: Option<String>| get(address, "/readyz", token.as_deref()).await.body;
+    let bearer = |name| Some(format!("Bearer {}", token(name)));
+    for stranger in [None, bearer("nobody"), bearer("archiver")] {
+        let told = ready(stranger).await;
+        assert!(told.contains(r#""ready":true"#), "{told}");
+        assert!(!told.contains("database"), "{told}");
+    }
+    let told = ready(bearer("reader")).await;
+    assert!(told.contains(r#""database":"ready""#), "{told}");
     let strangers = [
         None,
         Some(format!("Bearer {}", token("nobody"))),

@@ -2,9 +2,13 @@
 //! else notices.
 
 use order_archiver_api::v1 as pb;
-use tokio::sync::mpsc;
+use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{
+    Code, Status, Streaming,
+    codegen::{Bytes, http},
+    transport::Channel,
+};
 
 use super::{Identities, line, of};
 use crate::support::{TestServer, eventually, faults, within};
@@ -98,28 +102,62 @@ async fn who_loses_a_right_loses_what_it_was_for() {
     assert_eq!(read.unwrap_err().code(), Code::PermissionDenied);
 }
 
+/// A connection of somebody's, on which a call has begun whose request is still to come.
+async fn begun(
+    server: &TestServer,
+    name: &str,
+    method: &str,
+) -> (
+    JoinHandle<Result<(), h2::Error>>,
+    h2::client::ResponseFuture,
+    h2::SendStream<Bytes>,
+) {
+    let socket = TcpStream::connect(server.address.trim_start_matches("http://")).await;
+    let (mut client, connection) = h2::client::handshake(socket.unwrap()).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::post(format!("{}/orderarchiver.v1.{method}", server.address))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {}", super::token(name)));
+    let (answer, body) = client
+        .send_request(request.body(()).unwrap(), false)
+        .unwrap();
+    (connection, answer, body)
+}
+
+#[tokio::test]
+async fn a_request_that_comes_after_the_removal_is_refused() {
+    let [stays, leaves] = [line("stays", "operate"), line("leaves", "operate")];
+    let identities = Identities::new(&[stays.clone(), leaves]);
+    let server = identities.server().await;
+    let (_connection, answer, mut body) =
+        begun(&server, "leaves", "BatchService/StartBatch").await;
+    // The server has heard its head once it has answered what came after it.
+    let mut stats = pb::stats_service_client::StatsServiceClient::new(connect(&server).await);
+    let mut ask = async |name| {
+        let asked = stats.get_stats(of(name, pb::GetStatsRequest::default()));
+        asked.await
+    };
+    ask("leaves").await.unwrap();
+    identities.rewrite(&[stays]);
+    eventually(async || {
+        let again = ask("leaves").await;
+        (again.is_err_and(|refused| refused.code() == Code::Unauthenticated)).then_some(())
+    })
+    .await;
+    body.send_data(vec![0; 5].into(), true).unwrap();
+    let answer = within(answer).await.unwrap();
+    assert_eq!(answer.headers().get("grpc-status").unwrap(), "16");
+    assert!(server.all("archd_batches").await.is_empty());
+}
+
 #[tokio::test]
 async fn an_idle_connection_of_the_removed_is_closed() {
     let [stays, leaves] = [line("stays", "read"), line("leaves", "read")];
     let identities = Identities::new(&[stays.clone(), leaves]);
     let server = identities.server().await;
-    let socket = tokio::net::TcpStream::connect(server.address.trim_start_matches("http://")).await;
-    let (mut client, connection) = h2::client::handshake(socket.unwrap()).await.unwrap();
-    let mut connection = tokio::spawn(connection);
-    let request = tonic::codegen::http::Request::post(format!(
-        "{}/orderarchiver.v1.StatsService/GetStats",
-        server.address
-    ));
-    let request = request
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header(
-            "authorization",
-            format!("Bearer {}", super::token("leaves")),
-        );
-    let (answer, mut body) = client
-        .send_request(request.body(()).unwrap(), false)
-        .unwrap();
+    let (mut connection, answer, mut body) =
+        begun(&server, "leaves", "StatsService/GetStats").await;
     body.send_data(vec![0; 5].into(), true).unwrap();
     let answer = within(answer).await.unwrap();
     assert_eq!(answer.headers().get("grpc-status"), None, "{answer:?}");
