@@ -16,7 +16,9 @@ pub(crate) fn of(globals: &Globals) -> Result<Option<MetadataValue<Ascii>>, Faul
     if !endpoint.is_tls() && !endpoint.is_of_this_machine() {
         return Err(Fault::told(
             Exit::Usage,
-            format!("a token is not sent in plain text to {endpoint}: whoever is on its way could use it"),
+            format!(
+                "a token is not sent in plain text to {endpoint}: whoever is on its way could use it"
+            ),
             "write https:// before the address, or ask without --token-file",
         ));
     }

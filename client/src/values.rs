@@ -238,11 +238,26 @@ mod tests {
 
     #[test]
     fn this_machine_is_known_by_its_loopback_addresses_and_localhost() {
-        for here in ["localhost", "127.0.0.1", "127.8.8.8:1", "[::1]", "[::ffff:127.0.0.1]:1"] {
+        for here in [
+            "localhost",
+            "127.0.0.1",
+            "127.8.8.8:1",
+            "[::1]",
+            "[::ffff:127.0.0.1]:1",
+        ] {
             assert!(address(here).unwrap().is_of_this_machine(), "{here}");
         }
-        for elsewhere in ["archive.internal", "10.0.0.1", "0.0.0.0", "[::2]", "localhost.evil.example"] {
-            assert!(!address(elsewhere).unwrap().is_of_this_machine(), "{elsewhere}");
+        for elsewhere in [
+            "archive.internal",
+            "10.0.0.1",
+            "0.0.0.0",
+            "[::2]",
+            "localhost.evil.example",
+        ] {
+            assert!(
+                !address(elsewhere).unwrap().is_of_this_machine(),
+                "{elsewhere}"
+            );
         }
     }
 

@@ -48,7 +48,9 @@ pub(super) fn of(chosen: &Chosen, bad: &[Problem]) -> Exposure {
         };
         let name = setting.name;
         if is_of_this_machine(address) {
-            exposure.notes.push(format!("{name} is {address}, {lacks}: {open_to}"));
+            exposure
+                .notes
+                .push(format!("{name} is {address}, {lacks}: {open_to}"));
         } else if is_allowed {
             exposure.warnings.push(format!(
                 "{name} is {address}, which other machines may reach, {lacks}: {} allows it",

@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::limits::{
-    CALLS_OF_A_CONNECTION, IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_A_RESET, IDLE_FRAMES_FOR_AN_ANSWER,
+    CALLS_OF_A_CONNECTION, IDLE_FRAMES, IDLE_FRAMES_A_SECOND, IDLE_FRAMES_FOR_A_RESET,
+    IDLE_FRAMES_FOR_AN_ANSWER,
 };
 
 /// How many bytes there are before the first frame of a peer.

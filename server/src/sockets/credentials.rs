@@ -226,7 +226,10 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         Ok(credentials) => assert_eq!(credentials.made_of, contents.digest()),
         Err(bad) => {
             let told = bad.to_string();
-            assert!(told.lines().count() == 1 && !told.contains("-----"), "{told:?}");
+            assert!(
+                told.lines().count() == 1 && !told.contains("-----"),
+                "{told:?}"
+            );
         }
     }
 }

@@ -82,7 +82,10 @@ async fn followed(document: &str) {
             .replace("127.0.0.1:9464", &http)
     };
     let asked: Vec<String> = after[1..].iter().map(here).collect();
-    assert!(asked.iter().any(|line| line.starts_with("archctl ")), "{asked:?}");
+    assert!(
+        asked.iter().any(|line| line.starts_with("archctl ")),
+        "{asked:?}"
+    );
     typed(&asked, folder.path(), &grpc).await;
 }
 

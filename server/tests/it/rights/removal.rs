@@ -130,8 +130,7 @@ async fn a_request_that_comes_after_the_removal_is_refused() {
     let [stays, leaves] = [line("stays", "operate"), line("leaves", "operate")];
     let identities = Identities::new(&[stays.clone(), leaves]);
     let server = identities.server().await;
-    let (_connection, answer, mut body) =
-        begun(&server, "leaves", "BatchService/StartBatch").await;
+    let (_connection, answer, mut body) = begun(&server, "leaves", "BatchService/StartBatch").await;
     // The server has heard its head once it has answered what came after it.
     let mut stats = pb::stats_service_client::StatsServiceClient::new(connect(&server).await);
     let mut ask = async |name| {
