@@ -4,6 +4,7 @@
 mod archctl;
 mod audit;
 mod http;
+mod over_tls;
 mod process;
 mod removal;
 mod table;

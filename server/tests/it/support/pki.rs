@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{http::Answer, within};
@@ -89,16 +89,25 @@ impl Pki {
         server: SocketAddr,
         shown: Option<&Issued>,
     ) -> Result<Channel, String> {
+        let endpoint = self.endpoint(server, shown);
+        within(endpoint.connect())
+            .await
+            .map_err(|error| told(&error))
+    }
+
+    /// The same, which connects with its first call, and again where that failed.
+    pub(crate) fn connects_to(&self, server: SocketAddr, shown: Option<&Issued>) -> Channel {
+        self.endpoint(server, shown).connect_lazy()
+    }
+
+    fn endpoint(&self, server: SocketAddr, shown: Option<&Issued>) -> Endpoint {
         let ca = Certificate::from_pem(self.servers.pem());
         let mut tls = ClientTlsConfig::new().ca_certificate(ca);
         if let Some(shown) = shown {
             tls = tls.identity(Identity::from_pem(&shown.certificate, &shown.key));
         }
         let endpoint = Channel::from_shared(format!("https://localhost:{}", server.port()));
-        let endpoint = endpoint.unwrap().tls_config(tls).unwrap();
-        within(endpoint.connect())
-            .await
-            .map_err(|error| told(&error))
+        endpoint.unwrap().tls_config(tls).unwrap()
     }
 
     /// A call of one who shows this certificate, on a connection of its own.
