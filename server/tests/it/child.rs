@@ -23,7 +23,7 @@ pub(crate) struct Server {
     program: Child,
     log: Lines<BufReader<ChildStderr>>,
     /// The lines that were read.
-    said: Vec<String>,
+    said: Vec<serde_json::Value>,
 }
 
 impl Server {
@@ -86,9 +86,8 @@ impl Server {
             loop {
                 let line = self.log.next_line().await.unwrap().expect(words);
                 let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-                let message = line["message"].as_str().unwrap_or_default();
-                self.said.push(message.to_owned());
-                if message.contains(words) {
+                self.said.push(line.clone());
+                if message(&line).contains(words) {
                     return line;
                 }
             }
@@ -98,7 +97,7 @@ impl Server {
 
     /// The message with these words among those that were read on the way to what was waited for.
     pub(crate) fn told(&self, words: &str) -> &str {
-        let mut said = self.said.iter();
+        let mut said = self.said.iter().map(message);
         let found = said.find(|message| message.contains(words));
         found.unwrap_or_else(|| panic!("{words}: {:#?}", self.said))
     }
@@ -118,6 +117,13 @@ impl Server {
     pub(crate) async fn stop(&mut self) {
         signal(&self.program, "TERM");
         assert!(within(self.program.wait()).await.unwrap().success());
+    }
+
+    /// The whole log of one that has ended.
+    pub(crate) async fn log(&mut self) -> String {
+        let read = self.said.iter().map(ToString::to_string);
+        let read = read.collect::<Vec<_>>().join("\n");
+        read + "\n" + &self.rest_of_log().await
     }
 
     /// What is left of the log of one that has ended.
@@ -162,4 +168,8 @@ impl Server {
         let id = self.program.id().expect("it runs");
         fs::read_to_string(format!("/proc/{id}/{what}")).unwrap()
     }
+}
+
+fn message(line: &serde_json::Value) -> &str {
+    line["message"].as_str().unwrap_or_default()
 }

@@ -97,4 +97,9 @@ async fn a_bad_change_is_refused_and_told_of_and_refusals_and_deeds_are_in_the_l
     server.says("names nobody").await;
     call(&channel, STATS, Some(&operator)).await.unwrap_err();
     server.stop().await;
+    let log = server.log().await;
+    assert!(log.contains("an audited call"), "{log}");
+    for name in ["operator", "stranger"] {
+        assert!(!log.contains(&token(name)), "{log}");
+    }
 }
