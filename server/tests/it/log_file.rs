@@ -78,13 +78,16 @@ async fn a_full_disk_is_told_on_standard_error_and_what_it_cost_once_there_is_sp
     let to_file = format!("--log-file={}", path.display());
     let arguments = ["serve", "--schedule=off", "--watch=false", to_file.as_str()];
     let mut program = Program::start(&set.uri(), &database, &arguments);
-    let told = program.says("ARCHD_LOG_FILE can't be written").await;
-    assert!(text(&told, "error").contains("No space left"), "{told}");
     program.serves().await;
     fs::remove_file(&path).unwrap();
     signal(&program.child, "TERM");
     let (code, on_stderr) = program.end().await;
     assert_eq!(code, Some(0), "{on_stderr:#?}");
+    let told = saying(&on_stderr, "ARCHD_LOG_FILE can't be written");
+    assert!(
+        text(told[0], "error").contains("No space left"),
+        "{told:#?}"
+    );
     let in_file = lines(&path);
     let cost = saying(&in_file, "because ARCHD_LOG_FILE could not be written");
     let [cost] = cost[..] else {
