@@ -25,7 +25,7 @@ A flag wins over its variable, that over the profile, and that over the default.
   [profiles.production]
   endpoint = \"https://archive.internal\"  # what --endpoint takes
   ca = \"ca.pem\"                       # what --ca takes, beside this file
-  token_file = \"token\"                # what --token-file takes, beside this file, for its endpoint alone
+  token_file = \"token\"                # for this endpoint alone, beside this file
   time_zone = \"Europe/Paris\"           # what --time-zone takes
 
   [profiles.scripts]

@@ -285,7 +285,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "access", "bytes", "domain", "config", "sockets", "store", "grpc",
         ],
     ),
-    ("limits_document", &["grpc", "http"]),
+    ("limits_document", &["grpc", "http", "sockets"]),
 ];
 
 /// What the rooms of the store that keep something each may import.

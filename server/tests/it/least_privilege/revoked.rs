@@ -75,10 +75,14 @@ async fn a_right_that_is_revoked_while_a_server_runs_shows_as_such_and_heals() {
         guarded
             .run(doc! { "revokePrivilegesFromRole": USER, "privileges": [&what] })
             .await;
-        let status = server.archctl("status").await;
+        // The privileges are looked at every few seconds.
         let words = format!("not ok: the database user lacks {action} on ");
+        let status = eventually(async || {
+            let status = server.archctl("status").await;
+            status.first().starts_with(&words).then_some(status)
+        })
+        .await;
         assert_eq!(status.code, Some(11), "{status:?}");
-        assert!(status.first().starts_with(&words), "{status:?}");
         assert!(status.first().contains(lost), "{status:?}");
         for service in *services {
             let service = format!("orderarchiver.v1.{service}");
