@@ -32,8 +32,11 @@ use crate::{
     store::encoding::ext_json::{self, Form},
 };
 
-/// What reads bytes, by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A reader of bytes.
+pub type Target = fn(&[u8]);
+
+/// The readers, by their names.
+pub const TARGETS: &[(&str, Target)] = &[
     ("bson", bson),
     ("checkpoint", checkpoint),
     ("cursor", grpc::fuzz::cursor),
@@ -270,7 +273,8 @@ mod tests {
 
     /// Does something with the bytes of each file of the corpus and what reads them, on a stack as
     /// large as those of `archd`.
-    fn for_each_file(act: fn(fn(&[u8]), &[u8])) {
+    #[allow(clippy::print_stdout, reason = "tells which file a reader broke on")]
+    fn for_each_file(act: fn(Target, &[u8])) {
         const STACK: usize = 8 * 1024 * 1024;
         let reading = move || {
             let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");

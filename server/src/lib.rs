@@ -84,7 +84,7 @@ pub async fn run(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let access = access(&config, &stop)?;
+    let access = access_by(&config, &stop)?;
     let entrance = entrance(&config)?;
     let role = Role::Serve(listener.local_addr().ok());
     let parts = Parts::new(&config, role, stop.clone()).await?;
@@ -167,7 +167,7 @@ pub async fn watch(
     config: Config,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let access = access(&config, &stop)?;
+    let access = access_by(&config, &stop)?;
     let entrance = entrance(&config)?;
     let parts = Parts::new(&config, Role::Watch, stop.clone()).await?;
     keep_current(&entrance, &parts, &stop);
@@ -199,7 +199,7 @@ pub async fn watch(
 }
 
 /// Who may do what, as the settings say.
-fn access(config: &Config, stop: &CancellationToken) -> Result<Access, access::BadFile> {
+fn access_by(config: &Config, stop: &CancellationToken) -> Result<Access, access::BadFile> {
     match &config.auth_file {
         Some(path) => Access::by_file(path, stop.clone()),
         None => Ok(Access::open()),

@@ -114,8 +114,7 @@ fn a_flag_wins_over_a_variable_that_over_the_profile_and_that_over_the_default()
 #[test]
 fn the_token_of_a_profile_is_for_its_endpoint_alone() {
     let home = home(
-        "default_profile = 'mine'\n[profiles.mine]\nendpoint = 'https://mine:1'\ntoken_file = '/mine'"
-            .to_owned(),
+        "default_profile = 'mine'\n[profiles.mine]\nendpoint = 'https://mine:1'\ntoken_file = '/mine'",
     );
     for (endpoint, wanted) in [("https://mine:1", "/mine"), ("https://another:1", "-")] {
         let mut archctl = at(home.path(), &["config", "--endpoint", endpoint]);

@@ -16,7 +16,7 @@ use http::{
 };
 
 use crate::{
-    access::{Access, Admitted, Asked, Refusal, identity::Schemes, rules},
+    access::{Access, Asked, Refusal, identity::Schemes, rules},
     config::table::HTTP_HOSTS,
     peer::Peer,
 };
@@ -87,7 +87,7 @@ pub(super) async fn guard(
 ) -> Response {
     let admitted = match refusal(&guard.hosts, &request) {
         Some(refusal) => Err(refusal),
-        None => admitted(&guard.access, &request),
+        None => guard.access.admit(&asked(&request)).map_err(told),
     };
     let mut response = match admitted {
         Err(refusal) => refusal,
@@ -132,13 +132,9 @@ fn refusal(hosts: &Hosts, request: &Request) -> Option<Response> {
     None
 }
 
-/// Whether whoever asks may, and for how long.
-fn admitted(access: &Access, request: &Request) -> Result<Admitted, Response> {
-    let refusal = match access.admit(&asked(request)) {
-        Ok(admitted) => return Ok(admitted),
-        Err(refusal) => refusal,
-    };
-    Err(match refusal {
+/// What whoever may not ask is told.
+fn told(refusal: Refusal) -> Response {
+    match refusal {
         Refusal::Unidentified(why) => {
             let text = format!(
                 "{why}; give a token of archd's, as the password beside any user, or as a bearer\n"
@@ -151,7 +147,7 @@ fn admitted(access: &Access, request: &Request) -> Result<Admitted, Response> {
             let text = format!("this needs the right `{right}`, which the caller does not have\n");
             (StatusCode::FORBIDDEN, text).into_response()
         }
-    })
+    }
 }
 
 fn asked(request: &Request) -> Asked<'_> {
