@@ -174,7 +174,7 @@ Examples:
 const CHECK: &str = "\
 Examples:
   archd check
-  archd check --create-role | mongosh mongodb://admin@host/
+  archd check --create-role
   archd check --output json | jq -r '.checks[] | select(.verdict != \"ok\") | .found'";
 
 const STATE: &str = "\

@@ -4,7 +4,7 @@
 use humantime::format_duration as time;
 
 use super::{
-    listener::{FIELDS, HEAD, MOST, NEXT_REQUEST, OF_FILES, READING},
+    listener::{FIELDS, HEAD, MOST, NEXT_REQUEST, OF_FILES, READING, READING_BESIDE_OTHERS},
     order::{AT_ONCE, LONGEST, PATIENCE},
 };
 
@@ -49,7 +49,11 @@ pub(crate) fn rows() -> Vec<(&'static str, String, &'static str)> {
         ),
         (
             "a part of an answer that is not read",
-            time(READING).to_string(),
+            format!(
+                "{}; {} where somebody waits for its place",
+                time(READING),
+                time(READING_BESIDE_OTHERS)
+            ),
             "the connection is closed",
         ),
         (

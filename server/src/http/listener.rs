@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::unread::{Noted, Unread};
 use crate::{
     peer::Peer,
     sockets::{self, Protocol, Stream, open_files},
@@ -44,6 +45,8 @@ pub(super) const FIELDS: usize = 100;
 pub(super) const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// How long a part of an answer may lie unread.
 pub(super) const READING: Duration = Duration::from_secs(30);
+/// The same, where somebody else waits for a place.
+pub(super) const READING_BESIDE_OTHERS: Duration = Duration::from_secs(1);
 /// How much of what a peer still sends is thrown away so that it gets to read its answer, in bytes,
 /// and for how long.
 const LINGER: (u64, Duration) = (4 * 1024 * 1024, Duration::from_secs(2));
@@ -96,6 +99,7 @@ impl Protocol for Http1 {
 pub(super) struct Connection {
     /// Since when nothing is asked; none while a request is being answered.
     idle_since: Mutex<Option<Instant>>,
+    unread: Unread,
     leave: CancellationToken,
     retire: CancellationToken,
 }
@@ -104,6 +108,7 @@ impl Default for Connection {
     fn default() -> Connection {
         Connection {
             idle_since: Mutex::new(Some(Instant::now())),
+            unread: Unread::default(),
             leave: CancellationToken::new(),
             retire: CancellationToken::new(),
         }
@@ -119,13 +124,18 @@ impl Connection {
 }
 
 impl sockets::Connection for Connection {
-    /// The one on which nothing has been asked for longest goes first.
-    fn dispensable(&self, _: Instant) -> Option<(u8, Instant)> {
-        let idle_since = self
-            .idle_since
-            .lock()
-            .filter(|_| !self.leave.is_cancelled());
-        idle_since.map(|since| (1, since))
+    /// The one on which nothing has been asked for longest goes first, and after all of these the one
+    /// whose answer nobody has read for longest.
+    fn dispensable(&self, now: Instant) -> Option<(u8, Instant)> {
+        if self.leave.is_cancelled() {
+            return None;
+        }
+        if let Some(since) = *self.idle_since.lock() {
+            return Some((1, since));
+        }
+        let unread = self.unread.since();
+        let unread = unread.filter(|since| now - *since >= READING_BESIDE_OTHERS);
+        unread.map(|since| (2, since))
     }
 
     fn make_way(&self) {
@@ -186,7 +196,7 @@ async fn serve(
     router: Router,
     closing: CancellationToken,
 ) {
-    let mut stream = TimeoutStream::new(stream);
+    let mut stream = TimeoutStream::new(Noted::new(stream, connection.unread.clone()));
     stream.set_write_timeout(Some(READING));
     let mut stream = Box::pin(stream);
     let answering = service_fn(|request: Request<Incoming>| {

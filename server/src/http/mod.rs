@@ -12,6 +12,7 @@ mod page;
 mod probes;
 mod recent;
 mod snapshots;
+mod unread;
 
 use std::time::Duration;
 
