@@ -10,7 +10,7 @@ const MARK: &str =
 fn tables() -> String {
     let mut text = String::new();
     for (title, rows) in [
-        ("Connections over TLS, of gRPC and HTTP", sockets::rows()),
+        ("Connections of gRPC and HTTP", sockets::rows()),
         ("Connections of gRPC", table::connections()),
         ("Calls and requests", table::requests()),
         ("Streams and answers", table::streams()),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy, sink},
     net::{TcpListener, TcpStream},
@@ -33,6 +34,9 @@ use crate::{
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The first byte of one.
 const CLIENT_HELLO: u8 = 0x16;
+/// How much of what is sent the system keeps until the peer has read it, in bytes. Linux takes the
+/// same once more for what it writes down beside.
+pub(super) const SENT_UNREAD: usize = 256 * 1024;
 /// How much a client may send, in bytes, and how long it may take, until it has read that TLS is
 /// spoken here.
 pub(super) const REFUSAL: (u64, Duration) = (64 * 1024, Duration::from_secs(1));
@@ -256,6 +260,8 @@ impl Entrance {
             };
             // A small answer is sent at once, and not kept until it fills a packet.
             let _ = stream.set_nodelay(true);
+            // By itself the system keeps up to 4 MiB for a peer that does not read.
+            let _ = SockRef::from(&stream).set_send_buffer_size(SENT_UNREAD);
             match &self.tls {
                 None => {
                     connection.speaks();

@@ -167,7 +167,7 @@ const SILENT: &str = "";
 const HALF_A_HEAD: &str = "GET /livez HTTP/1.1\r\nHost: local";
 const LISTENS: &str = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const IDLE: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const WORDS: &str = "GET /page/words.js HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers() {
@@ -175,8 +175,8 @@ async fn crowds_that_leave_connections_open_shut_out_neither_probes_nor_callers(
     // 1,024 files leave 256 to the connections of HTTP.
     let server = Server::fresh(1_024, &[("ARCHD_HTTP", "127.0.0.1:0")]).await;
     let http = server.http.unwrap();
-    // Answers of 50 times the metrics are more than the system keeps for a peer that reads none.
-    let never_reads = METRICS.repeat(50);
+    // 300 times that part of the page is more than the system keeps for a peer that reads none.
+    let never_reads = WORDS.repeat(300);
     for said in [SILENT, HALF_A_HEAD, IDLE, &never_reads] {
         let mut crowd = Vec::new();
         for _ in 0..CROWD {
