@@ -38,6 +38,11 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a whole file of text, which holds no more than [`MOST_BYTES`].
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
 /// What files hold, with that by which it is recognised, once it is what is known or stays the same
 /// for a while.
 pub(crate) async fn settled<T, K>(
@@ -105,6 +110,16 @@ mod tests {
         assert!(refused.contains("larger than 1048576 bytes"), "{refused}");
         // One without an end.
         assert!(!cfg!(unix) || read(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn a_file_of_text_is_utf_8() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "livrée\n").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "livrée\n");
+        fs::write(&path, b"livr\xe9e").unwrap();
+        assert_eq!(read_text(&path).unwrap_err().to_string(), "it is not UTF-8");
     }
 
     #[tokio::test]

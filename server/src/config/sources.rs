@@ -1,7 +1,11 @@
 //! Where settings come from, and which source wins.
 
 use std::{
-    collections::BTreeMap, fmt::Debug, fs, net::SocketAddr, path::PathBuf, str::FromStr,
+    collections::BTreeMap,
+    fmt::Debug,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
@@ -10,7 +14,7 @@ use super::{
     setting::{OFF, Setting, address},
     table::{INSTANCE, MONGODB_DATABASE, SETTINGS},
 };
-use crate::domain::schedule::Schedule;
+use crate::{domain::schedule::Schedule, files};
 
 /// What one source gives: values by the name of their setting.
 pub type Values = BTreeMap<String, String>;
@@ -72,7 +76,7 @@ impl<'a> Sources<'a> {
             (Some(direct), None) => (direct.value.to_owned(), direct.origin),
             (None, Some(file)) => {
                 let origin = format!("{}_FILE, {}", setting.name, file.origin);
-                let value = fs::read_to_string(file.value).map_err(|error| {
+                let value = files::read_text(Path::new(file.value)).map_err(|error| {
                     vec![Problem {
                         name: format!("{}_FILE", setting.name),
                         origin: file.origin,

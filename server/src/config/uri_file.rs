@@ -1,9 +1,10 @@
 //! The file that `MONGODB_URI_FILE` names: it is read again while the server runs, because the
 //! password in it may change.
 
-use std::{fs, io, path::Path, str::FromStr};
+use std::{io, path::Path, str::FromStr};
 
 use super::uri::MongodbUri;
+use crate::files;
 
 /// Why the file gives no URI, said without repeating what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ impl MongodbUri {
     ///
     /// When the file can't be read, or holds something else.
     pub fn read(path: &Path) -> Result<MongodbUri, BadUriFile> {
-        let text = fs::read_to_string(path)?;
+        let text = files::read_text(path)?;
         text.trim_end_matches(['\n', '\r'])
             .parse()
             .map_err(BadUriFile::Bad)
@@ -32,6 +33,8 @@ impl MongodbUri {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

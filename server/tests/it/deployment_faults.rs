@@ -119,7 +119,7 @@ async fn tls_against_a_plain_server_and_the_reverse_are_told() {
     let plain = ReplicaSet::shared().await.unwrap().nodes()[0].address();
     told(
         &format!("mongodb://{plain}/?tls=true&directConnection=true"),
-        "asks for TLS and the server speaks none",
+        "asks for TLS, and the server answers only without",
         false,
     )
     .await;

@@ -83,7 +83,7 @@ impl Diagnosis {
             && self.is_heard_otherwise().await
         {
             return Error::Unusable(match with_tls {
-                true => "MONGODB_URI asks for TLS and the server speaks none: set tls=false there, or have mongod speak TLS".to_owned(),
+                true => "MONGODB_URI asks for TLS, and the server answers only without: where it speaks none, set tls=false there or have mongod speak TLS; where it only prefers TLS, it refuses the client certificate of tlsCertificateKeyFile".to_owned(),
                 false => "the server speaks nothing but TLS and MONGODB_URI does not ask for it: add tls=true there, and tlsCAFile for an authority of your own".to_owned(),
             });
         }

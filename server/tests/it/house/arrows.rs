@@ -9,7 +9,9 @@ use super::{files::Crate, is_in};
 const ARROWS: &[(&str, &[&str])] = &[
     ("bytes", &[]),
     ("domain", &["bytes"]),
-    ("config", &["domain"]),
+    ("hangups", &[]),
+    ("files", &["hangups"]),
+    ("config", &["domain", "files"]),
     ("log_queue", &[]),
     ("terminal", &["log_queue"]),
     ("telemetry", &["config", "log_queue", "terminal"]),
@@ -17,8 +19,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("progress", &[]),
     ("log_limit", &[]),
     ("peer", &[]),
-    ("hangups", &[]),
-    ("files", &["hangups"]),
     ("access", &["domain", "files", "log_limit", "peer"]),
     ("metrics", &[]),
     (
