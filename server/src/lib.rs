@@ -34,6 +34,7 @@ mod progress;
 pub mod repair;
 mod schedule;
 pub mod seed;
+pub mod service;
 pub mod shutdown;
 mod sockets;
 pub mod store;

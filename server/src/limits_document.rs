@@ -15,6 +15,7 @@ fn tables() -> String {
         ("Calls and requests", table::requests()),
         ("Streams and answers", table::streams()),
         ("HTTP", limits::rows()),
+        ("HTTP of `archd functions`", limits::of_the_custom_handler()),
     ] {
         let _ = write!(
             text,

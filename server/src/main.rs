@@ -6,16 +6,17 @@ use std::{io::Write, net::SocketAddr, process::ExitCode};
 use archd::{
     check,
     config::{
-        self, Command, Config, InForce, Setting,
+        self, Command, Config, InForce, ServiceRole, Setting,
         table::{HTTP, LISTEN},
     },
-    once, run,
-    shutdown::{self, BAD_SETTINGS, FAILURE},
+    once, run, service,
+    shutdown::{self, BAD_SETTINGS, FAILURE, SUCCESS},
     telemetry,
     terminal::flush_log,
     watch,
 };
 use tokio::{net::TcpListener, runtime::Builder};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// Archiving allocates several times for each order, on every core: the system's allocator takes a
@@ -30,55 +31,107 @@ const STACK: usize = 8 * 1024 * 1024;
 fn main() -> ExitCode {
     let (command, config) = match config::from_process() {
         Ok(start) => start,
-        Err(refusal) => return refusal.report(),
+        Err(refusal) => {
+            #[cfg(windows)]
+            if let Some(code) = service::refused(&refusal) {
+                return code;
+            }
+            return refusal.report();
+        }
     };
+    let code = match command {
+        Command::Service(action) => return service::perform(action, config, as_service),
+        command => on_threads(|| logged(command, config)),
+    };
+    flush_log();
+    code.unwrap_or(ExitCode::from(FAILURE))
+}
+
+/// Works on threads of its own; none where the system gives none, which has been said.
+fn on_threads<W: Future>(work: impl FnOnce() -> W) -> Option<W::Output> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
         .build();
-    let code = match runtime {
-        Ok(runtime) => runtime.block_on(logged(command, config)),
+    match runtime {
+        Ok(runtime) => Some(runtime.block_on(work())),
         Err(error) => {
             let _ = writeln!(
                 std::io::stderr(),
                 "error: no threads can be started: {error}"
             );
-            ExitCode::from(FAILURE)
+            None
         }
-    };
+    }
+}
+
+/// What a service of Windows does; see [`service::Work`].
+fn as_service(
+    config: Config,
+    role: ServiceRole,
+    stop: CancellationToken,
+    up: CancellationToken,
+) -> u8 {
+    let code = on_threads(|| async {
+        let telemetry = match opened(&config) {
+            Ok(telemetry) => telemetry,
+            Err(code) => return code,
+        };
+        introduce(&config, true);
+        let code = match role {
+            ServiceRole::Serve => serve(config, stop, up).await,
+            ServiceRole::Watch => watch_alone(config, stop, up).await,
+        };
+        telemetry.close().await;
+        code
+    });
     flush_log();
-    code
+    code.unwrap_or(FAILURE)
 }
 
 async fn logged(command: Command, config: Config) -> ExitCode {
-    let telemetry = match telemetry::init(&config) {
+    let telemetry = match opened(&config) {
         Ok(telemetry) => telemetry,
-        Err(error) => {
-            // Without a log, standard error is the only place left.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            return ExitCode::from(match error.is_of_settings() {
-                true => BAD_SETTINGS,
-                false => FAILURE,
-            });
-        }
+        Err(code) => return ExitCode::from(code),
     };
     let code = work(command, config).await;
     telemetry.close().await;
     code
 }
 
-async fn work(command: Command, config: Config) -> ExitCode {
-    if !matches!(command, Command::Check(_) | Command::State(_)) {
-        let InForce { given, defaults } = &config.in_force;
-        info!(given, defaults, "settings in force");
+/// Opens the log, or says why not.
+fn opened(config: &Config) -> Result<telemetry::Telemetry, u8> {
+    telemetry::init(config).map_err(|error| {
+        // Without a log, standard error is the only place left.
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+        match error.is_of_settings() {
+            true => BAD_SETTINGS,
+            false => FAILURE,
+        }
+    })
+}
+
+/// Tells the log by which settings this process works, and of these what whoever listens is to know.
+fn introduce(config: &Config, listens: bool) {
+    let InForce { given, defaults } = &config.in_force;
+    info!(given, defaults, "settings in force");
+    warn_of(config);
+    for note in config.notes.iter().filter(|_| listens) {
+        info!("{note}");
     }
+}
+
+fn warn_of(config: &Config) {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    if matches!(command, Command::Serve | Command::Watch) {
-        for note in &config.notes {
-            info!("{note}");
-        }
+}
+
+async fn work(command: Command, config: Config) -> ExitCode {
+    match command {
+        Command::Check(_) | Command::State(_) => warn_of(&config),
+        Command::Serve | Command::Watch => introduce(&config, true),
+        _ => introduce(&config, false),
     }
     let stop = match shutdown::signal() {
         Ok(stop) => stop,
@@ -87,33 +140,50 @@ async fn work(command: Command, config: Config) -> ExitCode {
             return ExitCode::from(FAILURE);
         }
     };
+    let up = CancellationToken::new();
     match command {
         Command::Batch(options) => once::batch(config, options, stop).await,
         Command::Verify(options) => once::verify(config, options, stop).await,
+        Command::Functions(options) => once::functions(config, options, stop).await,
         Command::Check(options) => check::check(config, options, stop).await,
         Command::State(options) => check::state(config, options, stop).await,
-        Command::Watch => match http(&config).await {
-            Ok(http) => ended(watch(http, config, stop).await),
-            Err(refusal) => refusal,
-        },
-        Command::Serve => {
-            let listener = match bind(config.listen, &LISTEN).await {
-                Ok(listener) => listener,
-                Err(refusal) => return refusal,
-            };
-            // Port 0 asks the system for any that is free; the log says which.
-            let address = listener.local_addr().unwrap_or(config.listen);
-            info!(%address, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
-            match http(&config).await {
-                Ok(http) => ended(run(listener, http, config, stop).await),
-                Err(refusal) => refusal,
-            }
+        Command::Watch => ExitCode::from(watch_alone(config, stop, up).await),
+        Command::Serve => ExitCode::from(serve(config, stop, up).await),
+        Command::Service(_) => unreachable!("it is none of these before there is a log"),
+    }
+}
+
+/// Serves until told to stop, and cancels `up` once it listens.
+async fn serve(config: Config, stop: CancellationToken, up: CancellationToken) -> u8 {
+    let listener = match bind(config.listen, &LISTEN).await {
+        Ok(listener) => listener,
+        Err(refusal) => return refusal,
+    };
+    // Port 0 asks the system for any that is free; the log says which.
+    let address = listener.local_addr().unwrap_or(config.listen);
+    info!(%address, profile = ?config.profile, "archd {} listens", env!("CARGO_PKG_VERSION"));
+    match http(&config).await {
+        Ok(http) => {
+            up.cancel();
+            ended(run(listener, http, config, stop).await)
         }
+        Err(refusal) => refusal,
+    }
+}
+
+/// Watches until told to stop, and cancels `up` once it begins to.
+async fn watch_alone(config: Config, stop: CancellationToken, up: CancellationToken) -> u8 {
+    match http(&config).await {
+        Ok(http) => {
+            up.cancel();
+            ended(watch(http, config, stop).await)
+        }
+        Err(refusal) => refusal,
     }
 }
 
 /// Opens the port of HTTP, if the settings want one.
-async fn http(config: &Config) -> Result<Option<TcpListener>, ExitCode> {
+async fn http(config: &Config) -> Result<Option<TcpListener>, u8> {
     let Some(address) = config.http else {
         return Ok(None);
     };
@@ -129,24 +199,24 @@ async fn http(config: &Config) -> Result<Option<TcpListener>, ExitCode> {
 }
 
 /// Opens a port, or says which setting names another.
-async fn bind(address: SocketAddr, setting: &Setting) -> Result<TcpListener, ExitCode> {
+async fn bind(address: SocketAddr, setting: &Setting) -> Result<TcpListener, u8> {
     TcpListener::bind(address).await.map_err(|error| {
         let (name, flag) = (setting.name, setting.flag.unwrap_or_default());
         error!(%error, "can't listen on {address}; is another archd running? Choose another address with --{flag} or {name}");
-        ExitCode::from(BAD_SETTINGS)
+        BAD_SETTINGS
     })
 }
 
-fn ended(outcome: Result<(), archd::Error>) -> ExitCode {
+fn ended(outcome: Result<(), archd::Error>) -> u8 {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         Err(error) => {
             error!(%error, "archd ends");
-            ExitCode::from(match error {
+            match error {
                 archd::Error::Access(_) => BAD_SETTINGS,
                 archd::Error::Tls(_) => BAD_SETTINGS,
                 archd::Error::Store(_) => FAILURE,
-            })
+            }
         }
     }
 }

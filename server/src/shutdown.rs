@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::terminal::flush_log;
 
+/// What a process returns that did what it was asked for.
+pub const SUCCESS: u8 = 0;
 /// What a process returns that could not do what it was asked for.
 pub const FAILURE: u8 = 1;
 /// What a process returns that was started with bad settings or usage.
@@ -24,8 +26,8 @@ pub(crate) const NOT_VERIFIED: u8 = 9;
 /// What a process returns that was interrupted: 128 and the number of SIGINT, as shells count.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels. A second one ends the process at
-/// once, whatever it is doing.
+/// A token that the first SIGINT (Ctrl-C) or SIGTERM cancels, on Windows the first event that asks a
+/// program to end. A second one ends the process at once, whatever it is doing.
 ///
 /// # Errors
 ///
@@ -78,17 +80,35 @@ impl Signals {
     }
 }
 
+/// Whatever ends a program with a console there: Ctrl-C, Ctrl-Break, its window that is closed, the
+/// machine that shuts down. That somebody logs off is none of it: all services hear of that.
 #[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+    terminate: tokio::signal::windows::CtrlBreak,
+    close: tokio::signal::windows::CtrlClose,
+    shutdown: tokio::signal::windows::CtrlShutdown,
+}
 
 #[cfg(windows)]
 impl Signals {
     fn listen() -> io::Result<Signals> {
-        Ok(Signals(tokio::signal::windows::ctrl_c()?))
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+        Ok(Signals {
+            interrupt: ctrl_c()?,
+            terminate: ctrl_break()?,
+            close: ctrl_close()?,
+            shutdown: ctrl_shutdown()?,
+        })
     }
 
     async fn next(&mut self) {
-        self.0.recv().await;
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.close.recv() => {}
+            _ = self.shutdown.recv() => {}
+        }
     }
 }
 

@@ -718,7 +718,15 @@ fn the_help_is_up_to_date() {
     let mut cli = cli().term_width(100);
     cli.build();
     is_kept_in("tests/help/archd.txt", &cli.render_long_help().to_string());
-    for command in ["batch", "check", "serve", "state", "verify", "watch"] {
+    for command in [
+        "batch",
+        "check",
+        "functions",
+        "serve",
+        "state",
+        "verify",
+        "watch",
+    ] {
         let help = cli.find_subcommand_mut(command).unwrap().render_long_help();
         is_kept_in(
             &format!("tests/help/archd-{command}.txt"),

@@ -13,6 +13,8 @@ use crate::{
 
 /// The oldest MongoDB that has what `archd` uses.
 const OLDEST: u32 = 6;
+/// The latest one that `archd` was made for.
+const LATEST: u32 = 8;
 /// A database further away than this makes itself felt.
 const FAR: Duration = Duration::from_millis(50);
 /// A watcher is not away for longer than this without somebody noticing.
@@ -30,6 +32,7 @@ pub(super) fn connection(server: &Server) -> Finding {
     } = server;
     let millis = round_trip.as_secs_f64() * 1e3;
     let found = format!("MongoDB {version} answers in {millis:.1} ms");
+    let range = format!("archd is made for {OLDEST}.0 to {LATEST}.x");
     let major = version
         .split('.')
         .next()
@@ -37,8 +40,15 @@ pub(super) fn connection(server: &Server) -> Finding {
     if major.is_none_or(|major: u32| major < OLDEST) {
         return Finding::failed(
             NAME,
-            format!("{found}, and archd needs {OLDEST}.0 or newer"),
+            format!("{found}, and {range}"),
             format!("upgrade MongoDB to {OLDEST}.0 or newer"),
+        );
+    }
+    if major > Some(LATEST) {
+        return Finding::warning(
+            NAME,
+            format!("{found}, and {range}"),
+            "look whether there is an archd that is made for it; the tests of this one run on any mongod that MONGOD names",
         );
     }
     if *round_trip > FAR {
@@ -48,7 +58,7 @@ pub(super) fn connection(server: &Server) -> Finding {
             "run archd nearer to the database's primary",
         );
     }
-    Finding::ok(NAME, found)
+    Finding::ok(NAME, format!("{found}; {range}"))
 }
 
 /// On nobody answering.
@@ -185,7 +195,9 @@ mod tests {
     fn a_server_must_be_recent_and_should_be_near() {
         for (version, millis, verdict) in [
             ("6.0.0", 50, Fine),
-            ("10.1.0-rc3", 1, Fine),
+            ("8.2.1", 1, Fine),
+            ("9.0.0-rc3", 1, Warning),
+            ("10.1.0", 51, Warning),
             ("6.0.0", 51, Warning),
             ("5.0.31", 1, Failed),
             ("?", 1, Failed),

@@ -45,7 +45,9 @@ use self::{
 pub async fn check(config: Config, args: CheckArgs, stop: CancellationToken) -> ExitCode {
     if let Some(deployment) = args.create_role {
         let role = privileges::role(&config, &kind_of(deployment));
-        return ended(print::print_role(&role, args.output), ExitCode::SUCCESS);
+        let at_atlas = config.mongodb_uri.is_of_atlas();
+        let printed = print::print_role(&role, at_atlas, args.output);
+        return ended(printed, ExitCode::SUCCESS);
     }
     let report = tokio::select! {
         () = stop.cancelled() => return ExitCode::from(INTERRUPTED),

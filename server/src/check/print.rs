@@ -18,11 +18,13 @@ pub(super) fn print(report: &CheckReport, output: Output) -> io::Result<()> {
     })
 }
 
-/// Prints a role: the command of the shell that makes it, or what the database takes it as.
-pub(super) fn print_role(role: &Role, output: Output) -> io::Result<()> {
-    let text = match output {
-        Output::Text => one_line(&role.create()),
-        Output::Json => tame_json(&role.document().to_string()),
+/// Prints a role: the command that makes it, or what the database, or Atlas, takes it as.
+pub(super) fn print_role(role: &Role, at_atlas: bool, output: Output) -> io::Result<()> {
+    let text = match (output, at_atlas) {
+        (Output::Text, false) => one_line(&role.create()),
+        (Output::Text, true) => one_line(&role.create_at_atlas()),
+        (Output::Json, false) => tame_json(&role.document().to_string()),
+        (Output::Json, true) => tame_json(&role.document_at_atlas().to_string()),
     };
     out(&format!("{text}\n"))
 }

@@ -51,8 +51,8 @@ pub(super) fn needed(config: &Config, access: &Access, needs: &[Need]) -> Findin
             ),
         );
     }
-    let role = Role::of(format!("archd_{}", config.database), &missing);
-    Finding::failed(NAME, lacks(user, &missing), role.grant(user))
+    let fix = granted(config, user, needs, "", &missing);
+    Finding::failed(NAME, lacks(user, &missing), fix)
 }
 
 /// On what archd can do without; none where nothing more could be wanted.
@@ -68,12 +68,8 @@ pub(super) fn optional(config: &Config, access: &Access, needs: &[Need]) -> Opti
             format!("user {:?} has them too", user.name),
         ));
     }
-    let role = Role::of(format!("archd_{}_optional", config.database), &missing);
-    Some(Finding::warning(
-        NAME,
-        lacks(user, &missing),
-        role.grant(user),
-    ))
+    let fix = granted(config, user, needs, "_optional", &missing);
+    Some(Finding::warning(NAME, lacks(user, &missing), fix))
 }
 
 /// On what the user may do and archd does not; none where there is no user.
@@ -99,8 +95,21 @@ pub(super) fn beyond(config: &Config, access: &Access, kind: &Kind) -> Option<Fi
             user.name,
             privileges::listed(more)
         ),
-        role(config, kind).replace(user),
+        match config.mongodb_uri.is_of_atlas() {
+            true => role(config, kind).replace_at_atlas(user),
+            false => role(config, kind).replace(user),
+        },
     ))
+}
+
+/// The commands that give a user what is missing. Atlas' interface gives one custom role in the place
+/// of all that a user has, so the whole of it is given there.
+fn granted(config: &Config, user: &User, needs: &[Need], rest: &str, missing: &[Need]) -> String {
+    let name = format!("archd_{}", config.database);
+    match config.mongodb_uri.is_of_atlas() {
+        true => Role::of(name, needs).replace_at_atlas(user),
+        false => Role::of(name + rest, missing).grant(user),
+    }
 }
 
 /// What the user lacks of what is essential, or of the rest.
@@ -175,6 +184,33 @@ mod tests {
             needed(&config, &access(&user), &needs).fix.unwrap(),
             format!("db.getSiblingDB(\"admin\").grantPrivilegesToRole(\"archd_d\", {privileges})")
         );
+    }
+
+    #[test]
+    fn at_atlas_the_fix_is_the_whole_role_by_its_own_interface() {
+        let uri = [("MONGODB_URI", "mongodb+srv://archd:p@c0.ab1cd.mongodb.net")];
+        let (config, needs) = needs_with(&uri, &set());
+        let access = Access::User(user(Vec::new()));
+        let lacks = needed(&config, &access, &needs);
+        let too = optional(&config, &access, &needs).unwrap();
+        let everything = Grant {
+            resource: Resource::Anything,
+            actions: vec!["anyAction".to_owned()],
+        };
+        let more = beyond(&config, &Access::User(user(vec![everything])), &set()).unwrap();
+        for finding in [lacks, too, more] {
+            let fix = finding.fix.unwrap();
+            assert!(
+                fix.starts_with("atlas customDbRoles create 'archd_d' --privilege '"),
+                "{fix}"
+            );
+            assert!(
+                fix.contains("INSERT@d.Historique") && fix.contains("IN_PROG"),
+                "{fix}"
+            );
+            assert!(fix.ends_with("--role 'archd_d@admin'"), "{fix}");
+            assert!(!fix.contains("db.getSiblingDB"), "{fix}");
+        }
     }
 
     #[test]

@@ -3,9 +3,17 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use clap::{Arg, ArgMatches, Args, FromArgMatches, ValueEnum};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Subcommand, ValueEnum};
 
 use super::{sources::Values, table::SETTINGS};
+
+mod functions;
+mod service;
+
+pub use self::{
+    functions::FunctionsArgs,
+    service::{InstallArgs, RunArgs, ServiceAction, ServiceRole, UninstallArgs},
+};
 
 /// What `archd` is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +30,10 @@ pub enum Command {
     Check(CheckArgs),
     /// List the server's own documents that can't be read, and set them aside.
     State(StateArgs),
+    /// Answer the calls of an Azure Functions host, a batch each.
+    Functions(FunctionsArgs),
+    /// Be a service of Windows, or make or take away one.
+    Service(ServiceAction),
 }
 
 /// What a batch is asked to do.
@@ -90,7 +102,8 @@ pub struct VerifyArgs {
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct CheckArgs {
     /// Check nothing and ask nobody: print the smallest role that the database user needs for what
-    /// these settings have archd do, as the command for mongosh that makes it
+    /// these settings have archd do, as the command for mongosh that makes it; where MONGODB_URI leads
+    /// to MongoDB Atlas, as the command of Atlas' own command line
     #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, require_equals = true, default_missing_value = "replica-set", conflicts_with = "wait")]
     pub create_role: Option<Deployment>,
 
@@ -262,6 +275,32 @@ pub fn cli() -> clap::Command {
                 )
                 .after_long_help(STATE),
         )
+        .subcommand(
+            FunctionsArgs::augment_args(clap::Command::new("functions"))
+                .about("Answer the timer of Azure Functions as its custom handler, one batch a call")
+                .long_about(
+                    "Is the custom handler of an Azure Functions app: asked by the host at \
+                     127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT, and by nobody else. GET / says that it is ready. Each call \
+                     of a function runs one batch, as archd batch does, and is answered with its statistics as log lines \
+                     once it has ended; a batch that is running already is followed if it does what is asked here, else \
+                     waited for. Where archd batch would end with another code than 0, the answer is 500 and the \
+                     invocation counts as failed. SIGINT (Ctrl-C) or SIGTERM cancels the batch.",
+                )
+                .after_long_help(functions::EXAMPLES),
+        )
+        .subcommand(
+            ServiceAction::augment_subcommands(clap::Command::new("service"))
+                .about("Make archd a service of Windows, or take it away")
+                .long_about(
+                    "Makes archd a service of Windows, which starts with the machine, is stopped in good order within \
+                     --shutdown-grace, and is started again when it fails. It runs under an account of its own, \
+                     NT SERVICE\\<name>, with the settings in --env-file and the flags that are given here. What it logs \
+                     is in %ProgramData%\\archd\\<name>.log unless --log-file says otherwise.",
+                )
+                .after_long_help(service::EXAMPLES)
+                .subcommand_required(true)
+                .hide(cfg!(not(windows))),
+        )
         .arg(
             Arg::new(ENV_FILE)
                 .long("env-file")
@@ -294,7 +333,7 @@ pub(super) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<CommandLine, clap::Error> {
     let matches = cli().try_get_matches_from(arguments)?;
-    let (command, matches) = match matches.subcommand() {
+    let (mut command, matches) = match matches.subcommand() {
         Some(("batch", batch)) => (Command::Batch(BatchArgs::from_arg_matches(batch)?), batch),
         Some(("verify", verify)) => (
             Command::Verify(VerifyArgs::from_arg_matches(verify)?),
@@ -303,13 +342,27 @@ pub(super) fn parse(
         Some(("check", check)) => (Command::Check(CheckArgs::from_arg_matches(check)?), check),
         Some(("state", state)) => (Command::State(StateArgs::from_arg_matches(state)?), state),
         Some(("watch", watch)) => (Command::Watch, watch),
+        Some(("functions", functions)) => (
+            Command::Functions(FunctionsArgs::from_arg_matches(functions)?),
+            functions,
+        ),
+        Some(("service", service)) => (
+            Command::Service(ServiceAction::from_arg_matches(service)?),
+            // Flags may stand at the end of the line.
+            service.subcommand().map_or(service, |(_, action)| action),
+        ),
         Some((_, serve)) => (Command::Serve, serve),
         None => (Command::Serve, &matches),
     };
+    let flags = flags(matches);
+    let env_file = matches.get_one::<PathBuf>(ENV_FILE).cloned();
+    if let Command::Service(ServiceAction::Install(install)) = &mut command {
+        install.launch = install.service.launch(&flags, env_file.as_deref());
+    }
     Ok(CommandLine {
         command,
-        flags: flags(matches),
-        env_file: matches.get_one::<PathBuf>(ENV_FILE).cloned(),
+        flags,
+        env_file,
     })
 }
 

@@ -15,7 +15,10 @@ pub mod uri;
 pub mod uri_file;
 
 pub use self::{
-    cli::{BatchArgs, CheckArgs, Command, Deployment, Output, StateArgs, VerifyArgs},
+    cli::{
+        BatchArgs, CheckArgs, Command, Deployment, FunctionsArgs, InstallArgs, Output, RunArgs,
+        ServiceAction, ServiceRole, StateArgs, UninstallArgs, VerifyArgs,
+    },
     load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile, TlsFiles},
     problem::Problem,
     setting::Setting,

@@ -10,10 +10,11 @@ use std::{
 };
 
 use super::{
-    cli::{self, Command},
+    cli::{self, Command, ServiceAction},
     load::Config,
     problem::Problem,
     sources::Values,
+    table::LOG_FILE,
     uri::SCHEMES,
 };
 
@@ -27,6 +28,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What there is to tell.
+    pub fn text(&self) -> String {
+        match self {
+            Refusal::Usage(error) => error.to_string(),
+            Refusal::Settings(problems) => {
+                let lines = problems.iter().map(|problem| format!("error: {problem}\n"));
+                lines.collect()
+            }
+        }
+    }
+
     /// Tells the person at the terminal, and the process that started this one.
     pub fn report(&self) -> ExitCode {
         // There is nobody left to tell when the terminal is gone.
@@ -39,11 +51,8 @@ impl Refusal {
                     ExitCode::SUCCESS
                 }
             }
-            Refusal::Settings(problems) => {
-                let mut stderr = io::stderr().lock();
-                for problem in problems {
-                    let _ = writeln!(stderr, "error: {problem}");
-                }
+            Refusal::Settings(_) => {
+                let _ = write!(io::stderr().lock(), "{}", self.text());
                 ExitCode::from(2)
             }
         }
@@ -79,12 +88,21 @@ fn read(
         }]));
     }
     let line = cli::parse(arguments).map_err(Refusal::Usage)?;
-    let (dotenv, mut problems) = match &line.env_file {
+    let (mut dotenv, mut problems) = match &line.env_file {
         Some(path) => env_file(path, "--env-file"),
         // Nobody asked for the default file, so it may be missing.
         None if !default_file.exists() => Default::default(),
         None => env_file(default_file, "working directory"),
     };
+    if let Command::Service(ServiceAction::Run(service)) = &line.command
+        && let Some(path) = service.log_file(environment)
+    {
+        // The last source is as good as a default, and any other has its say before.
+        let given = dotenv.entry(LOG_FILE.name.to_owned()).or_default();
+        if given.is_empty() {
+            *given = path.display().to_string();
+        }
+    }
     match Config::load(&line.flags, environment, &dotenv) {
         Ok(config) if problems.is_empty() => Ok((line.command, config)),
         Ok(_) => Err(Refusal::Settings(problems)),
@@ -164,6 +182,66 @@ mod tests {
             Refusal::Usage(error) => error.to_string(),
             Refusal::Settings(problems) => problems.iter().map(|p| format!("{p}\n")).collect(),
         })
+    }
+
+    #[test]
+    fn a_service_is_started_with_what_it_was_installed_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("archd.env");
+        fs::write(&file, "ARCHD_CHUNK_SIZE=7").unwrap();
+        let file = file.to_str().unwrap();
+        let install = [
+            "service",
+            "install",
+            "--name",
+            "archd-2",
+            "--role=watch",
+            "--lease=30s",
+            "--env-file",
+            file,
+        ];
+        let (command, config) = started(&install, b"").unwrap();
+        let Command::Service(ServiceAction::Install(install)) = command else {
+            panic!("{command:?}")
+        };
+        assert_eq!(config.chunk_size, 7, "its settings are read");
+        let launch: Vec<&str> = install
+            .launch
+            .iter()
+            .map(|it| it.to_str().unwrap())
+            .collect();
+        let (again, config) = started(&launch, b"ARCHD_CHUNK_SIZE=8").unwrap();
+        assert_eq!(again, Command::Service(ServiceAction::Run(install.service)));
+        assert_eq!(config.chunk_size, 7);
+        assert_eq!(config.lease, std::time::Duration::from_secs(30));
+
+        for name in ["", "a/b", r"a\b", "50%"] {
+            let told = started(&["service", "uninstall", "--name", name], b"").unwrap_err();
+            assert!(told.contains("--name"), "{name}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_service_logs_to_a_file_unless_it_is_told_otherwise() {
+        let environment = |more: &[(&str, &str)]| {
+            let all = [&[("ProgramData", "/data")], more].concat();
+            let all = all.into_iter();
+            all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect::<Values>()
+        };
+        let path = |arguments: &[&str], environment: &Values| {
+            let arguments = ["archd"].iter().chain(arguments).map(OsString::from);
+            let (_, config) = read(arguments, environment, Path::new("/nowhere")).unwrap();
+            config.log_file.map(|file| file.path)
+        };
+        let run = ["service", "run", "--name", "archd-2"];
+        let default = Path::new("/data").join("archd").join("archd-2.log");
+        assert_eq!(path(&run, &environment(&[])), Some(default));
+        assert_eq!(path(&run, &environment(&[("ARCHD_LOG_FILE", "off")])), None);
+        let flag = [&run[..], &["--log-file=mine.log"]].concat();
+        assert_eq!(path(&flag, &environment(&[])), Some("mine.log".into()));
+        assert_eq!(path(&run, &Values::new()), None);
+        assert_eq!(path(&["serve"], &environment(&[])), None);
     }
 
     #[test]

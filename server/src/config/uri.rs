@@ -29,7 +29,22 @@ impl MongodbUri {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether it leads to MongoDB Atlas, by the names of its hosts.
+    pub fn is_of_atlas(&self) -> bool {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let head = rest.split(['?', '/']).next().unwrap_or_default();
+        let hosts = head.rsplit_once('@').map_or(head, |(_, hosts)| hosts);
+        hosts.split(',').any(|host| {
+            let name = host.split(':').next().unwrap_or_default();
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            name.ends_with(ATLAS)
+        })
+    }
 }
+
+/// How the names of Atlas' hosts end.
+const ATLAS: &str = ".mongodb.net";
 
 impl fmt::Debug for MongodbUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,7 +51,7 @@ impl Hosts {
     /// Whether a request for this authority is one for this machine. A page of another site can
     /// have a browser call its own name here, and no address: a name is looked up, and may be given
     /// this machine's address after the page was loaded ("DNS rebinding").
-    fn have(&self, authority: &str) -> bool {
+    pub(super) fn have(&self, authority: &str) -> bool {
         // The port is of no matter: it may be that of a proxy or of a tunnel.
         let host = match authority
             .strip_prefix('[')

@@ -4,6 +4,7 @@
 use humantime::format_duration as time;
 
 use super::{
+    custom_handler,
     listener::{FIELDS, HEAD, MOST, NEXT_REQUEST, OF_FILES, READING, READING_BESIDE_OTHERS},
     order::{AT_ONCE, LONGEST, PATIENCE},
 };
@@ -70,6 +71,39 @@ pub(crate) fn rows() -> Vec<(&'static str, String, &'static str)> {
             "a number of an order",
             format!("{LONGEST} bytes"),
             "status 400",
+        ),
+    ]
+}
+
+/// The rows of `archd functions`.
+pub(crate) fn of_the_custom_handler() -> Vec<(&'static str, String, &'static str)> {
+    let kib = |bytes: usize| format!("{} KiB", bytes / 1_024);
+    vec![
+        (
+            "who is answered",
+            "this machine, by `localhost` or an address, and no page of a browser".to_owned(),
+            "status 403; others do not reach the port",
+        ),
+        (
+            "connections",
+            custom_handler::MOST.to_string(),
+            "the one that has been idle for longest makes way; if all are in use, the next one waits",
+        ),
+        ("a call", kib(custom_handler::CALL), "status 413"),
+        (
+            "the arrival of a call",
+            time(custom_handler::ARRIVAL).to_string(),
+            "status 408",
+        ),
+        (
+            "batches at once",
+            "1".to_owned(),
+            "the call joins the one that runs",
+        ),
+        (
+            "the answer to a call",
+            "`--wait`, `--max-runtime` and 10s together".to_owned(),
+            "the batch is cancelled, or left if it was asked for elsewhere; status 500",
         ),
     ]
 }

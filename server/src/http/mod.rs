@@ -1,6 +1,7 @@
 //! The edge that speaks HTTP: for probes, for Prometheus and for people with a browser. The only
-//! code that knows axum. It reads, and changes nothing.
+//! code that knows axum. It reads, and changes nothing; but `custom_handler` is asked for work.
 
+pub(crate) mod custom_handler;
 mod events;
 mod guard;
 #[cfg(test)]

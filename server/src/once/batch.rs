@@ -13,7 +13,7 @@ use crate::{
     config::{BatchArgs, Config, Output},
     convert,
     parts::Parts,
-    shutdown::{INTERRUPTED, JOB_FAILED, UNBALANCED},
+    shutdown::{INTERRUPTED, JOB_FAILED, SUCCESS, UNBALANCED},
     store::{
         batches::{
             options::Options,
@@ -48,6 +48,14 @@ pub async fn batch(config: Config, args: BatchArgs, stop: CancellationToken) -> 
     print(outcome, |outcome| {
         (text(&outcome.job, args.output), code(outcome))
     })
+}
+
+/// The statistics as lines of a log.
+pub(super) fn lines(batch: &Batch) -> Vec<String> {
+    let batch = convert::batch(batch.clone(), batch.head.updated);
+    let text = as_text(&batch, None, false);
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(str::to_owned).collect()
 }
 
 impl Once for Archiver {
@@ -94,15 +102,14 @@ impl Once for Archiver {
     }
 }
 
-fn code(outcome: &Outcome<Batch>) -> ExitCode {
+/// The code that says how it went.
+pub(super) fn code(outcome: &Outcome<Batch>) -> u8 {
     match (outcome.job.head.state, outcome.job.stop_reason) {
-        _ if !outcome.as_asked => ExitCode::from(INTERRUPTED),
-        (State::Succeeded, _) => ExitCode::SUCCESS,
-        (State::Failed, Some(StopReason::Unbalanced)) => ExitCode::from(UNBALANCED),
-        (State::Failed, _) => ExitCode::from(JOB_FAILED),
-        (State::Pending | State::Running | State::Cancelling | State::Cancelled, _) => {
-            ExitCode::from(INTERRUPTED)
-        }
+        _ if !outcome.as_asked => INTERRUPTED,
+        (State::Succeeded, _) => SUCCESS,
+        (State::Failed, Some(StopReason::Unbalanced)) => UNBALANCED,
+        (State::Failed, _) => JOB_FAILED,
+        (State::Pending | State::Running | State::Cancelling | State::Cancelled, _) => INTERRUPTED,
     }
 }
 

@@ -17,9 +17,10 @@ use crate::{
 };
 
 mod batch;
+mod functions;
 mod verify;
 
-pub use self::{batch::batch, verify::verify};
+pub use self::{batch::batch, functions::functions, verify::verify};
 
 /// How often the job is looked at.
 const JOB_POLL: Duration = Duration::from_millis(100);
@@ -183,7 +184,7 @@ async fn follow<W: Once>(
 )]
 fn print<J: Job>(
     outcome: Result<Outcome<J>, Failure>,
-    told: impl FnOnce(&Outcome<J>) -> (String, ExitCode),
+    told: impl FnOnce(&Outcome<J>) -> (String, u8),
 ) -> ExitCode {
     match outcome {
         Ok(outcome) => {
@@ -193,7 +194,7 @@ fn print<J: Job>(
                 error!(%error, "what the {} came to can't be printed", J::KIND.name);
                 return ExitCode::from(FAILURE);
             }
-            code
+            ExitCode::from(code)
         }
         Err(Failure { error, code }) => {
             error!(%error, "no {}", J::KIND.name);

@@ -18,7 +18,7 @@ use crate::{
         verdict::Verdict,
     },
     parts::Parts,
-    shutdown::{INTERRUPTED, JOB_FAILED, NOT_VERIFIED},
+    shutdown::{INTERRUPTED, JOB_FAILED, NOT_VERIFIED, SUCCESS},
     store::{
         jobs::{limits::Limits, record::State},
         verifications::{options::Options, record::Verification},
@@ -90,14 +90,14 @@ impl Once for Verifier {
     }
 }
 
-fn code(outcome: &Outcome<Verification>) -> ExitCode {
+fn code(outcome: &Outcome<Verification>) -> u8 {
     match (outcome.job.head.state, outcome.job.verdict) {
-        _ if !outcome.as_asked => ExitCode::from(INTERRUPTED),
-        (_, Some(Verdict::Verified)) => ExitCode::SUCCESS,
-        (_, Some(Verdict::NotVerified)) => ExitCode::from(NOT_VERIFIED),
-        (State::Failed | State::Succeeded, None) => ExitCode::from(JOB_FAILED),
+        _ if !outcome.as_asked => INTERRUPTED,
+        (_, Some(Verdict::Verified)) => SUCCESS,
+        (_, Some(Verdict::NotVerified)) => NOT_VERIFIED,
+        (State::Failed | State::Succeeded, None) => JOB_FAILED,
         (State::Pending | State::Running | State::Cancelling | State::Cancelled, None) => {
-            ExitCode::from(INTERRUPTED)
+            INTERRUPTED
         }
     }
 }

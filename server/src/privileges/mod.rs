@@ -1,6 +1,7 @@
 //! Privileges: what archd's calls to the database take, by the settings and the deployment, and what
 //! its user lacks of that or has beyond it. Pure.
 
+mod atlas;
 mod feature;
 pub(crate) mod needs;
 mod role;

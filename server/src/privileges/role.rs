@@ -91,7 +91,8 @@ impl Role {
         )
     }
 
-    fn is_held(&self, user: &User) -> bool {
+    /// Whether a user has a role of this name.
+    pub(super) fn is_held(&self, user: &User) -> bool {
         let held = |(role, database): &(String, String)| *role == self.name && database == HOME;
         user.roles.iter().any(held)
     }
@@ -100,8 +101,12 @@ impl Role {
         json!([{ "role": self.name, "db": HOME }])
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What it gives.
-    #[cfg(test)]
     pub(super) fn privileges(&self) -> &[(Resource, Vec<&'static str>)] {
         &self.privileges
     }

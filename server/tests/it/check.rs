@@ -7,7 +7,7 @@ use std::{
 };
 
 use bson::{Document, doc, oid::ObjectId};
-use devkit::{ReplicaSet, Standalone};
+use devkit::{ReplicaSet, Standalone, relay::Relay};
 use mongodb::{Client, Database, IndexModel};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -382,5 +382,39 @@ async fn an_archive_with_ids_of_its_own_is_warned_about_before_its_orders_are_qu
         entries[0].get_str("numero_commande").unwrap(),
         "CMD-2024-000009",
         "{entries:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_with_the_range_that_is_supported() {
+    let set = ReplicaSet::shared().await.unwrap();
+    let database = set.fresh_database().await.unwrap();
+    let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
+    let uri = relay.uri();
+    let build = database.run_command(doc! { "buildInfo": 1 }).await.unwrap();
+    let version = build.get_str("version").unwrap();
+    let checked = check(&uri, database.name()).await;
+    // A busy machine may answer late, which is a warning.
+    assert_ne!(checked.verdict("connection"), "failed", "{}", checked.text);
+    let range = "archd is made for 6.0 to 8.x";
+
+    // The same server, which says of itself that it is an older one.
+    let (_, rest) = version.split_once('.').unwrap();
+    let field = |version: &str| {
+        let length = u32::try_from(version.len() + 1).unwrap().to_le_bytes();
+        [b"version\0", &length[..], version.as_bytes(), b"\0"].concat()
+    };
+    relay.rewrite(&field(version), &field(&format!("5.{rest}")));
+    let checked = check(&uri, database.name()).await;
+    checked.assert_is("connection", 5, "failed");
+    let found = checked.found("connection");
+    assert!(
+        found.contains(&format!("MongoDB 5.{rest}")) && found.contains(range),
+        "{found}"
+    );
+    assert!(
+        checked.fix("connection").contains("6.0 or newer"),
+        "{}",
+        checked.text
     );
 }

@@ -270,6 +270,7 @@ impl World {
             .env("MONGODB_URI", mongodb)
             .env("MONGODB_DATABASE", self.server.database.name())
             .env("ARCHD_LISTEN", "127.0.0.1:0")
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", "0")
             .env("ARCHD_LOG_FORMAT", "json")
             .current_dir(self.folder.path())
             .stdin(Stdio::piped())
@@ -286,6 +287,9 @@ impl World {
         let mut stderr = BufReader::new(running.stderr.take().unwrap()).lines();
         let words = match example.line.as_str() {
             line if line.starts_with("archd watch") => "this instance watches now",
+            line if line.starts_with("archd functions") => {
+                "the host of Azure Functions is answered"
+            }
             line if line.starts_with("archd") => "the database is ready",
             _ => "live",
         };

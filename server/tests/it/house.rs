@@ -29,6 +29,7 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("opentelemetry_sdk", &["telemetry"]),
     ("tracing_opentelemetry", &["telemetry"]),
     ("sd_notify", &["supervisor"]),
+    ("windows_service", &["service"]),
     ("tokio_rustls", &["sockets"]),
     ("webpki", &["sockets"]),
 ];

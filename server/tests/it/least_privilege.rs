@@ -174,6 +174,24 @@ async fn the_printed_role_follows_the_settings_and_the_deployment() {
 }
 
 #[tokio::test]
+async fn at_atlas_it_is_printed_for_its_own_interface() {
+    let uri = (
+        "MONGODB_URI",
+        "mongodb+srv://archd:pass@c0.ab1cd.mongodb.net",
+    );
+    let command = create_role(&["--create-role"], &[uri]).await;
+    let start =
+        "atlas customDbRoles create 'archd_livraison' --privilege 'FIND@livraison.Commande,";
+    assert!(command.starts_with(start), "{command}");
+    assert!(!command.contains("pass"), "{command}");
+    let json = create_role(&["--create-role", "--output=json"], &[uri]).await;
+    let role: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(role["roleName"], "archd_livraison");
+    let said = role["actions"].as_array().unwrap().len();
+    assert_eq!(said, command.matches(',').count() + 1);
+}
+
+#[tokio::test]
 async fn with_the_printed_role_everything_works_and_the_database_refuses_nothing() {
     let guarded = Guarded::start().await;
     // Applied as people do it: by the shell.

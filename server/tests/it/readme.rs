@@ -20,10 +20,12 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "docs/calling.md",
     "docs/production.md",
+    "docs/operations.md",
+    "docs/windows.md",
     "docs/batches.md",
     "docs/settings.md",
     "docs/security.md",

@@ -19,6 +19,11 @@ use tonic_prost::ProstCodec;
 
 use crate::support::TestServer;
 
+/// The methods that need the right to read, and no more.
+pub(crate) fn reads() -> impl Iterator<Item = &'static str> {
+    table::methods().filter_map(|(right, method)| (right == "read").then_some(method))
+}
+
 /// The token of somebody.
 fn token(name: &str) -> String {
     format!("{name}.0123456789abcdef0123456789abcdef")

@@ -7,6 +7,7 @@ mod lists;
 mod newer;
 mod records;
 mod unreadable;
+mod versions;
 
 use bson::{Bson, DateTime, Document, doc};
 use order_archiver_api::v1 as pb;

@@ -1,6 +1,7 @@
 //! What tests share: a server with every client ready, the data that it works on, and patience.
 
 mod archctl;
+mod balancer;
 mod calls;
 mod data;
 pub(crate) mod frames;
@@ -11,6 +12,7 @@ mod status;
 mod wait;
 
 pub(crate) use archctl::{Ended, archctl, program};
+pub(crate) use balancer::Balancer;
 pub(crate) use calls::tally;
 pub(crate) use data::{order, orders, references};
 pub(crate) use server::TestServer;

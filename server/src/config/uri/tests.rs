@@ -1,6 +1,6 @@
 //! Every kind of fault in a URI is named with its mend, and no part of a password with it.
 
-use super::{faults, options, warnings};
+use super::{MongodbUri, faults, options, warnings};
 
 /// A piece of a password that nothing may repeat.
 const CANARY: &str = "c4n4ry";
@@ -297,5 +297,28 @@ fn what_has_no_effect_is_told_unless_it_is_done_anyway() {
             warned[0].contains(&format!("the option {name} in MONGODB_URI has no effect")),
             "{warned:?}"
         );
+    }
+}
+
+#[test]
+fn atlas_is_known_by_the_names_of_its_hosts() {
+    for (uri, atlas) in [
+        (
+            "mongodb+srv://u:p@cluster0.ab1cd.mongodb.net/?retryWrites=true",
+            true,
+        ),
+        ("mongodb+srv://Cluster0.AB1CD.MongoDB.net.", true),
+        (
+            "mongodb://h-00-00.ab1cd.mongodb.net:27017,h-00-01.ab1cd.mongodb.net:27017/?tls=true",
+            true,
+        ),
+        ("mongodb://u:p@pl-0-eu-west-3.ab1cd.mongodb.net:1024/", true),
+        ("mongodb://u:a.mongodb.net@host:27017/", false),
+        ("mongodb://host/?appName=a.mongodb.net", false),
+        ("mongodb://mongodb.net.example.com/", false),
+        ("mongodb://127.0.0.1:27017", false),
+    ] {
+        let parsed: MongodbUri = uri.parse().unwrap();
+        assert_eq!(parsed.is_of_atlas(), atlas, "{uri}");
     }
 }

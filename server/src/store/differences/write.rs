@@ -16,7 +16,7 @@ use crate::{
         encoding::document::{document_value, documents, joined, raw as raw_document, whole},
         state::{
             expressions::{date_or, replaced_unless_newer},
-            version::{CURRENT, FORMAT},
+            version::{CURRENT, FORMAT, not_newer},
         },
     },
 };
@@ -59,7 +59,10 @@ impl Store {
         let Some(oldest) = self.verification_before(KEPT).await? else {
             return Ok(());
         };
-        let old = rawdoc! { "q": { "verification": { "$lte": oldest.as_str() } }, "limit": 0 };
+        let old = doc! {
+            "q": { "verification": { "$lte": &oldest }, FORMAT: not_newer() }, "limit": 0,
+        };
+        let old = raw_document(&old);
         let head = rawdoc! { "delete": self.names.differences.as_str() };
         self.write_all(head, "deletes", &[old]).await
     }
@@ -101,7 +104,8 @@ impl Differences {
     pub async fn forget(&self, ids: &[String]) -> Result<(), Error> {
         let statements: Vec<RawDocumentBuf> = ids
             .iter()
-            .map(|id| rawdoc! { "q": { "_id": id.as_str() }, "limit": 1 })
+            .map(|id| doc! { "q": { "_id": id.as_str(), FORMAT: not_newer() }, "limit": 1 })
+            .map(|statement| raw_document(&statement))
             .collect();
         let head = rawdoc! { "delete": self.store.names.differences.as_str() };
         self.store.write_all(head, "deletes", &statements).await
@@ -109,7 +113,10 @@ impl Differences {
 
     /// Takes all differences of this verification away.
     pub async fn forget_all(&self) -> Result<(), Error> {
-        let all = rawdoc! { "q": { "verification": self.verification.as_str() }, "limit": 0 };
+        let all = doc! {
+            "q": { "verification": &self.verification, FORMAT: not_newer() }, "limit": 0,
+        };
+        let all = raw_document(&all);
         let head = rawdoc! { "delete": self.store.names.differences.as_str() };
         self.store.write_all(head, "deletes", &[all]).await
     }

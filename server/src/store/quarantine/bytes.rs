@@ -11,7 +11,7 @@ use crate::{
         encoding::document::{document_value, field, joined},
         state::{
             expressions::replaced_unless_newer,
-            format::{Field, Is, must},
+            format::{self, Field, Is, must},
             version::CURRENT,
         },
     },
@@ -29,6 +29,10 @@ impl Store {
         let rows = self
             .rows(&joined(&[&command, &self.read_options()]))
             .await?;
+        for row in &rows {
+            // A newer version may keep the bytes in another way.
+            format::check(&self.names.quarantine_bytes, PART_OF_BYTES, row)?;
+        }
         let parts = rows
             .iter()
             .filter_map(|row| raw::find(row, "bytes").filter(|value| value.kind == kind::BINARY));

@@ -264,9 +264,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "once",
         &[
             "domain", "config", "terminal", "shutdown", "store", "jobs", "archiver", "verifier",
-            "parts", "convert", "grpc",
+            "parts", "convert", "grpc", "http",
         ],
     ),
+    ("service", &["config", "terminal", "shutdown"]),
     (
         "check",
         &[
