@@ -9,8 +9,8 @@ use clap::{
 
 use crate::{
     commands::{
-        archive, auth, batch, completions, config, health, instances, orders, quarantine, seed,
-        stats, status, tail, top, verify, version, watch,
+        archive, auth, batch, completions, config, health, instances, man, orders, quarantine,
+        seed, stats, status, tail, top, verify, version, watch,
     },
     connect::Session,
     exit::{self, Exit},
@@ -105,18 +105,24 @@ pub(crate) enum Command {
     Auth(auth::Command),
     /// Print the completion script of a shell
     Completions(completions::Args),
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 impl Command {
     /// Whether it goes by the settings, so that a config file that can't be used is its fault too.
     pub(crate) fn goes_by_settings(&self) -> bool {
-        !matches!(self, Self::Completions(_))
+        !matches!(self, Self::Completions(_) | Self::Man(_))
     }
 
     /// Whether it asks a server, so that a token file or one of TLS that can't be used is its fault
     /// too.
     fn asks(&self) -> bool {
-        !matches!(self, Self::Auth(_) | Self::Completions(_) | Self::Config(_))
+        !matches!(
+            self,
+            Self::Auth(_) | Self::Completions(_) | Self::Config(_) | Self::Man(_)
+        )
     }
 
     /// Runs the command to its end.
@@ -144,6 +150,7 @@ impl Command {
             Self::Config(_) => config::run(session.output, globals),
             Self::Auth(command) => auth::run(session.output, command),
             Self::Completions(args) => completions::run(session.output, &args, Cli::command()),
+            Self::Man(args) => man::run(&args, Cli::command()),
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod health;
 pub(crate) mod instances;
+pub(crate) mod man;
 pub(crate) mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod seed;

@@ -128,13 +128,18 @@ pub async fn audit(database: &Database) -> Result<Audit> {
 /// An order that becomes delivered must be in the archive or in quarantine before a checkpoint at
 /// or after that moment is written, unless it is delivered no more, or the checkpoint declares a
 /// gap: then it must be there before the gap is closed. Within an epoch checkpoints never go back,
-/// and epochs never do. Whoever tampers with checkpoints is found out too.
+/// and epochs never do. Whoever tampers with checkpoints is found out too. The checkpoint of a
+/// partition is held to the orders that are its own by the hash of their `_id`, as the database makes
+/// it; of orders that are there no more that is not known.
 ///
 /// # Errors
 ///
 /// When the database's history can't be read.
 pub async fn history(database: &Database) -> Result<Vec<String>> {
-    let mut watch = Watch::default();
+    let mut watch = Watch {
+        hashes: hashes(database).await?,
+        ..Watch::default()
+    };
     let oplog = database.client().database("local");
     let of = [
         "Commande",
@@ -174,7 +179,19 @@ struct Watch {
     kept: HashSet<String>,
     checkpoint: Option<Timestamp>,
     epoch: Option<i64>,
+    partitions: HashMap<i64, Partition>,
+    /// What the database makes of the `_id` of each order.
+    hashes: HashMap<String, i64>,
     differences: Vec<String>,
+}
+
+/// A partition of the watch, as far as the history has told of it.
+#[derive(Default)]
+struct Partition {
+    epoch: i64,
+    generation: i64,
+    of: i64,
+    checkpoint: Option<Timestamp>,
 }
 
 impl Watch {
@@ -207,6 +224,7 @@ impl Watch {
             ("$cmd", "c") if change.contains_key("dropDatabase") => {
                 *self = Watch {
                     differences: std::mem::take(&mut self.differences),
+                    hashes: std::mem::take(&mut self.hashes),
                     ..Watch::default()
                 }
             }
@@ -216,6 +234,14 @@ impl Watch {
             }
             ("archd_state", "u") if key("o2") == identity(Some(&"watcher".into())) => {
                 self.watcher(change)
+            }
+            ("archd_state", "u") => {
+                let id = entry.get_document("o2").ok();
+                let id = id.and_then(|id| id.get_str("_id").ok());
+                let index = id.and_then(|id| id.strip_prefix("watcher-")?.parse().ok());
+                if let Some(index) = index {
+                    self.partition(index, change);
+                }
             }
             _ => {}
         }
@@ -264,6 +290,47 @@ impl Watch {
             let owed: Vec<_> = self.owed.drain().collect();
             self.complain(owed, "its gap was closed without it");
         }
+    }
+
+    fn partition(&mut self, index: i64, change: &Document) {
+        let whole = |field: &str| set(change, &[field]).and_then(Bson::as_i64);
+        let partition = self.partitions.entry(index).or_default();
+        if let Some(epoch) = whole("epoch") {
+            if epoch < partition.epoch {
+                let late = format!("epoch {epoch} of partition {index} came late");
+                self.differences.push(late);
+            }
+            if epoch != partition.epoch {
+                (partition.epoch, partition.checkpoint) = (epoch, None);
+            }
+        }
+        if let Some(generation) = whole("generation") {
+            if generation < partition.generation {
+                let late = format!("generation {generation} of partition {index} came late");
+                self.differences.push(late);
+            }
+            partition.generation = generation;
+        }
+        partition.of = whole("of").unwrap_or(partition.of);
+        let time = set(change, &["checkpoint", "time"]).and_then(Bson::as_timestamp);
+        let (Some(time), of) = (time, partition.of) else {
+            return;
+        };
+        if partition.checkpoint.is_some_and(|known| time < known) {
+            let back = format!("the checkpoint of partition {index} went back to {time}");
+            self.differences.push(back);
+        }
+        partition.checkpoint = Some(time);
+        let hashes = &self.hashes;
+        let is_own = |order: &String| {
+            let hash = hashes.get(order);
+            hash.is_some_and(|hash| of > 0 && hash.rem_euclid(of) == index)
+        };
+        let behind: Vec<_> = self
+            .due
+            .extract_if(|order, delivered| *delivered <= time && is_own(order))
+            .collect();
+        self.complain(behind, "the checkpoint of its partition got ahead of it");
     }
 
     fn complain(&mut self, orders: Vec<(String, Timestamp)>, what: &str) {
@@ -422,6 +489,22 @@ async fn references(
         .into_iter()
         .filter_map(|document| Some((key(document.get(id))?, document)))
         .collect())
+}
+
+/// What the database makes of the `_id` of each order when it divides them.
+async fn hashes(database: &Database) -> Result<HashMap<String, i64>> {
+    let hash = doc! { "$project": { "hash": { "$toHashedIndexKey": "$_id" } } };
+    let reading = async {
+        let orders = database.collection::<Document>("Commande");
+        orders
+            .aggregate([hash])
+            .await?
+            .try_collect::<Vec<_>>()
+            .await
+    };
+    let orders = reading.await.context("hash the orders")?;
+    let of = |order: &Document| Some((identity(order.get("_id")), order.get_i64("hash").ok()?));
+    Ok(orders.iter().filter_map(of).collect())
 }
 
 async fn all(database: &Database, collection: &str, filter: Document) -> Result<Vec<Document>> {

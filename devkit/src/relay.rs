@@ -161,6 +161,17 @@ impl Relay {
         *lock(&self.rewrites) = vec![Rewrite { from, to, hits: 0 }];
     }
 
+    /// The same for several, as the relays to all nodes of a set need: in place of the addresses of
+    /// the nodes, a client is told those of the relays, and never goes around them.
+    pub fn rewrite_all<'b>(&self, pairs: impl IntoIterator<Item = (&'b [u8], &'b [u8])>) {
+        let rewrites = pairs.into_iter().map(|(from, to)| {
+            assert_eq!(from.len(), to.len(), "a message says its own length");
+            let (from, to) = (from.to_vec(), to.to_vec());
+            Rewrite { from, to, hits: 0 }
+        });
+        *lock(&self.rewrites) = rewrites.collect();
+    }
+
     /// In how many places answers were changed since they are.
     pub fn rewritten(&self) -> u32 {
         lock(&self.rewrites)

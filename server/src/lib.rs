@@ -44,7 +44,12 @@ pub mod terminal;
 pub mod verifier;
 pub mod watcher;
 
-use tokio::{net::TcpListener, time::timeout};
+use std::time::Duration;
+
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
@@ -73,8 +78,8 @@ pub enum Error {
     Tls(#[from] BadTlsFile),
 }
 
-/// Serves callers on `listener` until `stop` is cancelled, and answers HTTP on `http` if that is
-/// given: the only place that wires the parts together.
+/// Serves callers on `listener` until `leaving` is cancelled and the settings' delay is over, and
+/// answers HTTP on `http` if that is given: the only place that wires the parts together.
 ///
 /// The database need not be there yet: until it is, health says NOT_SERVING and callers hear
 /// UNAVAILABLE. Returns once everything under way is finished, or after the settings' grace period
@@ -83,18 +88,20 @@ pub async fn run(
     listener: TcpListener,
     http: Option<TcpListener>,
     config: Config,
-    stop: CancellationToken,
+    leaving: CancellationToken,
 ) -> Result<(), Error> {
+    let stop = delayed(&leaving, config.shutdown_delay);
     let access = access_by(&config, &stop)?;
     let entrance = entrance(&config)?;
     let role = Role::Serve(listener.local_addr().ok());
-    let parts = Parts::new(&config, role, stop.clone()).await?;
+    let mut parts = Parts::new(&config, role, stop.clone()).await?;
+    parts.leaving = leaving.clone();
     keep_current(&entrance, &parts, &stop);
     let heartbeat = parts.heartbeat.clone();
     let address = listener
         .local_addr()
         .map_or(config.listen, |address| address);
-    let _supervised = supervised(&parts, format!("serves gRPC on {address}"), &stop);
+    let _supervised = supervised(&parts, format!("serves gRPC on {address}"), &leaving);
     jobs::care_for_orphans(&parts.archiver);
     jobs::care_for_orphans(&parts.verifier);
     if config.watch {
@@ -197,6 +204,22 @@ pub async fn watch(
     };
     within_grace(&config, drain, &heartbeat).await;
     Ok(())
+}
+
+/// Cancelled so long after `leaving` is.
+fn delayed(leaving: &CancellationToken, delay: Duration) -> CancellationToken {
+    if delay.is_zero() {
+        return leaving.clone();
+    }
+    let (leaving, stop) = (leaving.clone(), CancellationToken::new());
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        leaving.cancelled().await;
+        info!(?delay, "callers are sent elsewhere before the stop");
+        sleep(delay).await;
+        cancelled.cancel();
+    });
+    stop
 }
 
 /// Who may do what, as the settings say.

@@ -1,7 +1,7 @@
 //! `archd`: reads its settings, then serves callers, runs one job or checks the database, and
 //! says by its exit code how that went.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::Path, process::ExitCode};
 
 use archd::{
     check,
@@ -129,7 +129,7 @@ fn warn_of(config: &Config) {
 
 async fn work(command: Command, config: Config) -> ExitCode {
     match command {
-        Command::Check(_) | Command::State(_) => warn_of(&config),
+        Command::Check(_) | Command::State(_) | Command::Man(_) => warn_of(&config),
         Command::Serve | Command::Watch => introduce(&config, true),
         _ => introduce(&config, false),
     }
@@ -147,6 +147,7 @@ async fn work(command: Command, config: Config) -> ExitCode {
         Command::Functions(options) => once::functions(config, options, stop).await,
         Command::Check(options) => check::check(config, options, stop).await,
         Command::State(options) => check::state(config, options, stop).await,
+        Command::Man(options) => manual(&options.folder),
         Command::Watch => ExitCode::from(watch_alone(config, stop, up).await),
         Command::Serve => ExitCode::from(serve(config, stop, up).await),
         Command::Service(_) => unreachable!("it is none of these before there is a log"),
@@ -179,6 +180,17 @@ async fn watch_alone(config: Config, stop: CancellationToken, up: CancellationTo
             ended(watch(http, config, stop).await)
         }
         Err(refusal) => refusal,
+    }
+}
+
+/// Writes the manual pages.
+fn manual(folder: &Path) -> ExitCode {
+    match config::docs::manual(folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "the manual can't be written into {}", folder.display());
+            ExitCode::from(FAILURE)
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Parts {
     pub(crate) live: Live,
     /// Whether the loops among these turn.
     pub(crate) progress: Progress,
+    /// Cancelled when callers are to go elsewhere: as the signal to stop comes, and not yet the stop.
+    pub(crate) leaving: CancellationToken,
     /// Everything that is to be finished before the server leaves.
     pub(crate) tasks: TaskTracker,
 }
@@ -137,9 +139,11 @@ impl Parts {
             instance,
             tasks.clone(),
             stop.clone(),
-        );
+        )
+        .split_into(config.watch_partitions);
         Ok(Parts {
-            live: Live::new(store.clone(), stop),
+            live: Live::new(store.clone(), stop.clone()),
+            leaving: stop,
             store,
             metrics,
             monitor,

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{domain::text::cut, observe::monitor::Monitor, progress::Progress};
+use crate::{domain::text::cut, hangups::Hangups, observe::monitor::Monitor, progress::Progress};
 
 /// The variable by which the service manager says where it listens.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -42,6 +42,8 @@ pub(crate) async fn supervise(
     if env::var_os(SOCKET).is_none() {
         return;
     }
+    // Reloading is SIGHUP, also where there is no file to be read again: it must not end the process.
+    let _reloads = Hangups::listen();
     match Manager::open() {
         Ok(manager) => {
             let watchdog = watchdog();

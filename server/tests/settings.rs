@@ -52,6 +52,7 @@ fn without_any_setting_the_defaults_hold() {
     assert_eq!(config.operation_timeout, Duration::from_secs(10));
     assert_eq!(config.request_timeout, Duration::from_secs(10));
     assert_eq!(config.shutdown_grace, Duration::from_secs(20));
+    assert_eq!(config.shutdown_delay, Duration::ZERO);
     assert_eq!(config.max_connections, 0);
     assert_eq!(config.max_tail_readers, 64);
     assert_eq!(config.lease, Duration::from_secs(15));
@@ -134,11 +135,13 @@ fn every_setting_arrives_in_its_own_field() {
         ("ARCHD_RETRY_ATTEMPTS", "0"),
         ("ARCHD_OPERATION_TIMEOUT", "100ms"),
         ("ARCHD_REQUEST_TIMEOUT", "5m"),
+        ("ARCHD_SHUTDOWN_DELAY", "1s"),
         ("ARCHD_SHUTDOWN_GRACE", "0s"),
         ("ARCHD_MAX_CONNECTIONS", "9"),
         ("ARCHD_MAX_CONNECTION_AGE", "1s"),
         ("ARCHD_MAX_TAIL_READERS", "1"),
         ("ARCHD_WATCH", "false"),
+        ("ARCHD_WATCH_PARTITIONS", "4"),
         ("ARCHD_LEASE", "1s"),
         ("ARCHD_MAX_RATE", "9"),
         ("ARCHD_MAX_LAG", "off"),
@@ -166,14 +169,14 @@ fn every_setting_arrives_in_its_own_field() {
         "Config { mongodb_uri: MongodbUri(***), mongodb_uri_file: None, database: \"d\", profile: Simulation, listen: [::1]:1, \
          http: Some([::1]:2), http_hosts: [\"a.b\", \"c_1\"], auth_file: Some(\"w\"), tls: Some(TlsFiles { certificate: \"t\", key: \"k\", client_ca: Some(\"a\") }), max_connection_age: Some(1s), collections: Collections { orders: \"o\", clients: \"c\", couriers: \"l\", restaurants: \"r\", menus: \"m\", \
          archive: \"h\", prefix: \"_\" }, delivered_status: \"done\", archived_by: \"me\", chunk_size: 7, \
-         retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, \
-         max_connections: 9, max_tail_readers: 1, watch: false, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
+         retry_attempts: 0, operation_timeout: 100ms, request_timeout: 300s, shutdown_grace: 0ns, shutdown_delay: 1s, \
+         max_connections: 9, max_tail_readers: 1, watch: false, watch_partitions: 4, lease: 1s, max_orders_per_second: 9, max_replication_lag: None, \
          max_write_latency: 1ms, verify_max_rate: 8, batch_reads: Secondary, schedule: Some(Schedule(5 4 * * * in UTC)), schedule_catch_up: true, verify: false, verify_full_every: 86400s, reflection: false, instance: \"i\", host: \"n\", log_filter: \"debug\", log_format: Json, \
          log_file: Some(LogFileSettings { path: \"f\", most_bytes: 2097152, kept: 3 }), otlp_endpoint: Some(\"http://c:4317\"), \
          warnings: [], notes: [], in_force: InForce { given: \"MONGODB_URI=(hidden) MONGODB_DATABASE=d ARCHD_PROFILE=simulation ARCHD_LISTEN=[::1]:1 ARCHD_HTTP=[::1]:2 ARCHD_HTTP_HOSTS='A.b, c_1' ARCHD_AUTH_FILE=w ARCHD_TLS_CERT=t ARCHD_TLS_KEY=k ARCHD_TLS_CLIENT_CA=a ARCHD_INSECURE_LISTEN=true ARCHD_COLLECTION_ORDERS=o \
          ARCHD_COLLECTION_CLIENTS=c ARCHD_COLLECTION_COURIERS=l ARCHD_COLLECTION_RESTAURANTS=r ARCHD_COLLECTION_MENUS=m ARCHD_COLLECTION_ARCHIVE=h \
          ARCHD_COLLECTION_PREFIX=_ ARCHD_DELIVERED_STATUS=done ARCHD_ARCHIVED_BY=me ARCHD_CHUNK_SIZE=7 ARCHD_RETRY_ATTEMPTS=0 ARCHD_OPERATION_TIMEOUT=100ms \
-         ARCHD_REQUEST_TIMEOUT=5m ARCHD_SHUTDOWN_GRACE=0s ARCHD_MAX_CONNECTIONS=9 ARCHD_MAX_CONNECTION_AGE=1s ARCHD_MAX_TAIL_READERS=1 ARCHD_WATCH=false ARCHD_LEASE=1s \
+         ARCHD_REQUEST_TIMEOUT=5m ARCHD_SHUTDOWN_DELAY=1s ARCHD_SHUTDOWN_GRACE=0s ARCHD_MAX_CONNECTIONS=9 ARCHD_MAX_CONNECTION_AGE=1s ARCHD_MAX_TAIL_READERS=1 ARCHD_WATCH=false ARCHD_WATCH_PARTITIONS=4 ARCHD_LEASE=1s \
          ARCHD_MAX_RATE=9 ARCHD_MAX_LAG=off ARCHD_MAX_WRITE_LATENCY=1ms ARCHD_VERIFY_MAX_RATE=8 ARCHD_BATCH_READS=secondary ARCHD_SCHEDULE='5 4 * * *' \
          ARCHD_SCHEDULE_ZONE=UTC ARCHD_SCHEDULE_CATCH_UP=true ARCHD_VERIFY=off ARCHD_VERIFY_FULL_EVERY=1d ARCHD_REFLECTION=false ARCHD_INSTANCE=i ARCHD_LOG=debug ARCHD_LOG_FORMAT=json ARCHD_LOG_FILE=f ARCHD_LOG_FILE_SIZE=2 ARCHD_LOG_FILES=3 ARCHD_OTLP_ENDPOINT=(hidden)\", defaults: \"\" } }"
     );

@@ -72,6 +72,7 @@ pub(crate) fn story(event: &TailEventsResponse, short_ids: bool) -> String {
             Some(asked) if event.kind() == EventKind::WatcherAsked => watcher::asked_story(asked),
             _ => watcher::state_story(watcher),
         },
+        Event::WatchPartition(partition) => watcher::partition_story(partition),
         Event::Gone(gone) => gone_story(gone),
         Event::Gap(gap) if event.kind() == EventKind::GapClosed => watcher::gap_closed_story(gap),
         Event::Gap(gap) => watcher::gap_opened_story(gap),
@@ -86,6 +87,7 @@ fn bare_story(story: &Event) -> String {
         Event::Batch(batch) => batch.id.clone(),
         Event::Verification(verification) => verification.id.clone(),
         Event::Watcher(watcher) => watcher::state(watcher),
+        Event::WatchPartition(partition) => format!("partition {}", partition.index),
         Event::Order(_) | Event::Gap(_) | Event::Gone(_) => String::new(),
     };
     format!("{known}  (the history tells no more of it)")
@@ -145,8 +147,8 @@ fn of_verdict(verification: &Verification) -> Style {
 mod tests {
     use order_archiver_api::v1::{
         AskedBy, BatchState, BatchStopReason, Gap, OrderCounts, OrderEvent, QuarantineEntry,
-        QuarantineReason, Release, ReleaseCause, VerificationCounts, VerificationState, Watcher,
-        WatcherState,
+        QuarantineReason, Release, ReleaseCause, VerificationCounts, VerificationState,
+        WatchPartition, Watcher, WatcherState,
     };
     use prost_types::Timestamp;
 
@@ -225,6 +227,14 @@ mod tests {
                 ..AskedBy::default()
             }),
             ..watcher.clone()
+        };
+        let partition = WatchPartition {
+            index: 2,
+            of: 4,
+            instance: "archd-2".to_owned(),
+            state: WatcherState::Retrying.into(),
+            last_error: "no primary".to_owned(),
+            ..WatchPartition::default()
         };
         let released = QuarantineEntry {
             release: Some(Release {
@@ -307,6 +317,13 @@ mod tests {
             (
                 told(EventKind::WatcherAsked, Some(Event::Watcher(paused))),
                 "watcher asked   to pause, by 10.0.0.7:50712 through archd-2",
+            ),
+            (
+                told(
+                    EventKind::WatcherPartition,
+                    Some(Event::WatchPartition(partition)),
+                ),
+                "watcher partition  2 of 4  archd-2  retrying: no primary",
             ),
             (
                 told(EventKind::Released, Some(Event::Quarantine(released))),

@@ -2,7 +2,7 @@
 
 use order_archiver_api::{
     statistics::{changed, length, thousands},
-    v1::{AskedBy, Gap, WaitingOrders, Watcher, WatcherState},
+    v1::{AskedBy, Gap, WaitingOrders, WatchPartition, Watcher, WatcherState},
 };
 use prost_types::{Duration, Timestamp};
 
@@ -14,7 +14,7 @@ use super::{
 
 /// Everything about the watcher.
 pub(crate) fn card(watcher: &Watcher) -> String {
-    let fields = [
+    let mut fields = vec![
         ("State", state_since(watcher)),
         ("Instance", or(&watcher.instance, "-")),
         ("Position", moment_or_dash(watcher.position_time.as_ref())),
@@ -38,6 +38,10 @@ pub(crate) fn card(watcher: &Watcher) -> String {
         ("Last error", last_error(watcher)),
         ("Open gaps", open_gaps(watcher)),
     ];
+    // Few ever split it.
+    if watcher.partition_count > 1 || watcher.wanted_partition_count > 1 {
+        fields.insert(2, ("Partitions", partitions(watcher)));
+    }
     let mut parts = vec![
         grid::card(fields),
         watcher.counts.as_ref().map_or_else(
@@ -45,10 +49,62 @@ pub(crate) fn card(watcher: &Watcher) -> String {
             |counts| paint::labelled(&changed(counts).join("\n")),
         ),
     ];
+    if !watcher.partitions.is_empty() {
+        parts.push(partition_table(&watcher.partitions));
+    }
     if !watcher.open_gaps.is_empty() {
         parts.push(gaps(&watcher.open_gaps));
     }
     parts.join("\n\n")
+}
+
+/// How many partitions there are, and are to be.
+fn partitions(watcher: &Watcher) -> String {
+    let (now, wanted) = (watcher.partition_count, watcher.wanted_partition_count);
+    match now == wanted {
+        true => now.to_string(),
+        false => format!("{now}, becoming {wanted}"),
+    }
+}
+
+fn partition_table(partitions: &[WatchPartition]) -> String {
+    let rows = partitions.iter().map(|partition| {
+        [
+            partition.index.to_string(),
+            or(&partition.instance, "-"),
+            partition_state(partition),
+            moment_or_dash(partition.position_time.as_ref()),
+            partition
+                .lag
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), whole_length),
+        ]
+    });
+    let header = ["PARTITION", "INSTANCE", "STATE", "POSITION", "LAG"];
+    grid::table(header, &["PARTITION", "LAG"], rows)
+}
+
+fn partition_state(partition: &WatchPartition) -> String {
+    words(partition.state().as_str_name(), "WATCHER_STATE_")
+}
+
+/// A change of a partition: which, who, what, and why when there is a reason.
+pub(super) fn partition_story(partition: &WatchPartition) -> String {
+    let WatchPartition {
+        index,
+        of,
+        instance,
+        last_error,
+        ..
+    } = partition;
+    let mut text = format!(
+        "{index} of {of}  {instance}  {}",
+        partition_state(partition)
+    );
+    if partition.state() == WatcherState::Retrying && !last_error.is_empty() {
+        text.push_str(&format!(": {last_error}"));
+    }
+    text
 }
 
 /// A change of state: who, what, and why when there is a reason.
@@ -392,6 +448,37 @@ Errors:          6 orders  (0.5%)
 OPEN GAP                                      CATCH-UP BATCH  CAUSE
 2025-10-16 14:23:45Z to 2025-10-16 15:23:45Z  b-7             the history was lost"
         );
+    }
+
+    #[test]
+    fn the_card_of_a_split_watch_has_its_partitions() {
+        let partition = WatchPartition {
+            of: 2,
+            instance: "archd-1".to_owned(),
+            state: WatcherState::Watching.into(),
+            position_time: at(1_760_624_625),
+            lag: after(3, 0),
+            ..WatchPartition::default()
+        };
+        let left = WatchPartition {
+            index: 1,
+            of: 2,
+            state: WatcherState::Stopped.into(),
+            ..WatchPartition::default()
+        };
+        let text = card(&Watcher {
+            partition_count: 2,
+            wanted_partition_count: 4,
+            partitions: vec![partition, left],
+            ..watcher()
+        });
+        assert!(text.contains("Partitions  2, becoming 4\n"), "{text}");
+        let table = "\
+PARTITION  INSTANCE  STATE     POSITION              LAG
+        0  archd-1   watching  2025-10-16 14:23:45Z   3s
+        1  -         stopped   -                       -";
+        assert!(text.contains(table), "{text}");
+        assert!(!card(&watcher()).contains("Partitions"));
     }
 
     #[test]

@@ -8,8 +8,7 @@ use crate::program::{archctl, run};
 #[test]
 fn the_help_of_every_command_is_as_written() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    let mut helps = BTreeMap::new();
-    gather(&[], &mut helps);
+    let helps = all();
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::remove_dir_all(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
@@ -43,8 +42,7 @@ fn the_help_of_every_command_is_as_written() {
 
 #[test]
 fn every_command_shows_an_example_of_itself() {
-    let mut helps = BTreeMap::new();
-    gather(&[], &mut helps);
+    let helps = all();
     for (name, help) in helps
         .iter()
         .filter(|(_, help)| !help.contains("\nCommands:\n"))
@@ -79,6 +77,13 @@ fn completions_know_the_commands() {
             assert!(script.stdout.contains(command), "{shell}");
         }
     }
+}
+
+/// The help of every command, by the name of its file.
+pub(crate) fn all() -> BTreeMap<String, String> {
+    let mut helps = BTreeMap::new();
+    gather(&[], &mut helps);
+    helps
 }
 
 /// Walks through the commands as a reader of the help would.

@@ -20,6 +20,7 @@ mod golden;
 mod health;
 mod help;
 mod instances;
+mod man;
 mod orders;
 mod pipes;
 mod program;

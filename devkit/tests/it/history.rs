@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use bson::{Document, Timestamp, doc};
 use devkit::{ReplicaSet, audit};
+use futures::TryStreamExt;
 use mongodb::{Collection, Database};
 
 /// A database in which a test plays the platform and the watcher.
@@ -194,6 +195,54 @@ async fn a_gap_that_is_closed_without_an_order_before_it() -> Result<()> {
     play.close_gap().await?;
     play.is_told("its gap was closed without it").await?;
     play.is_told(AHEAD).await
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_partition_ahead_of_an_order_of_its_own() -> Result<()> {
+    let play = Play::begin().await?;
+    for index in 0..2 {
+        play.of("archd_state")
+            .insert_one(doc! { "_id": format!("watcher-{index}") })
+            .await?;
+    }
+    for id in 1..=20 {
+        play.order(id, "livrée").await?;
+    }
+    // Which of the two an order belongs to is for the database to say.
+    let hash = doc! { "$toHashedIndexKey": "$_id" };
+    let orders = play.of("Commande");
+    let hashed = orders.aggregate([doc! { "$set": { "hash": hash } }]);
+    let hashed: Vec<Document> = hashed.await?.try_collect().await?;
+    let of_first = |order: &&Document| order.get_i64("hash").is_ok_and(|it| it % 2 == 0);
+    let ids = hashed.iter().filter(of_first);
+    let ids: Vec<i32> = ids.filter_map(|order| order.get_i32("_id").ok()).collect();
+    assert!(!ids.is_empty() && ids.len() < 20, "{ids:?}");
+    let (last, others) = ids.split_last().context("none")?;
+    for id in others {
+        play.archive(*id).await?;
+    }
+    play.is_clean().await?;
+    let save = async |index: i32, epoch: i64| {
+        let set = doc! {
+            "epoch": epoch, "generation": 1_i64, "of": 2_i64, "checkpoint": { "time": play.now().await? },
+        };
+        let partition = doc! { "_id": format!("watcher-{index}") };
+        let state = play.of("archd_state");
+        state.update_one(partition, doc! { "$set": set }).await?;
+        anyhow::Ok(())
+    };
+    play.archive(*last).await?;
+    save(0, 2).await?;
+    play.is_clean().await?;
+    save(0, 1).await?;
+    play.is_told("epoch 1 of partition 0 came late").await?;
+    save(1, 1).await?;
+    let told = audit::history(&play.database).await?;
+    let ahead = told
+        .iter()
+        .filter(|line| line.contains("the checkpoint of its partition got ahead"));
+    assert_eq!(ahead.count(), 20 - ids.len(), "{told:#?}");
+    Ok(())
 }
 
 /// A gap makes up for what lies before it alone.

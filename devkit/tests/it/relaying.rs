@@ -81,3 +81,32 @@ async fn a_delayed_message_arrives_later_and_a_cut_ends_what_is_open() -> Result
     assert!(insert.await?.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_client_of_a_set_behind_relays_never_goes_around_them() -> Result<()> {
+    let set = ReplicaSet::start_nodes(3).await?;
+    let nodes: Vec<String> = set.nodes().iter().map(|node| node.address()).collect();
+    let mut relays = Vec::new();
+    for node in &nodes {
+        relays.push(Relay::to_mongod(node).await?);
+    }
+    let addresses: Vec<String> = relays.iter().map(Relay::address).collect();
+    let mut uri = set.uri();
+    for (relay, (node, address)) in relays.iter().zip(nodes.iter().zip(&addresses)) {
+        let pairs = nodes.iter().zip(&addresses);
+        relay.rewrite_all(pairs.map(|(node, address)| (node.as_bytes(), address.as_bytes())));
+        uri = uri.replace(node, address);
+    }
+    let mut options = ClientOptions::parse(uri).await?;
+    options.server_selection_timeout = Some(Duration::from_secs(2));
+    let orders = Client::with_options(options)?.database("relayed");
+    let orders = orders.collection::<Document>("orders");
+    // It writes to the primary, whichever that is.
+    orders.insert_one(doc! { "_id": 1 }).await?;
+    relays.iter().for_each(Relay::pause);
+    let insert = orders.insert_one(doc! { "_id": 2 }).into_future();
+    let written = timeout(Duration::from_secs(4), insert).await;
+    assert!(!matches!(written, Ok(Ok(_))), "{written:?}");
+    relays.iter().for_each(Relay::resume);
+    Ok(())
+}

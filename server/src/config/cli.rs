@@ -34,6 +34,8 @@ pub enum Command {
     Functions(FunctionsArgs),
     /// Be a service of Windows, or make or take away one.
     Service(ServiceAction),
+    /// Write the manual pages.
+    Man(ManArgs),
 }
 
 /// What a batch is asked to do.
@@ -142,6 +144,13 @@ pub struct StateArgs {
     /// How the documents are printed
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
+}
+
+/// Where manual pages are written.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ManArgs {
+    /// The folder that a page for each command is written into, over what is there
+    pub folder: PathBuf,
 }
 
 /// How a result is printed.
@@ -293,13 +302,18 @@ pub fn cli() -> clap::Command {
                 .about("Make archd a service of Windows, or take it away")
                 .long_about(
                     "Makes archd a service of Windows, which starts with the machine, is stopped in good order within \
-                     --shutdown-grace, and is started again when it fails. It runs under an account of its own, \
+                     --shutdown-delay and --shutdown-grace, and is started again when it fails. It runs under an account of its own, \
                      NT SERVICE\\<name>, with the settings in --env-file and the flags that are given here. What it logs \
                      is in %ProgramData%\\archd\\<name>.log unless --log-file says otherwise.",
                 )
                 .after_long_help(service::EXAMPLES)
                 .subcommand_required(true)
                 .hide(cfg!(not(windows))),
+        )
+        .subcommand(
+            ManArgs::augment_args(clap::Command::new("man"))
+                .about("Write the manual pages into a folder, for packages")
+                .hide(true),
         )
         .arg(
             Arg::new(ENV_FILE)
@@ -351,6 +365,7 @@ pub(super) fn parse(
             // Flags may stand at the end of the line.
             service.subcommand().map_or(service, |(_, action)| action),
         ),
+        Some(("man", man)) => (Command::Man(ManArgs::from_arg_matches(man)?), man),
         Some((_, serve)) => (Command::Serve, serve),
         None => (Command::Serve, &matches),
     };

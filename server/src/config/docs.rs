@@ -1,6 +1,9 @@
-//! Writes the documents about the settings from their table, so that neither can be wrong.
+//! Writes the documents about the settings from their table, and the manual from the command line, so
+//! that none of them can be wrong.
 
-use super::{setting::Setting, table::SETTINGS};
+use std::{io, path::Path};
+
+use super::{cli::cli, setting::Setting, table::SETTINGS};
 
 /// The table of settings for `docs/settings.md`.
 pub fn markdown_table() -> String {
@@ -43,6 +46,15 @@ pub fn env_example() -> String {
         text.push_str(&format!("#{}={}\n", setting.name, quoted(setting)));
     }
     text
+}
+
+/// Writes a manual page for each command into a folder that is there, over what is in it.
+///
+/// # Errors
+///
+/// When a file can't be written.
+pub fn manual(folder: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(cli().disable_help_subcommand(true), folder)
 }
 
 fn code(text: &str) -> String {

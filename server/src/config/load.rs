@@ -55,6 +55,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How long work in flight may go on after the signal to stop.
     pub shutdown_grace: Duration,
+    /// How long `serve` takes calls after the signal to stop, while callers are sent elsewhere.
+    pub shutdown_delay: Duration,
     /// The most connections that callers may have open at one time; 0 means as many as there are
     /// files for.
     pub max_connections: usize,
@@ -62,6 +64,8 @@ pub struct Config {
     pub max_tail_readers: usize,
     /// Whether the watcher runs beside the services.
     pub watch: bool,
+    /// Into how many partitions the watcher's stream is to be split.
+    pub watch_partitions: u32,
     /// How long this instance may be silent before another one takes over what it
     /// does.
     pub lease: Duration,
@@ -259,9 +263,11 @@ impl Config {
             operation_timeout: chosen.time(&OPERATION_TIMEOUT),
             request_timeout: chosen.time(&REQUEST_TIMEOUT),
             shutdown_grace: chosen.time(&SHUTDOWN_GRACE),
+            shutdown_delay: chosen.time(&SHUTDOWN_DELAY),
             max_connections: chosen.parsed(&MAX_CONNECTIONS),
             max_tail_readers: chosen.parsed(&MAX_TAIL_READERS),
             watch: chosen.parsed(&WATCH),
+            watch_partitions: chosen.parsed(&WATCH_PARTITIONS),
             lease: chosen.time(&LEASE),
             max_orders_per_second: chosen.parsed(&MAX_RATE),
             max_replication_lag: chosen.time_unless_off(&MAX_LAG),

@@ -16,8 +16,8 @@ pub mod uri_file;
 
 pub use self::{
     cli::{
-        BatchArgs, CheckArgs, Command, Deployment, FunctionsArgs, InstallArgs, Output, RunArgs,
-        ServiceAction, ServiceRole, StateArgs, UninstallArgs, VerifyArgs,
+        BatchArgs, CheckArgs, Command, Deployment, FunctionsArgs, InstallArgs, ManArgs, Output,
+        RunArgs, ServiceAction, ServiceRole, StateArgs, UninstallArgs, VerifyArgs,
     },
     load::{BatchReads, Collections, Config, LogFileSettings, LogFormat, Profile, TlsFiles},
     problem::Problem,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::setting::{Form, OFF, Setting};
-use crate::domain::order::LARGEST_CHUNK;
+use crate::domain::{order::LARGEST_CHUNK, partition::MOST_PARTITIONS};
 
 /// The database of the simulation profile, so that made-up orders never meet real ones by default.
 pub(crate) const SIMULATION_DATABASE: &str = "livraison_simulation";
@@ -35,11 +35,13 @@ pub const SETTINGS: &[Setting] = &[
     RETRY_ATTEMPTS,
     OPERATION_TIMEOUT,
     REQUEST_TIMEOUT,
+    SHUTDOWN_DELAY,
     SHUTDOWN_GRACE,
     MAX_CONNECTIONS,
     MAX_CONNECTION_AGE,
     MAX_TAIL_READERS,
     WATCH,
+    WATCH_PARTITIONS,
     LEASE,
     MAX_RATE,
     MAX_LAG,
@@ -320,6 +322,19 @@ pub(crate) const REQUEST_TIMEOUT: Setting = Setting {
     secret: false,
 };
 
+/// How long callers have to go elsewhere after the signal to stop.
+pub(crate) const SHUTDOWN_DELAY: Setting = Setting {
+    name: "ARCHD_SHUTDOWN_DELAY",
+    flag: Some("shutdown-delay"),
+    form: Form::Time {
+        least: Duration::ZERO,
+        most: Duration::from_secs(5 * 60),
+    },
+    default: "0s",
+    help: "How long serve goes on taking calls after the signal to stop, while /readyz and health say that callers are to go elsewhere: as long as a balancer needs to hear of it. ARCHD_SHUTDOWN_GRACE begins then.",
+    secret: false,
+};
+
 /// How long work in flight may go on after the signal to stop.
 pub(crate) const SHUTDOWN_GRACE: Setting = Setting {
     name: "ARCHD_SHUTDOWN_GRACE",
@@ -378,7 +393,20 @@ pub(crate) const WATCH: Setting = Setting {
     flag: Some("watch"),
     form: Form::Choice(&["true", "false"]),
     default: "true",
-    help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others are on standby.",
+    help: "Whether serve also watches for delivered orders and archives them at once; one instance on a database does, the others are on standby, or share its partitions.",
+    secret: false,
+};
+
+/// Into how many partitions the watcher's stream is split.
+pub(crate) const WATCH_PARTITIONS: Setting = Setting {
+    name: "ARCHD_WATCH_PARTITIONS",
+    flag: Some("watch-partitions"),
+    form: Form::Whole {
+        least: 1,
+        most: MOST_PARTITIONS,
+    },
+    default: "1",
+    help: "Into how many partitions the changes of the orders are split, each read by one instance at a time; each costs the database one more reading of its history (docs/scale.md). The instance whose watcher began last decides for all.",
     secret: false,
 };
 

@@ -5,7 +5,7 @@ use pb::{EventKind, tail_events_response as response};
 
 use super::{
     Document, batch as batch_message, gap as gap_message, quarantine_entry, timestamp,
-    verification as verification_message, watcher_message, watcher_state,
+    verification as verification_message, watch_partition, watcher_message, watcher_state,
 };
 use crate::{
     observe::events::{Detail, Event},
@@ -13,7 +13,10 @@ use crate::{
         batches::record::Batch,
         quarantine::record::Entry,
         verifications::record::Verification,
-        watch::record::{State, Watcher},
+        watch::{
+            partition::HeldPartition,
+            record::{State, Watcher},
+        },
     },
 };
 
@@ -33,6 +36,7 @@ pub(crate) fn event_kind(event: &Event) -> EventKind {
         Event::VerificationFinished(_) => EventKind::VerificationFinished,
         Event::WatcherState(_) => EventKind::WatcherState,
         Event::WatcherAsked(_) => EventKind::WatcherAsked,
+        Event::WatcherPartition(_) => EventKind::WatcherPartition,
         Event::GapOpened(_) => EventKind::GapOpened,
         Event::GapClosed(_) => EventKind::GapClosed,
         Event::Gone(_) => EventKind::Gone,
@@ -65,6 +69,7 @@ pub(crate) fn event_body(event: Event) -> response::Event {
         Event::WatcherState(detail) | Event::WatcherAsked(detail) => {
             response::Event::Watcher(watcher(detail))
         }
+        Event::WatcherPartition(detail) => response::Event::WatchPartition(partition(detail)),
         Event::GapOpened(gap) | Event::GapClosed(gap) => response::Event::Gap(gap_message(&gap)),
         Event::Gone(gone) => response::Event::Gone(pb::GoneEvent {
             orders: gone.orders,
@@ -117,6 +122,16 @@ fn watcher(watcher: Detail<Watcher, Option<State>>) -> pb::Watcher {
                 .map_or(pb::WatcherState::Unspecified, watcher_state)
                 .into(),
             ..pb::Watcher::default()
+        },
+    }
+}
+
+fn partition(partition: Detail<HeldPartition, u32>) -> pb::WatchPartition {
+    match partition {
+        Detail::Known(held) => watch_partition(&held, held.state),
+        Detail::Unknown(index) => pb::WatchPartition {
+            index: index.cast_signed(),
+            ..pb::WatchPartition::default()
         },
     }
 }

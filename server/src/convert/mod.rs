@@ -23,5 +23,7 @@ pub(crate) use self::{
     stats::{next_batch, stats, stats_point},
     time::{cluster_time, date, duration, length, timestamp},
     verification::{state_of_verification, verification, verification_options},
-    watcher::{gap, watcher_message, watcher_now, watcher_state},
+    watcher::{
+        gap, watch_partition, watch_partition_now, watcher_message, watcher_now, watcher_state,
+    },
 };

@@ -1,13 +1,15 @@
 //! The watcher, its state, and gaps.
 
+use bson::Timestamp;
 use order_archiver_api::v1 as pb;
 
-use super::time::{cluster_time, timestamp};
+use super::time::{cluster_time, duration, timestamp};
 use crate::store::{
     unwatched::Unwatched,
     watch::{
         asked_by::AskedBy,
         gap::Gap,
+        partition::HeldPartition,
         record::{State, Watcher},
         waiting::Waiting,
     },
@@ -76,7 +78,39 @@ pub(crate) fn watcher_message(watcher: &Watcher, state: State) -> pb::Watcher {
         last_error: watcher.last_error.clone(),
         open_gaps: watcher.gap.iter().map(gap).collect(),
         asked_by: watcher.asked_by.as_ref().map(asked_by),
+        partition_count: watcher.split.partitions.cast_signed(),
+        wanted_partition_count: watcher.partitions_wanted().cast_signed(),
         ..pb::Watcher::default()
+    }
+}
+
+/// A partition as it is at this moment.
+pub(crate) fn watch_partition_now(
+    held: &HeldPartition,
+    majority: Option<Timestamp>,
+) -> pb::WatchPartition {
+    pb::WatchPartition {
+        state_since_time: held.since_now().and_then(timestamp),
+        lag: held.lag(majority).map(duration),
+        ..watch_partition(held, held.state_now())
+    }
+}
+
+/// What a partition's own document says of it.
+pub(crate) fn watch_partition(held: &HeldPartition, state: State) -> pb::WatchPartition {
+    pb::WatchPartition {
+        index: held.partition.index.cast_signed(),
+        of: held.partition.of.cast_signed(),
+        instance: held.instance.clone(),
+        epoch: held.epoch,
+        state: watcher_state(state).into(),
+        state_since_time: held.state_since.and_then(timestamp),
+        position_time: held.position.map(cluster_time),
+        lag: None,
+        saved_time: held.saved.and_then(timestamp),
+        last_event_time: held.last_event.and_then(timestamp),
+        last_error: held.last_error.clone(),
+        last_error_time: held.last_error_at.and_then(timestamp),
     }
 }
 

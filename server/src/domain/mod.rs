@@ -13,6 +13,8 @@ pub mod enrich;
 
 pub mod counts;
 
+pub mod partition;
+
 pub mod latency;
 
 pub mod near_miss;

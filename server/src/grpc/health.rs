@@ -101,7 +101,7 @@ pub(super) async fn report_on(
     reporter: HealthReporter,
     mut monitor: Monitor,
     mut own: Own,
-    stop: CancellationToken,
+    leaving: CancellationToken,
 ) {
     let mut ready = monitor.check().is_ok();
     let mut privileges = own.privileges.changes();
@@ -110,9 +110,9 @@ pub(super) async fn report_on(
         ready = tokio::select! {
             () = own.documents.changed() => ready,
             _ = privileges.changed() => ready,
-            () = stop.cancelled(), if ready => false,
+            () = leaving.cancelled(), if ready => false,
             change = monitor.changed() => match change {
-                Some(ready) => ready && !stop.is_cancelled(),
+                Some(ready) => ready && !leaving.is_cancelled(),
                 None => return,
             },
         };

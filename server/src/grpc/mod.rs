@@ -107,7 +107,7 @@ pub(crate) async fn serve(
         reporter,
         parts.monitor.clone(),
         Own::of(&parts),
-        stop.clone(),
+        parts.leaving.clone(),
     ));
     let measuring = Measuring::new(&parts.metrics);
     let connections = parts.metrics.gauge(&names::CONNECTIONS, &["grpc"]);

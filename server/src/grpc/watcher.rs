@@ -159,10 +159,18 @@ impl WatcherService {
                     .unwrap_or(0),
             ))
         };
+        let partitions = match watcher.split.is_split() {
+            true => self.store.held_partitions(watcher.split).await,
+            false => Ok(Vec::new()),
+        };
+        let partitions = partitions.map_err(error)?;
         let unwatched = self.store.unwatched(&watcher).await.map_err(error)?;
         let mut message = convert::watcher_now(&watcher, unwatched.as_ref());
         message.counts = counts.map(convert::counts);
         message.lag = watcher.lag(majority).map(convert::duration);
+        let partitions = partitions.iter();
+        let partitions = partitions.map(|held| convert::watch_partition_now(held, majority));
+        message.partitions = partitions.collect();
         message.history_headroom = headroom().map(convert::duration);
         message.wall_lag = watcher.is_watched().then(|| {
             watcher

@@ -117,7 +117,7 @@ where
     let _under_way: TaskTrackerToken = handler.calls.token();
     let invocation = match invocation(function, request).await {
         Ok(invocation) => invocation,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let Invoked { succeeded, logs } = (handler.invoke)(invocation).await;
     let status = match succeeded {
@@ -130,27 +130,29 @@ where
 }
 
 /// Reads a call, or says what is wrong with it.
-async fn invocation(function: String, request: Request) -> Result<Invocation, Response> {
+async fn invocation(
+    function: String,
+    request: Request,
+) -> Result<Invocation, (StatusCode, String)> {
     let id = request.headers().get(INVOCATION);
     let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     let id = id.to_owned();
-    let refused = |status: StatusCode, text: String| Err((status, text).into_response());
     let body = match timeout(ARRIVAL, to_bytes(request.into_body(), CALL)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
             let text =
                 format!("a call has at most {CALL} bytes, and this one has more or broke off\n");
-            return refused(StatusCode::PAYLOAD_TOO_LARGE, text);
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Err(_) => {
             let text = format!("a call has to be there within {ARRIVAL:?}\n");
-            return refused(StatusCode::REQUEST_TIMEOUT, text);
+            return Err((StatusCode::REQUEST_TIMEOUT, text));
         }
     };
     let call: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(data) = call["Data"].as_object() else {
         let text = "a call is a JSON object with the trigger's data in `Data`, as the host of Azure Functions sends it\n";
-        return refused(StatusCode::BAD_REQUEST, text.to_owned());
+        return Err((StatusCode::BAD_REQUEST, text.to_owned()));
     };
     // The binding may have any name.
     let is_past_due = data.values().any(is_past_due);

@@ -48,7 +48,7 @@ pub(super) async fn readyz(
     State(context): State<Context>,
     Extension(MayRead(may_read)): Extension<MayRead>,
 ) -> Response {
-    let stopping = context.stop.is_cancelled();
+    let stopping = context.parts.leaving.is_cancelled();
     let database = context.parts.monitor.check();
     let ready = database.is_ok() && !stopping;
     let details = may_read.then(|| Details {

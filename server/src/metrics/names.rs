@@ -195,6 +195,12 @@ pub const HOLDS_WATCH: Metric = gauge(
     &[],
     "1 if this instance has the watch: at most one on a database does.",
 );
+/// How many partitions of the watch this instance reads.
+pub const PARTITIONS_READ: Metric = gauge(
+    "order_archiver_partitions_read",
+    &[],
+    "Partitions of a split watch that this instance reads; 0 where the watch is not split.",
+);
 /// Documents of archd's own that can't be read.
 pub const UNREADABLE: Metric = gauge(
     "order_archiver_unreadable_documents",
@@ -300,6 +306,21 @@ pub const WATCHER_GAP: Metric = of_database(
     "order_archiver_watcher_gap_open",
     &[],
     "1 while the watcher has a gap in its history that no batch has made up for yet.",
+);
+/// Into how many partitions the watch is split.
+pub const WATCH_PARTITIONS: Metric = of_database(
+    "order_archiver_watch_partitions",
+    &[],
+    "Into how many partitions the watch is split: 1 where one instance reads all changes.",
+);
+/// How far each partition is behind.
+pub const WATCH_PARTITION_LAG: Metric = of_database(
+    "order_archiver_watch_partition_lag_seconds",
+    &[Label {
+        name: "partition",
+        values: "`0` to `63`",
+    }],
+    "How far the partition of a split watch is behind the latest write of the database; absent while nobody reads it.",
 );
 /// Orders that wait while nobody watches.
 pub const WATCHER_WAITING: Metric = of_database(
@@ -438,6 +459,7 @@ pub const ALL: &[Metric] = &[
     POOL_IN_USE,
     POOL_WAITING,
     HOLDS_WATCH,
+    PARTITIONS_READ,
     UNREADABLE,
     MISSING_PRIVILEGES,
     LOG_DROPPED,
@@ -454,6 +476,8 @@ pub const ALL: &[Metric] = &[
     WATCHER_STATE_AGE,
     WATCHER_LAG,
     WATCHER_GAP,
+    WATCH_PARTITIONS,
+    WATCH_PARTITION_LAG,
     WATCHER_WAITING,
     OPLOG_HEADROOM,
     OPLOG_WINDOW,

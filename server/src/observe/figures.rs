@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     domain::verify::plan::Depth,
-    store::{Error, Store, state::place::Place, verifications::record::Verification},
+    store::{
+        Error, Store, state::place::Place, verifications::record::Verification,
+        watch::partition::HeldPartition,
+    },
 };
 
 /// For how long figures are good.
@@ -45,6 +48,8 @@ pub(crate) struct Figures {
     pub(crate) latest_write: Option<Timestamp>,
     /// How many instances live; none without the privilege to see them.
     pub(crate) instances: Option<usize>,
+    /// How far each partition of a split watch is behind, by its index; of those that are read.
+    pub(crate) partition_lags: Vec<(u32, Duration)>,
 }
 
 /// The latest figures. Clones share them.
@@ -134,6 +139,14 @@ async fn read(store: &Store) -> Result<Figures, Error> {
         store.deployment(),
         instances,
     )?;
+    let watcher = stats.watcher.as_ref().ok().and_then(Option::as_ref);
+    let split = watcher.map(|watcher| watcher.split);
+    let partitions = match split.filter(|split| split.is_split()) {
+        Some(split) => Error::passing_by(store.held_partitions(split).await.map(Some))?,
+        None => None,
+    };
+    let lag = |held: &HeldPartition| Some((held.partition.index, held.lag(deployment.majority)?));
+    let partition_lags = partitions.iter().flatten().filter_map(lag).collect();
     let mut verifications = verifications.into_iter().flatten().flatten();
     let verifies = verifications.next();
     Ok(Figures {
@@ -145,5 +158,6 @@ async fn read(store: &Store) -> Result<Figures, Error> {
         oldest_history: store.oldest_history().await,
         latest_write: deployment.latest,
         instances,
+        partition_lags,
     })
 }

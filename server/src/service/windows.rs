@@ -99,7 +99,7 @@ fn dispatch(started: Started) -> ExitCode {
             if let Some(Started::Refused(text)) = STARTED.lock().take() {
                 say(&text);
             }
-            say("error: archd service run is for the service manager: sc start archd");
+            say("error: archd service run is for the service manager: sc.exe start archd");
             ExitCode::from(BAD_SETTINGS)
         }
         Err(error) => {
@@ -144,7 +144,7 @@ fn serve(_: Vec<OsString>) {
         let _ = manager.tell(Phase::Stopped { code: FAILURE });
         return;
     };
-    let grace = config.shutdown_grace;
+    let grace = config.shutdown_delay + config.shutdown_grace;
     let (role, stopping, serving) = (run.role, stop.clone(), up.clone());
     // It has threads of its own, which nothing here holds up.
     let worker = thread::spawn(move || work(*config, role, stopping, serving));
@@ -238,7 +238,7 @@ fn installed(install: &InstallArgs, config: &Config) -> windows_service::Result<
         fs::create_dir_all(folder).map_err(windows_service::Error::Winapi)?;
     }
     Ok(format!(
-        "the service {name} is there; sc start {name} starts it, and so does the next start of the machine"
+        "the service {name} is there; sc.exe start {name} starts it, and so does the next start of the machine"
     ))
 }
 
@@ -256,7 +256,7 @@ fn configured(service: &Service, config: &Config) -> windows_service::Result<()>
     })?;
     // One that ends with a code beyond 0 has failed, though it has told so.
     service.set_failure_actions_on_non_crash_failures(true)?;
-    service.set_preshutdown_timeout(config.shutdown_grace + FAREWELL)
+    service.set_preshutdown_timeout(config.shutdown_delay + config.shutdown_grace + FAREWELL)
 }
 
 fn uninstalled(uninstall: &UninstallArgs, config: &Config) -> windows_service::Result<String> {
@@ -264,7 +264,7 @@ fn uninstalled(uninstall: &UninstallArgs, config: &Config) -> windows_service::R
     let manager = ServiceManager::local_computer(None::<&str>, ServiceManagerAccess::CONNECT)?;
     let access = ServiceAccess::QUERY_STATUS | ServiceAccess::STOP | ServiceAccess::DELETE;
     let service = manager.open_service(name, access)?;
-    let end = Instant::now() + config.shutdown_grace + FAREWELL;
+    let end = Instant::now() + config.shutdown_delay + config.shutdown_grace + FAREWELL;
     let mut is_told = false;
     loop {
         match service.query_status()?.current_state {

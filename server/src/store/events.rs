@@ -12,7 +12,10 @@ use super::{
         snapshot::{self, if_shown},
     },
     verifications::record::VERIFICATION,
-    watch::record::{self, WATCHER},
+    watch::{
+        partition::{PARTITION, partition_ids},
+        record::{self, WATCHER},
+    },
 };
 use crate::domain::enrich::DATE_ARCHIVAGE;
 
@@ -44,6 +47,11 @@ pub fn stages(names: &Names) -> Vec<Document> {
             there(a), there(b), there("state"), there("gap"), there("closed_gap"), there("gone"),
         ],
     };
+    // Of each of them, the snapshots tell all that is news.
+    let partitions = doc! {
+        "ns.coll": &names.state, "documentKey._id": { "$in": partition_ids() },
+        "$or": [{ "operationType": "replace" }, there(a), there(b)],
+    };
     let released = doc! { "ns.coll": &names.quarantine, "$or": [there(a), there(b)] };
     let told = [
         inserted(&names.archive),
@@ -51,6 +59,7 @@ pub fn stages(names: &Names) -> Vec<Document> {
         released,
         jobs,
         watcher,
+        partitions,
     ];
     let mut shown = doc! { "operationType": 1, "ns": 1, "documentKey": 1, "wallTime": 1 };
     for field in KNOWN_BY.into_iter().chain(snapshot::NAMES) {
@@ -78,6 +87,7 @@ fn whole_documents(names: &Names) -> Document {
         if_shown("$fullDocument", "$fullDocument.order_id"),
     );
     let mut watcher = fields(WATCHER);
+    watcher.extend(fields(PARTITION));
     watcher.insert("checkpoint", doc! { "time": field("checkpoint.time") });
     let of = |collection: &str, shown: Document| {
         doc! { "case": { "$eq": ["$ns.coll", { "$literal": collection }] }, "then": shown }

@@ -12,7 +12,8 @@ use super::{
         list::Filter,
         record::{entry_id, id_of},
     },
-    watch::change::mine,
+    state::version::{FORMAT, not_newer},
+    watch::record::ID,
 };
 use crate::bytes::raw::{Value, ValueRef};
 
@@ -68,13 +69,15 @@ impl Store {
 
     /// Notes orders that were gone before they were read, so that everyone can be told: how many,
     /// and the `_id`s of a few. Each note has a name of its own, because the same orders in a row
-    /// would be no change.
-    pub async fn note_gone(&self, epoch: i64, gone: &Gone) -> Result<bool, Error> {
+    /// would be no change. Whoever reads a partition notes them here too, so that all are told of in
+    /// one place.
+    pub async fn note_gone(&self, gone: &Gone) -> Result<bool, Error> {
         let gone = doc! {
             "orders": gone.orders, "ids": &gone.ids, "note": uuid::Uuid::new_v4().to_string(),
         };
         let set = doc! { "$set": { "gone": gone } };
-        self.update_watcher(mine(epoch), set, false).await
+        let watcher = doc! { "_id": ID, FORMAT: not_newer() };
+        self.update_watcher(watcher, set, false).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! Instances: the heartbeat that each process of archd leaves in the database, with what it
 //! holds there.
 //!
-//! It is what people and `ResumeWatcher` are told of, and nothing else: who holds the watch or a
-//! batch is a matter of their own documents.
+//! It is what people and `ResumeWatcher` are told of, and by which instances know how many share the
+//! partitions of the watch; nothing else: who holds the watch, a partition or a batch is a matter of
+//! their own documents.
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) const INSTANCE: &[Field] = &[
     may("batch", Is::Text),
     may("verification", Is::Text),
     may("index_build", Is::Flag),
+    may("shares", Is::Flag),
 ];
 
 /// How long an instance that is gone is remembered.
@@ -95,6 +97,8 @@ pub struct Instance {
     pub verification: Option<String>,
     /// Whether it builds the archive's unique index.
     pub index_build: bool,
+    /// Whether it takes its share of the partitions of the watch.
+    pub shares: bool,
 }
 
 impl Store {
@@ -106,7 +110,7 @@ impl Store {
                 Hold::Watch(epoch) => watch = Some(*epoch),
                 Hold::Batch(id) => batch = Some(id.as_str()),
                 Hold::Verification(id) => verification = Some(id.as_str()),
-                Hold::IndexBuild => {}
+                Hold::IndexBuild | Hold::Partition(_) | Hold::Share => {}
             }
         }
         // Names come from the settings, and may look like an expression.
@@ -119,6 +123,7 @@ impl Store {
             "lease": self.lease_millis(), "may_watch": own.may_watch,
             "watch_epoch": literal(watch.into()), "batch": literal(batch.into()),
             "verification": literal(verification.into()), "index_build": held.contains(&Hold::IndexBuild),
+            "shares": held.contains(&Hold::Share),
         };
         let statement = doc! {
             "q": { "_id": &own.id, FORMAT: not_newer() }, "u": [{ "$set": set }], "upsert": true,
@@ -198,6 +203,7 @@ impl Store {
             batch: text("batch"),
             verification: text("verification"),
             index_build: row.get_bool("index_build").unwrap_or(false),
+            shares: row.get_bool("shares").unwrap_or(false),
         })
     }
 
@@ -219,5 +225,17 @@ impl Store {
         let able = instances.into_iter().flatten();
         let able = able.filter(|instance| instance.may_watch && !instance.gone);
         Ok(able.map(|instance| instance.name).collect())
+    }
+
+    /// The processes that live and take their share of the partitions; none without the privilege to
+    /// see them.
+    pub async fn sharing_instances(&self) -> Result<Option<Vec<String>>, Error> {
+        let (instances, _) = match self.instances().await {
+            Err(Error::Denied { .. }) => return Ok(None),
+            instances => instances?,
+        };
+        let sharing = instances.into_iter().flatten();
+        let sharing = sharing.filter(|instance| instance.shares && !instance.gone);
+        Ok(Some(sharing.map(|instance| instance.id).collect()))
     }
 }

@@ -27,6 +27,7 @@ use super::{
     verifications::record::{Verification, WHOLE_VERIFICATION},
     watch::{
         identity::{IDENTITY, IDENTITY_ID},
+        partition::{PARTITION, partition_index},
         record::{ID, WATCHER},
     },
 };
@@ -55,8 +56,8 @@ impl Inspector {
 }
 
 impl Store {
-    /// What is wrong with the documents that others depend on: the watcher, the database's
-    /// identity, the active batch and verification, and the counters for all time.
+    /// What is wrong with the documents that others depend on: the watcher and its partitions, the
+    /// database's identity, the active batch and verification, and the counters for all time.
     pub async fn blocking_faults(&self) -> Result<Vec<Fault>, Error> {
         let (watcher, identity, batch, verification) = futures::join!(
             self.watcher(),
@@ -65,7 +66,17 @@ impl Store {
             self.check_active_job::<Verification>(),
         );
         let mut faults = self.lifetime_faults().await?;
-        for outcome in [watcher.map(drop), identity.map(drop), batch, verification] {
+        let partitions = match &watcher {
+            Ok(Some(watcher)) if watcher.split.is_split() => self.check_partitions().await,
+            _ => Ok(()),
+        };
+        for outcome in [
+            watcher.map(drop),
+            partitions,
+            identity.map(drop),
+            batch,
+            verification,
+        ] {
             match outcome {
                 Err(Error::State(fault)) => faults.push(*fault),
                 outcome => outcome?,
@@ -208,6 +219,7 @@ impl Store {
                 Some(ID) => Some(WATCHER),
                 Some(IDENTITY_ID) => Some(IDENTITY),
                 Some(build_lease::ID) => Some(BUILD),
+                Some(id) if partition_index(id).is_some() => Some(PARTITION),
                 _ => None,
             },
             _ => None,

@@ -23,7 +23,7 @@ use crate::{
         Error, Store,
         batches::{options::Options, record::Batch},
         jobs::record::State,
-        watch::gap::Gap,
+        watch::{gap::Gap, lease::Lease},
     },
 };
 
@@ -49,6 +49,17 @@ impl Trouble {
 }
 
 impl CatchingUp {
+    /// That of whoever has no gap to close: it is the whole that has one.
+    pub(super) fn none() -> CatchingUp {
+        let closed = CancellationToken::new();
+        closed.cancel();
+        CatchingUp {
+            closed,
+            trouble: Trouble::default(),
+            _abandoned: CancellationToken::new().drop_guard(),
+        }
+    }
+
     /// Whether there is no gap.
     pub(super) fn is_done(&self) -> bool {
         self.closed.is_cancelled()
@@ -90,7 +101,7 @@ impl GapCloser {
     }
 
     /// Begins to close a gap, if there is one.
-    pub(super) fn spawn(&self, epoch: i64, gap: Option<Gap>) -> CatchingUp {
+    pub(super) fn spawn(&self, lease: Lease, gap: Option<Gap>) -> CatchingUp {
         let (closed, abandoned) = (CancellationToken::new(), CancellationToken::new());
         let trouble = Trouble::default();
         match gap {
@@ -102,7 +113,7 @@ impl GapCloser {
                     tokio::select! {
                         () = abandoned.cancelled() => {}
                         () = closer.stop.cancelled() => {}
-                        () = closer.catch_up(epoch, gap, &trouble) => closed.cancel(),
+                        () = closer.catch_up(lease, gap, &trouble) => closed.cancel(),
                     }
                 });
             }
@@ -114,7 +125,7 @@ impl GapCloser {
         }
     }
 
-    async fn catch_up(&self, epoch: i64, mut gap: Gap, trouble: &Trouble) {
+    async fn catch_up(&self, lease: Lease, mut gap: Gap, trouble: &Trouble) {
         let mut away = Backoff::default();
         loop {
             // Another run of the stream may have begun since the last failure: that is no reason
@@ -123,7 +134,7 @@ impl GapCloser {
                 let failed = self.failed.load(Ordering::Relaxed);
                 sleep(before_another_catch_up(failed)).await;
             }
-            match self.try_to_catch_up(epoch, &mut gap).await {
+            match self.try_to_catch_up(lease, &mut gap).await {
                 Ok(None) => {
                     self.failed.store(0, Ordering::Relaxed);
                     info!(batch = gap.batch_id, cause = gap.cause, "gap closed");
@@ -145,7 +156,7 @@ impl GapCloser {
 
     /// Runs a batch to its end, or takes up one that was begun for this gap. Comes back with what
     /// was wrong with it, if it did not close the gap.
-    async fn try_to_catch_up(&self, epoch: i64, gap: &mut Gap) -> Result<Option<String>, Error> {
+    async fn try_to_catch_up(&self, lease: Lease, gap: &mut Gap) -> Result<Option<String>, Error> {
         while gap.batch_id.is_empty() {
             let started = self.archiver.start(&Options::default(), None).await?;
             if started.already {
@@ -155,12 +166,12 @@ impl GapCloser {
                 continue;
             }
             gap.batch_id = started.job.head.id;
-            self.store.name_gap_batch(epoch, gap).await?;
+            self.store.name_gap_batch(&lease, gap).await?;
         }
         let ended = self.end_of(&gap.batch_id).await?;
         let what = match &ended {
             Some(batch) if batch.head.state == State::Succeeded => {
-                self.store.close_gap(epoch, gap).await?;
+                self.store.close_gap(&lease, gap).await?;
                 return Ok(None);
             }
             Some(batch) if batch.head.message.is_empty() => batch.head.state.name(),
@@ -174,7 +185,7 @@ impl GapCloser {
         gap.batch_id.clear();
         // The next run of the stream is not to take this batch for one that may still close the
         // gap.
-        self.store.name_gap_batch(epoch, gap).await?;
+        self.store.name_gap_batch(&lease, gap).await?;
         Ok(Some(why))
     }
 

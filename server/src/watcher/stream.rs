@@ -8,7 +8,7 @@ use std::{
 use bson::{DateTime, RawDocumentBuf, Timestamp};
 use futures::{StreamExt, stream::FuturesOrdered};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, interval},
 };
@@ -21,6 +21,7 @@ use crate::{
         checkpoint::{Checkpoint, Identity, seal, time_of},
         raw::{self, Value, ValueRef},
     },
+    domain::partition::Partition,
     pipeline::{Outcome, Passed, Pipeline, PipelineReport, Since, Source, shown_ids},
     store::{
         Error, Store,
@@ -30,7 +31,12 @@ use crate::{
             deliveries::{delivers, order_of, stages},
             gather::Selection,
         },
-        watch::{lease::Heartbeat, record::State},
+        watch::{
+            lease::{Heartbeat, Lease},
+            partition::Holding,
+            record::State,
+            split::Split,
+        },
         wire::changes::{Reply, Scope, Start},
     },
 };
@@ -38,7 +44,7 @@ use crate::{
 /// Chunks under way at once.
 const CHUNKS: usize = 8;
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 
 /// How a run of the stream ended without a fault.
 pub(super) enum Ending {
@@ -46,6 +52,8 @@ pub(super) enum Ending {
     Again,
     /// Another instance has taken the watch.
     Lost,
+    /// The stream is split anew: what was read is no partition any more.
+    Replaced,
     /// The server is stopping.
     Stopping,
 }
@@ -90,15 +98,19 @@ struct StreamProgress {
 pub(super) struct Stream<'w> {
     pub(super) store: &'w Store,
     pub(super) pipeline: &'w Pipeline,
+    /// What is read, and under which right.
+    pub(super) lease: &'w Lease,
+    /// What its checkpoints belong to.
     pub(super) identity: &'w Identity,
     pub(super) stop: &'w CancellationToken,
+    /// Tells into how many partitions the stream is split.
+    pub(super) split: &'w watch::Sender<Split>,
 }
 
 impl Stream<'_> {
     /// Reads replies and archives their orders until there is a fault or a reason to end.
     pub(super) async fn run(
         &self,
-        epoch: i64,
         start: Start,
         known: Option<Timestamp>,
         catching_up: &CatchingUp,
@@ -118,7 +130,7 @@ impl Stream<'_> {
             halt: None,
         };
         let ending = self
-            .follow(epoch, start, catching_up, &mut progress, backoff)
+            .follow(start, catching_up, &mut progress, backoff)
             .await;
         // What is archived is worth saving, whatever ended this run; but never a place after a halt
         // that nobody was told of.
@@ -126,9 +138,7 @@ impl Stream<'_> {
             error!("{why}");
             self.store.pause_watch(true, why).await?;
         }
-        let saved = self
-            .beat(epoch, &mut progress, None, catching_up, true)
-            .await;
+        let saved = self.beat(&mut progress, None, catching_up, true).await;
         match ending {
             Ok(Ending::Stopping) => saved.map(|()| Ending::Stopping).or(Ok(Ending::Stopping)),
             Ok(ending) => Ok(ending),
@@ -141,14 +151,13 @@ impl Stream<'_> {
 
     async fn follow(
         &self,
-        epoch: i64,
         start: Start,
         catching_up: &CatchingUp,
         progress: &mut StreamProgress,
         backoff: &mut Backoff,
     ) -> Result<Ending, Error> {
         let opening = backoff.opening(self.store.operation_timeout());
-        let (mut replies, _reader) = read(self.store.clone(), start, opening);
+        let (mut replies, _reader) = read(self.store.clone(), self.lease.partition, start, opening);
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
         let mut waiting: VecDeque<Option<DateTime>> = VecDeque::new();
         let mut tick = interval(TICK.min(self.store.beat()));
@@ -159,7 +168,7 @@ impl Stream<'_> {
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
                     let (place, wall, report): (RawDocumentBuf, Option<DateTime>, PipelineReport) = archived?;
                     tell_moved_on(&report.passed);
-                    self.note_gone(epoch, &report.gone).await;
+                    self.note_gone(&report.gone).await;
                     waiting.pop_front();
                     progress.last_event = wall.or(progress.last_event);
                     progress.time = time_of(&place).or(progress.time);
@@ -188,10 +197,16 @@ impl Stream<'_> {
                 }
                 _ = tick.tick() => {
                     let oldest = waiting.front().copied().flatten();
-                    self.beat(epoch, progress, oldest, catching_up, false).await?;
-                    match self.store.watcher().await? {
-                        Some(watcher) if watcher.epoch == epoch => if watcher.paused { ended = true },
-                        _ => return Ok(Ending::Lost),
+                    self.beat(progress, oldest, catching_up, false).await?;
+                    match self.store.holding(self.lease).await? {
+                        Holding::Goes(watcher, _) => {
+                            tell_split(self.split, watcher.split);
+                            let is_to_be_split = self.lease.partition.is_whole()
+                                && (watcher.is_to_be_split() || watcher.split.is_split());
+                            ended |= watcher.paused || is_to_be_split;
+                        }
+                        Holding::Lost => return Ok(Ending::Lost),
+                        Holding::Replaced => return Ok(Ending::Replaced),
                     }
                 }
                 () = self.stop.cancelled(), if !ended => ended = true,
@@ -257,7 +272,7 @@ impl Stream<'_> {
     }
 
     /// Tells everyone of orders that were gone before they were read.
-    async fn note_gone(&self, epoch: i64, gone: &[Value]) {
+    async fn note_gone(&self, gone: &[Value]) {
         if gone.is_empty() {
             return;
         }
@@ -266,7 +281,7 @@ impl Stream<'_> {
             ids: shown_ids(gone),
         };
         // Counted they are already, and the log has named them.
-        if let Err(error) = self.store.note_gone(epoch, &gone).await {
+        if let Err(error) = self.store.note_gone(&gone).await {
             warn!(%error, "no event could be made of orders that were gone before they were read");
         }
     }
@@ -279,6 +294,7 @@ impl Stream<'_> {
         let mut ended = false;
         for change in &reply.changes {
             match raw::find(change, "operationType").and_then(ValueRef::as_str) {
+                // The first partition tells of it, and pauses all of them.
                 Some("rename") => {
                     let to = raw::find(change, "to").unwrap_or(ValueRef::NULL);
                     let name = to.elements().find(|element| element.key == b"coll");
@@ -287,11 +303,14 @@ impl Stream<'_> {
                             "another collection was renamed to {orders}"
                         )));
                     }
+                    if !self.lease.partition.is_first() {
+                        continue;
+                    }
                     progress.halt = Some(format!(
                         "{orders} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
                     ));
                 }
-                Some("drop" | "dropDatabase") => {
+                Some("drop" | "dropDatabase") if self.lease.partition.is_first() => {
                     warn!("{orders} was dropped; going on with what is put under its name next")
                 }
                 Some("invalidate") => ended = true,
@@ -304,7 +323,6 @@ impl Stream<'_> {
     /// Saves the place if it has moved, or gives a heartbeat when it is time.
     async fn beat(
         &self,
-        epoch: i64,
         progress: &mut StreamProgress,
         waiting_since: Option<DateTime>,
         catching_up: &CatchingUp,
@@ -342,12 +360,17 @@ impl Stream<'_> {
             last_event: progress.last_event,
             waiting_since,
         };
-        if self.store.keep_watch(epoch, &heartbeat).await? {
+        if self.store.keep_watch(self.lease, &heartbeat).await? {
             progress.saved = progress.place.clone();
             progress.signed = Instant::now();
         }
         Ok(())
     }
+}
+
+/// Tells those who share the partitions how many there are, if that is news.
+pub(super) fn tell_split(told: &watch::Sender<Split>, split: Split) {
+    told.send_if_modified(|known| std::mem::replace(known, split) != split);
 }
 
 /// The `_id`s of the orders that a reply delivers, and of those that it only numbers; each once.
@@ -367,13 +390,14 @@ fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
 /// something else happens.
 fn read(
     store: Store,
+    partition: Partition,
     start: Start,
     opening: Duration,
 ) -> (mpsc::Receiver<Result<Reply, Error>>, AbortOnDropHandle<()>) {
     let (sender, replies) = mpsc::channel(1);
     let reader: JoinHandle<()> = tokio::spawn(async move {
         let orders = Scope::Collection(&store.names().orders);
-        let stages = stages(store.delivered());
+        let stages = stages(store.delivered(), partition);
         let mut changes = match store.changes_by(orders, &start, stages, opening).await {
             Ok(changes) => changes,
             Err(error) => {

@@ -385,7 +385,7 @@ async fn what_left_no_snapshot_is_told_of_with_what_the_change_tells_and_says_so
                 Event::Quarantine(entry) => entry.id.clone(),
                 Event::Gap(gap) => gap.cause.clone(),
                 Event::Order(order) => order.numero_commande.clone(),
-                Event::Gone(_) => String::new(),
+                Event::Gone(_) | Event::WatchPartition(_) => String::new(),
             };
             (message.kind(), message.detail_unknown, known)
         })

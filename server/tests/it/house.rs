@@ -24,6 +24,7 @@ const SECRETS: &[(&str, &[&str])] = &[
     ("anstream", &["terminal"]),
     ("terminal_size", &["terminal"]),
     ("clap", &["config"]),
+    ("clap_mangen", &["config"]),
     ("opentelemetry", &["telemetry"]),
     ("opentelemetry_otlp", &["telemetry"]),
     ("opentelemetry_sdk", &["telemetry"]),

@@ -113,3 +113,38 @@ pub(crate) fn run(command: &mut Command, advice: &str) -> Result<String> {
     );
     Ok(String::from_utf8(output.stdout)?)
 }
+
+/// Whether there are Debian's packages here; where there are none, a test of this is left out.
+pub(crate) fn has_debian_packages(of: &str) -> bool {
+    let found = Command::new("apt-get").arg("--version").output().is_ok();
+    if !found {
+        skip(&format!(
+            "{of} is taken from Debian's packages, and there is no apt-get here"
+        ));
+    }
+    found
+}
+
+/// Unpacks packages of Debian into a folder, without installing them.
+pub(crate) fn debian_packages(folder: &Path, packages: &[&str]) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.args(arguments).current_dir(folder);
+        run(&mut apt, "the packages are Debian's").map(drop)
+    };
+    let download = |options: &[&str]| apt(&[options, &["-qq", "download"], packages].concat());
+    if download(&[]).is_err() {
+        // Nobody has fetched the lists of packages yet, or long ago: they need a place where
+        // anybody may write.
+        let lists = folder.join("lists");
+        fs::create_dir_all(lists.join("partial"))?;
+        let lists = format!("Dir::State::lists={}", lists.display());
+        let options = ["-o", &lists, "-o", "Debug::NoLocking=1"];
+        apt(&[&options[..], &["-qq", "update"]].concat())?;
+        download(&options)?;
+    }
+    let unpack = "for package in *.deb; do dpkg-deb -x \"$package\" .; done";
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", unpack]).current_dir(folder);
+    run(&mut shell, "dpkg-deb unpacks them").map(drop)
+}

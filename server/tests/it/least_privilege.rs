@@ -180,9 +180,12 @@ async fn at_atlas_it_is_printed_for_its_own_interface() {
         "mongodb+srv://archd:pass@c0.ab1cd.mongodb.net",
     );
     let command = create_role(&["--create-role"], &[uri]).await;
-    let start =
-        "atlas customDbRoles create 'archd_livraison' --privilege 'FIND@livraison.Commande,";
+    let start = "atlas customDbRoles create 'archd_livraison' --privilege '";
     assert!(command.starts_with(start), "{command}");
+    assert!(
+        command.contains("INSERT@livraison.Historique,"),
+        "{command}"
+    );
     assert!(!command.contains("pass"), "{command}");
     let json = create_role(&["--create-role", "--output=json"], &[uri]).await;
     let role: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -276,6 +276,7 @@ async fn promtool_finds_nothing_amiss_with_any_of_them() {
     // What there is only while something goes on, or with TLS.
     let absent = [
         "order_archiver_certificate_expires_timestamp_seconds",
+        "order_archiver_watch_partition_lag_seconds",
         "order_archiver_watcher_waiting_orders",
         "order_archiver_batch_progress_ratio",
     ];

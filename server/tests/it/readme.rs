@@ -20,13 +20,16 @@ use crate::{
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 18] = [
     "README.md",
     "docs/calling.md",
     "docs/production.md",
     "docs/operations.md",
     "docs/windows.md",
+    "docs/scale.md",
     "docs/batches.md",
+    "docs/deploy.md",
+    "deploy/serverless/README.md",
     "docs/settings.md",
     "docs/security.md",
     "docs/tls.md",
@@ -50,13 +53,15 @@ fn read(document: &str) -> String {
 
 /// All documents whose commands can be run in a world in which nothing is amiss, one after the
 /// other: those of docs/troubleshooting.md and docs/runbook.md ask for one in which something is,
-/// and those of docs/security.md and docs/tls.md for files that they make (`security_guides`).
+/// those of docs/security.md and docs/tls.md for files that they make (`security_guides`), and those
+/// of docs/deploy.md for machines (`.ci/deploy`).
 fn documents() -> String {
     let others = [
         "docs/troubleshooting.md",
         "docs/runbook.md",
         "docs/security.md",
         "docs/tls.md",
+        "docs/deploy.md",
     ];
     let runnable = DOCUMENTS.into_iter().filter(|name| !others.contains(name));
     runnable.map(read).collect()

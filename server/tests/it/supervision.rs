@@ -102,6 +102,8 @@ async fn it_is_ready_without_a_database_and_says_so() {
         assert!(ready.contains(&format!("STATUS={role}")), "{ready}");
         let away = manager.hears("can't be reached").await;
         assert!(!away.contains("c4n4ry"), "{away}");
+        // By this it would read its files again, if it had any.
+        signal(&program, "HUP");
         signal(&program, "TERM");
         // No watchdog is asked for, so none is fed.
         loop {
@@ -111,6 +113,7 @@ async fn it_is_ready_without_a_database_and_says_so() {
                 break;
             }
         }
-        within(program.wait()).await.unwrap();
+        let ended = within(program.wait()).await.unwrap();
+        assert_eq!(ended.code(), Some(0), "{ended}");
     }
 }

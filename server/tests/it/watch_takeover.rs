@@ -13,7 +13,10 @@ use archd::{
             record::{Batch, StopReason},
         },
         jobs::{limits::Limits, record::State as BatchState},
-        watch::{lease::Heartbeat, record::State},
+        watch::{
+            lease::{Heartbeat, Lease},
+            record::State,
+        },
     },
 };
 use bson::{DateTime, doc};
@@ -47,13 +50,7 @@ async fn store(uri: &str, database: &Database, name: &str, lease: Duration) -> S
 }
 
 fn heartbeat() -> Heartbeat<'static> {
-    Heartbeat {
-        state: State::Watching,
-        last_error: "",
-        checkpoint: None,
-        last_event: None,
-        waiting_since: None,
-    }
+    Heartbeat::bare(State::Watching, "")
 }
 
 async fn freeze(points: &FailPoints, command: &str) {
@@ -92,13 +89,16 @@ async fn an_instance_frozen_while_it_takes_the_watch_never_takes_its_successors_
             assert_ne!(ours.epoch, theirs.epoch, "{command}: {ours:?}");
             assert_eq!(ours.instance, "frozen", "{command}");
             assert!(
-                !frozen.keep_watch(ours.epoch, &heartbeat()).await.unwrap(),
+                !frozen
+                    .keep_watch(&Lease::of_watch(ours.epoch), &heartbeat())
+                    .await
+                    .unwrap(),
                 "{command}"
             );
         }
         assert!(
             successor
-                .keep_watch(theirs.epoch, &heartbeat())
+                .keep_watch(&Lease::of_watch(theirs.epoch), &heartbeat())
                 .await
                 .unwrap(),
             "{command}"
@@ -125,7 +125,7 @@ async fn a_watch_whose_answer_was_lost_is_taken_once() {
     );
     for (round, bytes) in ["taken_by", "findAndModify"].into_iter().enumerate() {
         store
-            .leave_watch(round as i64 + 1, State::Stopped)
+            .leave_watch(&Lease::of_watch(round as i64 + 1), State::Stopped)
             .await
             .unwrap();
         relay.on(bytes, Plan::First(1), Deed::Swallow);

@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Gone,
     /// Somebody asked the watcher to pause or to go on
     WatcherAsked,
+    /// A partition of a split watch was taken, left, or is read in another state
+    WatcherPartition,
     /// An order left the quarantine
     Released,
     /// A verification began
@@ -55,6 +57,7 @@ impl From<Kind> for EventKind {
             Kind::GapClosed => Self::GapClosed,
             Kind::Gone => Self::Gone,
             Kind::WatcherAsked => Self::WatcherAsked,
+            Kind::WatcherPartition => Self::WatcherPartition,
             Kind::Released => Self::Released,
             Kind::VerificationStarted => Self::VerificationStarted,
             Kind::VerificationProgress => Self::VerificationProgress,

@@ -119,6 +119,12 @@ impl Gauges<'_> {
             self.set(&names::WATCHER_LAG, lag.as_secs_f64());
         }
         self.set(&names::WATCHER_GAP, flag(watcher.gap.is_some()));
+        let partitions = f64::from(watcher.split.partitions);
+        self.set(&names::WATCH_PARTITIONS, partitions);
+        for (partition, lag) in &figures.partition_lags {
+            let lag = lag.as_secs_f64();
+            self.set_of(&names::WATCH_PARTITION_LAG, &partition.to_string(), lag);
+        }
         let waiting = figures.stats.unwatched.as_ref();
         if let Some(Waiting::Exactly(orders) | Waiting::AtLeast(orders)) =
             waiting.map(|unwatched| &unwatched.waiting)

@@ -21,6 +21,7 @@ pub(in crate::http) struct Instance {
     pool_in_use: Gauge,
     pool_waiting: Gauge,
     holds_watch: Gauge,
+    partitions: Gauge,
     unreadable: Gauge,
     missing_privileges: Gauge,
     log_dropped: Counter,
@@ -39,6 +40,7 @@ impl Instance {
             pool_in_use: gauge(&names::POOL_IN_USE),
             pool_waiting: gauge(&names::POOL_WAITING),
             holds_watch: gauge(&names::HOLDS_WATCH),
+            partitions: gauge(&names::PARTITIONS_READ),
             unreadable: gauge(&names::UNREADABLE),
             missing_privileges: gauge(&names::MISSING_PRIVILEGES),
             log_dropped: metrics.counter(&names::LOG_DROPPED, &[]),
@@ -52,6 +54,11 @@ impl Instance {
             .borrow()
             .iter()
             .any(|hold| matches!(hold, Hold::Watch(_)));
+        let partitions = holds.borrow();
+        let partitions = partitions
+            .iter()
+            .filter(|hold| matches!(hold, Hold::Partition(_)))
+            .count();
         let pool = parts.store.pool();
         self.uptime.set(self.started.elapsed());
         self.database_up.set(flag(parts.monitor.check().is_ok()));
@@ -59,6 +66,7 @@ impl Instance {
         self.pool_in_use.set(pool.in_use as f64);
         self.pool_waiting.set(pool.waiting as f64);
         self.holds_watch.set(flag(watches));
+        self.partitions.set(partitions as f64);
         self.unreadable.set(parts.documents.faults().len() as f64);
         let missing = parts.privileges.essential();
         self.missing_privileges.set(missing as f64);

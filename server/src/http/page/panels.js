@@ -163,6 +163,7 @@ function story(event, kind) {
   if (event.verification) return [`${name}${words.colon}${word(words.jobStates, jobState(event.verification)).toLowerCase()}, ${words.met(whole(event.verification.counts?.delivered))}`];
   if (event.watcher && kind === "WATCHER_ASKED") return [`${name}${words.colon}${event.watcher.asked_by?.pause ? words.askedPause : words.askedResume}`];
   if (event.watcher) return [`${name}${words.colon}${word(words.watcherStates, watcherState(event.watcher)).toLowerCase()}`];
+  if (event.watch_partition) return [`${name} ${event.watch_partition.index}${words.colon}${word(words.watcherStates, watcherState(event.watch_partition)).toLowerCase()}`];
   if (event.gone) return [`${whole(event.gone.orders)} ${name}`];
   return [name];
 }

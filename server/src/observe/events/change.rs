@@ -6,7 +6,7 @@ use bson::RawDocument;
 use super::event::{Detail, Event};
 use crate::{
     bytes::raw::{self, ValueRef},
-    domain::{enrich::DATE_ARCHIVAGE, order::NUMERO},
+    domain::{enrich::DATE_ARCHIVAGE, order::NUMERO, partition::Partition},
     store::{
         Store,
         archive::read::missing_fields,
@@ -16,6 +16,7 @@ use crate::{
         state::snapshot::{self, News, within},
         watch::{
             gap::gap_in,
+            partition::{HeldPartition, partition_index},
             record::{State, Watcher},
         },
     },
@@ -43,6 +44,8 @@ pub(super) fn event(store: &Store, change: &RawDocument) -> Option<Event> {
             Event::VerificationFinished,
         ];
         of_job(store, change, verification)
+    } else if let Some(index) = partition_index(&id(change)) {
+        of_partition(store, change, index)
     } else {
         of_watcher(store, change)
     }
@@ -138,6 +141,20 @@ fn of_watcher(store: &Store, change: &RawDocument) -> Option<Event> {
     let gone = || updated(change, "gone").and_then(gone_in).map(Event::Gone);
     let bare = || state().map(|state| Event::WatcherState(Detail::Unknown(Some(state))));
     opened().or_else(closed).or_else(gone).or_else(bare)
+}
+
+fn of_partition(store: &Store, change: &RawDocument, index: u32) -> Option<Event> {
+    let left = snapshot::of(change).or_else(|| snapshot::of_replacement(change))?;
+    let held = store.held_partition_of(&left.document).ok();
+    let held = held.map(|held| HeldPartition {
+        partition: Partition {
+            index,
+            ..held.partition
+        },
+        ..held
+    });
+    let detail = Detail::of(held, || index);
+    Some(Event::WatcherPartition(detail))
 }
 
 /// What an update sets a field to; none where it names only what is new inside the field.

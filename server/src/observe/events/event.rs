@@ -11,6 +11,7 @@ use crate::{
         verifications::record::Verification,
         watch::{
             gap::Gap,
+            partition::HeldPartition,
             record::{State, Watcher},
         },
     },
@@ -71,6 +72,8 @@ pub(crate) enum Event {
     WatcherState(Detail<Watcher, Option<State>>),
     /// Somebody asked the watcher to pause or to go on.
     WatcherAsked(Detail<Watcher, Option<State>>),
+    /// A partition was taken, left, or is read in another state.
+    WatcherPartition(Detail<HeldPartition, u32>),
     /// The watcher found a gap in the history.
     GapOpened(Gap),
     /// A catch-up batch closed a gap.
@@ -91,6 +94,7 @@ impl Event {
             | Event::VerificationProgress(detail)
             | Event::VerificationFinished(detail) => detail.is_unknown(),
             Event::WatcherState(detail) | Event::WatcherAsked(detail) => detail.is_unknown(),
+            Event::WatcherPartition(detail) => detail.is_unknown(),
             Event::Archived { .. } | Event::GapOpened(_) | Event::GapClosed(_) | Event::Gone(_) => {
                 false
             }

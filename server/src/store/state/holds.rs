@@ -11,6 +11,10 @@ use crate::store::Store;
 pub enum Hold {
     /// The watch, under this epoch.
     Watch(i64),
+    /// The partition of this index.
+    Partition(u32),
+    /// Its share of the partitions: it takes those that are free.
+    Share,
     /// The batch of this id.
     Batch(String),
     /// The verification of this id.

@@ -37,12 +37,14 @@ pub enum News {
     WatcherState,
     /// Somebody asked the watcher to pause or to go on.
     WatcherAsked,
+    /// A partition of the stream was taken, left, or is read in another state.
+    WatcherPartition,
     /// An order leaves the quarantine.
     Released,
 }
 
 impl News {
-    const NAMES: [(News, &str); 9] = [
+    const NAMES: [(News, &str); 10] = [
         (News::BatchStarted, "batch_started"),
         (News::BatchProgress, "batch_progress"),
         (News::BatchFinished, "batch_finished"),
@@ -51,6 +53,7 @@ impl News {
         (News::VerificationFinished, "verification_finished"),
         (News::WatcherState, "watcher_state"),
         (News::WatcherAsked, "watcher_asked"),
+        (News::WatcherPartition, "watcher_partition"),
         (News::Released, "released"),
     ];
 

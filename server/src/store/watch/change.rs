@@ -1,8 +1,8 @@
-//! Changing the watcher's document.
+//! Changing the documents of the watcher and of its partitions.
 
 use bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use super::{news, record::ID};
+use super::{lease::Lease, news};
 use crate::{
     bytes::raw::Writer,
     store::{
@@ -11,6 +11,15 @@ use crate::{
         state::version::{FORMAT, not_newer},
     },
 };
+
+/// Whose document a change is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The watcher.
+    Watcher,
+    /// One of the partitions.
+    Partition,
+}
 
 impl Store {
     /// Updates the watcher if the query finds it. Repeating such an update does no harm.
@@ -30,11 +39,23 @@ impl Store {
         update: &RawDocument,
         upsert: bool,
     ) -> Result<bool, Error> {
+        self.update_subject(Subject::Watcher, query, update, upsert)
+            .await
+    }
+
+    /// The same, of either kind of document.
+    pub(super) async fn update_subject(
+        &self,
+        subject: Subject,
+        query: &Document,
+        update: &RawDocument,
+        upsert: bool,
+    ) -> Result<bool, Error> {
         let mut statement = Writer::default();
         statement.document("q", &raw(query));
         let statement = joined(&[
             &statement.finish(),
-            &update_of_watcher("u", update),
+            &update_of(subject, "u", update),
             &rawdoc! { "upsert": upsert },
         ]);
         let command = self.write_command(
@@ -47,19 +68,23 @@ impl Store {
     }
 }
 
-/// The field of a command that holds an update of the watcher's document: one of the state leaves a
+/// The field of a command that holds an update of such a document: one of the state leaves a
 /// snapshot for those who read the news.
-pub(super) fn update_of_watcher(name: &str, update: &RawDocument) -> RawDocumentBuf {
+pub(super) fn update_of(subject: Subject, name: &str, update: &RawDocument) -> RawDocumentBuf {
     let mut field = Writer::default();
-    match news::stages_of_watcher(update) {
+    match news::stages_of(subject, update) {
         Some(stages) => field.array(name, stages.iter().map(|stage| document_value(stage))),
         None => field.document(name, update),
     };
     field.finish()
 }
 
-/// The watch under an epoch, as long as it lasts. A newer server that takes it over may not be
-/// known by its epoch.
-pub(in crate::store) fn mine(epoch: i64) -> Document {
-    doc! { "_id": ID, "epoch": epoch, FORMAT: not_newer() }
+/// What is held under a lease, as long as it lasts. A newer server that takes it over may not be
+/// known by its epoch, and a partition that was set aside and made anew not as one of another split.
+pub(in crate::store) fn mine(lease: &Lease) -> Document {
+    let mut query = doc! { "_id": lease.id(), "epoch": lease.epoch, FORMAT: not_newer() };
+    if lease.subject() == Subject::Partition {
+        query.insert("generation", lease.generation);
+    }
+    query
 }

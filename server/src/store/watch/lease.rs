@@ -1,21 +1,61 @@
-//! The right to watch: taking it, keeping it by heartbeats that save the checkpoint, and giving it
-//! back.
+//! The right to watch, or to read a partition: taking it, keeping it by heartbeats that save the
+//! checkpoint, and giving it back.
 
 use bson::{Bson, DateTime, Document, RawDocument, doc, rawdoc};
 
 use super::{
-    change::{mine, update_of_watcher},
+    change::{Subject, mine, update_of},
+    partition::{HeldPartition, partition_id},
     record::{ID, State, Watcher},
+    split::Split,
 };
 use crate::{
     bytes::raw::{ValueRef, Writer},
+    domain::partition::Partition,
     store::{
         Error, Store,
-        encoding::document::{joined, raw},
+        encoding::document::{document_value, joined, raw},
         state::version::{CURRENT, FORMAT, not_newer},
         wire::command::write_concern,
     },
 };
+
+/// What an instance has taken: the watch, or a partition of one that is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What is read under it: the whole, or a partition.
+    pub partition: Partition,
+    /// The split that the partition is of.
+    pub generation: i64,
+    /// Counts the takeovers: what an earlier holder writes is refused.
+    pub epoch: i64,
+}
+
+impl Lease {
+    /// The watch itself, under an epoch.
+    pub fn of_watch(epoch: i64) -> Lease {
+        Lease {
+            partition: Partition::WHOLE,
+            generation: 0,
+            epoch,
+        }
+    }
+
+    /// The `_id` of the document that says who has it.
+    pub(super) fn id(&self) -> String {
+        match self.subject() {
+            Subject::Watcher => ID.to_owned(),
+            Subject::Partition => partition_id(self.partition),
+        }
+    }
+
+    pub(super) fn subject(&self) -> Subject {
+        match self.partition.is_whole() {
+            true => Subject::Watcher,
+            false => Subject::Partition,
+        }
+    }
+}
 
 /// What the instance that watches tells about itself.
 #[derive(Clone, Debug)]
@@ -32,22 +72,47 @@ pub struct Heartbeat<'s> {
     pub waiting_since: Option<DateTime>,
 }
 
+impl<'s> Heartbeat<'s> {
+    /// One that says no more than this.
+    pub fn bare(state: State, last_error: &'s str) -> Heartbeat<'s> {
+        Heartbeat {
+            state,
+            last_error,
+            checkpoint: None,
+            last_event: None,
+            waiting_since: None,
+        }
+    }
+}
+
 impl Store {
     /// Takes the watch: if nobody has it, or whoever has it is silent. None when somebody else has
     /// it.
+    pub async fn take_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
+        // The expression of the claim is not allowed in an upsert, so the document is made first.
+        if self.watcher().await?.is_none() {
+            self.make_watcher().await?;
+        }
+        self.claim_watch(owner, instance).await
+    }
+
+    /// Makes the watcher's document where there is none.
+    pub async fn make_watcher(&self) -> Result<(), Error> {
+        let unborn = doc! {
+            FORMAT: CURRENT, "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "",
+            "state": State::Stopped.name(),
+        };
+        self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
+            .await
+            .map(|_| ())
+    }
+
+    /// Takes the watch, whose document is there: if nobody has it, or whoever has it is silent. None
+    /// when somebody else has it.
     ///
     /// What comes back is what this very call has made of it, however long this instance is frozen
     /// meanwhile: its epoch is never that of a successor.
-    pub async fn take_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
-        // The expression below is not allowed in an upsert, so the document is made first.
-        if self.watcher().await?.is_none() {
-            let unborn = doc! {
-                FORMAT: CURRENT, "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "",
-                "state": State::Stopped.name(),
-            };
-            self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
-                .await?;
-        }
+    pub async fn claim_watch(&self, owner: &str, instance: &str) -> Result<Option<Watcher>, Error> {
         // When this is sent again because its answer was lost, the watch may be taken already, by
         // this very call.
         let call = uuid::Uuid::new_v4().to_string();
@@ -65,7 +130,7 @@ impl Store {
         let command = doc! { "findAndModify": &self.names.state, "query": free, "new": true };
         let command = joined(&[
             &raw(&command),
-            &update_of_watcher("update", &raw(&take)),
+            &update_of(Subject::Watcher, "update", &raw(&take)),
             &rawdoc! { "writeConcern": write_concern() },
         ]);
         let reply = self.write_retried(&command).await?;
@@ -83,9 +148,82 @@ impl Store {
         }
     }
 
-    /// Gives a heartbeat, and saves how far the watcher is. False when somebody else has taken the
-    /// watch.
-    pub async fn keep_watch(&self, epoch: i64, heartbeat: &Heartbeat<'_>) -> Result<bool, Error> {
+    /// Takes a partition of a split: if nobody has it, or whoever has it is silent, or if what is
+    /// known of it is of a split before. None when somebody else has it.
+    ///
+    /// As with the watch, the epoch that comes back is never that of a successor.
+    pub async fn take_partition(
+        &self,
+        partition: Partition,
+        split: Split,
+        owner: &str,
+        instance: &str,
+    ) -> Result<Option<Lease>, Error> {
+        let id = partition_id(partition);
+        // One that is made anew in a later split begins beyond every epoch that it has had.
+        let unborn = doc! {
+            FORMAT: CURRENT, "owner": Bson::Null, "generation": 0_i64, "epoch": split.generation,
+            "last_error": "", "state": State::Stopped.name(),
+        };
+        if !self.is_known(&id).await? {
+            self.update_watcher(doc! { "_id": &id }, doc! { "$setOnInsert": unborn }, true)
+                .await?;
+        }
+        let call = uuid::Uuid::new_v4().to_string();
+        let generation = split.generation;
+        let is_free = doc! { "$or": [
+            { "generation": { "$lt": generation } },
+            { "generation": generation, "$or": [
+                { "owner": owner }, { "owner": Bson::Null }, { "$expr": self.silent() },
+            ] },
+        ] };
+        let query = doc! {
+            "_id": &id, FORMAT: not_newer(), "taken_by": { "$ne": &call }, "$and": [is_free],
+        };
+        let literal = |text: &str| doc! { "$literal": text };
+        let mut set = doc! {
+            FORMAT: CURRENT, "owner": literal(owner), "instance": literal(instance),
+            "taken_by": literal(&call), "state": State::Starting.name(), "lease": self.lease_millis(),
+            "epoch": { "$add": ["$epoch", 1_i64] }, "alive_at": "$$NOW", "state_since": "$$NOW",
+            "generation": generation, "of": i64::from(partition.of),
+        };
+        // A new split begins where the watcher's document says.
+        for field in HeldPartition::OF_A_GENERATION {
+            let is_of_this = doc! { "$eq": ["$generation", generation] };
+            let kept = doc! { "$cond": [is_of_this, format!("${field}"), "$$REMOVE"] };
+            set.insert(field, kept);
+        }
+        let stages = Subject::Partition.stages(&raw(&doc! { "$set": set }));
+        let mut update = Writer::default();
+        update.array("update", stages.iter().map(|stage| document_value(stage)));
+        let command = doc! { "findAndModify": &self.names.state, "query": query, "new": true };
+        let command = joined(&[
+            &raw(&command),
+            &update.finish(),
+            &rawdoc! { "writeConcern": write_concern() },
+        ]);
+        let reply = self.write_retried(&command).await?;
+        let taken = match reply.get_document("value") {
+            Ok(taken) => Some(self.held_partition_of(&raw(taken))?),
+            Err(_) => {
+                self.held_partition_with(doc! { "_id": id, "taken_by": call })
+                    .await?
+            }
+        };
+        Ok(taken.map(|taken| Lease {
+            partition,
+            generation,
+            epoch: taken.epoch,
+        }))
+    }
+
+    /// Gives a heartbeat, and saves how far whoever holds a lease is. False when somebody else has
+    /// taken it.
+    pub async fn keep_watch(
+        &self,
+        lease: &Lease,
+        heartbeat: &Heartbeat<'_>,
+    ) -> Result<bool, Error> {
         let mut set = Writer::default();
         set.string("state", heartbeat.state.name());
         match heartbeat.waiting_since {
@@ -113,26 +251,28 @@ impl Store {
                 .document("$currentDate", &raw(clocks));
             update.finish()
         };
-        let mut as_before = mine(epoch);
+        let mut as_before = mine(lease);
         as_before.insert("state", heartbeat.state.name());
+        let subject = lease.subject();
         if self
-            .update_watcher_raw(&as_before, &update(&clocks), false)
+            .update_subject(subject, &as_before, &update(&clocks), false)
             .await?
         {
             return Ok(true);
         }
         clocks.insert("state_since", true);
-        self.update_watcher_raw(&mine(epoch), &update(&clocks), false)
+        self.update_subject(subject, &mine(lease), &update(&clocks), false)
             .await
     }
 
-    /// Gives the watch back, so that another instance need not wait. The position is kept.
-    pub async fn leave_watch(&self, epoch: i64, state: State) -> Result<bool, Error> {
+    /// Gives a lease back, so that another instance need not wait. The position is kept.
+    pub async fn leave_watch(&self, lease: &Lease, state: State) -> Result<bool, Error> {
         let leave = doc! {
             "$set": { "owner": Bson::Null, "state": state.name(), "waiting_since": Bson::Null },
             "$currentDate": { "state_since": true },
         };
-        self.update_watcher(mine(epoch), leave, false).await
+        self.update_subject(lease.subject(), &mine(lease), &raw(&leave), false)
+            .await
     }
 
     /// Pauses the watcher, or lets it go on, without anybody having asked for it; `why` tells of

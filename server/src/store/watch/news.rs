@@ -1,9 +1,9 @@
-//! News of the watcher: the stages by which a change of its document leaves a snapshot for those
-//! who read the news.
+//! News of the watcher and of its partitions: the stages by which a change of their documents leaves
+//! a snapshot for those who read the news.
 
 use bson::{Document, RawDocument, RawDocumentBuf, doc};
 
-use super::record::WATCHER;
+use super::{change::Subject, partition::PARTITION, record::WATCHER};
 use crate::{
     bytes::raw::{self, Value, Writer, elements},
     store::{
@@ -12,26 +12,48 @@ use crate::{
     },
 };
 
-/// The last stage of an update of the watcher: leaves a snapshot where its state is another one
-/// than the last snapshot tells, or another instance's.
-fn stage_of_state() -> RawDocumentBuf {
-    let [a, b] = NAMES;
-    let differs = |field: &str| {
-        let told = doc! { "$ifNull": [format!("${a}.{field}"), format!("${b}.{field}")] };
-        doc! { "$ne": [format!("${field}"), told] }
-    };
-    let differs = doc! { "$or": [differs("state"), differs("epoch")] };
-    raw(&stage_if(differs, watcher(), News::WatcherState.name()))
+impl Subject {
+    /// What readers are shown of it. Of its checkpoint, whose tokens mean nothing to them, only the
+    /// moment.
+    fn shown(self) -> Document {
+        let mut copy = copy(match self {
+            Subject::Watcher => WATCHER,
+            Subject::Partition => PARTITION,
+        });
+        copy.insert("checkpoint", doc! { "time": "$checkpoint.time" });
+        copy
+    }
+
+    /// A first stage, and the last one: it leaves a snapshot where the state is another one than the
+    /// last snapshot tells, or another instance's, or of another split.
+    pub(super) fn stages(self, first: &RawDocument) -> [RawDocumentBuf; 2] {
+        let [a, b] = NAMES;
+        let differs = |field: &&str| {
+            let told = doc! { "$ifNull": [format!("${a}.{field}"), format!("${b}.{field}")] };
+            doc! { "$ne": [format!("${field}"), told] }
+        };
+        let (fields, news) = match self {
+            Subject::Watcher => (["state", "epoch", "split.generation"], News::WatcherState),
+            Subject::Partition => (["state", "epoch", "generation"], News::WatcherPartition),
+        };
+        let differs: Vec<Document> = fields.iter().map(differs).collect();
+        let last = stage_if(doc! { "$or": differs }, self.shown(), news.name());
+        [first.to_owned(), raw(&last)]
+    }
 }
 
 /// The last stage of an update by which somebody asks something of the watcher.
 pub(super) fn stage_of_asking() -> RawDocumentBuf {
-    raw(&stage_if(true, watcher(), News::WatcherAsked.name()))
+    raw(&stage_if(
+        true,
+        Subject::Watcher.shown(),
+        News::WatcherAsked.name(),
+    ))
 }
 
-/// An update of the watcher's document as the stages that do the same, and leave a snapshot; none
-/// of one that does not set the state, which is no news or tells all of it by itself.
-pub(super) fn stages_of_watcher(update: &RawDocument) -> Option<[RawDocumentBuf; 2]> {
+/// An update of such a document as the stages that do the same, and leave a snapshot; none of one
+/// that does not set the state, which is no news or tells all of it by itself.
+pub(super) fn stages_of(subject: Subject, update: &RawDocument) -> Option<[RawDocumentBuf; 2]> {
     inside(raw::find(update, "$set")?, "state")?;
     let mut set = Writer::default();
     for operator in elements(update.as_bytes()) {
@@ -54,14 +76,7 @@ pub(super) fn stages_of_watcher(update: &RawDocument) -> Option<[RawDocumentBuf;
         }
     }
     let set = field("$set", document_value(&set.finish()));
-    Some([set, stage_of_state()])
-}
-
-/// The watcher. Of its checkpoint, whose tokens mean nothing to readers, only the moment.
-fn watcher() -> Document {
-    let mut copy = copy(WATCHER);
-    copy.insert("checkpoint", doc! { "time": "$checkpoint.time" });
-    copy
+    Some(subject.stages(&set))
 }
 
 #[cfg(test)]
@@ -77,7 +92,7 @@ mod tests {
             "$set": { "state": "$starting", "owner": Bson::Null }, "$inc": { "epoch": 1_i64 },
             "$currentDate": { "alive_at": true }, "$unset": { "gap": "" },
         });
-        let [set, _] = stages_of_watcher(&update).unwrap();
+        let [set, _] = stages_of(Subject::Watcher, &update).unwrap();
         let expected = doc! { "$set": {
             "state": { "$literal": "$starting" }, "owner": { "$literal": Bson::Null },
             "epoch": { "$add": ["$epoch", 1_i64] }, "alive_at": "$$NOW", "gap": "$$REMOVE",
@@ -93,7 +108,8 @@ mod tests {
             doc! { "$setOnInsert": { "state": "stopped" } },
             doc! { "$set": { "state": "paused" }, "$push": { "list": 1 } },
         ] {
-            assert_eq!(stages_of_watcher(&raw(&update)), None, "{update}");
+            let stages = stages_of(Subject::Partition, &raw(&update));
+            assert_eq!(stages, None, "{update}");
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use bson::{DateTime, Document, RawDocument, Timestamp, doc};
+use bson::{DateTime, Document, RawDocument, RawDocumentBuf, Timestamp, doc};
 
 use super::{
     asked_by::{ASKED_BY, AskedBy, asked_by_in},
     gap::{GAP, Gap, gap_of},
+    split::{SPLIT, Split, WANTED, Wanted, split_of, wanted_of},
 };
 use crate::{
     bytes::raw::{self, Value, ValueRef},
@@ -43,6 +44,8 @@ pub(in crate::store) const WATCHER: &[Field] = &[
     may("closed_gap", Is::Fields(GAP)),
     may("gone", Is::Fields(GONE)),
     may("asked_by", Is::Fields(ASKED_BY)),
+    may("split", Is::Fields(SPLIT)),
+    may("wanted", Is::Fields(WANTED)),
 ];
 
 const GONE: &[Field] = &[
@@ -138,6 +141,10 @@ pub struct Watcher {
     pub gap: Option<Gap>,
     /// Who last asked it to pause or to go on.
     pub asked_by: Option<AskedBy>,
+    /// Into how many partitions the stream is divided.
+    pub split: Split,
+    /// Who last said how many there are to be; none before anybody wanted more than one.
+    pub wanted: Option<Wanted>,
     /// The database's clock when this was read.
     pub now: DateTime,
 }
@@ -169,6 +176,17 @@ impl Watcher {
         )
     }
 
+    /// How many partitions there are to be.
+    pub fn partitions_wanted(&self) -> u32 {
+        let wanted = self.wanted.as_ref();
+        wanted.map_or(self.split.partitions, |wanted| wanted.partitions)
+    }
+
+    /// Whether the stream is to be split in another way than it is.
+    pub fn is_to_be_split(&self) -> bool {
+        self.partitions_wanted() != self.split.partitions
+    }
+
     /// How far its position is behind the latest write that a majority holds, in cluster time, to
     /// the second; none before its first position, while no instance watches, and on a standalone
     /// mongod.
@@ -183,6 +201,13 @@ pub fn apart(later: Timestamp, earlier: Timestamp) -> Duration {
     Duration::from_secs(later.time.saturating_sub(earlier.time).into())
 }
 
+/// The cluster time of a checkpoint as it is stored.
+pub(super) fn position_of(checkpoint: Option<ValueRef<'_>>) -> Option<Timestamp> {
+    let mut fields = checkpoint?.elements();
+    let time = fields.find(|element| element.key == b"time")?;
+    time.value.as_timestamp()
+}
+
 impl Store {
     /// The watcher; none when nobody has ever watched.
     pub async fn watcher(&self) -> Result<Option<Watcher>, Error> {
@@ -190,23 +215,26 @@ impl Store {
     }
 
     pub(super) async fn watcher_with(&self, query: Document) -> Result<Option<Watcher>, Error> {
+        let rows = self.state_rows(query).await?;
+        rows.first().map(|row| self.watcher_of(row)).transpose()
+    }
+
+    /// The documents of the server's state that a query finds, each with the database's clock, and
+    /// whether who has it is silent.
+    pub(super) async fn state_rows(&self, query: Document) -> Result<Vec<RawDocumentBuf>, Error> {
         let pipeline = [
             doc! { "$match": query },
             doc! { "$set": { "now": "$$NOW", "silent": self.silent() } },
         ];
         let head = doc! { "aggregate": &self.names.state, "pipeline": &pipeline[..], "cursor": {} };
-        let rows = self
-            .rows(&joined(&[&raw(&head), &self.read_options()]))
-            .await?;
-        rows.first().map(|row| self.watcher_of(row)).transpose()
+        self.rows(&joined(&[&raw(&head), &self.read_options()]))
+            .await
     }
 
     /// Reads the watcher from its document.
     pub fn watcher_of(&self, row: &RawDocument) -> Result<Watcher, Error> {
         let checkpoint = raw::find(row, "checkpoint");
-        let position = checkpoint
-            .and_then(|checkpoint| checkpoint.elements().find(|element| element.key == b"time"))
-            .and_then(|time| time.value.as_timestamp());
+        let position = position_of(checkpoint);
         let now = raw::find(row, "now").and_then(ValueRef::as_date);
         let silent = raw::find(row, "silent").and_then(ValueRef::as_bool) == Some(true);
         let row = format::read(&self.names.state, WATCHER, row)?;
@@ -229,6 +257,8 @@ impl Store {
             waiting_since: date("waiting_since"),
             gap: row.get_document("gap").ok().map(gap_of),
             asked_by: row.get_document("asked_by").ok().map(asked_by_in),
+            split: row.get_document("split").map_or(Split::NONE, split_of),
+            wanted: row.get_document("wanted").ok().map(wanted_of),
             now: now.unwrap_or(DateTime::from_millis(0)),
         })
     }

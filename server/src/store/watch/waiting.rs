@@ -24,6 +24,7 @@ use crate::{
         checkpoint::{Validated, time_of, validate},
         raw::{self, Value, ValueRef},
     },
+    domain::partition::Partition,
     store::{
         Error, Store,
         orders::deliveries::{delivers, order_of, stages},
@@ -136,7 +137,7 @@ impl Store {
             return Err(Error::ReplicaSetRequired.into());
         };
         let stored = watcher.checkpoint.as_ref().map(Value::as_ref);
-        let start = match validate(stored, &self.checkpoint_identity(), latest) {
+        let start = match validate(stored, &self.checkpoint_identity(Partition::WHOLE), latest) {
             Validated::Place(checkpoint) => Start::After(checkpoint.position),
             Validated::Time(time) => Start::At(time),
             Validated::Nothing => {
@@ -149,7 +150,7 @@ impl Store {
 
     async fn deliveries(&self, start: &Start) -> Result<Changes, Error> {
         let orders = Scope::Collection(&self.names.orders);
-        let stages = stages(&self.delivered);
+        let stages = stages(&self.delivered, Partition::WHOLE);
         let replies = Replies {
             patience: PATIENCE,
             most: MOST_CHANGES,

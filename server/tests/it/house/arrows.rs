@@ -165,7 +165,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "privileges",
         ],
     ),
-    ("supervisor", &["domain", "observe", "progress"]),
+    ("supervisor", &["domain", "hangups", "observe", "progress"]),
     (
         "pipeline",
         &["bytes", "domain", "log_limit", "metrics", "store"],
