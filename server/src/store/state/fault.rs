@@ -3,7 +3,11 @@
 use std::fmt;
 
 use super::version::CURRENT;
-use crate::{bytes::raw::Value, domain::text::cut, store::encoding::ext_json};
+use crate::{
+    bytes::raw::Value,
+    domain::text::{cut, escaped},
+    store::encoding::ext_json,
+};
 
 /// A document of the server's own that can't be worked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +58,8 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name();
+        // An `_id` may hold a line break, and a line of the log is one line.
+        let name = escaped(&self.name());
         match &self.problem {
             Problem::Newer(format) => write!(
                 f,
