@@ -20,11 +20,12 @@ use tonic::transport::Channel;
 use crate::{
     contest::Rates,
     options::Size,
+    peers::bare_call,
     support::{
         machine,
         platform::{Cost, Platform},
         server,
-        verdict::{at_least, each, median, spread},
+        verdict::{at_least, at_most, each, median, spread},
     },
 };
 
@@ -50,7 +51,16 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates
     let numbers = Arc::new(numbers(platform).await?);
     let server = server::serve(&platform.config, &server::CALLS_ALONE).await?;
     let mut turns: [Vec<Served>; CROWDS.len()] = Default::default();
+    let mut bare = Vec::new();
     for _ in 0..size.rounds {
+        platform.clear_archive().await?;
+        let calling = bare_call::call(&platform.database, &numbers, size.span);
+        let (orders, cost) = platform.costing(calling).await?;
+        bare.push(Served {
+            orders,
+            cost,
+            archd: Duration::ZERO,
+        });
         for (callers, turns) in CROWDS.into_iter().zip(&mut turns) {
             platform.clear_archive().await?;
             let before = machine::cpu(server.pid)?;
@@ -74,19 +84,18 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates
         "| callers at once | orders/s | lowest–highest | ms for an answer | mongod µs/order | `archd` µs/order | callers µs/order |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|");
+    row("one find, one majority insert, no `archd`", 1, &bare);
     for (callers, turns) in CROWDS.into_iter().zip(&turns) {
-        let rate = of(turns, Served::rate);
-        println!(
-            "| {callers} | {rate:.0} | {} | {:.1} | {:.0} | {:.0} | {:.0} |",
-            spread(&turns.iter().copied().map(Served::rate).collect::<Vec<_>>()),
-            callers as f64 * 1_000.0 / rate,
-            of(turns, |turn| each(turn.cost.mongod, turn.orders)),
-            of(turns, |turn| each(turn.archd, turn.orders)),
-            of(turns, |turn| each(turn.cost.client, turn.orders)),
-        );
+        row(&callers.to_string(), callers, turns);
     }
     let [one, some, many] = turns.each_ref().map(|turns| of(turns, Served::rate));
     println!();
+    let alone = of(&bare, Served::rate);
+    at_most(
+        "times the time of one find and one majority insert for one caller",
+        alone / one,
+        1.25,
+    );
     at_least("times one caller's rate with 32 callers", some / one, 20.0);
     if let Some(rates) = rates {
         at_least(
@@ -94,8 +103,27 @@ pub(crate) async fn serve(platform: &Platform, size: &Size, rates: Option<&Rates
             many / rates.brief,
             5.0,
         );
+        at_least(
+            "of the batch's rate with 256 callers",
+            many / rates.archd,
+            0.35,
+        );
     }
     Ok(())
+}
+
+/// Prints what so many callers came to.
+fn row(who: &str, callers: usize, turns: &[Served]) {
+    let rate = of(turns, Served::rate);
+    let rates: Vec<f64> = turns.iter().copied().map(Served::rate).collect();
+    println!(
+        "| {who} | {rate:.0} | {} | {:.1} | {:.0} | {:.0} | {:.0} |",
+        spread(&rates),
+        callers as f64 * 1_000.0 / rate,
+        of(turns, |turn| each(turn.cost.mongod, turn.orders)),
+        of(turns, |turn| each(turn.archd, turn.orders)),
+        of(turns, |turn| each(turn.cost.client, turn.orders)),
+    );
 }
 
 /// The median of a figure of several turns.

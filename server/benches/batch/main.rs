@@ -10,6 +10,7 @@
 
 #[path = "../peers"]
 mod peers {
+    pub(crate) mod bare_call;
     pub(crate) mod brief;
     pub(crate) mod enriched;
     pub(crate) mod insert;

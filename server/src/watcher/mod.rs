@@ -7,6 +7,7 @@
 //! One instance holds the watch. It reads the stream itself; or, where the stream is split into
 //! partitions, it leads those that read them, of which it may be one.
 
+mod backlog;
 mod balance;
 mod gap;
 mod lead;

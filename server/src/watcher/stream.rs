@@ -15,7 +15,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{Instrument, error, info, warn};
 
-use super::{gap::CatchingUp, policy::Backoff};
+use super::{
+    backlog::{Backlog, made},
+    gap::CatchingUp,
+    policy::Backoff,
+};
 use crate::{
     bytes::{
         checkpoint::{Checkpoint, Identity, seal, time_of},
@@ -41,8 +45,6 @@ use crate::{
     },
 };
 
-/// Chunks under way at once.
-const CHUNKS: usize = 8;
 /// How often the watcher looks whether it is to pause, and saves its place if that has moved.
 pub(super) const TICK: Duration = Duration::from_millis(500);
 
@@ -73,11 +75,23 @@ impl From<Error> for Failure {
     }
 }
 
-/// A reply on its way through the pipeline.
+/// Changes on their way through the pipeline.
 struct Chunk {
+    /// The place behind them.
     place: RawDocumentBuf,
-    wall: Option<DateTime>,
+    /// When the last of them was made.
+    last: Option<DateTime>,
     archiving: AbortOnDropHandle<Result<PipelineReport, Error>>,
+}
+
+impl Chunk {
+    /// The same, and what became of its orders.
+    async fn archived(mut self) -> Result<(Chunk, PipelineReport), Error> {
+        let archived = (&mut self.archiving).await;
+        let report =
+            archived.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
+        Ok((self, report))
+    }
 }
 
 /// How far a run of the stream is.
@@ -159,36 +173,33 @@ impl Stream<'_> {
         let opening = backoff.opening(self.store.operation_timeout());
         let (mut replies, _reader) = read(self.store.clone(), self.lease.partition, start, opening);
         let mut chunks: FuturesOrdered<_> = FuturesOrdered::new();
+        // When the first change of each was made.
         let mut waiting: VecDeque<Option<DateTime>> = VecDeque::new();
+        let mut backlog = Backlog::default();
         let mut tick = interval(TICK.min(self.store.beat()));
         let (mut ended, mut fault) = (false, None);
         loop {
             tokio::select! {
                 biased;
                 Some(archived) = chunks.next(), if !chunks.is_empty() => {
-                    let (place, wall, report): (RawDocumentBuf, Option<DateTime>, PipelineReport) = archived?;
+                    let (chunk, report): (Chunk, PipelineReport) = archived?;
                     tell_moved_on(&report.passed);
                     self.note_gone(&report.gone).await;
                     waiting.pop_front();
-                    progress.last_event = wall.or(progress.last_event);
-                    progress.time = time_of(&place).or(progress.time);
+                    progress.last_event = chunk.last.or(progress.last_event);
+                    progress.time = time_of(&chunk.place).or(progress.time);
                     // The first reply is that of the opening; a stream that never gets further has
                     // not recovered.
-                    if progress.place.replace(place).is_some() {
+                    if progress.place.replace(chunk.place).is_some() {
                         backoff.reset();
                     }
                 }
-                reply = replies.recv(), if chunks.len() < CHUNKS && !ended => {
+                reply = replies.recv(), if backlog.has_room() && !ended => {
                     let reply = reply.unwrap_or_else(|| Err(Error::Unavailable("the stream ended".to_owned())));
                     match reply.and_then(|reply| Ok((self.look_for_an_end(&reply, progress)?, reply))) {
                         Ok((end, reply)) => {
                             ended = end;
-                            let chunk = self.chunk(reply);
-                            waiting.push_back(chunk.wall);
-                            chunks.push_back(async move {
-                                let report = chunk.archiving.await.map_err(|_| Error::Unusable("archiving a chunk panicked".to_owned()))??;
-                                Ok::<_, Error>((chunk.place, chunk.wall, report))
-                            });
+                            backlog.push(reply);
                         }
                         // What was read before is archived first: a stream that breaks after every
                         // reply gets on all the same.
@@ -196,7 +207,7 @@ impl Stream<'_> {
                     }
                 }
                 _ = tick.tick() => {
-                    let oldest = waiting.front().copied().flatten();
+                    let oldest = waiting.front().copied().flatten().or(backlog.oldest());
                     self.beat(progress, oldest, catching_up, false).await?;
                     match self.store.holding(self.lease).await? {
                         Holding::Goes(watcher, _) => {
@@ -211,7 +222,11 @@ impl Stream<'_> {
                 }
                 () = self.stop.cancelled(), if !ended => ended = true,
             }
-            if ended && chunks.is_empty() {
+            while let Some(reply) = backlog.next_chunk(chunks.len()) {
+                waiting.push_back(reply.changes.first().and_then(made));
+                chunks.push_back(self.chunk(reply).archived());
+            }
+            if ended && chunks.is_empty() && backlog.is_empty() {
                 if let Some(error) = fault {
                     return Err(error);
                 }
@@ -227,11 +242,6 @@ impl Stream<'_> {
     /// Sends the orders of a reply through the pipeline.
     fn chunk(&self, reply: Reply) -> Chunk {
         let [delivered, numbered] = orders_of(&reply);
-        let wall = reply
-            .changes
-            .first()
-            .and_then(|change| raw::find(change, "wallTime"))
-            .and_then(ValueRef::as_date);
         let since = self.since(&reply);
         let pipeline = self.pipeline.clone();
         let archiving = async move {
@@ -245,8 +255,8 @@ impl Stream<'_> {
         };
         let archiving = tokio::spawn(archiving.in_current_span());
         Chunk {
+            last: reply.changes.last().and_then(made),
             place: reply.position,
-            wall,
             archiving: AbortOnDropHandle::new(archiving),
         }
     }
@@ -260,8 +270,7 @@ impl Stream<'_> {
             // Backwards, so that the first change of an order is what stays.
             let changes = reply.changes.iter().rev();
             for change in changes.filter(|change| delivers(change) == Some(delivered)) {
-                let wall = raw::find(change, "wallTime").and_then(ValueRef::as_date);
-                let waited = wall.and_then(|wall| self.store.time_since(wall));
+                let waited = made(change).and_then(|made| self.store.time_since(made));
                 let moment = waited.and_then(|waited| now.checked_sub(waited));
                 if let (Some(id), Some(moment)) = (order_of(change), moment) {
                     since.insert(id.to_owned(), moment);

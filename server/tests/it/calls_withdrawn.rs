@@ -1,11 +1,14 @@
 //! A client that withdraws all its calls at once, before the server has seen any, keeps its
-//! connection.
+//! connection, and nothing is begun for them.
+
+use std::net::SocketAddr;
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{
     TestServer,
     frames::{CANCEL, END_HEADERS, END_STREAM, Heard, PREFACE, frame, head, kind, next},
+    http::get,
     within,
 };
 
@@ -25,20 +28,17 @@ async fn until(connection: &mut TcpStream, so: impl Fn(&Heard) -> bool) {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_withdraws_all_its_calls_at_once_keeps_its_connection() {
-    let server = TestServer::start().await;
+/// Makes so many calls and withdraws each at once, then waits until another one is answered, which
+/// goes on for as long as the connection is kept.
+async fn withdraw(server: &TestServer, calls: u32) -> TcpStream {
     let address = server.address.strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(address).await.unwrap();
     let mut said = PREFACE.to_vec();
-    for call in 0..CALLS {
-        said.extend(frame(kind::HEADERS, END_HEADERS, 2 * call + 1, &head(TAIL)));
-        said.extend(frame(
-            kind::RST_STREAM,
-            0,
-            2 * call + 1,
-            &CANCEL.to_be_bytes(),
-        ));
+    for call in 0..calls {
+        let stream = 2 * call + 1;
+        said.extend(frame(kind::HEADERS, END_HEADERS, stream, &head(TAIL)));
+        let cancel = CANCEL.to_be_bytes();
+        said.extend(frame(kind::RST_STREAM, 0, stream, &cancel));
     }
     said.extend(frame(kind::PING, 0, 0, b"answered"));
     connection.write_all(&said).await.unwrap();
@@ -47,11 +47,34 @@ async fn a_client_that_withdraws_all_its_calls_at_once_keeps_its_connection() {
     }))
     .await;
 
-    let last = 2 * CALLS + 1;
+    let last = 2 * calls + 1;
     let call = frame(kind::HEADERS, END_HEADERS | END_STREAM, last, &head(TAIL));
     connection.write_all(&call).await.unwrap();
     within(until(&mut connection, |heard| {
         heard.kind == kind::HEADERS && heard.stream == last
     }))
     .await;
+    connection
+}
+
+#[tokio::test]
+async fn a_client_that_withdraws_all_its_calls_at_once_keeps_its_connection() {
+    withdraw(&TestServer::start().await, CALLS).await;
+}
+
+#[tokio::test]
+async fn nothing_is_begun_for_calls_that_are_withdrawn_as_soon_as_they_are_made() {
+    let server = TestServer::start_with(|config| {
+        config.http = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    })
+    .await;
+    // So few that they come together.
+    let _connection = withdraw(&server, 8).await;
+    let told = get(server.http.unwrap(), "/metrics").await.body;
+    let tails: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("rpcs_total{") && line.contains("TailEvents"))
+        .filter(|line| line.contains("CANCELLED"))
+        .collect();
+    assert_eq!(tails, [""; 0]);
 }

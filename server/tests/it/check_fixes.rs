@@ -102,7 +102,8 @@ const SITES: &[(&str, &[How])] = &[
     (
         "deployment.rs connection",
         &[
-            Never("the version of MongoDB"),
+            Never("a mongod that is too old"),
+            Never("a mongod that is too new"),
             Never("the distance to the database"),
         ],
     ),
