@@ -85,8 +85,15 @@ pub(crate) async fn measure(set: &ReplicaSet, size: &Size) -> Result<()> {
         );
     }
     println!();
-    let [_, batch, watching, plain] = turns.each_ref().map(|turns| of(turns, Turn::rate));
+    let [update, batch, watching, plain] = turns.each_ref().map(|turns| of(turns, Turn::rate));
     at_least("of the batch's rate", watching / batch, 0.7);
+    // The watcher archives while the orders are being delivered, the batch afterwards.
+    let both = 1.0 / (1.0 / update + 1.0 / batch);
+    at_least(
+        "of the rate of the update with a batch after it",
+        watching / both,
+        0.9,
+    );
     at_least("times the plain watcher's rate", watching / plain, 5.0);
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
 
 /// How long the database waits for a change before it answers that there was none.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Changes in one reply at most: a reply is a chunk.
+/// Changes in one reply at most: as many as a chunk holds.
 const MOST_CHANGES: u32 = 1_000;
 /// How long a reply may take that is read by whoever has no deadline of seconds. The database looks
 /// through everything that anybody has written, and answers only once it has found a change that
