@@ -282,12 +282,9 @@ async fn whatever_happens_to_instances_network_and_primary_each_order_is_archive
         sleep(Duration::from_millis(calm)).await;
     }
     let delivered = load.stop().await + chaos.probes;
-    let ended = Instant::now();
-    assert_all_archived(&chaos.database, delivered).await;
     println!(
-        "{delivered} orders and {strikes} faults in {:.0?}; all archived {:.1?} after the last",
+        "{delivered} orders and {strikes} faults in {:.0?}; seconds until archiving went on after one:",
         began.elapsed(),
-        ended.elapsed()
     );
     println!(
         "{:<12} {:>6} {:>10} {:>10}",
@@ -303,9 +300,12 @@ async fn whatever_happens_to_instances_network_and_primary_each_order_is_archive
             took[took.len() - 1].as_secs_f64()
         );
     }
+    // The faults are over: whoever looks now has the driver's own patience.
+    let database = chaos.set.client().await.unwrap().database(DATABASE);
+    assert_all_archived(&database, delivered).await;
     // No place in the history was lost by any of it, and no checkpoint ever got ahead of an order.
-    assert_place_was_kept(&chaos.database).await;
-    assert_eq!(audit::history(&chaos.database).await.unwrap(), [""; 0]);
+    assert_place_was_kept(&database).await;
+    assert_eq!(audit::history(&database).await.unwrap(), [""; 0]);
     while let Some(instance) = chaos.instances.pop() {
         instance.stop().await;
     }
