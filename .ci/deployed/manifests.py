@@ -129,6 +129,10 @@ def faults(overlay, manifests):
             ports = {port["name"] for item in chosen for port in item["spec"]["ports"]}
             if any(endpoint["port"] not in ports for endpoint in spec["endpoints"]):
                 yield f"{name} scrapes a port that there is not: {ports}"
+            wanted = f"archd.{manifest['metadata'].get('namespace')}.svc"
+            for endpoint in spec["endpoints"]:
+                if endpoint["tlsConfig"]["serverName"] != wanted:
+                    yield f"{name} expects another server than {wanted}"
         if kind == "Namespace" and manifest["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
             yield f"{name} lets in more than it has to"
     expected = {

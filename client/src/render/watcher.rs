@@ -61,10 +61,18 @@ pub(crate) fn card(watcher: &Watcher) -> String {
 /// How many partitions there are, and are to be.
 fn partitions(watcher: &Watcher) -> String {
     let (now, wanted) = (watcher.partition_count, watcher.wanted_partition_count);
-    match now == wanted {
-        true => now.to_string(),
-        false => format!("{now}, becoming {wanted}"),
+    if now == wanted {
+        return now.to_string();
     }
+    let mut text = format!("{now}, becoming {wanted}");
+    let behind = watcher.partitions.iter().filter(|it| it.holds_up_change);
+    let behind: Vec<String> = behind.map(|it| it.index.to_string()).collect();
+    match &behind[..] {
+        [] => {}
+        [one] => text.push_str(&format!("; waits for partition {one}")),
+        more => text.push_str(&format!("; waits for partitions {}", more.join(", "))),
+    }
+    text
 }
 
 fn partition_table(partitions: &[WatchPartition]) -> String {
@@ -464,20 +472,30 @@ OPEN GAP                                      CATCH-UP BATCH  CAUSE
             index: 1,
             of: 2,
             state: WatcherState::Stopped.into(),
+            holds_up_change: true,
             ..WatchPartition::default()
         };
-        let text = card(&Watcher {
+        let mut split = Watcher {
             partition_count: 2,
             wanted_partition_count: 4,
             partitions: vec![partition, left],
             ..watcher()
-        });
-        assert!(text.contains("Partitions  2, becoming 4\n"), "{text}");
+        };
+        let text = card(&split);
+        let held_up = "Partitions  2, becoming 4; waits for partition 1\n";
+        assert!(text.contains(held_up), "{text}");
         let table = "\
 PARTITION  INSTANCE  STATE     POSITION              LAG
         0  archd-1   watching  2025-10-16 14:23:45Z   3s
         1  -         stopped   -                       -";
         assert!(text.contains(table), "{text}");
+        for (behind, told) in [(true, "; waits for partitions 0, 1\n"), (false, "\n")] {
+            for partition in &mut split.partitions {
+                partition.holds_up_change = behind;
+            }
+            let text = card(&split);
+            assert!(text.contains(&format!("2, becoming 4{told}")), "{text}");
+        }
         assert!(!card(&watcher()).contains("Partitions"));
     }
 

@@ -84,12 +84,16 @@ pub(crate) fn watcher_message(watcher: &Watcher, state: State) -> pb::Watcher {
     }
 }
 
-/// A partition as it is at this moment.
+/// A partition of this watcher as it is at this moment.
 pub(crate) fn watch_partition_now(
+    watcher: &Watcher,
     held: &HeldPartition,
     majority: Option<Timestamp>,
 ) -> pb::WatchPartition {
+    // During a pause a change waits for nobody.
+    let change = watcher.change_waits_until().filter(|_| !watcher.paused);
     pb::WatchPartition {
+        holds_up_change: change.is_some_and(|until| held.holds_up(until)),
         state_since_time: held.since_now().and_then(timestamp),
         lag: held.lag(majority).map(duration),
         ..watch_partition(held, held.state_now())
@@ -111,6 +115,7 @@ pub(crate) fn watch_partition(held: &HeldPartition, state: State) -> pb::WatchPa
         last_event_time: held.last_event.and_then(timestamp),
         last_error: held.last_error.clone(),
         last_error_time: held.last_error_at.and_then(timestamp),
+        holds_up_change: false,
     }
 }
 

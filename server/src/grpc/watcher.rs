@@ -169,7 +169,8 @@ impl WatcherService {
         message.counts = counts.map(convert::counts);
         message.lag = watcher.lag(majority).map(convert::duration);
         let partitions = partitions.iter();
-        let partitions = partitions.map(|held| convert::watch_partition_now(held, majority));
+        let partitions =
+            partitions.map(|held| convert::watch_partition_now(&watcher, held, majority));
         message.partitions = partitions.collect();
         message.history_headroom = headroom().map(convert::duration);
         message.wall_lag = watcher.is_watched().then(|| {

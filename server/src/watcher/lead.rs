@@ -1,9 +1,11 @@
 //! Leading a split watch: what the partitions tell is put together as what the whole does, and the
 //! stream is split anew when another number of partitions is wanted.
 
+use std::time::Duration;
+
 use bson::{DateTime, RawDocumentBuf, Timestamp};
 use tokio::time::{Instant, interval};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     gap::CatchingUp,
@@ -16,6 +18,8 @@ use crate::{
         checkpoint::{Validated, validate},
         raw::Value,
     },
+    domain::partition::Partition,
+    log_limit::LogLimit,
     store::{
         Error,
         state::snapshot::document,
@@ -26,6 +30,11 @@ use crate::{
         },
     },
 };
+
+/// After how long a change of the number of partitions that waits is told of.
+const HELD_UP: Duration = Duration::from_secs(60);
+/// How often it is told of from then on.
+const HELD_UP_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// What the partitions come to.
 #[derive(Debug, PartialEq)]
@@ -53,8 +62,7 @@ impl Reader {
         let (mut saved, mut told) = (watcher.position, String::new());
         let mut state = watcher.state;
         let mut signed = Instant::now();
-        // How far every partition has to be before the stream is split anew.
-        let mut until = None;
+        let held_up = LogLimit::new(1, HELD_UP_AGAIN);
         let mut tick = interval(TICK.min(self.store.beat()));
         loop {
             tokio::select! {
@@ -79,30 +87,23 @@ impl Reader {
             }
             let has_gap = !catching_up.is_done();
             let whole = self.whole(watcher.paused, has_gap, &held, now);
-            if watcher.is_to_be_split() {
-                let until = *until.get_or_insert(now);
-                let place = match (&whole.slowest, whole.state) {
-                    (Some((time, place)), _) if *time >= until => Some(place.clone()),
-                    // They get no further, and have no need to: they are split where they are.
-                    (Some((_, place)), State::Paused) => Some(place.clone()),
-                    (None, State::Paused) => watcher.checkpoint.as_ref().and_then(copy_of),
-                    _ => None,
-                };
-                if let Some(place) = place {
+            if let Some(until) = watcher.change_waits_until() {
+                if let Some(place) = self.place_to_split_at(&watcher, &whole, until, now) {
                     let wanted = watcher.partitions_wanted();
                     let next = split.followed_by(wanted, now.time);
-                    if !self.store.split_watch(&lease, next, &place).await? {
-                        return Ok(Ending::Again);
+                    if self.store.split_watch(&lease, next, &place).await? {
+                        info!(
+                            before = split.partitions,
+                            partitions = wanted,
+                            "the stream is split anew"
+                        );
                     }
-                    info!(
-                        before = split.partitions,
-                        partitions = wanted,
-                        "the stream is split anew"
-                    );
                     return Ok(Ending::Again);
                 }
+                tell_what_holds_up(&watcher, &held, until, &held_up);
             }
-            if whole.fault.is_empty() {
+            // Right after a new starting point nobody has read yet: that is no success.
+            if is_read(whole.state) {
                 backoff.reset();
             }
             let mut fault = catching_up.take_trouble();
@@ -158,19 +159,85 @@ impl Reader {
         held: &HeldPartition,
         now: Timestamp,
     ) -> Option<(Timestamp, RawDocumentBuf)> {
-        let stored = held.checkpoint.as_ref().map(Value::as_ref)?;
-        let identity = self.store.checkpoint_identity(held.partition);
+        self.place_in(held.checkpoint.as_ref()?, held.partition, now)
+    }
+
+    /// The place that a checkpoint stands for, as it is stored, and its time; none where it is no
+    /// good.
+    fn place_in(
+        &self,
+        checkpoint: &Value,
+        partition: Partition,
+        now: Timestamp,
+    ) -> Option<(Timestamp, RawDocumentBuf)> {
+        let stored = checkpoint.as_ref();
+        let identity = self.store.checkpoint_identity(partition);
         match validate(Some(stored), &identity, now) {
             Validated::Place(checkpoint) => Some((checkpoint.time, document(stored)?)),
             Validated::Time(time) => Some((time, document(stored)?)),
             Validated::Nothing | Validated::Bad(_) => None,
         }
     }
+
+    /// Where the partitions of another number may begin: before it everything is archived. None
+    /// while the change has to wait.
+    fn place_to_split_at(
+        &self,
+        watcher: &Watcher,
+        whole: &Whole,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<RawDocumentBuf> {
+        let slowest = whole.slowest.clone();
+        let has_come_up = slowest.as_ref().is_some_and(|(time, _)| *time >= until);
+        // During a pause they get no further, and have no need to: they are split where they are.
+        if !has_come_up && whole.state != State::Paused {
+            return None;
+        }
+        // An archd that knows of no partitions may have read on alone since.
+        let own = watcher.checkpoint.as_ref();
+        let own = own.and_then(|own| self.place_in(own, Partition::WHOLE, now));
+        let places = slowest.into_iter().chain(own);
+        places.max_by_key(|(time, _)| *time).map(|(_, place)| place)
+    }
 }
 
-/// A checkpoint as it is stored.
-fn copy_of(checkpoint: &Value) -> Option<RawDocumentBuf> {
-    document(checkpoint.as_ref())
+/// Tells, after a while and then now and again, which partitions a change of their number waits for.
+/// Without a bound: what was never read can't be passed over.
+fn tell_what_holds_up(
+    watcher: &Watcher,
+    held: &[HeldPartition],
+    until: Timestamp,
+    limit: &LogLimit,
+) {
+    let said = watcher.wanted.as_ref().and_then(|wanted| wanted.at);
+    let waited = said.map_or(0, |said| {
+        watcher.now.timestamp_millis() - said.timestamp_millis()
+    });
+    if u128::try_from(waited).is_ok_and(|waited| waited < HELD_UP.as_millis()) {
+        return;
+    }
+    if limit.admit(Instant::now()).is_none() {
+        return;
+    }
+    let behind = held.iter().filter(|held| held.holds_up(until));
+    let behind: Vec<String> = behind
+        .map(|held| match held.owner_now() {
+            Some(_) => format!("{} ({})", held.partition.index, held.instance),
+            None => format!("{} (read by nobody)", held.partition.index),
+        })
+        .collect();
+    warn!(
+        partitions = watcher.split.partitions,
+        wanted = watcher.partitions_wanted(),
+        behind = behind.join(", "),
+        "the number of partitions does not change yet: partitions have not come up to the time at which the change was asked for; nothing is left out meanwhile"
+    );
+}
+
+/// Whether every partition is read.
+fn is_read(state: State) -> bool {
+    matches!(state, State::Watching | State::CatchingUp)
 }
 
 /// What the whole does, where its partitions do this.

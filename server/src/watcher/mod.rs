@@ -124,20 +124,23 @@ impl Watcher {
         }
     }
 
-    /// Waits until the watch is free, and takes it; none when the server stops before. Says once how
-    /// many partitions this instance wants.
+    /// Waits until the watch is free, and takes it; none when the server stops before. Says how many
+    /// partitions this instance wants, once, and again where nobody has watched yet.
     async fn standby(&self, has_said: &mut bool) -> Result<Option<i64>, Error> {
         let store = &self.reader.store;
-        if !*has_said {
-            store
-                .want_partitions(self.partitions, &self.instance)
-                .await?;
-            *has_said = true;
-        }
         while !self.reader.stop.is_cancelled() {
             match store.watcher().await? {
                 Some(watcher) => tell_split(&self.reader.split, watcher.split),
-                None => store.make_watcher().await?,
+                // One that was set aside took with it what had been wanted.
+                None => {
+                    store.make_watcher().await?;
+                    *has_said = false;
+                }
+            }
+            if !*has_said {
+                let (partitions, instance) = (self.partitions, &self.instance);
+                store.want_partitions(partitions, instance).await?;
+                *has_said = true;
             }
             let taken = store.claim_watch(&self.owner, &self.instance).await?;
             if let Some(watcher) = taken {

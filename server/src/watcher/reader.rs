@@ -67,7 +67,10 @@ impl Reader {
             let fault = match ending {
                 Ok(Ending::Again) => continue,
                 Ok(Ending::Lost) => {
-                    warn!("another instance has taken the {}", what(lease));
+                    warn!(
+                        "the {} is no longer held here: another instance has taken it, or its document was set aside",
+                        what(lease)
+                    );
                     return;
                 }
                 Ok(Ending::Replaced) => {
@@ -192,7 +195,7 @@ impl Reader {
             Validated::Time(time) => {
                 if !is_split {
                     info!(
-                        "the stream's filter has changed; starting at the moment of the last place"
+                        "the last place was saved for another filter: the number of partitions or ARCHD_DELIVERED_STATUS has changed; starting at its moment"
                     );
                 }
                 (Start::At(time), Some(time))
@@ -212,7 +215,7 @@ impl Reader {
             Validated::Bad(why) if !is_whole => {
                 error!("{why}; a new starting point is to be taken");
                 return Err(Failure {
-                    error: Error::Unusable(why.to_owned()),
+                    error: unusable(why),
                     moment: position,
                 });
             }
@@ -243,6 +246,7 @@ impl Reader {
             identity: &identity,
             stop: &self.stop,
             split: &self.split,
+            renamed_at: watcher.renamed_at,
         };
         stream.run(start, known, &catching_up, backoff).await
     }
@@ -268,7 +272,9 @@ impl Reader {
         let wanted = watcher.partitions_wanted();
         let next = watcher.split.followed_by(wanted, now.time);
         let place = watcher.checkpoint.as_ref().map(Value::as_ref);
-        let place = place.and_then(document).ok_or_else(no_beginning)?;
+        let place = place
+            .and_then(document)
+            .ok_or_else(|| unusable(NO_BEGINNING))?;
         if !self.store.split_watch(&lease, next, &place).await? {
             return Ok(Ending::Lost);
         }
@@ -283,8 +289,9 @@ impl Reader {
         match validate(stored, &identity, now) {
             Validated::Place(checkpoint) => Ok(checkpoint.time),
             Validated::Time(time) => Ok(time),
-            // Whoever leads starts over by itself.
-            Validated::Nothing | Validated::Bad(_) => Err(no_beginning()),
+            // A split is saved with a place where it begins, so somebody has changed that since.
+            Validated::Nothing => Err(unusable(NO_BEGINNING)),
+            Validated::Bad(why) => Err(unusable(why)),
         }
     }
 
@@ -347,6 +354,9 @@ fn what(lease: Lease) -> &'static str {
     }
 }
 
-fn no_beginning() -> Error {
-    Error::Unavailable("the watch has no starting point yet".to_owned())
+const NO_BEGINNING: &str = "the watch has no starting point";
+
+/// That a place can't be followed.
+fn unusable(why: &str) -> Error {
+    Error::Unusable(why.to_owned())
 }

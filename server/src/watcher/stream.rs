@@ -35,6 +35,7 @@ use crate::{
             deliveries::{delivers, order_of, stages},
             gather::Selection,
         },
+        state::snapshot::document,
         watch::{
             lease::{Heartbeat, Lease},
             partition::Holding,
@@ -104,8 +105,14 @@ struct StreamProgress {
     saved: Option<RawDocumentBuf>,
     last_event: Option<DateTime>,
     signed: Instant,
-    /// Why the watcher is to pause by itself.
-    halt: Option<String>,
+    /// The renaming for which the watcher is to pause by itself.
+    renaming: Option<Renaming>,
+}
+
+/// That the orders were renamed away.
+struct Renaming {
+    at: Timestamp,
+    why: String,
 }
 
 /// What a run of the stream works with.
@@ -119,6 +126,8 @@ pub(super) struct Stream<'w> {
     pub(super) stop: &'w CancellationToken,
     /// Tells into how many partitions the stream is split.
     pub(super) split: &'w watch::Sender<Split>,
+    /// The latest renaming of the orders for which the watcher has paused.
+    pub(super) renamed_at: Option<Timestamp>,
 }
 
 impl Stream<'_> {
@@ -141,16 +150,17 @@ impl Stream<'_> {
             last_event: None,
             // Whoever comes here has just signed for it, and most streams open before the next time.
             signed: Instant::now(),
-            halt: None,
+            renaming: None,
         };
         let ending = self
             .follow(start, catching_up, &mut progress, backoff)
             .await;
-        // What is archived is worth saving, whatever ended this run; but never a place after a halt
-        // that nobody was told of.
-        if let (Ok(_), Some(why)) = (&ending, &progress.halt) {
+        // What is archived is worth saving, whatever ended this run; but never a place after a
+        // renaming that nobody was told of.
+        if let (Ok(_), Some(renaming)) = (&ending, &progress.renaming) {
+            let Renaming { at, why } = renaming;
             error!("{why}");
-            self.store.pause_watch(true, why).await?;
+            self.store.pause_for_renaming(*at, why).await?;
         }
         let saved = self.beat(&mut progress, None, catching_up, true).await;
         match ending {
@@ -312,12 +322,20 @@ impl Stream<'_> {
                             "another collection was renamed to {orders}"
                         )));
                     }
-                    if !self.lease.partition.is_first() {
+                    let token = raw::find(change, "_id").and_then(document);
+                    let at = token.as_deref().and_then(time_of);
+                    let at = at.or(time_of(&reply.position)).ok_or_else(|| {
+                        Error::Unusable("the renaming has no time in the history".to_owned())
+                    })?;
+                    // A stream that is split anew begins at a time, and may meet it once more.
+                    let is_told = self.renamed_at.is_some_and(|told| at <= told);
+                    if is_told || !self.lease.partition.is_first() {
                         continue;
                     }
-                    progress.halt = Some(format!(
+                    let why = format!(
                         "{orders} was renamed, so the watcher has paused; give the orders their name back, or set ARCHD_COLLECTION_ORDERS, then resume it",
-                    ));
+                    );
+                    progress.renaming = Some(Renaming { at, why });
                 }
                 Some("drop" | "dropDatabase") if self.lease.partition.is_first() => {
                     warn!("{orders} was dropped; going on with what is put under its name next")
@@ -352,7 +370,7 @@ impl Stream<'_> {
             )),
             _ => None,
         };
-        let state = if progress.halt.is_some() {
+        let state = if progress.renaming.is_some() {
             State::Paused
         } else if progress.place.is_none() {
             progress.opening
@@ -362,9 +380,11 @@ impl Stream<'_> {
             State::CatchingUp
         };
         let trouble = catching_up.take_trouble();
+        let why = progress.renaming.as_ref();
+        let why = why.map(|renaming| renaming.why.as_str());
         let heartbeat = Heartbeat {
             state,
-            last_error: progress.halt.as_deref().unwrap_or(&trouble),
+            last_error: why.unwrap_or(&trouble),
             checkpoint: sealed.as_deref(),
             last_event: progress.last_event,
             waiting_since,
@@ -395,8 +415,8 @@ fn orders_of(reply: &Reply) -> [Vec<Value>; 2] {
     [of(true), of(false)]
 }
 
-/// Opens the stream, which may take so long, and reads replies in a task of its own, so that a deadline on one is not begun anew whenever
-/// something else happens.
+/// Opens the stream, which may take so long, and reads replies in a task of its own, so that a
+/// deadline on one is not begun anew whenever something else happens.
 fn read(
     store: Store,
     partition: Partition,

@@ -292,7 +292,11 @@ struct Callers {
 }
 
 impl Callers {
-    fn start(servers: &Servers) -> Callers {
+    /// Begins once the balancer answers who shows the token, and nobody else.
+    async fn start(servers: &Servers) -> Callers {
+        let channel = servers.channel(50051, None);
+        eventually(async || ask(&channel, Some(TOKEN)).await.ok()).await;
+        assert!(ask(&channel, None).await.is_err());
         let (calls, stop) = (
             Arc::new(AtomicUsize::new(0)),
             Arc::new(AtomicBool::new(false)),
@@ -311,7 +315,9 @@ impl Callers {
             })
         });
         let tasks = tasks.collect();
-        Callers { calls, stop, tasks }
+        let callers = Callers { calls, stop, tasks };
+        callers.go_on().await;
+        callers
     }
 
     /// Waits until so many more calls were answered.
@@ -321,14 +327,16 @@ impl Callers {
         eventually(after).await;
     }
 
-    /// How many calls there were, and those that failed.
-    async fn end(self) -> (usize, Vec<Status>) {
+    /// Ends them: none of their calls has failed.
+    async fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         let mut failed = Vec::new();
         for task in self.tasks {
             failed.extend(within(task).await.unwrap());
         }
-        (self.calls.load(Ordering::Relaxed), failed)
+        let (calls, count) = (self.calls.load(Ordering::Relaxed), failed.len());
+        println!("{calls} calls");
+        assert!(failed.is_empty(), "{count} of {calls}: {failed:#?}");
     }
 }
 
@@ -343,17 +351,13 @@ async fn both_servers_are_started_anew_behind_haproxy_and_no_call_fails() {
         ("bind :50052", "bind HERE:50052"),
     ];
     let mut haproxy = Balancer::start(&HAPROXY, "haproxy.cfg", &servers, &ports).await;
-    let channel = servers.channel(50051, None);
-    eventually(async || ask(&channel, Some(TOKEN)).await.ok()).await;
-    // Who says nothing is nobody, and a certificate is seen by the server alone.
-    assert!(ask(&channel, None).await.is_err());
+    let callers = Callers::start(&servers).await;
+    // A certificate is seen by the server alone.
     let caller = Subject::client("caller").dns("caller").unwrap();
     let caller = servers.pki.clients.issue(caller).unwrap();
     let through = servers.channel(50052, Some(&caller));
     ask(&through, None).await.unwrap();
 
-    let callers = Callers::start(&servers);
-    callers.go_on().await;
     for _ in 0..2 {
         for (place, name) in ["a", "b"].into_iter().enumerate() {
             servers.stop_one(place).await;
@@ -364,13 +368,7 @@ async fn both_servers_are_started_anew_behind_haproxy_and_no_call_fails() {
             callers.go_on().await;
         }
     }
-    let (calls, failed) = callers.end().await;
-    println!("{calls} calls");
-    assert!(
-        failed.is_empty(),
-        "{} of {calls}: {failed:#?}",
-        failed.len()
-    );
+    callers.end().await;
     drop(servers);
 }
 
@@ -400,21 +398,10 @@ async fn a_server_leaves_and_comes_back_behind_nginx_and_no_call_fails() {
         ("access_log off;", &paths),
     ];
     let _nginx = Balancer::start(&NGINX, "nginx.conf", &servers, &names).await;
-    let channel = servers.channel(50051, None);
-    eventually(async || ask(&channel, Some(TOKEN)).await.ok()).await;
-    assert!(ask(&channel, None).await.is_err());
-
-    let callers = Callers::start(&servers);
-    callers.go_on().await;
+    let callers = Callers::start(&servers).await;
     servers.stop_one(1).await;
     callers.go_on().await;
     servers.start_one(1).await;
     callers.go_on().await;
-    let (calls, failed) = callers.end().await;
-    println!("{calls} calls");
-    assert!(
-        failed.is_empty(),
-        "{} of {calls}: {failed:#?}",
-        failed.len()
-    );
+    callers.end().await;
 }

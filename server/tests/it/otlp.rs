@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -13,7 +13,7 @@ use anyhow::Result;
 use bson::doc;
 use order_archiver_api::{REQUEST_ID, v1 as pb};
 use pb::archive_service_client::ArchiveServiceClient;
-use tokio::process::Child;
+use tokio::{net::TcpStream, process::Child};
 use tonic::Request;
 
 use crate::{
@@ -21,11 +21,14 @@ use crate::{
     install::{python_packages, run},
     process::signal,
     program::{PEOPLE, Program, text},
-    support::{eventually, order, orders, within},
+    support::{PATIENCE, eventually, order, orders, within},
 };
 
 const REQUIREMENTS: &str = include_str!("../collector/requirements.txt");
 const ADVICE: &str = "the collector needs Python: on Debian, `apt-get install python3 python3-venv python3-pip`; on macOS, `brew install python`";
+
+/// The steps of a chunk.
+const STEPS: [&str; 5] = ["gather", "judge", "enrich", "write", "record"];
 
 /// The folder that holds the collector.
 fn program() -> Result<PathBuf> {
@@ -48,14 +51,14 @@ impl Collector {
     pub(crate) async fn start() -> Collector {
         let program = tokio::task::spawn_blocking(program).await.unwrap().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        // It takes no port of the system's choice, so one that was free a moment ago has to do.
-        let free = || {
-            TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
+        // It takes no port of the system's choice, so ones that were free a moment ago have to do:
+        // at an address where nobody else asks for any.
+        let here = match cfg!(target_os = "linux") {
+            true => Ipv4Addr::new(127, 99, 1, 1),
+            false => Ipv4Addr::LOCALHOST,
         };
-        let (grpc, http) = (free().to_string(), free().to_string());
+        let free = [(); 2].map(|()| TcpListener::bind((here, 0)).unwrap());
+        let [grpc, http] = free.map(|free| free.local_addr().unwrap().to_string());
         let mut collector = tokio::process::Command::new(program);
         collector
             .args(["start", "--exporter", "blackhole"])
@@ -66,12 +69,7 @@ impl Collector {
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let collector = collector.spawn().unwrap();
-        within(async {
-            while tokio::net::TcpStream::connect(&grpc).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        eventually(async || TcpStream::connect(&grpc).await.ok()).await;
         Collector {
             address: format!("http://{grpc}"),
             _program: collector,
@@ -130,6 +128,38 @@ fn spans(printed: &str) -> Vec<Span> {
         .collect()
 }
 
+fn is_call(span: &&Span) -> bool {
+    span.name.ends_with("ArchiveService/ArchiveOrder")
+}
+
+/// The first call, as soon as it is known how it ended.
+fn first_call(spans: &[Span]) -> Option<&Span> {
+    let of = |span: &Span, name: &str| span.attributes.get(name).cloned().unwrap_or_default();
+    let mut calls = spans.iter().filter(is_call);
+    calls.find(|span| {
+        of(span, "request_id").contains("call-1") && !of(span, "rpc.grpc.status_code").is_empty()
+    })
+}
+
+/// The spans right below one.
+fn below<'s>(spans: &'s [Span], id: &str) -> Vec<&'s Span> {
+    spans.iter().filter(|span| span.parent == id).collect()
+}
+
+/// Whether all is there that the test looks at: both calls with what they link to, and of the first
+/// one the steps of its chunk.
+fn is_whole(spans: &[Span]) -> bool {
+    let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
+    let has_links = |call: &&Span| {
+        let mut links = call.links.iter();
+        !call.links.is_empty() && links.all(|link| known.contains(link.as_str()))
+    };
+    let calls = spans.iter().filter(is_call).filter(has_links).count();
+    let chunks = first_call(spans).into_iter().flat_map(|call| &call.links);
+    let mut chunks = chunks.flat_map(|callers| below(spans, callers));
+    calls == 2 && chunks.any(|chunk| below(spans, &chunk.id).len() == STEPS.len())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_a_span_that_links_to_its_chunk_whose_steps_are_spans() {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -176,30 +206,21 @@ async fn a_call_is_a_span_that_links_to_its_chunk_whose_steps_are_spans() {
         let _ = archive.archive_order(request).await;
     }
     drop(archive);
+    // Before it is told to stop: from then on it waits for the collector only a little. The collector
+    // prints one span after the other, those that a call links to perhaps after it.
+    let mut last = Vec::new();
+    let waiting = eventually(async || {
+        last = spans(&collector.printed());
+        is_whole(&last).then_some(())
+    });
+    let waited = tokio::time::timeout(PATIENCE * 3 / 4, waiting).await;
+    waited.unwrap_or_else(|_| panic!("{last:#?}"));
+    let spans = last;
     signal(&program.child, "TERM");
     let (code, lines) = program.end().await;
     assert_eq!(code, Some(0), "{lines:#?}");
 
-    let is_call = |span: &&Span| span.name.ends_with("ArchiveService/ArchiveOrder");
-    // The collector prints one after the other, those that a call links to perhaps after it.
-    let spans = eventually(async || {
-        let spans = spans(&collector.printed());
-        let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
-        let is_whole = |call: &&Span| {
-            let links = call.links.iter().all(|link| known.contains(link.as_str()));
-            is_call(call) && !call.links.is_empty() && links
-        };
-        (spans.iter().filter(is_whole).count() == 2).then_some(spans)
-    })
-    .await;
-    let is_first = |span: &&Span| {
-        let id = span.attributes.get("request_id");
-        is_call(span) && id.is_some_and(|id| id.contains("call-1"))
-    };
-    let call = spans
-        .iter()
-        .find(is_first)
-        .unwrap_or_else(|| panic!("{spans:#?}"));
+    let call = first_call(&spans).unwrap();
     assert_eq!(
         (call.trace.as_str(), call.parent.as_str()),
         (TRACE, CALLER),
@@ -220,18 +241,15 @@ async fn a_call_is_a_span_that_links_to_its_chunk_whose_steps_are_spans() {
         callers.trace != TRACE && callers.parent.is_empty(),
         "{callers:?}"
     );
-    let below =
-        |id: &str| -> Vec<&Span> { spans.iter().filter(|span| span.parent == id).collect() };
-    let [chunk] = below(&callers.id)[..] else {
+    let [chunk] = below(&spans, &callers.id)[..] else {
         panic!("{spans:#?}")
     };
     assert_eq!(chunk.name, "chunk");
-    let steps: HashSet<&str> = below(&chunk.id)
+    let steps: HashSet<&str> = below(&spans, &chunk.id)
         .iter()
         .map(|span| span.name.as_str())
         .collect();
-    let five = ["gather", "judge", "enrich", "write", "record"];
-    assert_eq!(steps, five.into_iter().collect());
+    assert_eq!(steps, STEPS.into_iter().collect());
 
     // What the log says in a call is found by its trace.
     let refused = lines

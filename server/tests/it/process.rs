@@ -128,14 +128,27 @@ async fn a_failure_has_its_code_and_its_reason() {
 #[tokio::test]
 async fn a_pool_that_is_too_small_is_refused_or_warned_of_with_the_figure_it_needs() {
     let uri = ReplicaSet::shared().await.unwrap().uri();
-    for (size, expected) in [("1", 1), ("3", 1), ("4", 0), ("74", 0)] {
+    for (size, partitions, expected, needs) in [
+        ("1", "1", 1, "75"),
+        ("3", "1", 1, "75"),
+        ("4", "1", 0, "75"),
+        ("74", "1", 0, "75"),
+        // A stream for each partition.
+        ("6", "4", 1, "78"),
+        ("77", "4", 0, "78"),
+    ] {
         let uri = format!("{uri}&maxPoolSize={size}");
-        let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_DATABASE", "pool")];
+        let settings = [
+            ("MONGODB_URI", uri.as_str()),
+            ("MONGODB_DATABASE", "pool"),
+            ("ARCHD_WATCH_PARTITIONS", partitions),
+        ];
         let (code, _, stderr) = run(&["batch", "--wait", "10s"], &settings).await;
         assert_eq!(code, Some(expected), "{stderr}");
         let figure = format!("maxPoolSize in MONGODB_URI is {size}");
         assert!(stderr.contains(&figure), "{stderr}");
-        assert!(stderr.contains("make it at least 75"), "{stderr}");
+        let needs = format!("make it at least {needs},");
+        assert!(stderr.contains(&needs), "{stderr}");
     }
     let uri = format!("{uri}&maxPoolSize=75");
     let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_DATABASE", "pool")];

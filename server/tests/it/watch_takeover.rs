@@ -114,26 +114,17 @@ async fn a_watch_whose_answer_was_lost_is_taken_once() {
     let database = set.fresh_database().await.unwrap();
     let relay = Relay::to_mongod(&set.nodes()[0].address()).await.unwrap();
     let store = store(&relay.uri(), &database, "relayed", LONG).await;
-    assert_eq!(
-        store
-            .take_watch("first", "first")
-            .await
-            .unwrap()
-            .unwrap()
-            .epoch,
-        1
-    );
-    for (round, bytes) in ["taken_by", "findAndModify"].into_iter().enumerate() {
-        store
-            .leave_watch(&Lease::of_watch(round as i64 + 1), State::Stopped)
-            .await
-            .unwrap();
+    let first = store.take_watch("first", "first").await.unwrap().unwrap();
+    for (bytes, epoch) in ["taken_by", "findAndModify"].into_iter().zip(first.epoch..) {
+        let lease = Lease::of_watch(epoch);
+        let left = store.leave_watch(&lease, State::Stopped).await;
+        assert!(left.unwrap(), "{bytes}");
         relay.on(bytes, Plan::First(1), Deed::Swallow);
         let taken = store.take_watch("again", "again").await.unwrap().unwrap();
         relay.clear();
         let held = state(&database).await;
         assert_eq!(held.get_i64("epoch").unwrap(), taken.epoch, "{held}");
-        assert_eq!(held.get_i64("epoch").unwrap(), round as i64 + 2, "{held}");
+        assert_eq!(held.get_i64("epoch").unwrap(), epoch + 1, "{held}");
     }
 }
 

@@ -68,6 +68,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Makes a document of the state where there is none of this `_id`. Its epoch begins at the
+    /// database's clock, in milliseconds: beyond every one that a document of this `_id` has had
+    /// that was set aside, so that nobody who held that one holds this one too.
+    pub(super) async fn make_state(&self, id: &str, unborn: Document) -> Result<(), Error> {
+        let mut born = doc! { "epoch": { "$toLong": "$$NOW" } };
+        born.extend(unborn);
+        let is_there = doc! { "$ne": [{ "$type": "$epoch" }, "missing"] };
+        let made = doc! { "$mergeObjects": ["$$ROOT", born] };
+        let stage = doc! { "$replaceWith": { "$cond": [is_there, "$$ROOT", made] } };
+        let statement = doc! { "q": { "_id": id }, "u": [stage], "upsert": true };
+        let command = self.write_command(
+            &rawdoc! { "update": self.names.state.as_str() },
+            "updates",
+            &[raw(&statement)],
+        );
+        self.write_retried(&command).await.map(|_| ())
+    }
+}
+
 /// The field of a command that holds an update of such a document: one of the state leaves a
 /// snapshot for those who read the news.
 pub(super) fn update_of(subject: Subject, name: &str, update: &RawDocument) -> RawDocumentBuf {

@@ -1,7 +1,7 @@
 //! The right to watch, or to read a partition: taking it, keeping it by heartbeats that save the
 //! checkpoint, and giving it back.
 
-use bson::{Bson, DateTime, Document, RawDocument, doc, rawdoc};
+use bson::{Bson, DateTime, Document, RawDocument, Timestamp, doc, rawdoc};
 
 use super::{
     change::{Subject, mine, update_of},
@@ -99,12 +99,10 @@ impl Store {
     /// Makes the watcher's document where there is none.
     pub async fn make_watcher(&self) -> Result<(), Error> {
         let unborn = doc! {
-            FORMAT: CURRENT, "owner": Bson::Null, "epoch": 0_i64, "paused": false, "last_error": "",
+            FORMAT: CURRENT, "owner": Bson::Null, "paused": false, "last_error": "",
             "state": State::Stopped.name(),
         };
-        self.update_watcher(doc! { "_id": ID }, doc! { "$setOnInsert": unborn }, true)
-            .await
-            .map(|_| ())
+        self.make_state(ID, unborn).await
     }
 
     /// Takes the watch, whose document is there: if nobody has it, or whoever has it is silent. None
@@ -160,14 +158,12 @@ impl Store {
         instance: &str,
     ) -> Result<Option<Lease>, Error> {
         let id = partition_id(partition);
-        // One that is made anew in a later split begins beyond every epoch that it has had.
         let unborn = doc! {
-            FORMAT: CURRENT, "owner": Bson::Null, "generation": 0_i64, "epoch": split.generation,
-            "last_error": "", "state": State::Stopped.name(),
+            FORMAT: CURRENT, "owner": Bson::Null, "generation": 0_i64, "last_error": "",
+            "state": State::Stopped.name(),
         };
         if !self.is_known(&id).await? {
-            self.update_watcher(doc! { "_id": &id }, doc! { "$setOnInsert": unborn }, true)
-                .await?;
+            self.make_state(&id, unborn).await?;
         }
         let call = uuid::Uuid::new_v4().to_string();
         let generation = split.generation;
@@ -275,19 +271,20 @@ impl Store {
             .await
     }
 
-    /// Pauses the watcher, or lets it go on, without anybody having asked for it; `why` tells of
-    /// the fault that it is paused for, if it is. False when nobody has ever watched.
-    pub async fn pause_watch(&self, paused: bool, why: &str) -> Result<bool, Error> {
-        let known = doc! { "_id": ID, FORMAT: not_newer() };
-        let mut pause = doc! { "$set": { "paused": paused }, "$unset": { "asked_by": "" } };
-        if !why.is_empty() {
-            // Whoever runs it has stopped reading by now.
-            pause = doc! {
-                "$set": { "paused": paused, "state": State::Paused.name(), "last_error": why },
-                "$currentDate": { "state_since": true, "last_error_at": true },
-                "$unset": { "asked_by": "" },
-            };
-        }
-        self.update_watcher(known, pause, false).await
+    /// Pauses the watcher because the orders were renamed at this moment, which `why` says. Each
+    /// renaming pauses it once, whoever meets it again: false when it has.
+    pub async fn pause_for_renaming(&self, at: Timestamp, why: &str) -> Result<bool, Error> {
+        let not_told = doc! {
+            "_id": ID, FORMAT: not_newer(), "renamed_at": { "$not": { "$gte": at } },
+        };
+        // Whoever runs it has stopped reading by now.
+        let pause = doc! {
+            "$set": {
+                "paused": true, "state": State::Paused.name(), "last_error": why, "renamed_at": at,
+            },
+            "$currentDate": { "state_since": true, "last_error_at": true },
+            "$unset": { "asked_by": "" },
+        };
+        self.update_watcher(not_told, pause, false).await
     }
 }

@@ -148,6 +148,12 @@ impl HeldPartition {
         }
     }
 
+    /// Whether a change of the number of partitions that waits until this time waits for it.
+    pub fn holds_up(&self, change_waits_until: Timestamp) -> bool {
+        self.position
+            .is_none_or(|position| position < change_waits_until)
+    }
+
     /// How far its position is behind the latest write that a majority holds, in cluster time, to
     /// the second; none while nobody reads it, and before its first position.
     pub fn lag(&self, majority: Option<Timestamp>) -> Option<Duration> {

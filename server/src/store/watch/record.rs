@@ -46,6 +46,7 @@ pub(in crate::store) const WATCHER: &[Field] = &[
     may("asked_by", Is::Fields(ASKED_BY)),
     may("split", Is::Fields(SPLIT)),
     may("wanted", Is::Fields(WANTED)),
+    may("renamed_at", Is::Timestamp),
 ];
 
 const GONE: &[Field] = &[
@@ -145,6 +146,8 @@ pub struct Watcher {
     pub split: Split,
     /// Who last said how many there are to be; none before anybody wanted more than one.
     pub wanted: Option<Wanted>,
+    /// The latest renaming of the orders for which it has paused by itself; none before the first.
+    pub renamed_at: Option<Timestamp>,
     /// The database's clock when this was read.
     pub now: DateTime,
 }
@@ -185,6 +188,17 @@ impl Watcher {
     /// Whether the stream is to be split in another way than it is.
     pub fn is_to_be_split(&self) -> bool {
         self.partitions_wanted() != self.split.partitions
+    }
+
+    /// How far each partition has to be before the stream is split in the way that is wanted: as far
+    /// as the database was when that was said. None while nobody wants it split in another way.
+    pub fn change_waits_until(&self) -> Option<Timestamp> {
+        let said = self.wanted.as_ref().and_then(|wanted| wanted.at);
+        let seconds = said.map_or(0, |said| said.timestamp_millis() / 1_000);
+        self.is_to_be_split().then_some(Timestamp {
+            time: u32::try_from(seconds).unwrap_or(0),
+            increment: 0,
+        })
     }
 
     /// How far its position is behind the latest write that a majority holds, in cluster time, to
@@ -259,6 +273,7 @@ impl Store {
             asked_by: row.get_document("asked_by").ok().map(asked_by_in),
             split: row.get_document("split").map_or(Split::NONE, split_of),
             wanted: row.get_document("wanted").ok().map(wanted_of),
+            renamed_at: row.get_timestamp("renamed_at").ok(),
             now: now.unwrap_or(DateTime::from_millis(0)),
         })
     }

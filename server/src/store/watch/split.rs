@@ -111,13 +111,12 @@ pub(super) fn split_document(split: Split) -> Document {
 }
 
 impl Store {
-    /// Says that an instance wants so many partitions. It is the latest such word that counts; one
-    /// that wants what there is anyway says nothing.
+    /// Says that an instance wants so many partitions, in the watcher's document, which is there. It
+    /// is the latest such word that counts; one that wants what there is anyway says nothing.
     pub async fn want_partitions(&self, partitions: u32, instance: &str) -> Result<(), Error> {
         let mut others = doc! { "$ne": i64::from(partitions) };
-        match partitions {
-            1 => drop(others.insert("$exists", true)),
-            _ => self.make_watcher().await?,
+        if partitions == 1 {
+            others.insert("$exists", true);
         }
         let query = doc! { "_id": ID, FORMAT: not_newer(), "wanted.partitions": others };
         let wanted = doc! {

@@ -18,7 +18,6 @@ use tracing::{debug, info};
 use super::{
     access::access,
     link::{Link, Source, check_pool, parsed},
-    permits::POOL,
     refusal::{Refusal, refusal},
 };
 use crate::{config::Config, store::Error};
@@ -56,6 +55,7 @@ impl Connection {
                 uri: config.mongodb_uri.clone(),
                 file: config.mongodb_uri_file.clone(),
                 pool,
+                more_streams: config.watch_partitions.saturating_sub(1),
                 operation_timeout: config.operation_timeout,
             },
             link: RwLock::default(),
@@ -71,7 +71,7 @@ impl Connection {
     /// Fails when the URI can't be used.
     pub(in crate::store) async fn prepare(&self) -> Result<(), Error> {
         let uri = parsed(&self.0.source.uri)?;
-        check_pool(uri.max_pool_size)?;
+        check_pool(uri.max_pool_size, self.0.source.more_streams)?;
         match uri.host_info {
             HostInfo::DnsRecord(_) => Ok(()),
             _ => self.link().await.map(drop),
@@ -81,7 +81,8 @@ impl Connection {
     /// How many connections to a server the client may have.
     pub(in crate::store) fn size(&self) -> u32 {
         let asked = || parsed(&self.0.source.uri).ok()?.max_pool_size;
-        self.0.source.pool.or_else(asked).unwrap_or(POOL)
+        let source = &self.0.source;
+        source.pool.or_else(asked).unwrap_or(source.default_pool())
     }
 
     /// See [`Store::explain`](crate::store::Store::explain).

@@ -32,6 +32,9 @@ pub(super) struct Source {
     pub(super) file: Option<PathBuf>,
     /// The most connections, whatever the URI says; none leaves it to the URI.
     pub(super) pool: Option<u32>,
+    /// How many streams may be read beside those that every instance reads: of partitions of the
+    /// watch.
+    pub(super) more_streams: u32,
     pub(super) operation_timeout: Duration,
 }
 
@@ -104,7 +107,8 @@ impl Source {
         options
             .connect_timeout
             .get_or_insert(Duration::from_secs(3));
-        let size = self.pool.or(options.max_pool_size).unwrap_or(POOL);
+        let size = self.pool.or(options.max_pool_size);
+        let size = size.unwrap_or(self.default_pool());
         options.max_pool_size = Some(size);
         options.min_pool_size = options.min_pool_size.map(|least| least.min(size));
         options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
@@ -132,6 +136,11 @@ impl Source {
             has_user,
             made_of,
         })
+    }
+
+    /// How many connections there may be where nothing says so.
+    pub(super) fn default_pool(&self) -> u32 {
+        POOL + self.more_streams
     }
 
     /// Whether a client that is built now is made of something else than this one.
@@ -163,14 +172,15 @@ fn unusable(error: &DriverError) -> Error {
 
 /// Refuses a pool that is too small to work with, and warns of one that is smaller than it should
 /// be.
-pub(super) fn check_pool(size: Option<u32>) -> Result<(), Error> {
+pub(super) fn check_pool(size: Option<u32>, more_streams: u32) -> Result<(), Error> {
+    let (least, full) = (LEAST_POOL + more_streams, FULL_POOL + more_streams);
     match size {
-        Some(size) if size < LEAST_POOL => Err(Error::Unusable(format!(
-            "maxPoolSize in MONGODB_URI is {size}, with which the server would starve itself; make it at least {FULL_POOL}, or leave it out"
+        Some(size) if size < least => Err(Error::Unusable(format!(
+            "maxPoolSize in MONGODB_URI is {size}, with which the server would starve itself; make it at least {full}, or leave it out"
         ))),
-        Some(size) if size < FULL_POOL => {
+        Some(size) if size < full => {
             warn!(
-                "maxPoolSize in MONGODB_URI is {size}: calls to the database will wait for each other; make it at least {FULL_POOL}, or leave it out"
+                "maxPoolSize in MONGODB_URI is {size}: calls to the database will wait for each other; make it at least {full}, or leave it out"
             );
             Ok(())
         }

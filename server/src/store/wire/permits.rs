@@ -16,7 +16,9 @@ use mongodb::{
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Connections of a pool where the URI does not say how many.
+/// Connections of a pool where the URI does not say how many. To this and to the bounds below each
+/// partition of the watch beyond the first adds one: its stream holds a connection nearly all the
+/// time, while what it archives waits its turn beside the others'.
 pub(super) const POOL: u32 = 100;
 /// As many calls as the server may have under way at one time for what is few by itself: the
 /// watcher's stream and that of the news, a question to the database, heartbeats of the instance,

@@ -7,20 +7,13 @@ use mongodb::options::Collation;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{Asked, Ground, one_of, planted};
+use crate::load::{how_many, seed};
 
 /// Cases of each kind; more where `VERIFY_CASES` says so.
 const CASES: usize = 90;
 
 fn cases() -> usize {
-    let wanted = std::env::var("VERIFY_CASES").ok();
-    wanted.and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
-}
-
-fn seed() -> u64 {
-    let wanted = std::env::var("VERIFY_SEED").ok();
-    wanted
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(rand::random)
+    how_many("VERIFY_CASES", CASES)
 }
 
 /// One case: what is found is what there is to find, at every depth and by the history too.
@@ -112,7 +105,6 @@ async fn without_the_unique_index(ground: &Ground) {
 #[tokio::test]
 async fn every_difference_is_found_in_its_class_and_no_other() {
     let (ground, seed) = (Ground::new().await, seed());
-    println!("VERIFY_SEED={seed}");
     for at in 0..cases() as u64 {
         case(&ground, seed.wrapping_add(at), false).await;
     }
@@ -121,7 +113,6 @@ async fn every_difference_is_found_in_its_class_and_no_other() {
 #[tokio::test]
 async fn numbers_that_stand_twice_are_found_where_the_unique_index_is_gone() {
     let (ground, seed) = (Ground::new().await, seed());
-    println!("VERIFY_SEED={seed}");
     without_the_unique_index(&ground).await;
     for at in 0..cases() as u64 {
         case(&ground, seed.wrapping_add(at), true).await;
@@ -131,7 +122,6 @@ async fn numbers_that_stand_twice_are_found_where_the_unique_index_is_gone() {
 #[tokio::test]
 async fn collections_that_order_ids_otherwise_are_compared_one_after_the_other() {
     let seed = seed();
-    println!("VERIFY_SEED={seed}");
     let set = ReplicaSet::shared().await.unwrap();
     for name in ["Historique", "Commande"] {
         let database = set.fresh_database().await.unwrap();
