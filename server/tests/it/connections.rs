@@ -21,6 +21,10 @@ use crate::{
     support::{frames::PREFACE, within},
 };
 
+/// How long a caller may take to be answered while others crowd in: half of the time after which the
+/// server lets go of whoever asks for nothing, and which one who is shut out would wait for.
+const ANSWERED: Duration = Duration::from_secs(5);
+
 /// A peer that keeps its connection and does no more than this.
 #[derive(Clone, Copy, Debug)]
 enum Peer {
@@ -106,7 +110,7 @@ async fn a_crowd_that_only_listens_shuts_nobody_out() {
         listening.push((health, told));
     }
     for _ in 0..5 {
-        serves(&server, Duration::from_secs(5)).await;
+        serves(&server, ANSWERED).await;
     }
     drop(listening);
 }
@@ -141,7 +145,7 @@ async fn a_crowd_that_says_nothing_shuts_nobody_out() {
     // They keep coming while callers connect, a hundred a second.
     let calls = async {
         for _ in 0..10 {
-            serves(&server, Duration::from_secs(2)).await;
+            serves(&server, ANSWERED).await;
             sleep(Duration::from_millis(200)).await;
         }
     };
@@ -167,7 +171,7 @@ async fn a_crowd_that_says_nothing_shuts_nobody_out() {
     relay.cut();
     serves_again(&server).await;
     drop(crowd);
-    serves(&server, Duration::from_secs(5)).await;
+    serves(&server, ANSWERED).await;
 }
 
 /// That the database is found again soon.

@@ -157,7 +157,12 @@ fn is_whole(spans: &[Span]) -> bool {
     let calls = spans.iter().filter(is_call).filter(has_links).count();
     let chunks = first_call(spans).into_iter().flat_map(|call| &call.links);
     let mut chunks = chunks.flat_map(|callers| below(spans, callers));
-    calls == 2 && chunks.any(|chunk| below(spans, &chunk.id).len() == STEPS.len())
+    let has_steps = |chunk: &Span| {
+        let steps = below(spans, &chunk.id);
+        let is_there = |name: &str| steps.iter().any(|step| step.name == name);
+        STEPS.into_iter().all(is_there)
+    };
+    calls == 2 && chunks.any(has_steps)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -191,7 +191,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "watcher",
         &[
-            "bytes", "domain", "store", "observe", "pipeline", "archiver",
+            "bytes",
+            "domain",
+            "log_limit",
+            "store",
+            "observe",
+            "pipeline",
+            "archiver",
         ],
     ),
     (
