@@ -16,12 +16,12 @@ use archd::{
         },
     },
 };
-use bson::{RawDocumentBuf, Timestamp, doc, rawdoc};
+use bson::{DateTime, RawDocumentBuf, Timestamp, doc, rawdoc};
 use devkit::ReplicaSet;
 use mongodb::Database;
 
 use super::{states, store, take};
-use crate::{faults::state, support::eventually};
+use crate::faults::state;
 
 const PARTITION: Partition = Partition { index: 1, of: 2 };
 
@@ -38,7 +38,7 @@ fn place(seconds: u32) -> RawDocumentBuf {
 async fn a_holder_that_was_silent_saves_nothing_over_its_successor_or_over_another_split() {
     let set = ReplicaSet::shared().await.unwrap();
     let database = set.fresh_database().await.unwrap();
-    let store = store(&database, Duration::from_secs(1)).await;
+    let store = store(&database, Duration::from_secs(600)).await;
     let watch = store.take_watch("leads", "leads").await.unwrap().unwrap();
     let lead = Lease::of_watch(watch.epoch);
     let checkpoint = RawDocumentBuf::new();
@@ -49,7 +49,12 @@ async fn a_holder_that_was_silent_saves_nothing_over_its_successor_or_over_anoth
     assert_eq!(take(first, "early").await, None);
     let heartbeat = Heartbeat::bare(State::Watching, "");
     assert!(store.keep_watch(&silent, &heartbeat).await.unwrap());
-    let successor = eventually(async || take(first, "successor").await).await;
+    // As if that had been long ago.
+    let long_ago = doc! { "$set": { "alive_at": DateTime::from_millis(0) } };
+    let of_partition = doc! { "_id": "watcher-1" };
+    let aged = states(&database).update_one(of_partition, long_ago).await;
+    assert_eq!(aged.unwrap().modified_count, 1);
+    let successor = take(first, "successor").await.unwrap();
     assert_eq!(successor.epoch, silent.epoch + 1);
     assert!(!store.keep_watch(&silent, &heartbeat).await.unwrap());
     assert!(!store.note_lost(&silent, "late").await.unwrap());
