@@ -28,7 +28,10 @@ use mongodb::{Collection, Database};
 use order_archiver_api::v1 as pb;
 use pb::WatcherState::Watching;
 
-use crate::support::{TestServer, eventually};
+use crate::{
+    faults::{deliver, fresh, settled},
+    support::{TestServer, eventually},
+};
 
 /// Short enough for a test to wait until somebody counts as gone.
 const LEASE: Duration = Duration::from_secs(2);
@@ -62,6 +65,17 @@ async fn split(server: &TestServer, partitions: usize) -> pb::Watcher {
     });
     let waited = tokio::time::timeout(Duration::from_secs(50), split).await;
     waited.unwrap_or_else(|_| panic!("{partitions} partitions: {last:#?}"))
+}
+
+/// A database whose watch is in two partitions, and the instance that reads them and has archived
+/// an order.
+async fn in_two() -> (Database, TestServer) {
+    let database = fresh(ReplicaSet::shared().await.unwrap()).await;
+    let server = wanting(&database, 2).await;
+    split(&server, 2).await;
+    deliver(&database, "before").await;
+    settled(&database).await;
+    (database, server)
 }
 
 /// How many partitions each instance reads, by its name.

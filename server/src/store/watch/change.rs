@@ -66,9 +66,7 @@ impl Store {
         let reply = self.write_retried(&command).await?;
         Ok(whole(reply.get("n")) > 0)
     }
-}
 
-impl Store {
     /// Makes a document of the state where there is none of this `_id`. Its epoch begins at the
     /// database's clock, in milliseconds: beyond every one that a document of this `_id` has had
     /// that was set aside, so that nobody who held that one holds this one too.

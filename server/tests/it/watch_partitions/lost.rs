@@ -11,7 +11,7 @@ use mongodb::{
     change_stream::{ChangeStream, event::ChangeStreamEvent},
 };
 
-use super::{split, states, store, take, wanting};
+use super::{in_two, split, states, store, take, wanting};
 use crate::{
     faults::{clean, deliver, fresh, settled, state},
     support::{eventually, within},
@@ -120,12 +120,7 @@ async fn a_place_that_is_lost_again_and_again_is_begun_anew_after_longer_and_lon
 
 #[tokio::test]
 async fn a_partition_that_finds_no_place_to_begin_at_has_a_new_one_taken() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = fresh(set).await;
-    let server = wanting(&database, 2).await;
-    split(&server, 2).await;
-    deliver(&database, "before").await;
-    settled(&database).await;
+    let (database, server) = in_two().await;
     // Made anew, and held by somebody who lives and has saved no place yet: so the whole has none.
     let silent = store(&database, Duration::from_secs(600)).await;
     let now = silent.watcher().await.unwrap().unwrap().split;

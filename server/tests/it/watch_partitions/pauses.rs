@@ -7,7 +7,7 @@ use devkit::ReplicaSet;
 use order_archiver_api::v1 as pb;
 use pb::WatcherState::{Paused, Starting, Watching};
 
-use super::{split, spread_is, states, wanting};
+use super::{in_two, split, spread_is, states, wanting};
 use crate::{
     crash_loop::assert_place_was_kept,
     faults::{deliver, fresh, settled, state},
@@ -65,12 +65,7 @@ async fn a_pause_is_one_of_all_partitions_and_nothing_is_missed_by_it() {
 
 #[tokio::test]
 async fn nothing_is_caught_up_with_during_a_pause() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = fresh(set).await;
-    let server = wanting(&database, 2).await;
-    split(&server, 2).await;
-    deliver(&database, "before").await;
-    settled(&database).await;
+    let (database, server) = in_two().await;
     server.pause_watcher().await;
     let batches = server.all("archd_batches").await.len();
     server.shut_down().await;

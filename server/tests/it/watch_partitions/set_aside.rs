@@ -6,7 +6,7 @@ use devkit::ReplicaSet;
 use mongodb::Database;
 use order_archiver_api::v1 as pb;
 
-use super::{split, states, wanting};
+use super::{in_two, split, states, wanting};
 use crate::{
     crash_loop::assert_place_was_kept,
     faults::{clean, deliver, fresh, settled},
@@ -23,12 +23,7 @@ async fn set_aside(database: &Database, name: &str) {
 
 #[tokio::test]
 async fn a_partition_that_cannot_be_read_is_named_and_set_aside_and_read_from_the_wholes_place() {
-    let set = ReplicaSet::shared().await.unwrap();
-    let database = fresh(set).await;
-    let server = wanting(&database, 2).await;
-    split(&server, 2).await;
-    deliver(&database, "before").await;
-    settled(&database).await;
+    let (database, server) = in_two().await;
     let spoil = doc! { "$set": { "generation": "one" } };
     let of_partition = doc! { "_id": "watcher-1" };
     states(&database)
